@@ -1,0 +1,12 @@
+//! The words of the field as types: ids, paths, times, digests, configuration, runs, evidence.
+//!
+//! Nothing here does I/O, reads a clock or logs. A value that exists is valid: `parse` is the only door, and serde goes
+//! through it.
+
+pub mod config;
+pub mod digest;
+pub mod id;
+pub mod path;
+pub mod run;
+pub mod time;
+pub mod view;

@@ -1,0 +1,273 @@
+//! Paths with a meaning: [`RootPath`] (absolute, a workspace) and [`RelPath`] (below a root).
+//!
+//! No bare `PathBuf` goes beyond the shell. A name need not be UTF-8: a path keeps its bytes, and only showing it
+//! escapes what is no text.
+
+use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// The root of a workspace: absolute, with symbolic links resolved by whoever made it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RootPath(Arc<Path>);
+
+/// A path below a root: no root, no `..`, no `.`; empty is the root itself.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RelPath(PathBuf);
+
+/// Why a path is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PathError {
+    /// A root has to be absolute.
+    #[error("`{0}` is not an absolute path")]
+    NotAbsolute(String),
+    /// A path below a root may not be absolute.
+    #[error("`{0}` is absolute: give it relative to the workspace")]
+    Absolute(String),
+    /// A path below a root may not leave it.
+    #[error("`{0}` leaves its directory: `..` is not allowed")]
+    Escapes(String),
+    /// A NUL byte ends a path for the kernel.
+    #[error("`{0}` holds a NUL byte")]
+    Nul(String),
+}
+
+impl RootPath {
+    /// Takes an absolute path.
+    ///
+    /// # Errors
+    /// When the path is relative.
+    pub fn new(path: &Path) -> Result<Self, PathError> {
+        if path.is_absolute() {
+            Ok(Self(Arc::from(path)))
+        } else {
+            Err(PathError::NotAbsolute(show(path.as_os_str())))
+        }
+    }
+
+    /// The path itself.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The absolute path of something below this root.
+    #[must_use]
+    pub fn join(&self, below: &RelPath) -> PathBuf {
+        if below.is_root() {
+            self.0.to_path_buf()
+        } else {
+            self.0.join(&below.0)
+        }
+    }
+
+    /// What `path` is called below this root; `None` when it lies elsewhere.
+    #[must_use]
+    pub fn relative(&self, path: &Path) -> Option<RelPath> {
+        path.strip_prefix(&self.0)
+            .ok()
+            .and_then(|rest| RelPath::new(rest).ok())
+    }
+}
+
+impl RelPath {
+    /// The root itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Takes a relative path; `.` components and doubled separators fall away.
+    ///
+    /// # Errors
+    /// When the path is absolute, contains `..` or a NUL byte.
+    pub fn new(path: &Path) -> Result<Self, PathError> {
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(PathError::Nul(show(path.as_os_str())));
+        }
+        let mut clean = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => clean.push(name),
+                Component::CurDir => {}
+                Component::ParentDir => return Err(PathError::Escapes(show(path.as_os_str()))),
+                Component::RootDir | Component::Prefix(_) => {
+                    return Err(PathError::Absolute(show(path.as_os_str())));
+                }
+            }
+        }
+        Ok(Self(clean))
+    }
+
+    /// Reads a relative path from text.
+    ///
+    /// # Errors
+    /// As [`RelPath::new`].
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        Self::new(Path::new(text))
+    }
+
+    /// Whether this is the root itself.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.as_os_str().is_empty()
+    }
+
+    /// The path itself; empty for the root.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path of something below this one.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        if below.is_root() {
+            self.clone()
+        } else {
+            Self(self.0.join(&below.0))
+        }
+    }
+
+    /// The path of the entry called `name` in this directory.
+    #[must_use]
+    pub fn child(&self, name: &OsStr) -> Self {
+        Self(self.0.join(name))
+    }
+
+    /// The directory that holds this path; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            None
+        } else {
+            self.0.parent().map(|parent| Self(parent.to_path_buf()))
+        }
+    }
+
+    /// Whether this path is `directory` or lies below it.
+    #[must_use]
+    pub fn is_within(&self, directory: &Self) -> bool {
+        self.0.starts_with(&directory.0)
+    }
+
+    /// What this path is called below `directory`; `None` when it lies elsewhere.
+    #[must_use]
+    pub fn below(&self, directory: &Self) -> Option<Self> {
+        self.0
+            .strip_prefix(&directory.0)
+            .ok()
+            .map(|rest| Self(rest.to_path_buf()))
+    }
+
+    /// The names of its components, from the top.
+    pub fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.0.iter()
+    }
+}
+
+/// Shows a name as text: what is UTF-8 as it is, any other byte as `\xNN`.
+#[must_use]
+pub fn show(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_root() {
+            f.write_str(".")
+        } else {
+            f.write_str(&show(self.0.as_os_str()))
+        }
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for RootPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&show(self.0.as_os_str()))
+    }
+}
+
+impl fmt::Debug for RootPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for RelPath {
+    type Error = PathError;
+    fn try_from(text: String) -> Result<Self, PathError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RelPath> for String {
+    fn from(path: RelPath) -> Self {
+        path.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_cannot_leave_its_root() {
+        for (bad, said) in [
+            ("../x", "`..` is not allowed"),
+            ("a/../../x", "`..`"),
+            ("/etc", "absolute"),
+            ("a\0b", "NUL"),
+        ] {
+            assert!(
+                RelPath::parse(bad).unwrap_err().to_string().contains(said),
+                "{bad}"
+            );
+        }
+        assert_eq!(RelPath::parse("./a//b/./c/").unwrap().to_string(), "a/b/c");
+        assert_eq!(RelPath::parse(".").unwrap(), RelPath::root());
+        assert_eq!(RelPath::root().to_string(), ".");
+    }
+
+    #[test]
+    fn paths_join_and_part() {
+        let root = RootPath::new(Path::new("/w")).unwrap();
+        let web = RelPath::parse("packages/web").unwrap();
+        let file = web.join(&RelPath::parse("src/a.ts").unwrap());
+        assert_eq!(root.join(&file), Path::new("/w/packages/web/src/a.ts"));
+        assert_eq!(root.join(&RelPath::root()), Path::new("/w"));
+        assert_eq!(
+            root.relative(Path::new("/w/packages/web/src/a.ts")),
+            Some(file.clone())
+        );
+        assert_eq!(root.relative(Path::new("/ww/x")), None);
+        assert_eq!(file.below(&web).unwrap().to_string(), "src/a.ts");
+        assert!(!RelPath::parse("packages/website").unwrap().is_within(&web));
+        assert_eq!(web.parent().unwrap().parent(), Some(RelPath::root()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_is_shown_with_its_bytes() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let odd = RelPath::new(Path::new(OsStr::from_bytes(b"a\xff\n b"))).unwrap();
+        assert_eq!(odd.to_string(), "a\\xff\n b");
+        assert_eq!(odd.as_path().as_os_str().as_bytes(), b"a\xff\n b");
+    }
+}

@@ -1,0 +1,297 @@
+//! A run and what is known of it: cause, status, stages, outcome, verdict.
+//!
+//! [`RunReport`] is the whole truth of one run at one moment, as the engine knows it; evidence, events and answers are
+//! projections of it.
+
+use crate::model::config::{CommandLine, Flaky};
+use crate::model::digest::{InputDigest, StageKey};
+use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
+use crate::model::path::RelPath;
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Why a run was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// Content without a verdict was found: after `allow`, at a daemon's start, after a new configuration.
+    Start,
+    /// Content changed.
+    Change,
+    /// Somebody asked for it.
+    Manual,
+    /// An earlier run was taken up again.
+    Resume,
+    /// A stage of another run is this pipeline.
+    Parent,
+    /// A gate or a wait needed its verdict.
+    Gate,
+}
+
+/// Where a run stands; the published orchestrator's five words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Its directory exists.
+    Queued,
+    /// Its stages run.
+    InProgress,
+    /// Terminal: every stage succeeded or was allowed not to.
+    Succeeded,
+    /// Terminal: a stage failed or could not be run.
+    Failed,
+    /// Terminal: it was ended from outside.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Where a stage stands; the published orchestrator's five words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStatus {
+    /// It has not begun.
+    Pending,
+    /// Its command or child run is under way.
+    Running,
+    /// It exited 0, or its child run succeeded.
+    Succeeded,
+    /// It did not succeed.
+    Failed,
+    /// It did not succeed and was allowed not to.
+    Skipped,
+}
+
+/// What is known of a project's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every stage succeeded on it.
+    Pass,
+    /// A stage failed on it.
+    Fail,
+    /// A stage failed on it and then succeeded on it.
+    Flaky,
+    /// A stage keeps rewriting its own inputs.
+    Unstable,
+    /// A stage could not be run, or the run could not be recorded.
+    Error,
+    /// Nothing is proven.
+    Unknown,
+}
+
+impl Verdict {
+    /// Whether it counts as green.
+    #[must_use]
+    pub fn is_green(self, flaky: Flaky) -> bool {
+        matches!(self, Self::Pass) || (matches!(self, Self::Flaky) && flaky == Flaky::Pass)
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited by itself.
+    Code(i32),
+    /// A signal ended it (its number on this platform).
+    Signal(i32),
+    /// It could not be started; why, as the system says it.
+    Unspawnable(String),
+}
+
+impl Exit {
+    /// The exit code that the manifest records: `128 + n` for signal `n`, none for a command that never started.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(*code),
+            Self::Signal(signal) => Some(128_i32.saturating_add(*signal)),
+            Self::Unspawnable(_) => None,
+        }
+    }
+}
+
+/// What the runner tells of an attempt that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How it ended.
+    pub exit: Exit,
+    /// From spawn to exit, on the monotonic clock.
+    pub duration: Duration,
+    /// The beginning of its standard output, as text, at most `STAGE_EXCERPT_BYTES_MAX`.
+    pub stdout: String,
+    /// The end of its standard error, as text, at most `STAGE_EXCERPT_BYTES_MAX`.
+    pub stderr: String,
+    /// Bytes that it wrote to both, over all attempts of this run.
+    pub log_bytes: u64,
+    /// Whether the log holds only the head and the tail of them.
+    pub truncated: bool,
+}
+
+/// One stage of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageReport {
+    /// Its id.
+    pub id: StageId,
+    /// Its title.
+    pub title: String,
+    /// What it does.
+    pub work: StageWork,
+    /// Where it stands.
+    pub status: StageStatus,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Its exit code as the manifest records it.
+    pub exit_code: Option<i32>,
+    /// One line on how it went.
+    pub summary: Option<String>,
+    /// How it ended, beyond its status.
+    pub outcome: Outcome,
+    /// What its result depends on; none for a stage that was kept from a run without a sidecar.
+    pub key: Option<StageKey>,
+    /// The content that it reads.
+    pub input: Option<InputDigest>,
+    /// The run whose proof was taken instead of running it.
+    pub reused_from: Option<RunId>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// From first spawn to last exit.
+    pub duration: Duration,
+    /// Bytes that it wrote.
+    pub log_bytes: u64,
+    /// Whether the log holds only the head and the tail of them.
+    pub truncated: bool,
+    /// The end of its standard error, for the error file and for `status`.
+    pub stderr: String,
+}
+
+/// What a stage of a run does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageWork {
+    /// It runs this command.
+    Command(CommandLine),
+    /// It runs this pipeline; the child run once there is one.
+    Subpipeline {
+        /// The pipeline.
+        pipeline: PipelineId,
+        /// The child run.
+        child: Option<RunId>,
+    },
+}
+
+/// How a stage ended, beyond its status; what the sidecar records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It has not ended, or never began.
+    None,
+    /// It exited 0.
+    Passed,
+    /// It exited 0 after a failed attempt on the same content.
+    Flaky,
+    /// It exited with another code.
+    Failed,
+    /// Its deadline passed.
+    TimedOut,
+    /// A signal that we did not send ended it.
+    Signalled,
+    /// It could not be started.
+    Unspawnable,
+    /// The run was cancelled while it ran.
+    Cancelled,
+}
+
+/// A child run of a subpipeline stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildReport {
+    /// Its id.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Where it stands.
+    pub status: RunStatus,
+}
+
+/// A resume of a run, as the manifest records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumeReport {
+    /// When.
+    pub timestamp: Timestamp,
+    /// Who asked; `cli` unless they said.
+    pub actor: String,
+    /// Why; `manual-resume` unless they said.
+    pub reason: String,
+}
+
+/// The paths that a change set names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Changed {
+    /// Nothing is known: everything may have changed.
+    #[default]
+    Everything,
+    /// Exactly these, relative to the workspace, sorted, at most `CHANGED_PATHS_MAX`.
+    Paths(Vec<RelPath>),
+}
+
+/// Content that changed while a run was under way, so that the run proves nothing of what is there now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    /// What changed.
+    pub changed: Changed,
+}
+
+/// The whole truth of one run at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    /// Its id.
+    pub run: RunId,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+    /// The task that its evidence lives under.
+    pub task: TaskId,
+    /// The project's directory.
+    pub project: RelPath,
+    /// The run that it is a child of.
+    pub parent: Option<RunId>,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Its pipeline's title.
+    pub title: String,
+    /// Whether a missing guardrail is worth a line.
+    pub guardrails_required: Option<bool>,
+    /// Why it was started.
+    pub cause: Cause,
+    /// What changed since the project's run before it.
+    pub changed: Changed,
+    /// The approval policy that the caller named.
+    pub approval_policy: Option<String>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it stands there, in the published orchestrator's words (`stage:lint:failed`).
+    pub status_detail: Option<String>,
+    /// When it was made; a resume does not change it.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// One entry per stage, in declared order.
+    pub stages: Vec<StageReport>,
+    /// Its child runs, in the order in which they were made.
+    pub children: Vec<ChildReport>,
+    /// Resumes of this daemon's making that the evidence does not hold yet.
+    pub resumes: Vec<ResumeReport>,
+    /// The content that it was started on.
+    pub input: Option<InputDigest>,
+    /// What it proves.
+    pub verdict: Verdict,
+    /// What changed while it was under way.
+    pub void: Option<Void>,
+}

@@ -1,0 +1,75 @@
+//! What the tree tells the engine: which projects were touched, and what their content is.
+//!
+//! A *touch* is a hint that content may differ; a [`View`] is what it was at one moment, with every change that was
+//! made before the look already seen.
+
+use crate::model::digest::InputDigest;
+use crate::model::id::{PipelineId, StageId, TaskId};
+use crate::model::path::RelPath;
+use crate::model::run::Changed;
+use std::collections::BTreeMap;
+
+/// A project and the pipeline whose inputs are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// The project.
+    pub task: TaskId,
+    /// The pipeline; its subpipelines are part of the answer.
+    pub pipeline: PipelineId,
+}
+
+/// The content of a project at one moment, as the stages of one pipeline read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// What was asked.
+    pub subject: Subject,
+    /// The content that any of the stages reads.
+    pub input: InputDigest,
+    /// The content that each command stage reads, those of subpipelines included.
+    pub stages: BTreeMap<(PipelineId, StageId), InputDigest>,
+    /// What differs from the project's view before this one.
+    pub changed: Changed,
+}
+
+/// What may differ since the last touch or view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touches {
+    /// Per project: the paths that it reads and that may differ.
+    pub projects: BTreeMap<TaskId, Changed>,
+    /// Whether a configuration file is among what may differ.
+    pub configuration: bool,
+}
+
+impl Touches {
+    /// Whether nothing was touched.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.projects.is_empty() && !self.configuration
+    }
+}
+
+/// What becomes of a change of one path: the answer to `orchctl explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Explanation {
+    /// It triggers these stages.
+    Triggers {
+        /// The project that owns it, and any other whose inputs name it.
+        projects: Vec<(TaskId, Vec<(PipelineId, StageId)>)>,
+    },
+    /// It is ignored.
+    Ignored {
+        /// The rule, as it is written.
+        rule: String,
+        /// The file that it stands in, relative to the workspace, or what made it.
+        source: String,
+        /// Its line there.
+        line: Option<u64>,
+    },
+    /// It lies in no project, or no stage reads it.
+    Unread {
+        /// The project that owns it.
+        owner: Option<TaskId>,
+        /// The path below the workspace.
+        path: RelPath,
+    },
+}
