@@ -79,3 +79,9 @@ const _: () = assert!(SETTLE_DEFAULT.as_millis() <= SETTLE_MAX_DEFAULT.as_millis
 const _: () = assert!(SETTLE_MAX_DEFAULT.as_millis() <= SETTLE_CONFIGURED_MAX.as_millis());
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
+/// Proofs that a project remembers, so that a content seen before needs no run.
+pub const PROOFS_MAX: usize = 64;
+/// From one KILL to the next, should a process group outlive the first.
+pub const KILL_AGAIN: Duration = Duration::from_millis(500);
+/// Characters of the line that tells why a stage failed: it has to fit an event and a terminal.
+pub const FAILURE_EXCERPT_CHARS_MAX: usize = 400;

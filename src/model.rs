@@ -8,5 +8,6 @@ pub mod digest;
 pub mod id;
 pub mod path;
 pub mod run;
+pub mod summary;
 pub mod time;
 pub mod view;

@@ -1,0 +1,340 @@
+//! The pure state machine that decides everything: what to look at, what to run, what is proven, what is told.
+//!
+//! `step(now, Input) -> Vec<Effect>` takes one fact at a time and returns what to do about it. It never does I/O, reads
+//! a clock or logs. Invariants, each with an oracle in `tests/simulation`:
+//!
+//! - a change is never lost: it is in a view that a run began on, or that a standing proof covers;
+//! - a project has at most one active run (with its children), and per pipeline at most one pending;
+//! - a run ends in exactly one terminal status, and nobody hears of it before its evidence is recorded;
+//! - a verdict is looked up by stage keys, never by time.
+//!
+//! The order of inputs carries meaning: what a tree reports arrives in the order in which it was seen, so that a
+//! `Captured` covers every `Touched` before it.
+
+pub mod ask;
+pub mod change;
+pub mod graph;
+pub mod keys;
+mod looks;
+pub mod news;
+mod project;
+mod requests;
+mod run;
+mod runs;
+mod stages;
+mod state;
+mod status;
+mod verdicts;
+mod waiters;
+mod workspace;
+
+use crate::model::config::Config;
+use crate::model::id::{CaptureId, RequestId, RunId, Seq, TaskId, WorkspaceId};
+use crate::model::path::RootPath;
+use crate::model::run::{Changed, Ending, RunReport};
+use crate::model::time::{Now, Tick, Timestamp};
+use crate::model::view::{Subject, View};
+use ask::{Ask, Reply, Stop};
+use keys::Proof;
+use news::News;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use state::Engine;
+pub use status::Standing;
+
+/// A project within one daemon's life.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProjectId {
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its task.
+    pub task: TaskId,
+}
+
+/// A fact that the engine is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A workspace is there; nothing is known of it yet.
+    Opened {
+        /// Its name from now on.
+        workspace: WorkspaceId,
+        /// Where it lies.
+        root: RootPath,
+    },
+    /// Its configuration was read.
+    Configured {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What its files say.
+        setup: Setup,
+    },
+    /// Its configuration was read and is refused; the last good one stays.
+    Misconfigured {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// How well it is watched has changed.
+    Watched {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// How well.
+        watch: Watch,
+    },
+    /// Content may differ.
+    Touched {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The projects that read it, and what may differ for each.
+        projects: BTreeMap<TaskId, Changed>,
+    },
+    /// A look at the content has ended.
+    Captured {
+        /// The look.
+        capture: CaptureId,
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What was seen; nothing when the look failed.
+        views: Option<Vec<View>>,
+    },
+    /// It is to be forgotten.
+    Closed {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
+    /// Evidence of a run is on disk, or could not be put there.
+    Recorded {
+        /// The run.
+        run: RunId,
+        /// Which evidence.
+        record: Record,
+        /// Why it is not on disk.
+        failure: Option<String>,
+    },
+    /// An attempt of a stage has ended.
+    StageEnded {
+        /// The run.
+        run: RunId,
+        /// The stage's place in its pipeline, from 0.
+        stage: usize,
+        /// How.
+        ending: Ending,
+    },
+    /// Somebody asks something.
+    Asked {
+        /// The question's name.
+        request: RequestId,
+        /// The question.
+        ask: Ask,
+        /// When an answer is too late.
+        deadline: Option<Tick>,
+    },
+    /// Nobody waits for this answer any more.
+    Withdrawn {
+        /// The question's name.
+        request: RequestId,
+    },
+    /// The daemon is to end.
+    Stopping,
+    /// Time has passed.
+    Woke,
+}
+
+/// What a workspace's files say, and whether it may be done.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Whether its commands may run.
+    pub trust: Trust,
+    /// What the evidence on disk says of each task.
+    pub known: BTreeMap<TaskId, Known>,
+}
+
+/// Whether the commands of a configuration may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// They were allowed as they are.
+    Allowed,
+    /// They were not, or have changed since.
+    Untrusted {
+        /// What is missing, or what has changed.
+        detail: String,
+    },
+}
+
+/// What the evidence on disk says of a task.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its newest run.
+    pub last: Option<LastRun>,
+    /// What its runs have proven, oldest first.
+    pub proofs: Vec<Proof>,
+}
+
+/// The newest run of a project, as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// The report of the run.
+    pub report: RunReport,
+    /// Its duration on the monotonic clock, or by its timestamps.
+    pub duration_ms: Option<u64>,
+}
+
+/// How well a workspace is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Every change is told.
+    Watching,
+    /// Changes are found by scanning; why.
+    Polling {
+        /// Why, and what lifts it.
+        detail: String,
+    },
+    /// Its view is being rebuilt; no verdict meanwhile.
+    Rescanning {
+        /// Why.
+        detail: String,
+    },
+    /// Its root is not there; no verdict meanwhile.
+    Missing {
+        /// What became of it.
+        detail: String,
+    },
+}
+
+/// Which evidence was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The run's directory with its first manifest.
+    Begin,
+    /// Everything of a run that has ended.
+    End,
+}
+
+/// Something to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Look at the content of these projects, with every change made before seen; tell `Captured`.
+    Capture {
+        /// The look's name.
+        capture: CaptureId,
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What to look at; empty: only see every change made before.
+        subjects: Vec<Subject>,
+    },
+    /// Put a run's directory and first manifest on disk; tell `Recorded`.
+    Begin {
+        /// The run.
+        report: Box<RunReport>,
+        /// Whether its directory is there already: a resume.
+        resumed: bool,
+    },
+    /// Put a run's progress on disk; a later one may overtake it.
+    Record {
+        /// The run.
+        report: Box<RunReport>,
+    },
+    /// Put a run's final evidence on disk, durably and in its order; tell `Recorded`.
+    End {
+        /// The run.
+        report: Box<RunReport>,
+        /// What is known of its project once it is told; nothing for a child run.
+        standing: Option<Standing>,
+    },
+    /// Put what is known of a project on disk; a later one may overtake it.
+    State {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What is known.
+        standing: Standing,
+    },
+    /// Execute an attempt of a stage; tell `StageEnded`.
+    StartStage {
+        /// The run.
+        run: RunId,
+        /// The configuration that it runs under.
+        config: Arc<Config>,
+        /// The run as it stands.
+        report: Box<RunReport>,
+        /// The stage's place in its pipeline, from 0.
+        stage: usize,
+    },
+    /// Signal the process group of a stage.
+    StopStage {
+        /// The run.
+        run: RunId,
+        /// The stage's place in its pipeline, from 0.
+        stage: usize,
+        /// How hard.
+        stop: Stop,
+    },
+    /// Answer a question.
+    Reply {
+        /// The question's name.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Tell every subscriber.
+    Publish {
+        /// Its number.
+        seq: Seq,
+        /// When.
+        at: Timestamp,
+        /// What.
+        news: News,
+    },
+    /// Nothing of this workspace is under way any more; forget it.
+    Forget {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
+    /// Everything has been recorded and told: end the daemon.
+    Exit,
+}
+
+impl Engine {
+    /// Takes one fact at `now` and returns what to do about it.
+    pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
+        self.now = now;
+        match input {
+            Input::Opened { workspace, root } => self.open(workspace, root),
+            Input::Configured { workspace, setup } => self.configure(workspace, setup),
+            Input::Misconfigured { workspace, detail } => self.misconfigure(workspace, detail),
+            Input::Watched { workspace, watch } => self.watch(workspace, watch),
+            Input::Touched {
+                workspace,
+                projects,
+            } => self.touch(workspace, &projects),
+            Input::Captured {
+                capture,
+                workspace,
+                views,
+            } => self.see(capture, workspace, views),
+            Input::Closed { workspace } => self.close(workspace),
+            Input::Recorded {
+                run,
+                record,
+                failure,
+            } => self.note_record(&run, record, failure),
+            Input::StageEnded { run, stage, ending } => self.end_attempt(&run, stage, &ending),
+            Input::Asked {
+                request,
+                ask,
+                deadline,
+            } => self.ask(request, ask, deadline),
+            Input::Withdrawn { request } => self.withdraw(request),
+            Input::Stopping => self.stop(),
+            Input::Woke => {}
+        }
+        self.pass_time();
+        self.start_looks();
+        self.tell_standings();
+        self.check();
+        std::mem::take(&mut self.effects)
+    }
+}

@@ -1,0 +1,208 @@
+//! What somebody may ask of the engine, and what it answers.
+//!
+//! A question that the engine refuses is data, not an error: [`Denied`] says why, and what it names.
+
+use crate::engine::ProjectId;
+use crate::model::digest::InputDigest;
+use crate::model::id::{PipelineId, RunId, TaskId, WorkspaceId};
+use crate::model::path::RootPath;
+use crate::model::run::{Cause, ChildReport, RunReport, RunStatus, StageReport, Verdict};
+use crate::model::time::Timestamp;
+
+/// A question.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// Every change made before this question has been seen.
+    Sync {
+        /// Where; nothing: everywhere.
+        workspace: Option<WorkspaceId>,
+    },
+    /// The verdict for the present content.
+    Verdict {
+        /// Which projects.
+        scope: Scope,
+        /// What to do where nothing is proven.
+        patience: Patience,
+    },
+    /// A run now.
+    Run(RunAsk),
+    /// An earlier run is to be taken up again.
+    Resume(Box<ResumeAsk>),
+    /// A run is to end.
+    Cancel {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// Which projects a question is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Where; nothing: everywhere.
+    pub workspace: Option<WorkspaceId>,
+    /// Which tasks; nothing: all.
+    pub tasks: Vec<TaskId>,
+}
+
+/// What to do where nothing is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Answer `unknown`.
+    Answer,
+    /// Run what is missing, and wait for it.
+    Run,
+}
+
+/// What a run is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunAsk {
+    /// The project.
+    pub project: ProjectId,
+    /// The pipeline; nothing: the project's.
+    pub pipeline: Option<PipelineId>,
+    /// The run that the caller names as its parent.
+    pub parent: Option<RunId>,
+    /// The approval policy that the caller names.
+    pub approval_policy: Option<String>,
+    /// Whether it has to be a run of its own, although one of the same content is under way.
+    pub force: bool,
+    /// When to answer.
+    pub until: Until,
+}
+
+/// When a question about a run is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Once its first evidence is on disk.
+    Begun,
+    /// Once its final evidence is on disk.
+    Ended,
+}
+
+/// What is known of a run that is to be taken up again.
+#[derive(Clone, Debug)]
+pub struct ResumeAsk {
+    /// The project.
+    pub project: ProjectId,
+    /// The run.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Its parent.
+    pub parent: Option<RunId>,
+    /// Its approval policy.
+    pub approval_policy: Option<String>,
+    /// When it was made.
+    pub started_at: Timestamp,
+    /// Its stages as the evidence has them, in order.
+    pub stages: Vec<StageReport>,
+    /// Its child runs.
+    pub children: Vec<ChildReport>,
+    /// Who asks.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When to answer.
+    pub until: Until,
+}
+
+/// How hard a stage is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// TERM to its process group.
+    Term,
+    /// KILL to its process group.
+    Kill,
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Every change made before the question has been seen.
+    Synced,
+    /// The verdicts.
+    Verdicts(Vec<Answer>),
+    /// The run has begun or ended.
+    Run(Box<RunReport>),
+    /// The run was ended; its status.
+    Cancelled(RunStatus),
+    /// The question is refused.
+    Denied(Denied),
+}
+
+/// What is known of one project's present content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The project.
+    pub project: ProjectId,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether it counts as green.
+    pub green: bool,
+    /// The content.
+    pub input: Option<InputDigest>,
+    /// The run that proves it.
+    pub run: Option<RunId>,
+    /// Whether it was proven before the question.
+    pub reused: bool,
+    /// Why nothing is known.
+    pub detail: Option<String>,
+}
+
+/// Why a question is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// No such workspace.
+    UnknownWorkspace,
+    /// No project has this task id.
+    UnknownProject(TaskId),
+    /// Several workspaces have a project with this task id.
+    AmbiguousProject(TaskId, Vec<RootPath>),
+    /// The configuration has no such pipeline.
+    UnknownPipeline(PipelineId, Vec<PipelineId>),
+    /// No such run is active.
+    UnknownRun(RunId),
+    /// The commands were not allowed.
+    Untrusted(String),
+    /// The configuration is refused.
+    Misconfigured(String),
+    /// The project has an active run.
+    Busy(RunId),
+    /// Changes could not be followed up in time.
+    Unsynced(String),
+    /// The workspace is not there, or its view is being rebuilt.
+    Unavailable(String),
+    /// Not in time.
+    TooLate,
+    /// The daemon ends.
+    ShuttingDown,
+}
+
+/// Why a run is wanted that nobody asked for by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The cause to record.
+    pub cause: Cause,
+    /// The run that the caller names as its parent.
+    pub parent: Option<RunId>,
+    /// The approval policy that the caller names.
+    pub approval_policy: Option<String>,
+}
+
+impl From<Cause> for Origin {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            parent: None,
+            approval_policy: None,
+        }
+    }
+}
+
+impl Origin {
+    /// Whether somebody waits for this very run, so that it starts even where its content is proven.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        matches!(self.cause, Cause::Manual | Cause::Resume)
+    }
+}

@@ -1,0 +1,83 @@
+//! Stage keys: what a result depends on, and what has been proven of it.
+//!
+//! A verdict stands for exactly the keys that it was found on. Two contents with the same keys are the same content as
+//! far as the pipeline can see; that is why a branch switched away and back is proven at once.
+
+use crate::limits::SUBPIPELINE_DEPTH_MAX;
+use crate::model::config::{Action, Config, Pipeline, Stage};
+use crate::model::digest::{Digest, InputDigest, StageKey};
+use crate::model::id::{PipelineId, RunId, StageId};
+use crate::model::run::Verdict;
+use crate::model::view::View;
+use std::collections::BTreeMap;
+
+/// What a run proved of some content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The keys of its stages, in declared order.
+    pub keys: Vec<StageKey>,
+    /// The content.
+    pub input: InputDigest,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The run.
+    pub run: RunId,
+}
+
+/// The content of a project as one pipeline depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The content that any stage reads.
+    pub input: InputDigest,
+    /// The key of each stage, in declared order.
+    pub keys: Vec<StageKey>,
+    /// The content that each command stage reads, those of subpipelines included.
+    pub inputs: BTreeMap<(PipelineId, StageId), InputDigest>,
+}
+
+impl Seen {
+    /// Derives the keys of a pipeline's stages from what a look has seen.
+    #[must_use]
+    pub fn of(config: &Config, pipeline: &Pipeline, view: View) -> Self {
+        let keys = keys(config, pipeline, &view, SUBPIPELINE_DEPTH_MAX);
+        Self {
+            input: view.input,
+            keys,
+            inputs: view.stages,
+        }
+    }
+}
+
+fn keys(config: &Config, pipeline: &Pipeline, view: &View, depth: usize) -> Vec<StageKey> {
+    pipeline
+        .stages
+        .iter()
+        .map(|stage| key(config, pipeline, stage, view, depth))
+        .collect()
+}
+
+fn key(config: &Config, pipeline: &Pipeline, stage: &Stage, view: &View, depth: usize) -> StageKey {
+    match &stage.action {
+        Action::Command(command) => {
+            let place = (pipeline.id.clone(), stage.id.clone());
+            let input = view.stages.get(&place).copied().unwrap_or(view.input);
+            stage_key(command, input)
+        }
+        Action::Subpipeline(sub) => {
+            let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);
+            let below = child.map(|child| keys(config, child, view, depth.saturating_sub(1)));
+            let mut text = format!(
+                "subpipeline {}",
+                if sub.optional { "optional" } else { "required" }
+            );
+            for key in below.unwrap_or_default() {
+                text.push_str(&format!(" {key}"));
+            }
+            StageKey(Digest::of(text.as_bytes()))
+        }
+    }
+}
+
+fn stage_key(command: &crate::model::config::Command, input: InputDigest) -> StageKey {
+    StageKey(Digest::of(format!("{input}{command:?}").as_bytes()))
+}

@@ -1,0 +1,228 @@
+//! Looks: when the content is looked at, and what follows from what was seen.
+//!
+//! A look begins after whatever asked for it and sees every change made before it; so what it says may be trusted by
+//! everybody who waited for it.
+
+use crate::engine::change::is_nothing;
+use crate::engine::keys::Seen;
+use crate::engine::news::News;
+use crate::engine::project::{Present, Settle};
+use crate::engine::run::Phase;
+use crate::engine::state::Engine;
+use crate::engine::workspace::Look;
+use crate::engine::{Effect, ProjectId};
+use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
+use crate::model::view::{Subject, View};
+use std::collections::BTreeSet;
+
+impl Engine {
+    /// Wants a look at what this pipeline reads of a project; `request` is told when it is over.
+    pub(super) fn want(
+        &mut self,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+        request: Option<RequestId>,
+    ) {
+        let Some(workspace) = self.workspaces.get_mut(&id.workspace) else {
+            return;
+        };
+        let wanted = workspace.wanted.get_or_insert_default();
+        wanted.subjects.insert(Subject {
+            task: id.task.clone(),
+            pipeline: pipeline.clone(),
+        });
+        wanted.requests.extend(request);
+    }
+
+    /// Wants a look at what a project's own pipeline reads.
+    pub(super) fn want_present(&mut self, id: &ProjectId) {
+        if let Some(pipeline) = self
+            .default_pipeline(id)
+            .map(|pipeline| pipeline.id.clone())
+        {
+            self.want(id, &pipeline, None);
+        }
+    }
+
+    /// Wants every change seen that was made before now.
+    pub(super) fn want_sync(&mut self, id: WorkspaceId, request: RequestId) {
+        if let Some(workspace) = self.workspaces.get_mut(&id) {
+            workspace
+                .wanted
+                .get_or_insert_default()
+                .requests
+                .insert(request);
+        }
+    }
+
+    /// Begins the looks that are wanted where none is under way.
+    pub(super) fn start_looks(&mut self) {
+        for (id, workspace) in &mut self.workspaces {
+            let can_look = matches!(
+                workspace.watch,
+                crate::engine::Watch::Watching | crate::engine::Watch::Polling { .. }
+            );
+            if workspace.look.is_some() || !can_look {
+                continue;
+            }
+            let Some(mut look) = workspace.wanted.take() else {
+                continue;
+            };
+            self.captures = self.captures.next();
+            look.capture = self.captures;
+            let subjects = look.subjects.iter().cloned().collect();
+            self.effects.push(Effect::Capture {
+                capture: look.capture,
+                workspace: *id,
+                subjects,
+            });
+            workspace.look = Some(look);
+        }
+    }
+
+    pub(super) fn see(&mut self, capture: CaptureId, id: WorkspaceId, views: Option<Vec<View>>) {
+        let Some(workspace) = self.workspaces.get_mut(&id) else {
+            return;
+        };
+        let Some(look) = workspace.look.take_if(|look| look.capture == capture) else {
+            return;
+        };
+        let Some(views) = views else {
+            self.look_failed(id, look);
+            return;
+        };
+        let mut seen = Vec::new();
+        for view in views {
+            let project = ProjectId {
+                workspace: id,
+                task: view.subject.task.clone(),
+            };
+            let pipeline = view.subject.pipeline.clone();
+            if let Some(content) = self.note_view(&project, view) {
+                seen.push((project, pipeline, content));
+            }
+        }
+        let requests = look.requests;
+        requests
+            .iter()
+            .for_each(|request| self.looked(*request, id, &seen));
+        for (project, pipeline, content) in seen {
+            self.act(&project, &pipeline, content);
+        }
+    }
+
+    /// Takes over what was seen of a project; nothing if its configuration has changed under the look.
+    fn note_view(&mut self, id: &ProjectId, view: View) -> Option<Seen> {
+        let config = self.workspaces.get(&id.workspace)?.config()?.clone();
+        let pipeline = config.pipeline(&view.subject.pipeline)?;
+        let own = config.project(&id.task)?.pipeline == pipeline.id;
+        let changed = view.changed.clone();
+        let content = Seen::of(&config, pipeline, view);
+        let settled = !self.settles.contains_key(id);
+        let project = self.projects.get_mut(id)?;
+        if own {
+            project.present = Present::Known(content.clone());
+        }
+        self.mark(id);
+        if is_nothing(&changed) {
+            return Some(content);
+        }
+        let project = self.projects.get_mut(id)?;
+        project.changes.merge(&changed);
+        let runs = self.runs.values_mut().filter(|run| run.project == *id);
+        runs.for_each(|run| run.changes.merge(&changed));
+        self.publish(News::Change {
+            project: id.clone(),
+            changed,
+        });
+        if settled {
+            self.publish(News::Settled {
+                project: id.clone(),
+                input: content.input,
+            });
+        }
+        Some(content)
+    }
+
+    /// Does what was waiting for a look at this pipeline's content.
+    fn act(&mut self, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
+        if let Some(run) = self.checking(id, pipeline) {
+            self.conclude(&run, Some(&content));
+            return;
+        }
+        if let Some((parent, stage)) = self.expecting_child(id, pipeline) {
+            self.begin_child(&parent, stage, content);
+            return;
+        }
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if project.active.is_none() && !self.stopping {
+            let proven = project.proof(&content.keys).is_some();
+            if let Some(pending) = project.pending.remove(pipeline) {
+                self.mark(id);
+                // A change that led back to proven content needs no run; one that was asked for by name does.
+                if !proven || !pending.requests.is_empty() || pending.origin.asked() {
+                    self.begin(id, pipeline, pending.origin, content, pending.requests);
+                    return;
+                }
+            }
+        }
+        self.consider(id);
+    }
+
+    fn checking(&self, id: &ProjectId, pipeline: &PipelineId) -> Option<RunId> {
+        let mut runs = self.runs.values();
+        let run = runs.find(|run| {
+            run.project == *id && run.phase == Phase::Checking && run.report.pipeline == *pipeline
+        });
+        run.map(|run| run.report.run.clone())
+    }
+
+    fn look_failed(&mut self, id: WorkspaceId, look: Look) {
+        let detail = "the look at its content failed; see the daemon's log";
+        look.requests
+            .into_iter()
+            .for_each(|request| self.look_denied(request, id, detail));
+        self.abandon_checks(id);
+        let tasks: BTreeSet<_> = look
+            .subjects
+            .into_iter()
+            .map(|subject| subject.task)
+            .collect();
+        for task in tasks {
+            self.look_later(&ProjectId {
+                workspace: id,
+                task,
+            });
+        }
+    }
+
+    /// Looks again after the longest wait for quiet, so that a look which fails at once does not spin.
+    fn look_later(&mut self, id: &ProjectId) {
+        let Some(wait) = self.settings(id).map(|settings| settings.settle_max) else {
+            return;
+        };
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        project.doubt();
+        let later = self.now.tick.after(wait);
+        self.settles.entry(id.clone()).or_insert(Settle {
+            first: later,
+            last: later,
+        });
+        self.mark(id);
+    }
+
+    /// Concludes the runs that wait for a look which cannot succeed: everything may have changed.
+    pub(super) fn abandon_checks(&mut self, id: WorkspaceId) {
+        let checking: Vec<RunId> = self
+            .runs
+            .values()
+            .filter(|run| run.project.workspace == id && run.phase == Phase::Checking)
+            .map(|run| run.report.run.clone())
+            .collect();
+        checking.iter().for_each(|run| self.conclude(run, None));
+    }
+}

@@ -1,0 +1,89 @@
+//! What subscribers are told: one variant per event type of the protocol.
+
+use crate::engine::ProjectId;
+use crate::model::digest::InputDigest;
+use crate::model::id::{PipelineId, RunId, WorkspaceId};
+use crate::model::run::{Cause, Changed, RunReport, StageReport, Verdict};
+
+/// Something that became visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Content of a project differs from what was seen before.
+    Change {
+        /// The project.
+        project: ProjectId,
+        /// What differs.
+        changed: Changed,
+    },
+    /// Nothing has changed for a while, and the content is known.
+    Settled {
+        /// The project.
+        project: ProjectId,
+        /// The content.
+        input: InputDigest,
+    },
+    /// A run is wanted.
+    RunQueued {
+        /// The project.
+        project: ProjectId,
+        /// Its pipeline.
+        pipeline: PipelineId,
+        /// Why.
+        cause: Cause,
+    },
+    /// A run has begun; its first evidence is on disk.
+    RunStarted {
+        /// The run.
+        report: Box<RunReport>,
+    },
+    /// A stage has begun.
+    StageStarted {
+        /// The project.
+        project: ProjectId,
+        /// The run.
+        run: RunId,
+        /// The stage.
+        stage: Box<StageReport>,
+        /// Its place in its pipeline, from 0.
+        index: usize,
+    },
+    /// A stage has ended.
+    StageEnded {
+        /// The project.
+        project: ProjectId,
+        /// The run.
+        run: RunId,
+        /// The stage.
+        stage: Box<StageReport>,
+        /// Its place in its pipeline, from 0.
+        index: usize,
+    },
+    /// A run has ended; all its evidence is on disk.
+    RunEnded {
+        /// The run.
+        report: Box<RunReport>,
+    },
+    /// What is known of a project's content has changed.
+    Verdict {
+        /// The project.
+        project: ProjectId,
+        /// What is known.
+        verdict: Verdict,
+        /// Of which content.
+        input: Option<InputDigest>,
+        /// By which run.
+        run: Option<RunId>,
+    },
+    /// A workspace came, went, or is watched otherwise than before.
+    Workspace {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
+    /// A configuration was taken or refused.
+    Config {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What is wrong with it.
+        refused: Option<String>,
+    },
+}

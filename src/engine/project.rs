@@ -1,0 +1,300 @@
+//! A project: what is known of its present content, what was proven, what is wanted.
+//!
+//! ```text
+//! Stirred ──look──▶ Known(keys) ──no proof of keys──▶ run begins on this very view
+//!    ▲                  │
+//!    └──────touch───────┘
+//! ```
+
+use crate::engine::ask::Origin;
+use crate::engine::change::ChangeSet;
+use crate::engine::keys::{Proof, Seen};
+use crate::engine::news::News;
+use crate::engine::run::Culprits;
+use crate::engine::state::Engine;
+use crate::engine::status::Standing;
+use crate::engine::{Known, LastRun, ProjectId};
+use crate::limits::PROOFS_MAX;
+use crate::model::config::{OnBusy, Settings};
+use crate::model::digest::StageKey;
+use crate::model::id::{PipelineId, RequestId, RunId};
+use crate::model::path::RelPath;
+use crate::model::run::{Cause, Changed, Verdict};
+use crate::model::time::Tick;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What the engine knows of a project.
+#[derive(Debug)]
+pub(super) struct Project {
+    pub(super) place: RelPath,
+    pub(super) present: Present,
+    /// What changed since the start of the last run of its own pipeline.
+    pub(super) changes: ChangeSet,
+    pub(super) proofs: VecDeque<Proof>,
+    pub(super) active: Option<RunId>,
+    pub(super) pending: BTreeMap<PipelineId, Pending>,
+    /// The cause of the next run that starts by itself.
+    pub(super) auto: Cause,
+    /// Content that is not run by itself although nothing is proven of it.
+    pub(super) left_alone: Option<Vec<StageKey>>,
+    /// The next content is left alone whatever it is: `on_start = false`.
+    pub(super) leave_next: bool,
+    /// What the void run before rewrote, while nothing has changed outside a run since.
+    pub(super) culprits: Option<Culprits>,
+    pub(super) last: Option<LastRun>,
+    pub(super) told: Option<Standing>,
+    /// It is no longer configured, and goes when its run has ended.
+    pub(super) gone: bool,
+}
+
+/// What is known of a project's content, as its own pipeline depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Present {
+    /// It may differ from what was seen.
+    Stirred,
+    /// It is this.
+    Known(Seen),
+}
+
+/// A run that is wanted.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) origin: Origin,
+    pub(super) requests: BTreeSet<RequestId>,
+}
+
+/// A wait for quiet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settle {
+    pub(super) first: Tick,
+    pub(super) last: Tick,
+}
+
+impl Project {
+    pub(super) fn new(known: Known) -> Self {
+        Self {
+            place: RelPath::root(),
+            present: Present::Stirred,
+            changes: ChangeSet::everything(),
+            proofs: known.proofs.into(),
+            active: None,
+            pending: BTreeMap::new(),
+            auto: Cause::Start,
+            left_alone: None,
+            leave_next: false,
+            culprits: None,
+            last: known.last,
+            told: None,
+            gone: false,
+        }
+    }
+
+    /// A new configuration: its keys may be others, and unproven content is run as at a start.
+    pub(super) fn renew(&mut self, wait: bool) {
+        self.doubt();
+        self.auto = Cause::Start;
+        self.left_alone = None;
+        self.leave_next = wait;
+    }
+
+    pub(super) fn doubt(&mut self) {
+        self.present = Present::Stirred;
+    }
+
+    pub(super) fn known(&self) -> Option<&Seen> {
+        match &self.present {
+            Present::Known(seen) => Some(seen),
+            Present::Stirred => None,
+        }
+    }
+
+    /// The newest proof for these keys.
+    pub(super) fn proof(&self, keys: &[StageKey]) -> Option<&Proof> {
+        self.proofs.iter().rev().find(|proof| proof.keys == keys)
+    }
+
+    /// The proof that a question may be answered with: an error is told, but proves nothing.
+    pub(super) fn answer(&self) -> Option<&Proof> {
+        let proof = self.proof(&self.known()?.keys)?;
+        Some(proof).filter(|proof| !matches!(proof.verdict, Verdict::Error | Verdict::Unknown))
+    }
+
+    pub(super) fn remember(&mut self, proof: Proof) {
+        self.proofs.retain(|other| other.keys != proof.keys);
+        self.proofs.push_back(proof);
+        while self.proofs.len() > PROOFS_MAX {
+            self.proofs.pop_front();
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn touch_project(&mut self, id: &ProjectId, changed: &Changed) {
+        let tick = self.now.tick;
+        let settle = self.settles.entry(id.clone()).or_insert(Settle {
+            first: tick,
+            last: tick,
+        });
+        settle.last = tick;
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        project.doubt();
+        match &project.active {
+            Some(_) => self.blame(id, changed),
+            // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
+            None => project.culprits = None,
+        }
+        self.mark(id);
+    }
+
+    pub(super) fn settle_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
+        let settings = self.settings(id)?;
+        let quiet = settle.last.after(settings.settle);
+        Some(quiet.min(settle.first.after(settings.settle_max)))
+    }
+
+    pub(super) fn settings(&self, id: &ProjectId) -> Option<&Settings> {
+        Some(&self.workspaces.get(&id.workspace)?.config()?.settings)
+    }
+
+    fn on_busy(&self, id: &ProjectId) -> Option<OnBusy> {
+        Some(
+            self.workspaces
+                .get(&id.workspace)?
+                .config()?
+                .project(&id.task)?
+                .on_busy,
+        )
+    }
+
+    /// Starts, queues or lets be what its present content calls for by itself.
+    pub(super) fn consider(&mut self, id: &ProjectId) {
+        let serves = self
+            .workspaces
+            .get(&id.workspace)
+            .is_some_and(super::workspace::Workspace::serves);
+        if !serves || self.stopping || self.settles.contains_key(id) {
+            return;
+        }
+        let Some(project) = self.projects.get_mut(id).filter(|project| !project.gone) else {
+            return;
+        };
+        let Some(seen) = project.known().cloned() else {
+            return;
+        };
+        if std::mem::take(&mut project.leave_next) && project.proof(&seen.keys).is_none() {
+            project.left_alone = Some(seen.keys.clone());
+        }
+        let proven = project.proof(&seen.keys).is_some();
+        if proven || project.left_alone.as_ref() == Some(&seen.keys) {
+            if proven {
+                project.auto = Cause::Change;
+            }
+            return;
+        }
+        let Some(pipeline) = self
+            .default_pipeline(id)
+            .map(|pipeline| pipeline.id.clone())
+        else {
+            return;
+        };
+        let cause = self
+            .projects
+            .get(id)
+            .map_or(Cause::Change, |project| project.auto);
+        match self.active_root(id) {
+            None => self.begin(id, &pipeline, Origin::from(cause), seen, BTreeSet::new()),
+            Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
+            Some(run) => {
+                let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
+                self.pend(id, &pipeline, Origin::from(Cause::Change), None);
+                if own && self.on_busy(id) == Some(OnBusy::Restart) {
+                    self.cancel(&run, "superseded");
+                }
+            }
+        }
+    }
+
+    /// Notes that a run of this pipeline is wanted once nothing else runs.
+    pub(super) fn pend(
+        &mut self,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+        origin: Origin,
+        request: Option<RequestId>,
+    ) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        let cause = origin.cause;
+        let known = project.pending.contains_key(pipeline);
+        let pending = project
+            .pending
+            .entry(pipeline.clone())
+            .or_insert_with(|| Pending {
+                origin: origin.clone(),
+                requests: BTreeSet::new(),
+            });
+        // What somebody asked for by name says more than what a change called for.
+        if pending.requests.is_empty() && request.is_some() {
+            pending.origin = origin;
+        }
+        pending.requests.extend(request);
+        if !known {
+            self.publish(News::RunQueued {
+                project: id.clone(),
+                pipeline: pipeline.clone(),
+                cause,
+            });
+        }
+        self.mark(id);
+    }
+
+    /// Goes on once a project's run has ended: what is wanted first, then what its content calls for.
+    pub(super) fn go_on(&mut self, id: &ProjectId) {
+        let Some(project) = self.projects.get(id) else {
+            return;
+        };
+        if project.gone {
+            self.drop_project(id);
+            return;
+        }
+        let asked = project
+            .pending
+            .iter()
+            .find(|(_, pending)| !pending.requests.is_empty());
+        let next = asked
+            .or_else(|| project.pending.iter().next())
+            .map(|(pipeline, _)| pipeline.clone());
+        let stirred = project.known().is_none();
+        match next {
+            Some(pipeline) => self.want(id, &pipeline, None),
+            None if stirred && !self.settles.contains_key(id) => self.want_present(id),
+            None => self.consider(id),
+        }
+    }
+
+    /// Forgets a project that is no longer configured, once its run has ended.
+    pub(super) fn drop_project(&mut self, id: &ProjectId) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        project.gone = true;
+        let requests: Vec<RequestId> = std::mem::take(&mut project.pending)
+            .into_values()
+            .flat_map(|pending| pending.requests)
+            .collect();
+        let active = project.active.clone();
+        self.deny_gone(id, requests);
+        self.settles.remove(id);
+        match active {
+            Some(run) => self.cancel(&run, "project-removed"),
+            None => {
+                self.projects.remove(id);
+                self.marked.remove(id);
+                self.forget_if_done(id.workspace);
+            }
+        }
+    }
+}

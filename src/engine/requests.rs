@@ -1,0 +1,345 @@
+//! Questions as they come in, questions that go away, and the passing of time.
+
+use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
+use crate::engine::state::Engine;
+use crate::engine::waiters::{Need, Sought, Waiter};
+use crate::engine::{Effect, ProjectId};
+use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
+use crate::model::time::Tick;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Engine {
+    pub(super) fn ask(&mut self, request: RequestId, ask: Ask, deadline: Option<Tick>) {
+        let need = if self.stopping {
+            Err(Denied::ShuttingDown)
+        } else {
+            self.need(ask)
+        };
+        match need {
+            Ok(need) => {
+                self.waiters.insert(request, Waiter { deadline, need });
+                self.pursue(request);
+            }
+            Err(denied) => {
+                self.effects.push(Effect::Reply {
+                    request,
+                    reply: Reply::Denied(denied),
+                });
+            }
+        }
+    }
+
+    /// What this question waits for; or why it is refused at once.
+    fn need(&self, ask: Ask) -> Result<Need, Denied> {
+        match ask {
+            Ask::Sync { workspace } => {
+                let all = self.workspaces.keys().copied();
+                let ids: BTreeSet<WorkspaceId> = match workspace {
+                    Some(id) if !self.workspaces.contains_key(&id) => {
+                        return Err(Denied::UnknownWorkspace);
+                    }
+                    Some(id) => BTreeSet::from([id]),
+                    None => all.collect(),
+                };
+                Ok(Need::Sync(ids))
+            }
+            Ask::Verdict { scope, patience } => self.need_verdicts(&scope, patience),
+            Ask::Run(ask) => {
+                let pipeline = self.pipeline_of(&ask)?;
+                Ok(Need::Run { ask, pipeline })
+            }
+            Ask::Resume(ask) => self.need_resume(ask),
+            Ask::Cancel { run } if self.runs.contains_key(&run) => Ok(Need::Cancelled(run)),
+            Ask::Cancel { run } => Err(Denied::UnknownRun(run)),
+        }
+    }
+
+    fn need_verdicts(&self, scope: &Scope, patience: Patience) -> Result<Need, Denied> {
+        let ids = self.scope(scope)?;
+        let workspaces: BTreeSet<WorkspaceId> = ids.iter().map(|id| id.workspace).collect();
+        // One workspace: its obstacle is the answer. Several: each project says its own.
+        let lone = workspaces.len() <= 1;
+        if ids.is_empty()
+            && let Some(obstacle) = scope
+                .workspace
+                .and_then(|id| self.workspaces.get(&id))
+                .and_then(|workspace| workspace.obstacle())
+        {
+            return Err(obstacle.denied());
+        }
+        let projects: BTreeMap<ProjectId, Sought> =
+            ids.into_iter().map(|id| (id, Sought::Look)).collect();
+        Ok(Need::Verdicts {
+            patience,
+            lone,
+            projects,
+        })
+    }
+
+    fn need_resume(&self, ask: Box<ResumeAsk>) -> Result<Need, Denied> {
+        let run = RunAsk {
+            project: ask.project.clone(),
+            pipeline: Some(ask.pipeline.clone()),
+            parent: None,
+            approval_policy: None,
+            force: true,
+            until: ask.until,
+        };
+        self.pipeline_of(&run)?;
+        match self
+            .projects
+            .get(&ask.project)
+            .and_then(|project| project.active.clone())
+        {
+            Some(active) => Err(Denied::Busy(active)),
+            None => Ok(Need::Resume { ask }),
+        }
+    }
+
+    /// The projects that a question is about.
+    fn scope(&self, scope: &Scope) -> Result<Vec<ProjectId>, Denied> {
+        if scope
+            .workspace
+            .is_some_and(|id| !self.workspaces.contains_key(&id))
+        {
+            return Err(Denied::UnknownWorkspace);
+        }
+        let within = |id: &&ProjectId| {
+            scope
+                .workspace
+                .is_none_or(|workspace| id.workspace == workspace)
+        };
+        if scope.tasks.is_empty() {
+            return Ok(self.projects.keys().filter(within).cloned().collect());
+        }
+        let mut found = Vec::new();
+        for task in &scope.tasks {
+            let matching: Vec<&ProjectId> = self
+                .projects
+                .keys()
+                .filter(within)
+                .filter(|id| id.task == *task)
+                .collect();
+            match matching.as_slice() {
+                [] => return Err(Denied::UnknownProject(task.clone())),
+                [one] => found.push((*one).clone()),
+                several => {
+                    let roots = several
+                        .iter()
+                        .filter_map(|id| self.workspaces.get(&id.workspace));
+                    let roots = roots.map(|workspace| workspace.root.clone()).collect();
+                    return Err(Denied::AmbiguousProject(task.clone(), roots));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The pipeline that a run is asked for, if it may be run at all.
+    fn pipeline_of(&self, ask: &RunAsk) -> Result<PipelineId, Denied> {
+        let id = &ask.project;
+        let workspace = self
+            .workspaces
+            .get(&id.workspace)
+            .ok_or(Denied::UnknownWorkspace)?;
+        if let Some(obstacle) = workspace.obstacle()
+            && !matches!(obstacle, super::workspace::Obstacle::Rescanning(_))
+        {
+            return Err(obstacle.denied());
+        }
+        let config = workspace.config().ok_or(Denied::UnknownWorkspace)?;
+        let unknown = || Denied::UnknownProject(id.task.clone());
+        let project = config.project(&id.task).ok_or_else(unknown)?;
+        let wanted = ask.pipeline.as_ref().unwrap_or(&project.pipeline);
+        match config.pipeline(wanted) {
+            Some(pipeline) => Ok(pipeline.id.clone()),
+            None => {
+                let known = config.pipelines.iter().map(|pipeline| pipeline.id.clone());
+                Err(Denied::UnknownPipeline(wanted.clone(), known.collect()))
+            }
+        }
+    }
+
+    /// Does what a new question needs first.
+    fn pursue(&mut self, request: RequestId) {
+        let Some(waiter) = self.waiters.get(&request) else {
+            return;
+        };
+        match &waiter.need {
+            Need::Sync(ids) if ids.is_empty() => self.reply(request, Reply::Synced),
+            Need::Sync(ids) => {
+                for id in ids.clone() {
+                    match self
+                        .workspaces
+                        .get(&id)
+                        .and_then(|workspace| workspace.obstacle())
+                    {
+                        Some(obstacle @ super::workspace::Obstacle::Gone(_)) => {
+                            self.look_refused(request, id, &obstacle);
+                        }
+                        _ => self.want_sync(id, request),
+                    }
+                }
+            }
+            Need::Verdicts {
+                projects, patience, ..
+            } => {
+                let (ids, patience) = (projects.keys().cloned().collect::<Vec<_>>(), *patience);
+                for id in ids {
+                    self.pursue_verdict(request, &id, patience);
+                }
+                self.answer_if_found(request);
+            }
+            Need::Run { ask, pipeline } => {
+                let (id, pipeline) = (ask.project.clone(), pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
+            }
+            Need::Resume { ask } => {
+                let (id, pipeline) = (ask.project.clone(), ask.pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
+            }
+            Need::Cancelled(run) => {
+                let run = run.clone();
+                self.cancel(&run, "run-canceled");
+            }
+        }
+    }
+
+    fn pursue_verdict(&mut self, request: RequestId, id: &ProjectId, patience: Patience) {
+        use super::workspace::Obstacle;
+        let obstacle = self
+            .workspaces
+            .get(&id.workspace)
+            .and_then(|workspace| workspace.obstacle());
+        match obstacle {
+            Some(Obstacle::Rescanning(_)) if patience == Patience::Run => {}
+            Some(obstacle) => self.look_refused(request, id.workspace, &obstacle),
+            None => {}
+        }
+        if let Some(pipeline) = self
+            .default_pipeline(id)
+            .map(|pipeline| pipeline.id.clone())
+            && self.waiters.contains_key(&request)
+        {
+            self.want(id, &pipeline, Some(request));
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, request: RequestId) {
+        self.waiters.remove(&request);
+    }
+
+    /// Answers those who wait for runs of a project that is gone.
+    pub(super) fn deny_gone(&mut self, id: &ProjectId, requests: Vec<RequestId>) {
+        let waiting = self
+            .waiters
+            .iter()
+            .filter(|(_, waiter)| match &waiter.need {
+                Need::Run { ask, .. } => ask.project == *id,
+                Need::Resume { ask } => ask.project == *id,
+                Need::Sync(_) | Need::Verdicts { .. } | Need::Cancelled(_) => false,
+            });
+        // Those whose run is under way hear of its end.
+        let joined: BTreeSet<RequestId> = self
+            .runs
+            .values()
+            .flat_map(|run| run.requests.iter().copied())
+            .collect();
+        let waiting: Vec<RequestId> = waiting
+            .map(|(request, _)| *request)
+            .filter(|request| !joined.contains(request))
+            .collect();
+        for request in waiting.into_iter().chain(requests) {
+            self.deny(request, Denied::UnknownProject(id.task.clone()));
+        }
+        let seekers: Vec<RequestId> = self.waiters.keys().copied().collect();
+        for request in seekers {
+            let found = self.no_answer(id, "the project is no longer configured");
+            if let Some(Waiter {
+                need: Need::Verdicts { projects, .. },
+                ..
+            }) = self.waiters.get_mut(&request)
+                && let Some(sought) = projects.get_mut(id)
+                && !matches!(sought, Sought::Found(_))
+            {
+                *sought = Sought::Found(found);
+            }
+            self.answer_if_found(request);
+        }
+    }
+
+    /// Looks at what has become quiet, ends what is over time, answers those who waited long enough.
+    pub(super) fn pass_time(&mut self) {
+        let now = self.now.tick;
+        let quiet = self
+            .settles
+            .iter()
+            .filter(|(id, settle)| self.settle_due(id, **settle).is_none_or(|due| due <= now));
+        let quiet: Vec<ProjectId> = quiet.map(|(id, _)| id.clone()).collect();
+        for id in quiet {
+            self.settles.remove(&id);
+            self.want_present(&id);
+            let project = self
+                .projects
+                .get(&id)
+                .filter(|project| project.active.is_none());
+            let pending: Vec<PipelineId> = project
+                .map(|project| project.pending.keys().cloned().collect())
+                .unwrap_or_default();
+            pending
+                .iter()
+                .for_each(|pipeline| self.want(&id, pipeline, None));
+            self.mark(&id);
+        }
+        self.enforce_deadlines();
+        let late = self
+            .waiters
+            .iter()
+            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));
+        let late: Vec<RequestId> = late.map(|(request, _)| *request).collect();
+        for request in late {
+            self.deny(request, Denied::TooLate);
+        }
+        self.exit_if_done();
+    }
+
+    /// Ends what runs, starts nothing new, and exits once everything has been recorded.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        self.settles.clear();
+        let active: Vec<RunId> = self
+            .projects
+            .values()
+            .filter_map(|p| p.active.clone())
+            .collect();
+        for project in self.projects.values_mut() {
+            project.pending.clear();
+            project.doubt();
+        }
+        active
+            .iter()
+            .for_each(|run| self.cancel(run, "daemon-stopped"));
+        let joined: BTreeSet<RequestId> = self
+            .runs
+            .values()
+            .flat_map(|run| run.requests.iter().copied())
+            .collect();
+        let waiting: Vec<RequestId> = self.waiters.keys().copied().collect();
+        for request in waiting
+            .into_iter()
+            .filter(|request| !joined.contains(request))
+        {
+            self.deny(request, Denied::ShuttingDown);
+        }
+        let ids: Vec<ProjectId> = self.projects.keys().cloned().collect();
+        ids.iter().for_each(|id| self.mark(id));
+    }
+
+    fn exit_if_done(&mut self) {
+        if self.stopping && !self.exited && self.runs.is_empty() {
+            self.exited = true;
+            self.tell_standings();
+            self.effects.push(Effect::Exit);
+        }
+    }
+}

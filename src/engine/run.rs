@@ -1,0 +1,171 @@
+//! A run under way: its phases, and what it has to watch while it lives.
+//!
+//! ```text
+//! Beginning ──recorded──▶ Running ──last stage ended──▶ Checking ──look──▶ Ending ──recorded──▶ told and forgotten
+//! ```
+//!
+//! In `Checking` the content is looked at once more: the verdict binds only if it is still what the run began on.
+
+use crate::engine::ProjectId;
+use crate::engine::change::ChangeSet;
+use crate::engine::graph::Graph;
+use crate::engine::keys::Seen;
+use crate::model::config::{Action, Config, Pipeline, Stage};
+use crate::model::id::{PipelineId, RequestId, RunId};
+use crate::model::path::RelPath;
+use crate::model::run::{Outcome, RunReport, StageReport, StageStatus, StageWork};
+use crate::model::time::Tick;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Paths that were rewritten during a run, each with the place of the stage that ran then.
+pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
+
+/// What the engine knows of a run under way.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) project: ProjectId,
+    pub(super) report: RunReport,
+    pub(super) config: Arc<Config>,
+    pub(super) graph: Graph,
+    /// The content that it began on.
+    pub(super) seen: Seen,
+    pub(super) phase: Phase,
+    pub(super) stages: Vec<Live>,
+    /// The stage of another run that this one is.
+    pub(super) parent_stage: Option<(RunId, usize)>,
+    /// What changed since it began.
+    pub(super) changes: ChangeSet,
+    pub(super) culprits: Culprits,
+    /// The stage that ended last: a write is often told only after its writer has gone.
+    pub(super) last_stage: Option<usize>,
+    /// Why it is being ended from outside.
+    pub(super) cancelled: Option<&'static str>,
+    /// Its logs could not be written: its verdict is an error.
+    pub(super) unrecorded: bool,
+    pub(super) began: Tick,
+    /// Questions that are answered once it has begun or ended.
+    pub(super) requests: BTreeSet<RequestId>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its first evidence is being recorded.
+    Beginning,
+    /// Its stages run.
+    Running,
+    /// Its content is looked at once more.
+    Checking,
+    /// Its final evidence is being recorded.
+    Ending,
+}
+
+/// A stage under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Live {
+    /// It does not run.
+    Idle,
+    /// Its command runs.
+    Command {
+        /// When it is to be sent TERM.
+        deadline: Option<Tick>,
+        /// When it is to be sent KILL.
+        kill_at: Option<Tick>,
+        /// TERM was sent because its deadline passed.
+        timed_out: bool,
+    },
+    /// A look at its pipeline's content is wanted.
+    ChildExpected(PipelineId),
+    /// Its child run is under way.
+    Child(RunId),
+}
+
+impl Run {
+    /// When something is due.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        let due = self.stages.iter().filter_map(|live| match live {
+            Live::Command {
+                deadline, kill_at, ..
+            } => kill_at.or(*deadline),
+            Live::Idle | Live::ChildExpected(_) | Live::Child(_) => None,
+        });
+        due.min()
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.stages.iter().any(|live| *live != Live::Idle)
+    }
+
+    pub(super) fn statuses(&self) -> Vec<StageStatus> {
+        self.report
+            .stages
+            .iter()
+            .map(|stage| stage.status)
+            .collect()
+    }
+
+    /// The stage that runs now, else the one that ended last.
+    pub(super) fn blamed_stages(&self) -> Vec<usize> {
+        let live = self
+            .stages
+            .iter()
+            .enumerate()
+            .filter(|(_, live)| **live != Live::Idle);
+        let live: Vec<usize> = live.map(|(index, _)| index).collect();
+        if live.is_empty() {
+            self.last_stage.into_iter().collect()
+        } else {
+            live
+        }
+    }
+
+    /// The stage's definition in the pipeline that this run executes.
+    pub(super) fn definition(&self, stage: usize) -> Option<&Stage> {
+        self.config
+            .pipeline(&self.report.pipeline)?
+            .stages
+            .get(stage)
+    }
+}
+
+/// The entries of a pipeline's stages before anything has run.
+pub(super) fn fresh_stages(pipeline: &Pipeline, seen: &Seen) -> Vec<StageReport> {
+    let stages = pipeline.stages.iter().enumerate();
+    stages
+        .map(|(index, stage)| fresh_stage(pipeline, stage, index, seen))
+        .collect()
+}
+
+fn fresh_stage(pipeline: &Pipeline, stage: &Stage, index: usize, seen: &Seen) -> StageReport {
+    let work = match &stage.action {
+        Action::Command(command) => StageWork::Command(command.line.clone()),
+        Action::Subpipeline(sub) => StageWork::Subpipeline {
+            pipeline: sub.pipeline.clone(),
+            child: None,
+        },
+    };
+    StageReport {
+        id: stage.id.clone(),
+        title: stage.title.clone(),
+        work,
+        status: StageStatus::Pending,
+        started_at: None,
+        completed_at: None,
+        exit_code: None,
+        summary: None,
+        outcome: Outcome::None,
+        key: seen.keys.get(index).copied(),
+        input: seen
+            .inputs
+            .get(&(pipeline.id.clone(), stage.id.clone()))
+            .copied(),
+        reused_from: None,
+        attempts: 0,
+        duration: std::time::Duration::ZERO,
+        log_bytes: 0,
+        truncated: false,
+        stderr: String::new(),
+        excerpt: None,
+    }
+}

@@ -1,0 +1,330 @@
+//! The life of a run: begin, advance, cancel, finish; what its stages do is in `stages`, what it proves in `verdicts`.
+
+use crate::engine::ask::{Origin, ResumeAsk, Stop};
+use crate::engine::change::ChangeSet;
+use crate::engine::graph::Graph;
+use crate::engine::keys::Seen;
+use crate::engine::news::News;
+use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
+use crate::engine::state::Engine;
+use crate::engine::{Effect, ProjectId, Record};
+use crate::limits::CHANGED_PATHS_SHOWN_MAX;
+use crate::model::config::Pipeline;
+use crate::model::id::{PipelineId, RequestId, RunId};
+use crate::model::run::{
+    Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageStatus, StageWork,
+    Verdict,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Engine {
+    /// The run that a project's children belong to, if it has one.
+    pub(super) fn active_root(&self, id: &ProjectId) -> Option<&Run> {
+        self.runs.get(self.projects.get(id)?.active.as_ref()?)
+    }
+
+    /// Begins a run of a project on content that was just seen.
+    pub(super) fn begin(
+        &mut self,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+        origin: Origin,
+        seen: Seen,
+        requests: BTreeSet<RequestId>,
+    ) {
+        let Some(mut run) = self.new_run_of(id, pipeline, &origin, seen) else {
+            return;
+        };
+        let Some(own) = self.default_pipeline(id).map(|own| own.id == *pipeline) else {
+            return;
+        };
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if own {
+            run.report.changed = std::mem::take(&mut project.changes).changed();
+            project.auto = Cause::Change;
+            project.left_alone = None;
+            project
+                .pending
+                .remove(pipeline)
+                .into_iter()
+                .for_each(|other| run.requests.extend(other.requests));
+        }
+        run.requests.extend(requests);
+        project.active = Some(run.report.run.clone());
+        self.install(run, false);
+    }
+
+    /// Begins the child run of a stage that is a pipeline.
+    pub(super) fn begin_child(&mut self, parent: &RunId, stage: usize, seen: Seen) {
+        let Some(run) = self.runs.get(parent) else {
+            return;
+        };
+        let Some(Live::ChildExpected(pipeline)) = run.stages.get(stage).cloned() else {
+            return;
+        };
+        let id = run.project.clone();
+        let origin = Origin {
+            cause: Cause::Parent,
+            parent: Some(parent.clone()),
+            approval_policy: run.report.approval_policy.clone(),
+        };
+        let Some(mut child) = self.new_run_of(&id, &pipeline, &origin, seen) else {
+            return;
+        };
+        child.parent_stage = Some((parent.clone(), stage));
+        let name = child.report.run.clone();
+        if let Some(run) = self.runs.get_mut(parent) {
+            child.report.changed = run.report.changed.clone();
+            child.config = Arc::clone(&run.config);
+            let status = RunStatus::InProgress;
+            run.report.children.push(ChildReport {
+                run: name.clone(),
+                pipeline,
+                status,
+            });
+            if let Some(StageWork::Subpipeline { child, .. }) = run
+                .report
+                .stages
+                .get_mut(stage)
+                .map(|stage| &mut stage.work)
+            {
+                *child = Some(name.clone());
+            }
+            if let Some(live) = run.stages.get_mut(stage) {
+                *live = Live::Child(name);
+            }
+        }
+        self.install(child, false);
+    }
+
+    /// Takes an ended run up again: what did not succeed runs again.
+    pub(super) fn resume(&mut self, request: RequestId, ask: ResumeAsk, seen: Seen) {
+        let id = ask.project.clone();
+        let origin = Origin {
+            cause: Cause::Resume,
+            parent: ask.parent,
+            approval_policy: ask.approval_policy,
+        };
+        let Some(mut run) = self.new_run_of(&id, &ask.pipeline, &origin, seen) else {
+            return;
+        };
+        run.report.run = ask.run.clone();
+        run.report.started_at = ask.started_at;
+        run.report.children = ask.children;
+        run.report.status_detail = Some("resuming".to_owned());
+        run.report.resumes = vec![ResumeReport {
+            timestamp: self.now.wall,
+            actor: ask.actor,
+            reason: ask.reason,
+        }];
+        run.report.changed = Changed::Everything;
+        // Upstream matches by position only; the id must agree too, or another stage's success would be taken over.
+        for (fresh, kept) in run.report.stages.iter_mut().zip(ask.stages) {
+            let done = matches!(kept.status, StageStatus::Succeeded | StageStatus::Skipped);
+            if done && kept.id == fresh.id {
+                *fresh = kept;
+            }
+        }
+        run.requests.insert(request);
+        if let Some(project) = self.projects.get_mut(&id) {
+            project.active = Some(ask.run);
+        }
+        self.install(run, true);
+    }
+
+    fn new_run_of(
+        &mut self,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+        origin: &Origin,
+        seen: Seen,
+    ) -> Option<Run> {
+        let config = Arc::clone(self.workspaces.get(&id.workspace)?.config()?);
+        let pipeline: &Pipeline = config.pipeline(pipeline)?;
+        let stages = fresh_stages(pipeline, &seen);
+        let report = RunReport {
+            run: self.new_run(),
+            workspace: id.workspace,
+            task: id.task.clone(),
+            project: config.project(&id.task)?.path.clone(),
+            parent: origin.parent.clone(),
+            pipeline: pipeline.id.clone(),
+            title: pipeline.title.clone(),
+            guardrails_required: pipeline.guardrails_required,
+            cause: origin.cause,
+            changed: Changed::Everything,
+            approval_policy: origin.approval_policy.clone(),
+            status: RunStatus::InProgress,
+            status_detail: None,
+            started_at: self.now.wall,
+            completed_at: None,
+            stages,
+            children: Vec::new(),
+            resumes: Vec::new(),
+            input: Some(seen.input),
+            verdict: Verdict::Unknown,
+            void: None,
+        };
+        Some(Run {
+            project: id.clone(),
+            graph: Graph::of(pipeline),
+            stages: vec![Live::Idle; pipeline.stages.len()],
+            report,
+            seen,
+            phase: Phase::Beginning,
+            parent_stage: None,
+            changes: ChangeSet::default(),
+            culprits: Culprits::new(),
+            last_stage: None,
+            cancelled: None,
+            unrecorded: false,
+            began: self.now.tick,
+            requests: BTreeSet::new(),
+            config,
+        })
+    }
+
+    fn install(&mut self, run: Run, resumed: bool) {
+        self.mark(&run.project);
+        self.effects.push(Effect::Begin {
+            report: Box::new(run.report.clone()),
+            resumed,
+        });
+        self.runs.insert(run.report.run.clone(), run);
+    }
+
+    pub(super) fn note_record(&mut self, id: &RunId, record: Record, failure: Option<String>) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        match (record, run.phase, failure) {
+            (Record::Begin, Phase::Beginning, None) => {
+                run.phase = Phase::Running;
+                let report = Box::new(run.report.clone());
+                self.publish(News::RunStarted { report });
+                self.tell_begun(id);
+                self.advance(id);
+            }
+            (Record::Begin, Phase::Beginning, Some(failure)) => {
+                run.report.status = RunStatus::Failed;
+                run.report.completed_at = Some(self.now.wall);
+                self.give_up(id, &failure);
+            }
+            (Record::End, Phase::Ending, None) => self.tell_ended(id),
+            (Record::End, Phase::Ending, Some(failure)) => self.give_up(id, &failure),
+            (Record::Begin | Record::End, _, _) => {}
+        }
+    }
+
+    /// Starts what may start; finishes the run when nothing runs and nothing more may.
+    pub(super) fn advance(&mut self, id: &RunId) {
+        let Some(run) = self.runs.get(id) else { return };
+        if run.phase != Phase::Running {
+            return;
+        }
+        let ready = match run.cancelled {
+            Some(_) => Vec::new(),
+            None => run.graph.ready(&run.statuses()),
+        };
+        let waits = !ready.is_empty();
+        for stage in ready {
+            if self.may_start(id, stage) {
+                self.start_stage(id, stage);
+            }
+        }
+        let idle = self.runs.get(id).is_some_and(|run| !run.is_live());
+        if idle && !waits {
+            self.finish(id);
+        }
+    }
+
+    /// Ends a run from outside: TERM to what runs, nothing new starts.
+    pub(super) fn cancel(&mut self, id: &RunId, why: &'static str) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        if run.cancelled.is_some() || matches!(run.phase, Phase::Checking | Phase::Ending) {
+            return;
+        }
+        run.cancelled = Some(why);
+        let mut children = Vec::new();
+        for (stage, live) in run.stages.iter_mut().enumerate() {
+            match live {
+                Live::Command { kill_at, .. } if kill_at.is_none() => {
+                    let definition = run
+                        .config
+                        .pipeline(&run.report.pipeline)
+                        .and_then(|p| p.stages.get(stage));
+                    let grace = definition
+                        .and_then(|s| s.command())
+                        .map(|command| command.grace);
+                    *kill_at = Some(self.now.tick.after(grace.unwrap_or_default()));
+                    self.effects.push(Effect::StopStage {
+                        run: id.clone(),
+                        stage,
+                        stop: Stop::Term,
+                    });
+                }
+                Live::Command { .. } | Live::Idle => {}
+                Live::ChildExpected(_) => *live = Live::Idle,
+                Live::Child(child) => children.push(child.clone()),
+            }
+        }
+        for child in children {
+            self.cancel(&child, why);
+        }
+        self.advance(id);
+    }
+
+    /// Every stage has ended: looks at the content once more.
+    fn finish(&mut self, id: &RunId) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        run.report.completed_at = Some(self.now.wall);
+        let failed = run
+            .report
+            .stages
+            .iter()
+            .find(|stage| stage.status == StageStatus::Failed);
+        (run.report.status, run.report.status_detail) = match (run.cancelled, failed) {
+            (Some(why), _) => (RunStatus::Cancelled, Some(why.to_owned())),
+            (None, Some(stage)) => (RunStatus::Failed, Some(super::verdicts::detail(stage))),
+            (None, None) => (RunStatus::Succeeded, None),
+        };
+        run.phase = Phase::Checking;
+        let (project, pipeline) = (run.project.clone(), run.report.pipeline.clone());
+        let watch = self
+            .workspaces
+            .get(&project.workspace)
+            .map(|workspace| &workspace.watch);
+        if matches!(
+            watch,
+            Some(crate::engine::Watch::Watching | crate::engine::Watch::Polling { .. })
+        ) {
+            self.want(&project, &pipeline, None);
+        } else {
+            self.conclude(id, None);
+        }
+    }
+
+    /// Notes which stage ran when content of its project was touched.
+    pub(super) fn blame(&mut self, id: &ProjectId, changed: &Changed) {
+        let Changed::Paths(paths) = changed else {
+            return;
+        };
+        for run in self.runs.values_mut().filter(|run| run.project == *id) {
+            let stages = run.blamed_stages();
+            for path in paths.iter().take(CHANGED_PATHS_SHOWN_MAX) {
+                run.culprits
+                    .extend(stages.iter().map(|stage| (path.clone(), *stage)));
+            }
+            while run.culprits.len() > CHANGED_PATHS_SHOWN_MAX {
+                run.culprits.pop_last();
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The stages of a run: which may start, how an attempt ends, when one is signalled.
+
+use crate::engine::ask::Stop;
+use crate::engine::news::News;
+use crate::engine::run::{Live, Phase};
+use crate::engine::state::Engine;
+use crate::engine::{Effect, ProjectId};
+use crate::model::config::{Action, Command};
+use crate::model::id::{PipelineId, RunId};
+use crate::model::run::{Ending, Exit, Outcome, RunStatus, StageStatus};
+use crate::model::summary;
+
+impl Engine {
+    /// Whether a stage that is ready may start: there is room, and nobody holds its mutex.
+    pub(super) fn may_start(&self, id: &RunId, stage: usize) -> bool {
+        let Some(run) = self.runs.get(id) else {
+            return false;
+        };
+        let Some(definition) = run.definition(stage) else {
+            return false;
+        };
+        let Action::Command(command) = &definition.action else {
+            return true;
+        };
+        let workspace = run.project.workspace;
+        let jobs = run.config.settings.jobs.unwrap_or(self.cores);
+        let busy = self
+            .running()
+            .filter(|(other, _)| other.workspace == workspace)
+            .count();
+        let room = u32::try_from(busy).is_ok_and(|busy| busy < jobs.get());
+        let held = command.mutex.is_some()
+            && self
+                .running()
+                .any(|(_, other)| other.mutex == command.mutex);
+        room && !held
+    }
+
+    /// The commands that run now, in any workspace.
+    fn running(&self) -> impl Iterator<Item = (&ProjectId, &Command)> {
+        self.runs.values().flat_map(|run| {
+            let live = run.stages.iter().enumerate();
+            let live = live.filter(|(_, live)| matches!(live, Live::Command { .. }));
+            live.filter_map(|(index, _)| Some((&run.project, run.definition(index)?.command()?)))
+        })
+    }
+
+    pub(super) fn start_stage(&mut self, id: &RunId, index: usize) {
+        let now = self.now;
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        let Some(action) = run.definition(index).map(|stage| stage.action.clone()) else {
+            return;
+        };
+        let (Some(stage), Some(live)) =
+            (run.report.stages.get_mut(index), run.stages.get_mut(index))
+        else {
+            return;
+        };
+        stage.status = StageStatus::Running;
+        stage.started_at = stage.started_at.or(Some(now.wall));
+        let (project, pipeline) = (
+            run.project.clone(),
+            match &action {
+                Action::Subpipeline(sub) => Some(sub.pipeline.clone()),
+                Action::Command(_) => None,
+            },
+        );
+        match action {
+            Action::Subpipeline(sub) => *live = Live::ChildExpected(sub.pipeline),
+            Action::Command(command) => {
+                stage.attempts = stage.attempts.saturating_add(1);
+                let deadline = command.timeout.map(|timeout| now.tick.after(timeout));
+                *live = Live::Command {
+                    deadline,
+                    kill_at: None,
+                    timed_out: false,
+                };
+            }
+        }
+        let first = stage.attempts <= 1;
+        let told = Box::new(stage.clone());
+        let report = Box::new(run.report.clone());
+        let config = run.config.clone();
+        let run = id.clone();
+        self.mark(&project);
+        self.effects.push(Effect::Record {
+            report: report.clone(),
+        });
+        match &pipeline {
+            Some(pipeline) => self.want(&project, pipeline, None),
+            None => self.effects.push(Effect::StartStage {
+                run: run.clone(),
+                config,
+                report,
+                stage: index,
+            }),
+        }
+        if first {
+            self.publish(News::StageStarted {
+                project,
+                run,
+                stage: told,
+                index,
+            });
+        }
+    }
+
+    /// The stage of a run that waits for a look at this pipeline to begin its child.
+    pub(super) fn expecting_child(
+        &self,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+    ) -> Option<(RunId, usize)> {
+        let expected = Live::ChildExpected(pipeline.clone());
+        let mut runs = self.runs.values().filter(|run| run.project == *id);
+        runs.find_map(|run| {
+            let stage = run.stages.iter().position(|live| *live == expected)?;
+            Some((run.report.run.clone(), stage))
+        })
+    }
+
+    pub(super) fn end_attempt(&mut self, id: &RunId, index: usize, ending: &Ending) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        let Some(command) = run
+            .definition(index)
+            .and_then(|stage| stage.command())
+            .cloned()
+        else {
+            return;
+        };
+        let Some(Live::Command { timed_out, .. }) = run.stages.get(index).cloned() else {
+            return;
+        };
+        let Some(stage) = run.report.stages.get_mut(index) else {
+            return;
+        };
+        let cancelled = run.cancelled.is_some();
+        let outcome = outcome(&ending.exit, timed_out, cancelled, stage.attempts);
+        stage.outcome = outcome;
+        stage.exit_code = ending.exit.code();
+        stage.duration = stage.duration.saturating_add(ending.duration);
+        stage.log_bytes = ending.log_bytes;
+        stage.truncated = ending.truncated;
+        stage.stderr.clone_from(&ending.stderr);
+        run.unrecorded |= ending.unrecorded.is_some();
+        run.last_stage = Some(index);
+        let passed = matches!(outcome, Outcome::Passed | Outcome::Flaky);
+        let retry = !passed && !cancelled && outcome != Outcome::Unspawnable;
+        if retry && stage.attempts <= command.retries {
+            self.start_stage(id, index);
+            return;
+        }
+        stage.status = match (passed, command.allow_failure && !cancelled) {
+            (true, _) => StageStatus::Succeeded,
+            (false, true) => StageStatus::Skipped,
+            (false, false) => StageStatus::Failed,
+        };
+        stage.completed_at = Some(self.now.wall);
+        let timeout = command.timeout.filter(|_| outcome == Outcome::TimedOut);
+        stage.summary = Some(summary::stage_summary(
+            ending,
+            timeout,
+            command.summary_hint.as_deref(),
+        ));
+        stage.excerpt.clone_from(&ending.excerpt);
+        if let Some(live) = run.stages.get_mut(index) {
+            *live = Live::Idle;
+        }
+        self.tell_stage(id, index);
+    }
+
+    /// A child run has ended: so has the stage that it is.
+    pub(super) fn end_child(
+        &mut self,
+        parent: &RunId,
+        index: usize,
+        status: RunStatus,
+        summary: &str,
+    ) {
+        let Some(run) = self.runs.get_mut(parent) else {
+            return;
+        };
+        let optional = match run.definition(index).map(|stage| &stage.action) {
+            Some(Action::Subpipeline(sub)) => sub.optional,
+            Some(Action::Command(_)) | None => false,
+        };
+        let cancelled = run.cancelled.is_some();
+        let (Some(stage), Some(live)) =
+            (run.report.stages.get_mut(index), run.stages.get_mut(index))
+        else {
+            return;
+        };
+        if let Live::Child(child) = live
+            && let Some(entry) = run
+                .report
+                .children
+                .iter_mut()
+                .find(|entry| entry.run == *child)
+        {
+            entry.status = status;
+        }
+        *live = Live::Idle;
+        run.last_stage = Some(index);
+        (stage.status, stage.outcome) = match status {
+            RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
+            _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
+            _ if optional => (StageStatus::Skipped, Outcome::Failed),
+            _ => (StageStatus::Failed, Outcome::Failed),
+        };
+        stage.completed_at = Some(self.now.wall);
+        stage.summary = Some(summary.to_owned());
+        self.tell_stage(parent, index);
+    }
+
+    fn tell_stage(&mut self, id: &RunId, index: usize) {
+        let Some(run) = self.runs.get(id) else { return };
+        let Some(stage) = run.report.stages.get(index) else {
+            return;
+        };
+        let (project, stage) = (run.project.clone(), Box::new(stage.clone()));
+        self.effects.push(Effect::Record {
+            report: Box::new(run.report.clone()),
+        });
+        self.mark(&project);
+        self.publish(News::StageEnded {
+            project,
+            run: id.clone(),
+            stage,
+            index,
+        });
+        self.advance(id);
+        self.advance_others(id);
+    }
+
+    /// A place has become free: lets the other runs take it.
+    fn advance_others(&mut self, id: &RunId) {
+        let others = self.runs.values().filter(|run| run.phase == Phase::Running);
+        let others: Vec<RunId> = others
+            .map(|run| run.report.run.clone())
+            .filter(|run| run != id)
+            .collect();
+        others.iter().for_each(|run| self.advance(run));
+    }
+
+    /// Signals the stages whose time is over.
+    pub(super) fn enforce_deadlines(&mut self) {
+        let now = self.now.tick;
+        let mut stops = Vec::new();
+        for (id, run) in &mut self.runs {
+            let pipeline = run.config.pipeline(&run.report.pipeline);
+            for (index, live) in run.stages.iter_mut().enumerate() {
+                let Live::Command {
+                    deadline,
+                    kill_at,
+                    timed_out,
+                } = live
+                else {
+                    continue;
+                };
+                if kill_at.is_some_and(|at| at <= now) {
+                    // Sent again after another grace, should the first have met a group that was just being made.
+                    *kill_at = Some(now.after(crate::limits::KILL_AGAIN));
+                    stops.push((id.clone(), index, Stop::Kill));
+                } else if kill_at.is_none() && deadline.is_some_and(|at| at <= now) {
+                    let stage = pipeline.and_then(|pipeline| pipeline.stages.get(index));
+                    let grace = stage
+                        .and_then(|stage| stage.command())
+                        .map(|command| command.grace);
+                    *kill_at = Some(now.after(grace.unwrap_or_default()));
+                    *timed_out = true;
+                    stops.push((id.clone(), index, Stop::Term));
+                }
+            }
+        }
+        let stops = stops
+            .into_iter()
+            .map(|(run, stage, stop)| Effect::StopStage { run, stage, stop });
+        self.effects.extend(stops);
+    }
+}
+
+fn outcome(exit: &Exit, timed_out: bool, cancelled: bool, attempts: u32) -> Outcome {
+    match exit {
+        _ if cancelled => Outcome::Cancelled,
+        Exit::Unspawnable(_) => Outcome::Unspawnable,
+        _ if timed_out => Outcome::TimedOut,
+        Exit::Code(0) if attempts > 1 => Outcome::Flaky,
+        Exit::Code(0) => Outcome::Passed,
+        Exit::Code(_) => Outcome::Failed,
+        Exit::Signal(_) => Outcome::Signalled,
+    }
+}

@@ -1,0 +1,239 @@
+//! What is visible of the engine's state: a standing per project, told and recorded when it changes.
+
+use crate::engine::news::News;
+use crate::engine::state::Engine;
+use crate::engine::workspace::Obstacle;
+use crate::engine::{Effect, LastRun, ProjectId, Watch};
+use crate::model::digest::InputDigest;
+use crate::model::id::{PipelineId, RunId, StageId, WorkspaceId};
+use crate::model::path::{RelPath, RootPath};
+use crate::model::run::{RunReport, RunStatus, StageStatus, Verdict};
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What is known of one project at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The project.
+    pub project: ProjectId,
+    /// Its directory.
+    pub path: RelPath,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// What is known: of the present content if fresh, else nothing.
+    pub verdict: Verdict,
+    /// Whether the verdict is about the present content.
+    pub fresh: bool,
+    /// What is being done about it.
+    pub phase: Phase,
+    /// The present content, once it was looked at.
+    pub input: Option<InputDigest>,
+    /// The run that proves the verdict.
+    pub proof: Option<RunId>,
+    /// The newest run: its id and status.
+    pub last: Option<(RunId, RunStatus)>,
+}
+
+/// What is being done about a project's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing.
+    Idle,
+    /// It is waited for quiet, or looked at.
+    Settling,
+    /// A run is wanted.
+    Queued,
+    /// A run is under way.
+    Running,
+}
+
+/// A workspace as `status` shows it.
+#[derive(Clone, Debug)]
+pub struct WorkspaceStanding<'a> {
+    /// Its name in this daemon's life.
+    pub id: WorkspaceId,
+    /// Its root.
+    pub root: &'a RootPath,
+    /// How well it is watched.
+    pub watch: &'a Watch,
+    /// Why it is refused.
+    pub refused: Option<&'a str>,
+    /// Why it is not trusted.
+    pub untrusted: Option<&'a str>,
+    /// Its projects.
+    pub projects: Vec<ProjectStanding<'a>>,
+}
+
+/// A project as `status` shows it.
+#[derive(Clone, Debug)]
+pub struct ProjectStanding<'a> {
+    /// What is known of it.
+    pub standing: Standing,
+    /// What runs.
+    pub running: Option<Running>,
+    /// Its newest run.
+    pub last: Option<&'a LastRun>,
+}
+
+/// A run under way as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The run.
+    pub run: RunId,
+    /// The stage that runs.
+    pub stage: Option<StageId>,
+    /// When the run was made.
+    pub started_at: Timestamp,
+}
+
+impl Engine {
+    /// All workspaces with their projects, in the order in which they were added.
+    #[must_use]
+    pub fn workspaces(&self) -> Vec<WorkspaceStanding<'_>> {
+        let workspaces = self.workspaces.iter().map(|(id, workspace)| {
+            let untrusted = match &workspace.trust {
+                super::Trust::Untrusted { detail } => Some(detail.as_str()),
+                super::Trust::Allowed => None,
+            };
+            let projects = self
+                .projects
+                .iter()
+                .filter(|(project, _)| project.workspace == *id);
+            let projects = projects.filter_map(|(project, state)| {
+                Some(ProjectStanding {
+                    standing: self.standing(project)?,
+                    running: self.running_of(project),
+                    last: state.last.as_ref(),
+                })
+            });
+            WorkspaceStanding {
+                id: *id,
+                root: &workspace.root,
+                watch: &workspace.watch,
+                refused: workspace.refused.as_deref(),
+                untrusted,
+                projects: projects.collect(),
+            }
+        });
+        workspaces.collect()
+    }
+
+    /// The report of a run that is under way.
+    #[must_use]
+    pub fn run(&self, id: &RunId) -> Option<&RunReport> {
+        self.runs.get(id).map(|run| &run.report)
+    }
+
+    /// The runs that are under way, children included.
+    pub fn runs(&self) -> impl Iterator<Item = &RunReport> {
+        self.runs.values().map(|run| &run.report)
+    }
+
+    /// What is known of a project now.
+    #[must_use]
+    pub fn standing(&self, id: &ProjectId) -> Option<Standing> {
+        let project = self.projects.get(id)?;
+        let pipeline = self.default_pipeline(id)?.id.clone();
+        let workspace = self.workspaces.get(&id.workspace)?;
+        let obstacle = workspace.obstacle();
+        let seen = project.known();
+        let proof = seen.and_then(|seen| project.proof(&seen.keys));
+        let told = proof.filter(|_| !self.stopping && obstacle.is_none());
+        let looking = |look: &Option<super::workspace::Look>| {
+            look.as_ref()
+                .is_some_and(|look| look.subjects.iter().any(|s| s.task == id.task))
+        };
+        let unsettled = self.settles.contains_key(id)
+            || (seen.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
+        let phase = match &project.active {
+            Some(_) => Phase::Running,
+            None if !project.pending.is_empty() => Phase::Queued,
+            None if unsettled && !matches!(obstacle, Some(Obstacle::Gone(_))) => Phase::Settling,
+            None => Phase::Idle,
+        };
+        Some(Standing {
+            project: id.clone(),
+            path: project.place.clone(),
+            pipeline,
+            verdict: told.map_or(Verdict::Unknown, |proof| proof.verdict),
+            fresh: told.is_some(),
+            phase,
+            input: seen.map(|seen| seen.input),
+            proof: told.map(|proof| proof.run.clone()),
+            last: project
+                .last
+                .as_ref()
+                .map(|last| (last.report.run.clone(), last.report.status)),
+        })
+    }
+
+    /// What will be known of a project once this run of it has been told.
+    pub(super) fn standing_after(&self, id: &ProjectId, report: &RunReport) -> Option<Standing> {
+        let mut standing = self.standing(id)?;
+        let project = self.projects.get(id)?;
+        let own = standing.pipeline == report.pipeline;
+        standing.phase = if project.pending.is_empty() {
+            Phase::Idle
+        } else {
+            Phase::Queued
+        };
+        if own {
+            standing.last = Some((report.run.clone(), report.status));
+            let unstable = report.verdict == Verdict::Unstable;
+            let proves = report.verdict != Verdict::Unknown && (report.void.is_none() || unstable);
+            let present = unstable || (standing.input.is_some() && standing.input == report.input);
+            if proves && present {
+                standing.verdict = report.verdict;
+                standing.fresh = true;
+                standing.proof = Some(report.run.clone());
+            }
+        }
+        Some(standing)
+    }
+
+    fn running_of(&self, id: &ProjectId) -> Option<Running> {
+        let run = self.active_root(id)?;
+        let stages = &run.report.stages;
+        let stage = stages
+            .iter()
+            .find(|stage| stage.status == StageStatus::Running);
+        Some(Running {
+            run: run.report.run.clone(),
+            stage: stage.map(|stage| stage.id.clone()),
+            started_at: run.report.started_at,
+        })
+    }
+
+    /// Tells and records what has changed of the projects that were marked.
+    pub(super) fn tell_standings(&mut self) {
+        for id in std::mem::take(&mut self.marked) {
+            let Some(standing) = self.standing(&id) else {
+                continue;
+            };
+            let Some(project) = self.projects.get_mut(&id) else {
+                continue;
+            };
+            let before = project.told.replace(standing.clone());
+            if before.as_ref() == Some(&standing) {
+                continue;
+            }
+            let known =
+                |standing: &Standing| (standing.verdict, standing.fresh, standing.proof.clone());
+            let changed = before.as_ref().map(known) != Some(known(&standing));
+            let (verdict, input, run) = (standing.verdict, standing.input, standing.proof.clone());
+            self.effects.push(Effect::State {
+                workspace: id.workspace,
+                standing,
+            });
+            if changed {
+                self.publish(News::Verdict {
+                    project: id,
+                    verdict,
+                    input,
+                    run,
+                });
+            }
+        }
+    }
+}

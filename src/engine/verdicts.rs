@@ -1,0 +1,235 @@
+//! What a run proves, and how its end is told: evidence first, then news, then answers.
+
+use crate::engine::keys::{Proof, Seen};
+use crate::engine::news::News;
+use crate::engine::run::{Phase, Run};
+use crate::engine::state::Engine;
+use crate::engine::{Effect, LastRun};
+use crate::model::id::{RequestId, RunId};
+use crate::model::run::{
+    Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
+};
+use std::collections::BTreeSet;
+
+impl Engine {
+    /// Decides what a run proves, now that the content was looked at again, and has its evidence recorded.
+    ///
+    /// Without a look everything may have changed.
+    pub(super) fn conclude(&mut self, id: &RunId, now_seen: Option<&Seen>) {
+        let Some(run) = self
+            .runs
+            .get_mut(id)
+            .filter(|run| run.phase == Phase::Checking)
+        else {
+            return;
+        };
+        let binds = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
+        let mut verdict = of_run(run);
+        let mut rewritten = None;
+        if !binds {
+            let changed = match now_seen {
+                Some(_) => run.changes.changed(),
+                None => Changed::Everything,
+            };
+            if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {
+                verdict = Verdict::Unknown;
+            }
+            rewritten = Some(still_changed(run, &changed));
+            run.report.void = Some(Void { changed });
+        }
+        let own_work = rewritten.filter(|_| run.parent_stage.is_none() && run.cancelled.is_none());
+        let project = run.project.clone();
+        let before = self
+            .projects
+            .get_mut(&project)
+            .and_then(|project| project.culprits.take());
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        if let Some(culprits) = own_work {
+            if before.is_some_and(|before| !before.is_disjoint(&culprits))
+                && verdict == Verdict::Unknown
+            {
+                verdict = Verdict::Unstable;
+            }
+            if let Some(project) = self.projects.get_mut(&project) {
+                project.culprits = Some(culprits);
+            }
+        }
+        run.report.verdict = verdict;
+        run.phase = Phase::Ending;
+        let root = run.parent_stage.is_none();
+        let report = Box::new(run.report.clone());
+        let standing = if root {
+            self.standing_after(&project, &report)
+        } else {
+            None
+        };
+        self.effects.push(Effect::End { report, standing });
+    }
+
+    /// The evidence is on disk: tells it.
+    pub(super) fn tell_ended(&mut self, id: &RunId) {
+        let Some(run) = self.runs.remove(id) else {
+            return;
+        };
+        let project_id = run.project.clone();
+        self.mark(&project_id);
+        let report = Box::new(run.report.clone());
+        self.publish(News::RunEnded {
+            report: report.clone(),
+        });
+        if let Some((parent, stage)) = &run.parent_stage {
+            let said = of_child(&run.report);
+            self.end_child(parent, *stage, run.report.status, &said);
+            self.tell_run(run.requests, &report);
+            return;
+        }
+        let present = self
+            .projects
+            .get(&project_id)
+            .and_then(|p| p.known())
+            .cloned();
+        let own = self
+            .default_pipeline(&project_id)
+            .is_some_and(|own| own.id == run.report.pipeline);
+        if let Some(project) = self.projects.get_mut(&project_id) {
+            project.active = None;
+            let duration = self.now.tick.since(run.began).as_millis();
+            let duration_ms = u64::try_from(duration).ok();
+            if own {
+                project.last = Some(LastRun {
+                    report: run.report.clone(),
+                    duration_ms,
+                });
+                project.conclude_proof(&run, present.as_ref());
+            }
+        }
+        self.tell_run(run.requests, &report);
+        self.answer_after(&project_id, &run.report);
+        self.go_on(&project_id);
+    }
+
+    /// The evidence could not be put on disk: the run proves nothing, and says so.
+    pub(super) fn give_up(&mut self, id: &RunId, failure: &str) {
+        let Some(run) = self.runs.get_mut(id) else {
+            return;
+        };
+        run.report.verdict = Verdict::Error;
+        run.report.status_detail = Some(format!("unrecorded: {failure}"));
+        run.unrecorded = true;
+        run.phase = Phase::Ending;
+        self.tell_ended(id);
+    }
+
+    pub(super) fn tell_begun(&mut self, id: &RunId) {
+        let Some(run) = self.runs.get(id) else { return };
+        let report = run.report.clone();
+        let requests: Vec<RequestId> = run.requests.iter().copied().collect();
+        let told: BTreeSet<RequestId> = requests
+            .into_iter()
+            .filter(|request| self.answer_begun(*request, &report))
+            .collect();
+        if let Some(run) = self.runs.get_mut(id) {
+            run.requests.retain(|request| !told.contains(request));
+        }
+    }
+}
+
+impl super::project::Project {
+    /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
+    fn conclude_proof(&mut self, run: &Run, present: Option<&Seen>) {
+        let proof = |seen: &Seen, verdict| Proof {
+            keys: seen.keys.clone(),
+            input: seen.input,
+            verdict,
+            run: run.report.run.clone(),
+        };
+        match run.report.verdict {
+            Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
+                self.remember(proof(&run.seen, run.report.verdict));
+            }
+            // It is told of what the stage left behind: that is what would be rewritten again.
+            Verdict::Unstable => {
+                if let Some(seen) = present {
+                    self.remember(proof(seen, Verdict::Unstable));
+                }
+            }
+            Verdict::Unknown if run.cancelled.is_some() || run.report.void.is_none() => {
+                self.left_alone = Some(run.seen.keys.clone());
+            }
+            Verdict::Unknown => {}
+        }
+    }
+}
+
+/// What the stages of a run amount to, before anybody asks whether the content is still the same.
+fn of_run(run: &Run) -> Verdict {
+    let stages = &run.report.stages;
+    let unspawnable = stages
+        .iter()
+        .any(|s| s.status == StageStatus::Failed && s.outcome == Outcome::Unspawnable);
+    match run.report.status {
+        _ if run.unrecorded => Verdict::Error,
+        RunStatus::Failed if unspawnable => Verdict::Error,
+        RunStatus::Failed => Verdict::Fail,
+        RunStatus::Cancelled | RunStatus::Queued | RunStatus::InProgress => Verdict::Unknown,
+        // A stage that was kept from before a resume proves only the content that it ran on.
+        RunStatus::Succeeded
+            if stages
+                .iter()
+                .zip(&run.seen.keys)
+                .any(|(s, key)| s.key != Some(*key)) =>
+        {
+            Verdict::Unknown
+        }
+        RunStatus::Succeeded if stages.iter().any(|s| s.outcome == Outcome::Flaky) => {
+            Verdict::Flaky
+        }
+        RunStatus::Succeeded => Verdict::Pass,
+    }
+}
+
+/// Of the paths that were rewritten while the run's stages ran, those that a look still found changed.
+fn still_changed(run: &Run, changed: &Changed) -> super::run::Culprits {
+    let culprits = run.culprits.iter();
+    match changed {
+        Changed::Everything => culprits.cloned().collect(),
+        Changed::Paths(paths) => culprits
+            .filter(|(path, _)| paths.contains(path))
+            .cloned()
+            .collect(),
+    }
+}
+
+/// Why a run failed, in the published orchestrator's words.
+pub(super) fn detail(stage: &StageReport) -> String {
+    match (&stage.work, stage.outcome) {
+        (StageWork::Subpipeline { pipeline, .. }, _) => format!("subpipeline:{pipeline}:failed"),
+        (StageWork::Command(_), Outcome::Unspawnable) => format!("stage:{}:error", stage.id),
+        (StageWork::Command(_), _) => format!("stage:{}:failed", stage.id),
+    }
+}
+
+/// One line on a child run, for the stage that it is.
+fn of_child(report: &RunReport) -> String {
+    let failed = report
+        .stages
+        .iter()
+        .find(|stage| stage.status == StageStatus::Failed);
+    let status = match report.status {
+        RunStatus::Succeeded => "succeeded",
+        RunStatus::Cancelled => "was cancelled",
+        RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => "failed",
+    };
+    match failed {
+        Some(stage) => {
+            let why = stage.summary.as_deref().unwrap_or_default();
+            format!(
+                "Sub-pipeline '{}' {status} at stage '{}': {why}",
+                report.pipeline, stage.title
+            )
+        }
+        None => format!("Sub-pipeline '{}' {status}.", report.pipeline),
+    }
+}

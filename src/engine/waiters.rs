@@ -1,0 +1,416 @@
+//! Those who wait for an answer: for a look, for a verdict, for a run.
+//!
+//! A question first waits for a look that began after it; so what it is told is never older than itself.
+
+use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Until};
+use crate::engine::keys::Seen;
+use crate::engine::state::Engine;
+use crate::engine::workspace::Obstacle;
+use crate::engine::{Effect, ProjectId};
+use crate::model::config::Flaky;
+use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
+use crate::model::run::{Cause, RunReport, Verdict};
+use crate::model::time::Tick;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Somebody who waits, until when, and for what.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) deadline: Option<Tick>,
+    pub(super) need: Need,
+}
+
+/// What somebody waits for.
+#[derive(Debug)]
+pub(super) enum Need {
+    /// A look in each of these workspaces.
+    Sync(BTreeSet<WorkspaceId>),
+    /// A verdict for each of these projects.
+    Verdicts {
+        patience: Patience,
+        lone: bool,
+        projects: BTreeMap<ProjectId, Sought>,
+    },
+    /// A run: first a look, then the run itself.
+    Run { ask: RunAsk, pipeline: PipelineId },
+    /// A run that is taken up again, once the content was looked at.
+    Resume { ask: Box<ResumeAsk> },
+    /// The end of a run.
+    Cancelled(RunId),
+}
+
+/// How far the search for a project's verdict has come.
+#[derive(Debug)]
+pub(super) enum Sought {
+    /// A look has to be taken first.
+    Look,
+    /// A run is under way or wanted.
+    Run,
+    /// Found.
+    Found(Answer),
+}
+
+impl Engine {
+    /// A look that this question waited for is over.
+    pub(super) fn looked(
+        &mut self,
+        request: RequestId,
+        workspace: WorkspaceId,
+        seen: &[(ProjectId, PipelineId, Seen)],
+    ) {
+        let Some(waiter) = self.waiters.get_mut(&request) else {
+            return;
+        };
+        match &mut waiter.need {
+            Need::Sync(left) => {
+                left.remove(&workspace);
+                if left.is_empty() {
+                    self.reply(request, Reply::Synced);
+                }
+            }
+            Need::Verdicts {
+                patience, projects, ..
+            } => {
+                let patience = *patience;
+                let ours = projects.iter().filter(|(id, sought)| {
+                    id.workspace == workspace && matches!(sought, Sought::Look)
+                });
+                let ours: Vec<ProjectId> = ours.map(|(id, _)| id.clone()).collect();
+                for id in ours {
+                    let sought = self.seek(&id, patience);
+                    self.note_sought(request, &id, sought);
+                }
+                self.answer_if_found(request);
+            }
+            Need::Run { ask, pipeline } => {
+                let (ask, pipeline) = (ask.clone(), pipeline.clone());
+                let content = seen
+                    .iter()
+                    .find(|(id, other, _)| *id == ask.project && *other == pipeline);
+                if let Some((_, _, content)) = content {
+                    self.join_or_pend(request, &ask, &pipeline, content);
+                }
+            }
+            Need::Resume { ask } => {
+                let ask = ask.clone();
+                let content = seen
+                    .iter()
+                    .find(|(id, other, _)| *id == ask.project && *other == ask.pipeline);
+                match (
+                    content,
+                    self.active_root(&ask.project)
+                        .map(|run| run.report.run.clone()),
+                ) {
+                    (_, Some(active)) => self.deny(request, Denied::Busy(active)),
+                    (Some((_, _, content)), None) => self.resume(request, *ask, content.clone()),
+                    (None, None) => {}
+                }
+            }
+            Need::Cancelled(_) => {}
+        }
+    }
+
+    /// What is known of a project's content, right after a look; else has it run.
+    fn seek(&mut self, id: &ProjectId, patience: Patience) -> Sought {
+        let Some(project) = self.projects.get(id) else {
+            return Sought::Found(self.no_answer(id, "the project is no longer configured"));
+        };
+        let settled = project.answer().is_some();
+        if settled {
+            return Sought::Found(self.answer(id, true));
+        }
+        if patience == Patience::Answer {
+            return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
+        }
+        let keys = project.known().map(|seen| seen.keys.clone());
+        let Some(pipeline) = self
+            .default_pipeline(id)
+            .map(|pipeline| pipeline.id.clone())
+        else {
+            return Sought::Found(self.no_answer(id, "the project has no pipeline"));
+        };
+        let joins = self.active_root(id).is_some_and(|run| {
+            run.report.pipeline == pipeline
+                && run.cancelled.is_none()
+                && Some(&run.seen.keys) == keys.as_ref()
+        });
+        if !joins {
+            self.pend(id, &pipeline, Origin::from(Cause::Gate), None);
+        }
+        Sought::Run
+    }
+
+    /// Two who ask for a run of the same content share it; else one is wanted.
+    fn join_or_pend(
+        &mut self,
+        request: RequestId,
+        ask: &RunAsk,
+        pipeline: &PipelineId,
+        content: &Seen,
+    ) {
+        let run = self.active_root(&ask.project).filter(|run| {
+            run.report.pipeline == *pipeline
+                && run.cancelled.is_none()
+                && run.seen.keys == content.keys
+                && run.report.parent == ask.parent
+                && !ask.force
+        });
+        let Some(run) = run.map(|run| run.report.run.clone()) else {
+            let origin = Origin {
+                cause: Cause::Manual,
+                parent: ask.parent.clone(),
+                approval_policy: ask.approval_policy.clone(),
+            };
+            self.pend(&ask.project, pipeline, origin, Some(request));
+            return;
+        };
+        let Some(run) = self.runs.get_mut(&run) else {
+            return;
+        };
+        run.requests.insert(request);
+        let begun = run.phase != super::run::Phase::Beginning;
+        let report = run.report.clone();
+        if begun
+            && self.answer_begun(request, &report)
+            && let Some(run) = self.runs.get_mut(&report.run)
+        {
+            run.requests.remove(&request);
+        }
+    }
+
+    /// Answers a question that only waited for its run to begin; whether it did.
+    pub(super) fn answer_begun(&mut self, request: RequestId, report: &RunReport) -> bool {
+        let until = match self.waiters.get(&request).map(|waiter| &waiter.need) {
+            Some(Need::Run { ask, .. }) => ask.until,
+            Some(Need::Resume { ask }) => ask.until,
+            Some(Need::Sync(_) | Need::Verdicts { .. } | Need::Cancelled(_)) | None => {
+                return false;
+            }
+        };
+        if until == Until::Begun {
+            self.reply(request, Reply::Run(Box::new(report.clone())));
+        }
+        until == Until::Begun
+    }
+
+    /// Answers the questions that waited for the end of this run.
+    pub(super) fn tell_run(&mut self, requests: BTreeSet<RequestId>, report: &RunReport) {
+        for request in requests {
+            self.reply(request, Reply::Run(Box::new(report.clone())));
+        }
+        let ours = self.waiters.iter().filter(
+            |(_, waiter)| matches!(&waiter.need, Need::Cancelled(run) if *run == report.run),
+        );
+        let ours: Vec<RequestId> = ours.map(|(request, _)| *request).collect();
+        for request in ours {
+            self.reply(request, Reply::Cancelled(report.status));
+        }
+    }
+
+    /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
+    pub(super) fn answer_after(&mut self, id: &ProjectId, report: &RunReport) {
+        let own = self
+            .default_pipeline(id)
+            .is_some_and(|own| own.id == report.pipeline);
+        let present = self.projects.get(id).and_then(|project| project.known());
+        let void = report.void.is_some() && report.verdict != Verdict::Unstable;
+        // A void run says nothing of the present content; the run that follows will.
+        if !own || (void && present.is_none_or(|seen| Some(seen.input) != report.input)) {
+            return;
+        }
+        let waiting = self
+            .waiters
+            .iter()
+            .filter(|(_, waiter)| match &waiter.need {
+                Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
+                Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => {
+                    false
+                }
+            });
+        let waiting: Vec<RequestId> = waiting.map(|(request, _)| *request).collect();
+        for request in waiting {
+            let project = self.projects.get(id);
+            let sought = match project.and_then(|project| project.known()) {
+                // Touched again meanwhile: looked at again, then judged.
+                None => Sought::Look,
+                Some(seen) => match project.and_then(|project| project.proof(&seen.keys)) {
+                    Some(proof) if proof.run == report.run => Sought::Found(self.answer(id, false)),
+                    _ if report.verdict == Verdict::Unknown => Sought::Found(
+                        self.no_answer(id, "its run was ended before it proved anything"),
+                    ),
+                    _ => Sought::Look,
+                },
+            };
+            if matches!(sought, Sought::Look)
+                && let Some(pipeline) = self
+                    .default_pipeline(id)
+                    .map(|pipeline| pipeline.id.clone())
+            {
+                self.want(id, &pipeline, Some(request));
+            }
+            self.note_sought(request, id, sought);
+            self.answer_if_found(request);
+        }
+    }
+
+    fn note_sought(&mut self, request: RequestId, id: &ProjectId, sought: Sought) {
+        if let Some(Waiter {
+            need: Need::Verdicts { projects, .. },
+            ..
+        }) = self.waiters.get_mut(&request)
+        {
+            projects.insert(id.clone(), sought);
+        }
+    }
+
+    pub(super) fn answer_if_found(&mut self, request: RequestId) {
+        let Some(Waiter {
+            need: Need::Verdicts { projects, .. },
+            ..
+        }) = self.waiters.get(&request)
+        else {
+            return;
+        };
+        let found: Option<Vec<Answer>> = projects
+            .values()
+            .map(|sought| match sought {
+                Sought::Found(answer) => Some(answer.clone()),
+                Sought::Look | Sought::Run => None,
+            })
+            .collect();
+        if let Some(answers) = found {
+            self.reply(request, Reply::Verdicts(answers));
+        }
+    }
+
+    fn answer(&self, id: &ProjectId, reused: bool) -> Answer {
+        let project = self.projects.get(id);
+        let seen = project.and_then(|project| project.known());
+        let proof = seen.and_then(|seen| project?.proof(&seen.keys));
+        let verdict = proof.map_or(Verdict::Unknown, |proof| proof.verdict);
+        let flaky = self
+            .settings(id)
+            .map_or(Flaky::Pass, |settings| settings.flaky);
+        Answer {
+            project: id.clone(),
+            verdict,
+            green: verdict.is_green(flaky),
+            input: seen.map(|seen| seen.input),
+            run: proof.map(|proof| proof.run.clone()),
+            reused,
+            detail: None,
+        }
+    }
+
+    pub(super) fn no_answer(&self, id: &ProjectId, detail: &str) -> Answer {
+        let seen = self.projects.get(id).and_then(|project| project.known());
+        Answer {
+            project: id.clone(),
+            verdict: Verdict::Unknown,
+            green: false,
+            input: seen.map(|seen| seen.input),
+            run: None,
+            reused: false,
+            detail: Some(detail.to_owned()),
+        }
+    }
+
+    pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        if self.waiters.remove(&request).is_some() {
+            self.effects.push(Effect::Reply { request, reply });
+        }
+    }
+
+    pub(super) fn deny(&mut self, request: RequestId, denied: Denied) {
+        self.reply(request, Reply::Denied(denied));
+    }
+
+    /// A workspace has stopped serving: answers those who wait for it, unless it will serve again by itself.
+    pub(super) fn answer_refused(&mut self, id: WorkspaceId) {
+        let Some(obstacle) = self
+            .workspaces
+            .get(&id)
+            .and_then(|workspace| workspace.obstacle())
+        else {
+            return;
+        };
+        if matches!(obstacle, Obstacle::Rescanning(_)) {
+            return;
+        }
+        let requests: Vec<RequestId> = self.waiters.keys().copied().collect();
+        requests
+            .into_iter()
+            .for_each(|request| self.look_refused(request, id, &obstacle));
+    }
+
+    /// The look that this question waits for cannot be taken.
+    pub(super) fn look_denied(&mut self, request: RequestId, id: WorkspaceId, detail: &str) {
+        let sync = matches!(
+            self.waiters.get(&request).map(|w| &w.need),
+            Some(Need::Sync(_))
+        );
+        if sync {
+            self.deny(request, Denied::Unsynced(detail.to_owned()));
+        } else {
+            self.look_refused(request, id, &Obstacle::Gone(detail.to_owned()));
+        }
+    }
+
+    pub(super) fn look_refused(
+        &mut self,
+        request: RequestId,
+        id: WorkspaceId,
+        obstacle: &Obstacle,
+    ) {
+        let denied = obstacle.denied();
+        let Some(waiter) = self.waiters.get_mut(&request) else {
+            return;
+        };
+        match &mut waiter.need {
+            Need::Sync(left) if left.contains(&id) => match obstacle {
+                // What is not trusted or misconfigured is watched all the same.
+                Obstacle::Untrusted(_) | Obstacle::Misconfigured(_) => {}
+                Obstacle::Gone(_) | Obstacle::Rescanning(_) => self.deny(request, denied),
+            },
+            Need::Run { ask, .. } if ask.project.workspace == id => self.deny(request, denied),
+            Need::Resume { ask } if ask.project.workspace == id => self.deny(request, denied),
+            Need::Verdicts { projects, lone, .. } => {
+                let open = projects.iter().filter(|(project, sought)| {
+                    project.workspace == id && !matches!(sought, Sought::Found(_))
+                });
+                let open: Vec<ProjectId> = open.map(|(project, _)| project.clone()).collect();
+                let refused = !matches!(obstacle, Obstacle::Gone(_) | Obstacle::Rescanning(_));
+                if *lone && refused && !open.is_empty() {
+                    self.deny(request, denied);
+                    return;
+                }
+                for project in open {
+                    let found = Sought::Found(self.no_answer(&project, obstacle.detail()));
+                    self.note_sought(request, &project, found);
+                }
+                self.answer_if_found(request);
+            }
+            Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => {}
+        }
+    }
+}
+
+impl Obstacle {
+    pub(super) fn detail(&self) -> &str {
+        match self {
+            Self::Misconfigured(detail)
+            | Self::Untrusted(detail)
+            | Self::Rescanning(detail)
+            | Self::Gone(detail) => detail,
+        }
+    }
+
+    pub(super) fn denied(&self) -> Denied {
+        let detail = self.detail().to_owned();
+        match self {
+            Self::Misconfigured(_) => Denied::Misconfigured(detail),
+            Self::Untrusted(_) => Denied::Untrusted(detail),
+            Self::Rescanning(_) | Self::Gone(_) => Denied::Unavailable(detail),
+        }
+    }
+}

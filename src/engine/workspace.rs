@@ -1,0 +1,243 @@
+//! A workspace: its configuration, how well it is watched, and the looks at its content.
+//!
+//! At most one look is under way. A question that needs a look which begins after it waits for the next one; all that
+//! wait share it.
+
+use crate::engine::news::News;
+use crate::engine::project::Project;
+use crate::engine::state::Engine;
+use crate::engine::{Effect, Known, ProjectId, Setup, Trust, Watch};
+use crate::model::config::{Config, OnStart};
+use crate::model::id::{CaptureId, RequestId, TaskId, WorkspaceId};
+use crate::model::path::RootPath;
+use crate::model::run::Changed;
+use crate::model::view::Subject;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What the engine knows of a workspace.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub(super) root: RootPath,
+    pub(super) watch: Watch,
+    config: Option<Arc<Config>>,
+    pub(super) trust: Trust,
+    pub(super) refused: Option<String>,
+    pub(super) look: Option<Look>,
+    pub(super) wanted: Option<Look>,
+    pub(super) closing: bool,
+}
+
+/// A look at the content, under way or wanted.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pub(super) capture: CaptureId,
+    pub(super) subjects: BTreeSet<Subject>,
+    pub(super) requests: BTreeSet<RequestId>,
+}
+
+impl Workspace {
+    pub(super) fn config(&self) -> Option<&Arc<Config>> {
+        self.config.as_ref()
+    }
+
+    /// Why nothing of it is run or proven now; nothing when it serves.
+    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+        if self.closing {
+            return Some(Obstacle::Gone("the workspace is being removed".to_owned()));
+        }
+        if let Some(detail) = &self.refused {
+            return Some(Obstacle::Misconfigured(detail.clone()));
+        }
+        if self.config.is_none() {
+            return Some(Obstacle::Gone(
+                "its configuration has not been read yet".to_owned(),
+            ));
+        }
+        if let Trust::Untrusted { detail } = &self.trust {
+            return Some(Obstacle::Untrusted(detail.clone()));
+        }
+        match &self.watch {
+            Watch::Watching | Watch::Polling { .. } => None,
+            Watch::Rescanning { detail } => Some(Obstacle::Rescanning(detail.clone())),
+            Watch::Missing { detail } => Some(Obstacle::Gone(detail.clone())),
+        }
+    }
+
+    pub(super) fn serves(&self) -> bool {
+        self.obstacle().is_none()
+    }
+
+    /// Whether a look at its content can succeed.
+    fn can_look(&self) -> bool {
+        matches!(self.watch, Watch::Watching | Watch::Polling { .. })
+    }
+}
+
+/// Why nothing of a workspace is run or proven now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    Misconfigured(String),
+    Untrusted(String),
+    Rescanning(String),
+    Gone(String),
+}
+
+impl Engine {
+    pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath) {
+        let workspace = Workspace {
+            root,
+            watch: Watch::Rescanning {
+                detail: "its first scan is under way".to_owned(),
+            },
+            config: None,
+            trust: Trust::Untrusted {
+                detail: "its configuration has not been read yet".to_owned(),
+            },
+            refused: None,
+            look: None,
+            wanted: None,
+            closing: false,
+        };
+        self.workspaces.insert(id, workspace);
+        self.publish(News::Workspace { workspace: id });
+    }
+
+    pub(super) fn configure(&mut self, id: WorkspaceId, setup: Setup) {
+        let Some(workspace) = self.workspaces.get_mut(&id) else {
+            return;
+        };
+        let config = Arc::clone(&setup.config);
+        workspace.config = Some(setup.config);
+        workspace.trust = setup.trust;
+        workspace.refused = None;
+        self.replace_projects(id, &config, setup.known);
+        self.publish(News::Config {
+            workspace: id,
+            refused: None,
+        });
+        self.publish(News::Workspace { workspace: id });
+        for project in self.projects_of(id) {
+            if let Some(state) = self.projects.get_mut(&project) {
+                state.renew(config.settings.on_start == OnStart::Wait);
+            }
+            self.want_present(&project);
+            self.mark(&project);
+        }
+        self.answer_refused(id);
+    }
+
+    fn replace_projects(
+        &mut self,
+        id: WorkspaceId,
+        config: &Config,
+        known: BTreeMap<TaskId, Known>,
+    ) {
+        let mut known = known;
+        for project in &config.projects {
+            let key = ProjectId {
+                workspace: id,
+                task: project.task.clone(),
+            };
+            let known = known.remove(&project.task).unwrap_or_default();
+            let state = self
+                .projects
+                .entry(key)
+                .or_insert_with(|| Project::new(known));
+            state.place = project.path.clone();
+            state.gone = false;
+        }
+        for project in self.projects_of(id) {
+            if config.project(&project.task).is_none() {
+                self.drop_project(&project);
+            }
+        }
+    }
+
+    pub(super) fn misconfigure(&mut self, id: WorkspaceId, detail: String) {
+        let Some(workspace) = self.workspaces.get_mut(&id) else {
+            return;
+        };
+        workspace.refused = Some(detail.clone());
+        self.publish(News::Config {
+            workspace: id,
+            refused: Some(detail),
+        });
+        self.publish(News::Workspace { workspace: id });
+        self.projects_of(id)
+            .iter()
+            .for_each(|project| self.mark(project));
+        self.answer_refused(id);
+    }
+
+    pub(super) fn watch(&mut self, id: WorkspaceId, watch: Watch) {
+        let Some(workspace) = self.workspaces.get_mut(&id) else {
+            return;
+        };
+        if workspace.watch == watch {
+            return;
+        }
+        let could_look = workspace.can_look();
+        workspace.watch = watch;
+        let can_look = workspace.can_look();
+        self.publish(News::Workspace { workspace: id });
+        for project in self.projects_of(id) {
+            if let Some(state) = self.projects.get_mut(&project) {
+                state.doubt();
+            }
+            if can_look && !could_look {
+                self.want_present(&project);
+            }
+            self.mark(&project);
+        }
+        if !can_look {
+            self.abandon_checks(id);
+            self.answer_refused(id);
+        }
+    }
+
+    pub(super) fn touch(&mut self, id: WorkspaceId, projects: &BTreeMap<TaskId, Changed>) {
+        for (task, changed) in projects {
+            let project = ProjectId {
+                workspace: id,
+                task: task.clone(),
+            };
+            if self.projects.contains_key(&project) {
+                self.touch_project(&project, changed);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, id: WorkspaceId) {
+        let Some(workspace) = self.workspaces.get_mut(&id) else {
+            return;
+        };
+        workspace.closing = true;
+        for project in self.projects_of(id) {
+            self.drop_project(&project);
+        }
+        self.answer_refused(id);
+        self.forget_if_done(id);
+    }
+
+    /// Forgets a closing workspace once nothing of it is under way.
+    pub(super) fn forget_if_done(&mut self, id: WorkspaceId) {
+        let closing = self
+            .workspaces
+            .get(&id)
+            .is_some_and(|workspace| workspace.closing);
+        if closing && self.projects_of(id).is_empty() {
+            self.workspaces.remove(&id);
+            self.effects.push(Effect::Forget { workspace: id });
+            self.publish(News::Workspace { workspace: id });
+        }
+    }
+
+    pub(super) fn projects_of(&self, id: WorkspaceId) -> Vec<ProjectId> {
+        let ids = self
+            .projects
+            .keys()
+            .filter(|project| project.workspace == id);
+        ids.cloned().collect()
+    }
+}
