@@ -130,10 +130,13 @@ fn an_index_that_lies_is_found() {
         ("tasks/index.json", index),
         ("tasks/a.md", ""),
         ("tasks/b.md", ""),
+        ("tasks/specs/c.md", ""),
+        ("tasks/research/d.md", ""),
     ]);
     let found = [
         "tasks/index.json: specs: no file `tasks/specs/gone.md`",
         "tasks/index.json: says nothing of tasks/b.md",
+        "tasks/index.json: says nothing of tasks/specs/c.md",
     ];
     assert_eq!(task_index(&tree), found);
     assert_eq!(task_index(&Tree::of(&[("tasks/index.json", "{")])).len(), 1);
