@@ -41,7 +41,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use state::Engine;
-pub use status::Standing;
+pub use status::{Phase, Standing};
 
 /// A project within one daemon's life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

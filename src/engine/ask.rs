@@ -198,11 +198,3 @@ impl From<Cause> for Origin {
         }
     }
 }
-
-impl Origin {
-    /// Whether somebody waits for this very run, so that it starts even where its content is proven.
-    #[must_use]
-    pub fn asked(&self) -> bool {
-        matches!(self.cause, Cause::Manual | Cause::Resume)
-    }
-}

@@ -24,6 +24,14 @@ pub struct Proof {
     pub run: RunId,
 }
 
+impl Proof {
+    /// Whether it answers a question: an error is told, but proves nothing.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        !matches!(self.verdict, Verdict::Error | Verdict::Unknown)
+    }
+}
+
 /// The content of a project as one pipeline depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {

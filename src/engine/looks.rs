@@ -4,14 +4,15 @@
 //! everybody who waited for it.
 
 use crate::engine::change::is_nothing;
-use crate::engine::keys::Seen;
+use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::project::{Present, Settle};
-use crate::engine::run::Phase;
+use crate::engine::run::{Live, Phase};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
+use crate::model::run::{Cause, Changed};
 use crate::model::view::{Subject, View};
 use std::collections::BTreeSet;
 
@@ -42,6 +43,29 @@ impl Engine {
         {
             self.want(id, &pipeline, None);
         }
+    }
+
+    /// Wants every look that somebody of this project waits for: at its own content, for what is pending, for a child.
+    pub(super) fn want_all(&mut self, id: &ProjectId) {
+        self.want_present(id);
+        let project = self
+            .projects
+            .get(id)
+            .filter(|project| project.active.is_none());
+        let pending = project
+            .into_iter()
+            .flat_map(|project| project.pending.keys().cloned());
+        let runs = self.runs.values().filter(|run| run.project == *id);
+        let children = runs
+            .flat_map(|run| run.stages.iter())
+            .filter_map(|live| match live {
+                Live::ChildExpected(pipeline) => Some(pipeline.clone()),
+                Live::Idle | Live::Command { .. } | Live::Child(_) => None,
+            });
+        let pipelines: Vec<PipelineId> = pending.chain(children).collect();
+        pipelines
+            .iter()
+            .for_each(|pipeline| self.want(id, pipeline, None));
     }
 
     /// Wants every change seen that was made before now.
@@ -107,7 +131,7 @@ impl Engine {
             .iter()
             .for_each(|request| self.looked(*request, id, &seen));
         for (project, pipeline, content) in seen {
-            self.act(&project, &pipeline, content);
+            self.act(capture, &project, &pipeline, content);
         }
     }
 
@@ -117,6 +141,7 @@ impl Engine {
         let pipeline = config.pipeline(&view.subject.pipeline)?;
         let own = config.project(&id.task)?.pipeline == pipeline.id;
         let changed = view.changed.clone();
+        let undone = Changed::Paths(view.undone.clone());
         let content = Seen::of(&config, pipeline, view);
         let settled = !self.settles.contains_key(id);
         let project = self.projects.get_mut(id)?;
@@ -124,13 +149,14 @@ impl Engine {
             project.present = Present::Known(content.clone());
         }
         self.mark(id);
+        for run in self.runs.values_mut().filter(|run| run.project == *id) {
+            run.changes.merge(&changed);
+            run.changes.merge(&undone);
+        }
         if is_nothing(&changed) {
             return Some(content);
         }
-        let project = self.projects.get_mut(id)?;
-        project.changes.merge(&changed);
-        let runs = self.runs.values_mut().filter(|run| run.project == *id);
-        runs.for_each(|run| run.changes.merge(&changed));
+        self.projects.get_mut(id)?.changes.merge(&changed);
         self.publish(News::Change {
             project: id.clone(),
             changed,
@@ -145,8 +171,8 @@ impl Engine {
     }
 
     /// Does what was waiting for a look at this pipeline's content.
-    fn act(&mut self, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
-        if let Some(run) = self.checking(id, pipeline) {
+    fn act(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
+        if let Some(run) = self.checking(id, pipeline, capture) {
             self.conclude(&run, Some(&content));
             return;
         }
@@ -158,11 +184,20 @@ impl Engine {
             return;
         };
         if project.active.is_none() && !self.stopping {
-            let proven = project.proof(&content.keys).is_some();
+            let proof = project.proof(&content.keys);
+            let told = proof.is_some();
+            let answers = proof.is_some_and(Proof::answers);
             if let Some(pending) = project.pending.remove(pipeline) {
                 self.mark(id);
-                // A change that led back to proven content needs no run; one that was asked for by name does.
-                if !proven || !pending.requests.is_empty() || pending.origin.asked() {
+                // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
+                // not; a change only needs something to be told of its content.
+                let needless = match pending.origin.cause {
+                    _ if !pending.requests.is_empty() => false,
+                    Cause::Manual | Cause::Resume | Cause::Parent => false,
+                    Cause::Gate => answers,
+                    Cause::Start | Cause::Change => told,
+                };
+                if !needless {
                     self.begin(id, pipeline, pending.origin, content, pending.requests);
                     return;
                 }
@@ -171,10 +206,12 @@ impl Engine {
         self.consider(id);
     }
 
-    fn checking(&self, id: &ProjectId, pipeline: &PipelineId) -> Option<RunId> {
+    fn checking(&self, id: &ProjectId, pipeline: &PipelineId, capture: CaptureId) -> Option<RunId> {
         let mut runs = self.runs.values();
         let run = runs.find(|run| {
-            run.project == *id && run.phase == Phase::Checking && run.report.pipeline == *pipeline
+            run.project == *id
+                && run.report.pipeline == *pipeline
+                && matches!(run.phase, Phase::Checking(after) if capture > after)
         });
         run.map(|run| run.report.run.clone())
     }
@@ -220,7 +257,7 @@ impl Engine {
         let checking: Vec<RunId> = self
             .runs
             .values()
-            .filter(|run| run.project.workspace == id && run.phase == Phase::Checking)
+            .filter(|run| run.project.workspace == id && matches!(run.phase, Phase::Checking(_)))
             .map(|run| run.report.run.clone())
             .collect();
         checking.iter().for_each(|run| self.conclude(run, None));

@@ -19,7 +19,7 @@ use crate::model::config::{OnBusy, Settings};
 use crate::model::digest::StageKey;
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::path::RelPath;
-use crate::model::run::{Cause, Changed, Verdict};
+use crate::model::run::{Cause, Changed};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -115,8 +115,8 @@ impl Project {
 
     /// The proof that a question may be answered with: an error is told, but proves nothing.
     pub(super) fn answer(&self) -> Option<&Proof> {
-        let proof = self.proof(&self.known()?.keys)?;
-        Some(proof).filter(|proof| !matches!(proof.verdict, Verdict::Error | Verdict::Unknown))
+        self.proof(&self.known()?.keys)
+            .filter(|proof| proof.answers())
     }
 
     pub(super) fn remember(&mut self, proof: Proof) {

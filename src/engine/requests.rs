@@ -278,17 +278,7 @@ impl Engine {
         let quiet: Vec<ProjectId> = quiet.map(|(id, _)| id.clone()).collect();
         for id in quiet {
             self.settles.remove(&id);
-            self.want_present(&id);
-            let project = self
-                .projects
-                .get(&id)
-                .filter(|project| project.active.is_none());
-            let pending: Vec<PipelineId> = project
-                .map(|project| project.pending.keys().cloned().collect())
-                .unwrap_or_default();
-            pending
-                .iter()
-                .for_each(|pipeline| self.want(&id, pipeline, None));
+            self.want_all(&id);
             self.mark(&id);
         }
         self.enforce_deadlines();

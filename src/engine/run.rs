@@ -11,7 +11,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
 use crate::model::config::{Action, Config, Pipeline, Stage};
-use crate::model::id::{PipelineId, RequestId, RunId};
+use crate::model::id::{CaptureId, PipelineId, RequestId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Outcome, RunReport, StageReport, StageStatus, StageWork};
 use crate::model::time::Tick;
@@ -41,8 +41,8 @@ pub(super) struct Run {
     pub(super) last_stage: Option<usize>,
     /// Why it is being ended from outside.
     pub(super) cancelled: Option<&'static str>,
-    /// Its logs could not be written: its verdict is an error.
-    pub(super) unrecorded: bool,
+    /// Its verdict is an error whatever its stages say: evidence of it, or of a child run, could not be written.
+    pub(super) broken: bool,
     pub(super) began: Tick,
     /// Questions that are answered once it has begun or ended.
     pub(super) requests: BTreeSet<RequestId>,
@@ -55,8 +55,8 @@ pub(super) enum Phase {
     Beginning,
     /// Its stages run.
     Running,
-    /// Its content is looked at once more.
-    Checking,
+    /// Its content is looked at once more, by a look that began after its last stage ended: none up to this one.
+    Checking(CaptureId),
     /// Its final evidence is being recorded.
     Ending,
 }

@@ -130,6 +130,8 @@ impl Engine {
         }
         run.requests.insert(request);
         if let Some(project) = self.projects.get_mut(&id) {
+            // Its evidence is about to say something else.
+            project.proofs.retain(|proof| proof.run != ask.run);
             project.active = Some(ask.run);
         }
         self.install(run, true);
@@ -180,7 +182,7 @@ impl Engine {
             culprits: Culprits::new(),
             last_stage: None,
             cancelled: None,
-            unrecorded: false,
+            broken: false,
             began: self.now.tick,
             requests: BTreeSet::new(),
             config,
@@ -246,7 +248,7 @@ impl Engine {
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
-        if run.cancelled.is_some() || matches!(run.phase, Phase::Checking | Phase::Ending) {
+        if run.cancelled.is_some() || matches!(run.phase, Phase::Checking(_) | Phase::Ending) {
             return;
         }
         run.cancelled = Some(why);
@@ -295,7 +297,7 @@ impl Engine {
             (None, Some(stage)) => (RunStatus::Failed, Some(super::verdicts::detail(stage))),
             (None, None) => (RunStatus::Succeeded, None),
         };
-        run.phase = Phase::Checking;
+        run.phase = Phase::Checking(self.captures);
         let (project, pipeline) = (run.project.clone(), run.report.pipeline.clone());
         let watch = self
             .workspaces

@@ -146,7 +146,7 @@ impl Engine {
         stage.log_bytes = ending.log_bytes;
         stage.truncated = ending.truncated;
         stage.stderr.clone_from(&ending.stderr);
-        run.unrecorded |= ending.unrecorded.is_some();
+        run.broken |= ending.unrecorded.is_some();
         run.last_stage = Some(index);
         let passed = matches!(outcome, Outcome::Passed | Outcome::Flaky);
         let retry = !passed && !cancelled && outcome != Outcome::Unspawnable;
@@ -207,6 +207,7 @@ impl Engine {
         run.last_stage = Some(index);
         (stage.status, stage.outcome) = match status {
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
+            RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if optional => (StageStatus::Skipped, Outcome::Failed),
             _ => (StageStatus::Failed, Outcome::Failed),

@@ -19,11 +19,13 @@ impl Engine {
         let Some(run) = self
             .runs
             .get_mut(id)
-            .filter(|run| run.phase == Phase::Checking)
+            .filter(|run| matches!(run.phase, Phase::Checking(_)))
         else {
             return;
         };
-        let binds = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
+        let same = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
+        // An edit that was undone leaves the same content, but a stage may have read what was there in between.
+        let binds = same && run.changes.is_empty();
         let mut verdict = of_run(run);
         let mut rewritten = None;
         if !binds {
@@ -81,6 +83,11 @@ impl Engine {
         });
         if let Some((parent, stage)) = &run.parent_stage {
             let said = of_child(&run.report);
+            if run.report.verdict == Verdict::Error
+                && let Some(parent) = self.runs.get_mut(parent)
+            {
+                parent.broken = true;
+            }
             self.end_child(parent, *stage, run.report.status, &said);
             self.tell_run(run.requests, &report);
             return;
@@ -117,7 +124,7 @@ impl Engine {
         };
         run.report.verdict = Verdict::Error;
         run.report.status_detail = Some(format!("unrecorded: {failure}"));
-        run.unrecorded = true;
+        run.broken = true;
         run.phase = Phase::Ending;
         self.tell_ended(id);
     }
@@ -166,12 +173,16 @@ impl super::project::Project {
 /// What the stages of a run amount to, before anybody asks whether the content is still the same.
 fn of_run(run: &Run) -> Verdict {
     let stages = &run.report.stages;
-    let unspawnable = stages
-        .iter()
-        .any(|s| s.status == StageStatus::Failed && s.outcome == Outcome::Unspawnable);
+    let failed_by = |outcome| {
+        stages
+            .iter()
+            .any(|s| s.status == StageStatus::Failed && s.outcome == outcome)
+    };
     match run.report.status {
-        _ if run.unrecorded => Verdict::Error,
-        RunStatus::Failed if unspawnable => Verdict::Error,
+        _ if run.broken => Verdict::Error,
+        RunStatus::Failed if failed_by(Outcome::Unspawnable) => Verdict::Error,
+        // A child run was cancelled: that says nothing of the content.
+        RunStatus::Failed if failed_by(Outcome::Cancelled) => Verdict::Unknown,
         RunStatus::Failed => Verdict::Fail,
         RunStatus::Cancelled | RunStatus::Queued | RunStatus::InProgress => Verdict::Unknown,
         // A stage that was kept from before a resume proves only the content that it ran on.

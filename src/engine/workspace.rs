@@ -186,7 +186,7 @@ impl Engine {
                 state.doubt();
             }
             if can_look && !could_look {
-                self.want_present(&project);
+                self.want_all(&project);
             }
             self.mark(&project);
         }
