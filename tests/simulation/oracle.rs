@@ -25,6 +25,7 @@ pub(crate) struct Oracle {
     ending: BTreeSet<RunId>,
     queued: BTreeSet<(ProjectId, PipelineId)>,
     last: BTreeMap<ProjectId, RunReport>,
+    ended: BTreeMap<RunId, RunReport>,
     running: BTreeMap<(RunId, usize), Option<String>>,
     exited: bool,
 }
@@ -311,8 +312,9 @@ impl Oracle {
             match standing.verdict {
                 Verdict::Pass | Verdict::Flaky => assert!(passes(content), "green for {content:?}"),
                 Verdict::Fail => {
-                    let outcomes = ended.iter().flat_map(|last| &last.stages);
-                    let late = { outcomes }.any(|stage| stage.outcome == Outcome::TimedOut);
+                    let proof = standing.proof.as_ref().map(|run| &self.ended[run]);
+                    let mut stages = proof.iter().flat_map(|report| &report.stages);
+                    let late = stages.any(|stage| stage.outcome == Outcome::TimedOut);
                     assert!(!passes(content) || late, "red for {content:?}");
                 }
                 Verdict::Unstable | Verdict::Error => {}

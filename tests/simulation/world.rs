@@ -46,8 +46,8 @@ pub(crate) struct World {
     chance: u64,
     config: Arc<Config>,
     files: Vec<Content>,
-    last_view: Vec<Content>,
-    saved: Vec<BTreeSet<u8>>,
+    /// Per subject: the content of its last view, and the files that were saved since.
+    views: BTreeMap<Subject, (Content, BTreeSet<u8>)>,
     tree: VecDeque<Tree>,
     records: VecDeque<(RunId, Record)>,
     stages: BTreeMap<(RunId, usize), (Box<RunReport>, Option<Stop>)>,
@@ -89,8 +89,7 @@ impl World {
             chance: seed,
             config: Arc::new(config()),
             files: vec![Content::from([(0, 1)]), Content::from([(0, 1)])],
-            last_view: vec![Content::new(), Content::new()],
-            saved: vec![BTreeSet::new(), BTreeSet::new()],
+            views: BTreeMap::new(),
             tree: VecDeque::new(),
             records: VecDeque::new(),
             stages: BTreeMap::new(),
@@ -251,7 +250,13 @@ impl World {
 
     fn save(&mut self, project: usize, file: u8, content: u32) {
         if self.files[project].insert(file, content) != Some(content) {
-            self.saved[project].insert(file);
+            let views = self
+                .views
+                .iter_mut()
+                .filter(|(subject, _)| subject.task == task(project));
+            views.for_each(|(_, (_, saved))| {
+                saved.insert(file);
+            });
         }
         self.oracle.saved(project, &self.files[project]);
         self.tree.push_back(Tree::Hint(project, file));
@@ -445,17 +450,24 @@ impl World {
     fn view(&mut self, subject: &Subject) -> View {
         let project = usize::from(subject.task == task(1));
         let content = self.files[project].clone();
-        let before = std::mem::replace(&mut self.last_view[project], content.clone());
-        let saved = std::mem::take(&mut self.saved[project]);
-        let names: BTreeSet<u8> = content.keys().chain(before.keys()).copied().collect();
+        let seen = (content.clone(), BTreeSet::new());
+        let before = self.views.insert(subject.clone(), seen);
+        let first = before.is_none();
+        let (before, saved) = before.unwrap_or_default();
         let undone = saved
             .into_iter()
             .filter(|name| content.get(name) == before.get(name));
         let undone = undone.map(|name| path(project, name)).collect();
+        let names: BTreeSet<u8> = content.keys().chain(before.keys()).copied().collect();
         let differing = names
             .into_iter()
             .filter(|name| content.get(name) != before.get(name));
-        let changed = Changed::Paths(differing.map(|name| path(project, name)).collect());
+        let differing = differing.map(|name| path(project, name)).collect();
+        let changed = if first {
+            Changed::Everything
+        } else {
+            Changed::Paths(differing)
+        };
         View {
             subject: subject.clone(),
             input: digest(&content),
