@@ -227,6 +227,7 @@ impl Oracle {
             News::RunEnded { report } => {
                 let unrecorded = report.verdict == Verdict::Error;
                 let recorded = self.recorded.contains(&(report.run.clone(), true));
+                self.ended.insert(report.run.clone(), (**report).clone());
                 assert!(recorded || unrecorded, "news before evidence");
                 let (project, child) = self
                     .begun
