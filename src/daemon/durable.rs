@@ -281,6 +281,19 @@ impl Dir {
         sync_file(&file, &path)
     }
 
+    /// Appends bytes without syncing: for caches.
+    ///
+    /// # Errors
+    /// When it cannot be opened or written.
+    pub fn append_unsynced(&self, name: &OsStr, bytes: &[u8]) -> Result<(), DurableError> {
+        let path = self.path.join(name);
+        probe::step(&path)?;
+        let mut file = sys::file(&self.handle, name, sys::Want::Append(PRIVATE))
+            .map_err(fail(Act::Open, &path))?;
+        regular(&file, &path)?;
+        file.write_all(bytes).map_err(fail(Act::Fill, &path))
+    }
+
     /// Makes a file that must not exist yet, without syncing; `false` when it exists.
     ///
     /// # Errors
