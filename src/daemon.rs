@@ -4,3 +4,6 @@
 //! about runs or verdicts itself. Each part is a plain struct with one owner; there are no locks around state.
 
 pub mod durable;
+pub mod evidence;
+pub mod index;
+pub mod retention;

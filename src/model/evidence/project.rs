@@ -8,6 +8,7 @@ use super::guardrail::Guardrails;
 use super::layout::Layout;
 use super::manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind};
 use crate::limits::{HEARTBEAT, HEARTBEAT_STALE};
+use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::{Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork};
 use crate::model::time::Timestamp;
 use serde_json::{Map, Value};
@@ -16,23 +17,41 @@ impl Manifest {
     /// The first manifest of a run.
     #[must_use]
     pub fn new(report: &RunReport, slug: &str, token: &str, layout: &Layout) -> Self {
-        let (task, run) = (&report.task, &report.run);
-        let mut manifest = Self {
+        let key = (&report.task, &report.run);
+        let mut manifest = Self::blank(key, &report.pipeline, report.started_at, layout);
+        manifest.task_slug = Some(slug.to_owned());
+        manifest.parent_run_id.clone_from(&report.parent);
+        manifest.pipeline_title.clone_from(&report.title);
+        manifest.approval_policy.clone_from(&report.approval_policy);
+        token.clone_into(&mut manifest.resume_token);
+        manifest.commands = manifest.commands_of(report, layout);
+        manifest
+    }
+
+    /// A manifest that says no more than which run it is of; its resume token is still to be set.
+    #[must_use]
+    pub fn blank(
+        (task, run): (&TaskId, &RunId),
+        pipeline: &PipelineId,
+        started_at: Timestamp,
+        layout: &Layout,
+    ) -> Self {
+        Self {
             version: 1,
             task_id: task.clone(),
-            task_slug: Some(slug.to_owned()),
+            task_slug: Some(task.to_string()),
             run_id: run.clone(),
-            parent_run_id: report.parent.clone(),
-            pipeline_id: report.pipeline.clone(),
-            pipeline_title: report.title.clone(),
+            parent_run_id: None,
+            pipeline_id: pipeline.clone(),
+            pipeline_title: pipeline.to_string(),
             runner: "codex-cli".to_owned(),
-            approval_policy: report.approval_policy.clone(),
+            approval_policy: None,
             status: RunStatus::Queued,
             status_detail: None,
-            started_at: report.started_at,
+            started_at,
             completed_at: None,
-            updated_at: report.started_at,
-            heartbeat_at: Some(report.started_at),
+            updated_at: started_at,
+            heartbeat_at: Some(started_at),
             heartbeat_interval_seconds: HEARTBEAT.as_secs(),
             heartbeat_stale_after_seconds: HEARTBEAT_STALE.as_secs(),
             artifact_root: layout.artifact_root(task, run),
@@ -40,7 +59,7 @@ impl Manifest {
             log_path: layout.runner_log(task, run),
             summary: None,
             metrics_recorded: false,
-            resume_token: token.to_owned(),
+            resume_token: String::new(),
             resume_events: Vec::new(),
             approvals: Vec::new(),
             commands: Vec::new(),
@@ -54,9 +73,7 @@ impl Manifest {
             instructions_hash: None,
             instructions_sources: Vec::new(),
             rest: Map::new(),
-        };
-        manifest.commands = manifest.commands_of(report, layout);
-        manifest
+        }
     }
 
     /// Brings the manifest to what the report says at `now`.

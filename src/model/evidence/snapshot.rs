@@ -107,6 +107,13 @@ impl Snapshot {
         drop(self.entries.drain(..beyond));
     }
 
+    /// Takes over the runs of another snapshot of the same task.
+    pub fn take(&mut self, other: Self) {
+        for entry in other.entries {
+            self.add(entry);
+        }
+    }
+
     /// Takes a run out; whether it was there.
     pub fn forget(&mut self, run: &RunId) -> bool {
         let before = self.entries.len();
