@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod digest;
+pub mod evidence;
 pub mod id;
 pub mod path;
 pub mod run;

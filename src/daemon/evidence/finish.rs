@@ -1,0 +1,103 @@
+//! The end of a run on disk, in the documented order; the same for a run that ended and for one that was lost.
+//!
+//! Every act of it may be done again, so that an end that was cut off is finished at the next start.
+
+use super::files::{Files, METRICS, OWNER, random_token};
+use super::places::Grown;
+use super::{Desk, EvidenceError, Open, lock};
+use crate::daemon::durable::{Dir, DurableError, SHARED};
+use crate::limits::METRICS_TAIL_BYTES;
+use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
+use crate::model::time::Timestamp;
+use std::ffi::OsStr;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// Whether a run's end may have been written in part before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was not.
+    New,
+    /// It may have been: the metrics line is looked for before it is written.
+    Again,
+}
+
+impl Desk {
+    /// Writes the end of a run whose manifest is terminal and whose metrics are not recorded.
+    pub(super) fn finish(
+        &mut self,
+        files: &Files,
+        open: &mut Open,
+        state: Option<&TaskState>,
+        mut grown: Grown,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        let manifest = &mut open.manifest;
+        manifest.beat(now);
+        files.write_manifest(manifest)?;
+        record_metrics(&files.task, &Metrics::of(manifest, now), open.ending)?;
+        manifest.note_metrics(open.guardrails_required);
+        files.write_manifest(manifest)?;
+        if let Some(sidecar) = &open.sidecar {
+            files.write_sidecar(sidecar)?;
+        }
+        let path = self.layout.manifest(&manifest.task_id, &manifest.run_id);
+        let summary = RunSummary::of(manifest, &path);
+        self.snap(&files.runs, &summary, state, now)?;
+        files.write_legacy(&summary, &mut grown)?;
+        files.write_summary(&summary)?;
+        let summary_path = self.layout.run_summary(&manifest.task_id, &manifest.run_id);
+        manifest.run_summary_path = Some(summary_path);
+        files.write_manifest(manifest)?;
+        files.beat(now)?;
+        files.run.remove(OsStr::new(OWNER))?;
+        files.run.sync()?;
+        grown.sync()?;
+        self.index
+            .note(&files.runs, manifest, open.sidecar.as_ref());
+        Ok(())
+    }
+
+    fn snap(
+        &mut self,
+        runs: &Dir,
+        summary: &RunSummary,
+        state: Option<&TaskState>,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        let task = summary.task().clone();
+        let held = lock::take(runs, &task, &random_token()?, now)?;
+        if held.is_none() {
+            tracing::warn!(%task, "another program keeps the task's lock: the snapshot is written without it");
+        }
+        let added = self.snapshots.add(&task, Entry::of(summary), state, now);
+        if let Some(held) = held {
+            held.release(runs)?;
+        }
+        Ok(added?)
+    }
+}
+
+fn record_metrics(task: &Dir, metrics: &Metrics, ending: Ending) -> Result<(), DurableError> {
+    let name = OsStr::new(METRICS);
+    let new = task.stamp(Path::new(name)).is_none();
+    if ending == Ending::Again && !new && metrics.stands_in(&tail(task)) {
+        return Ok(());
+    }
+    task.append_line(name, metrics.line().as_bytes(), SHARED)?;
+    if new { task.sync() } else { Ok(()) }
+}
+
+/// The end of a task's metrics; nothing where it cannot be read.
+fn tail(task: &Dir) -> String {
+    let read = || {
+        let mut file = task.file(OsStr::new(METRICS)).ok()??;
+        let len = file.metadata().ok()?.len();
+        let start = len.saturating_sub(METRICS_TAIL_BYTES);
+        let _: u64 = file.seek(SeekFrom::Start(start)).ok()?;
+        let mut bytes = Vec::new();
+        let _: usize = file.take(METRICS_TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_default()
+}
