@@ -7,6 +7,8 @@ pub mod config;
 pub mod digest;
 pub mod id;
 pub mod path;
+pub mod places;
+pub mod report;
 pub mod run;
 pub mod time;
 pub mod view;
