@@ -82,6 +82,8 @@ pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time that a peer has to take the reason why its connection is being closed.
 pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
+/// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
+pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
@@ -94,6 +96,14 @@ pub const SOCKET_PATH_BYTES_MAX_LINUX: usize = 107;
 pub const SOCKET_PATH_BYTES_MAX_MACOS: usize = 103;
 /// Pause of the listener after a failed accept, which is mostly a want of file descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two looks at whether socket and lock are still ours: somebody may have deleted their directory.
+pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
+/// Signals that wait for the main loop: it takes them at once, and a person sends few.
+pub const SIGNALS_MAX: usize = 16;
+/// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
+pub const FILES_MAX: u64 = 16_384;
+/// Bytes of the note in a lock file: a process id and a version.
+pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
 /// Time that the parent of `orchd --detach` waits for the socket to answer.
 pub const DETACH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes of the daemon's log files of one day: the rest of that day is dropped and counted.
