@@ -7,6 +7,7 @@
 use crate::limits::SUBSCRIBER_EVENTS_MAX;
 use crate::model::id::Seq;
 use crate::model::report::event::{Event, Happening};
+use crate::model::time::Timestamp;
 use crate::wire::message::write_event;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -39,7 +40,14 @@ impl Subscriber {
 pub struct Feed {
     seats: Vec<mpsc::Sender<Arc<str>>>,
     /// The latest snapshot as text: many that lag at once share it.
-    snapshot: Option<(Seq, Arc<str>)>,
+    snapshot: Option<Snapshot>,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    seq: Seq,
+    at: Timestamp,
+    line: Arc<str>,
 }
 
 impl Feed {
@@ -70,29 +78,22 @@ impl Feed {
         seq: Seq,
         snapshot: impl FnOnce() -> Event,
     ) {
-        let (resync, line) = match &self.snapshot {
-            Some((at, line)) if *at == seq && subscriber.origin == Origin::Asked => {
-                (None, Arc::clone(line))
-            }
-            _ => {
-                let event = snapshot();
-                let resync = Event {
-                    seq: event.seq,
-                    at: event.at,
-                    what: Happening::Resync,
-                };
-                let Some(line) = text(&event) else { return };
-                self.snapshot = Some((event.seq, Arc::clone(&line)));
-                let lagged = subscriber.origin == Origin::Lagged;
-                (lagged.then_some(resync), line)
-            }
+        if self.snapshot.as_ref().is_none_or(|last| last.seq != seq) {
+            let event = snapshot();
+            let (seq, at) = (event.seq, event.at);
+            self.snapshot = text(&event).map(|line| Snapshot { seq, at, line });
+        }
+        let Some(last) = &self.snapshot else { return };
+        let resync = Event {
+            seq: last.seq,
+            at: last.at,
+            what: Happening::Resync,
         };
-        // A queue that is new has room for two; one that is closed already is nobody's loss.
-        let first = resync.as_ref().and_then(text).into_iter();
-        if first
-            .chain([line])
-            .all(|line| subscriber.lines.try_send(line).is_ok())
-        {
+        let lagged = subscriber.origin == Origin::Lagged;
+        let first = lagged.then(|| text(&resync)).flatten();
+        let mut lines = first.into_iter().chain([Arc::clone(&last.line)]);
+        // A new queue has room for two; one that is closed already is nobody's loss.
+        if lines.all(|line| subscriber.lines.try_send(line).is_ok()) {
             self.seats.push(subscriber.lines);
         }
     }
