@@ -8,3 +8,4 @@ pub mod daemon;
 pub mod engine;
 pub mod limits;
 pub mod model;
+pub mod wire;

@@ -92,6 +92,46 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(2);
 /// Events that a subscriber may lag behind before it is resynchronised.
 pub const SUBSCRIBER_EVENTS_MAX: usize = 1024;
+/// Bytes of one message that the client takes from the daemon: a status of the most projects fits.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a request's id: it is sent back, and no program needs longer ones.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+/// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
+pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time that a peer has to take a part of an answer: past it, the peer is gone in all but name.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time that a peer has to take the reason why its connection is being closed.
+pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
+/// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
+pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Deadline that a request may name: a week; a longer one means for ever.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
+pub const LOG_READ_BYTES_MAX: u64 = 256 * 1024;
+/// Runs that one `run.list` returns.
+pub const RUN_LIST_MAX: u32 = 10_000;
+/// Bytes of a socket's path on Linux: `sun_path` has 108, the last is NUL.
+pub const SOCKET_PATH_BYTES_MAX_LINUX: usize = 107;
+/// Bytes of a socket's path on macOS: `sun_path` has 104, the last is NUL.
+pub const SOCKET_PATH_BYTES_MAX_MACOS: usize = 103;
+/// Pause of the listener after a failed accept, which is mostly a want of file descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two looks at whether socket and lock are still ours: somebody may have deleted their directory.
+pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
+/// Signals that wait for the main loop: it takes them at once, and a person sends few.
+pub const SIGNALS_MAX: usize = 16;
+/// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
+pub const FILES_MAX: u64 = 16_384;
+/// Bytes of the note in a lock file: a process id and a version.
+pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
+/// Time that the parent of `orchd --detach` waits for the socket to answer.
+pub const DETACH_TIME_MAX: Duration = Duration::from_secs(60);
+/// Bytes of the daemon's log files of one day: the rest of that day is dropped and counted.
+pub const LOG_DAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Days of the daemon's logs that are kept.
+pub const LOG_DAYS_MAX: usize = 7;
+/// Lines of the daemon's log that wait for the disk before further ones are dropped and counted.
+pub const LOG_LINES_WAITING_MAX: usize = 16_384;
 /// Inputs that wait for the engine before their senders wait too.
 pub const INPUTS_MAX: usize = 4096;
 

@@ -8,6 +8,8 @@ pub mod digest;
 pub mod evidence;
 pub mod id;
 pub mod path;
+pub mod places;
+pub mod report;
 pub mod run;
 pub mod summary;
 pub mod time;

@@ -7,7 +7,7 @@
 use crate::limits;
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -151,7 +151,7 @@ pub struct Pipeline {
 }
 
 /// Who wrote a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PipelineSource {
     /// This program, from what it found.

@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// The root of a workspace: absolute, with symbolic links resolved by whoever made it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RootPath(Arc<Path>);
 
 /// A path below a root: no root, no `..`, no `.`; empty is the root itself.
@@ -207,6 +208,19 @@ impl fmt::Display for RootPath {
 impl fmt::Debug for RootPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for RootPath {
+    type Error = PathError;
+    fn try_from(text: String) -> Result<Self, PathError> {
+        Self::new(Path::new(&text))
+    }
+}
+
+impl From<RootPath> for String {
+    fn from(path: RootPath) -> Self {
+        path.to_string()
     }
 }
 
