@@ -74,6 +74,14 @@ pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(2);
 pub const SUBSCRIBER_EVENTS_MAX: usize = 1024;
 /// Bytes of one message that the client takes from the daemon: a status of the most projects fits.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Time that a client goes on looking for a daemon that went away, before it gives up.
+pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+/// Pause before a client looks again, at first; it doubles up to `RECONNECT_PAUSE_MAX`.
+pub const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause before a client looks again.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
+pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's id: it is sent back, and no program needs longer ones.
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
