@@ -43,6 +43,42 @@ pub const STAGES_MAX: usize = 512;
 pub const RETRIES_MAX: u32 = 100;
 /// Depth of subpipelines below a run.
 pub const SUBPIPELINE_DEPTH_MAX: usize = 8;
+/// Pipelines of one workspace.
+pub const PIPELINES_MAX: usize = 1_000;
+/// Stages of all pipelines of one workspace, stage sets expanded: they are held in memory.
+pub const STAGES_TOTAL_MAX: usize = 20_000;
+/// Stages at once that a configuration may ask for: past this the machine is busy with switching.
+pub const JOBS_MAX: u32 = 1_024;
+/// Shortest time between two scans of a polled tree: a shorter one leaves no time for anything else.
+pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Longest time between two scans of a polled tree.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Runs that a project may ask to keep.
+pub const RETAIN_RUNS_MAX: u32 = 100_000;
+/// Days that a project may ask to keep runs: a hundred years.
+pub const RETAIN_DAYS_MAX: u32 = 36_500;
+/// Longest timeout that a stage may ask for: past a week it is no guardrail.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Longest time from TERM to KILL that a stage may ask for: a shutdown waits for it.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+/// Longest time that a project may give its runs.
+pub const SLA_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Bytes of one argument or shell line: Linux refuses longer ones (`MAX_ARG_STRLEN`, with its NUL).
+pub const COMMAND_BYTES_MAX: usize = 128 * 1024 - 1;
+/// Commands that the trust store lists for a person to compare; the digest covers all.
+pub const COMMANDS_LISTED_MAX: usize = 1_000;
+/// Characters of a command that such a list shows.
+pub const COMMAND_SHOWN_CHARS_MAX: usize = 400;
+/// Bytes of a mutex name.
+pub const MUTEX_BYTES_MAX: usize = 128;
+/// Bytes of a gitignore pattern: a path that it names cannot be longer.
+pub const PATTERN_BYTES_MAX: usize = 4_096;
+/// Configuration problems that are told at once; past this a person has lost count.
+pub const PROBLEMS_MAX: usize = 50;
+/// Configuration problems that are held while there may be more: past this they are only counted.
+pub const FAULTS_HELD_MAX: usize = 500;
+/// Characters of a source line that a configuration problem shows.
+pub const SOURCE_LINE_CHARS_MAX: usize = 120;
 
 /// Changed paths that a change set names one by one; past this it says "everything may have changed".
 pub const CHANGED_PATHS_MAX: usize = 100_000;
@@ -94,6 +130,14 @@ pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(2);
 pub const SUBSCRIBER_EVENTS_MAX: usize = 1024;
 /// Bytes of one message that the client takes from the daemon: a status of the most projects fits.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Time that a client goes on looking for a daemon that went away, before it gives up.
+pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+/// Pause before a client looks again, at first; it doubles up to `RECONNECT_PAUSE_MAX`.
+pub const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause before a client looks again.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
+pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's id: it is sent back, and no program needs longer ones.
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
@@ -137,6 +181,14 @@ pub const INPUTS_MAX: usize = 4096;
 
 const _: () = assert!(SETTLE_DEFAULT.as_millis() <= SETTLE_MAX_DEFAULT.as_millis());
 const _: () = assert!(SETTLE_MAX_DEFAULT.as_millis() <= SETTLE_CONFIGURED_MAX.as_millis());
+const _: () = assert!(PROBLEMS_MAX <= FAULTS_HELD_MAX);
+const _: () = assert!(GRACE_DEFAULT.as_millis() <= GRACE_MAX.as_millis());
+const _: () =
+    assert!(RETAIN_RUNS_DEFAULT <= RETAIN_RUNS_MAX && RETAIN_DAYS_DEFAULT <= RETAIN_DAYS_MAX);
+const _: () = assert!(
+    POLL_INTERVAL_MIN.as_millis() <= POLL_INTERVAL_DEFAULT.as_millis()
+        && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
+);
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.

@@ -36,6 +36,9 @@ pub struct PingAnswer {
 pub struct GateAnswer {
     /// The worst verdict of all projects that were asked for.
     pub verdict: Verdict,
+    /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
     /// One entry per project.
     pub projects: Vec<GateProject>,
 }

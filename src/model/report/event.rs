@@ -172,6 +172,9 @@ pub struct RunDone {
     pub status_detail: Option<String>,
     /// What it proves.
     pub verdict: Verdict,
+    /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
     /// The content that it was started on.
     pub input_digest: Option<InputDigest>,
     /// Whether that content changed meanwhile, so that it proves nothing of what is there now.

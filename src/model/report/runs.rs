@@ -22,6 +22,9 @@ pub struct RunAnswer {
     pub log_path: String,
     /// What it proves; `unknown` until it has ended.
     pub verdict: Verdict,
+    /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
 }
 
 /// The answer to `run.list`.
