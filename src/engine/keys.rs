@@ -69,7 +69,7 @@ fn key(config: &Config, pipeline: &Pipeline, stage: &Stage, view: &View, depth: 
         Action::Command(command) => {
             let place = (pipeline.id.clone(), stage.id.clone());
             let input = view.stages.get(&place).copied().unwrap_or(view.input);
-            stage_key(command, input)
+            command.stage_key(input)
         }
         Action::Subpipeline(sub) => {
             let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);
@@ -84,8 +84,4 @@ fn key(config: &Config, pipeline: &Pipeline, stage: &Stage, view: &View, depth: 
             StageKey(Digest::of(text.as_bytes()))
         }
     }
-}
-
-fn stage_key(command: &crate::model::config::Command, input: InputDigest) -> StageKey {
-    StageKey(Digest::of(format!("{input}{command:?}").as_bytes()))
 }

@@ -4,8 +4,9 @@ use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::run::{Phase, Run};
 use crate::engine::state::Engine;
-use crate::engine::{Effect, LastRun};
+use crate::engine::{Effect, Latest};
 use crate::model::id::{RequestId, RunId};
+use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
 };
@@ -100,21 +101,55 @@ impl Engine {
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
+        let latest = self.latest(&run);
         if let Some(project) = self.projects.get_mut(&project_id) {
             project.active = None;
-            let duration = self.now.tick.since(run.began).as_millis();
-            let duration_ms = u64::try_from(duration).ok();
             if own {
-                project.last = Some(LastRun {
-                    report: run.report.clone(),
-                    duration_ms,
-                });
+                project.last = Some(latest);
                 project.conclude_proof(&run, present.as_ref());
             }
         }
         self.tell_run(run.requests, &report);
         self.answer_after(&project_id, &run.report);
         self.go_on(&project_id);
+    }
+
+    /// An ended run as `status` shows it.
+    fn latest(&self, run: &Run) -> Latest {
+        let report = &run.report;
+        let layout = self
+            .workspaces
+            .get(&run.project.workspace)
+            .map(|w| &w.layout);
+        let manifest = layout.map(|layout| layout.manifest(&report.task, &report.run));
+        let failed = report.stages.iter().enumerate();
+        let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
+        let failure = failed
+            .min_by_key(|(_, stage)| stage.completed_at)
+            .map(|(index, stage)| {
+                let place = index.saturating_add(1);
+                let log = layout.map(|l| l.stage_log(&report.task, &report.run, place, &stage.id));
+                let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
+                Failure {
+                    stage: stage.id.clone(),
+                    exit_code: stage.exit_code,
+                    excerpt: said.unwrap_or_default(),
+                    log_path: log.filter(|_| matches!(stage.work, StageWork::Command(_))),
+                }
+            });
+        Latest {
+            run: LastRun {
+                run_id: report.run.clone(),
+                status: report.status,
+                status_detail: report.status_detail.clone(),
+                started_at: report.started_at,
+                completed_at: report.completed_at,
+                duration_ms: u64::try_from(self.now.tick.since(run.began).as_millis()).ok(),
+                manifest: manifest.unwrap_or_default(),
+                cause: Some(report.cause),
+            },
+            failure,
+        }
     }
 
     /// The evidence could not be put on disk: the run proves nothing, and says so.

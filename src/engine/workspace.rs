@@ -8,6 +8,7 @@ use crate::engine::project::Project;
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Known, ProjectId, Setup, Trust, Watch};
 use crate::model::config::{Config, OnStart};
+use crate::model::evidence::Layout;
 use crate::model::id::{CaptureId, RequestId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::run::Changed;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) root: RootPath,
+    pub(super) layout: Layout,
     pub(super) watch: Watch,
     config: Option<Arc<Config>>,
     pub(super) trust: Trust,
@@ -50,7 +52,7 @@ impl Workspace {
             return Some(Obstacle::Misconfigured(detail.clone()));
         }
         if self.config.is_none() {
-            return Some(Obstacle::Gone(
+            return Some(Obstacle::Rescanning(
                 "its configuration has not been read yet".to_owned(),
             ));
         }
@@ -84,9 +86,10 @@ pub(super) enum Obstacle {
 }
 
 impl Engine {
-    pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath) {
+    pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath, layout: Layout) {
         let workspace = Workspace {
             root,
+            layout,
             watch: Watch::Rescanning {
                 detail: "its first scan is under way".to_owned(),
             },

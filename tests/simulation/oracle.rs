@@ -268,7 +268,7 @@ impl Oracle {
                 };
                 let standing = &project.standing;
                 assert_eq!(standing.fresh, standing.proof.is_some());
-                if standing.phase == orch::engine::Phase::Queued {
+                if standing.phase == orch::model::report::status::Phase::Queued {
                     assert!(
                         ["line", "diamond", "other"]
                             .iter()
@@ -279,7 +279,7 @@ impl Oracle {
             for project in &workspace.projects {
                 let id = &project.standing.project;
                 // What is no longer wanted is no longer pending.
-                if project.standing.phase == orch::engine::Phase::Idle {
+                if project.standing.phase == orch::model::report::status::Phase::Idle {
                     self.queued.retain(|(of, _)| of != id);
                 }
             }

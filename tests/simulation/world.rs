@@ -12,6 +12,7 @@ use orch::model::config::{
     Settings, Stage, Subpipeline,
 };
 use orch::model::digest::{Digest, InputDigest};
+use orch::model::evidence::Layout;
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Ending, Exit, RunReport};
@@ -101,9 +102,11 @@ impl World {
             oracle: Oracle::default(),
         };
         let root = RootPath::new(Path::new("/w")).unwrap();
+        let layout = Layout::new(".runs");
         world.step(Input::Opened {
             workspace: WORKSPACE,
             root,
+            layout,
         });
         world.configure(true, true);
         world.step(Input::Watched {
