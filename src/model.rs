@@ -6,7 +6,9 @@
 pub mod config;
 pub mod digest;
 pub mod id;
+pub mod log;
 pub mod path;
 pub mod run;
+pub mod summary;
 pub mod time;
 pub mod view;
