@@ -93,6 +93,24 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.
 pub const STAGE_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Log bytes that an attempt gets even where earlier attempts have used up the stage's: a failure must be seen.
+pub const ATTEMPT_LOG_BYTES_MIN: u64 = 64 * 1024;
+/// Bytes that are read from a command at once: what a pipe holds on Linux.
+pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one line of a log that is read: the longest that a chunk of output can become is about half of it.
+pub const LOG_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that are taken from a pipe once its command is gone: the largest pipe that Linux grants by default.
+pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// Time that a command's output may stay open after its exit before what holds it is ended: `> >(tee log)` needs it.
+pub const OUTPUT_LINGER: Duration = Duration::from_millis(200);
+/// Time that the kernel has to end what was killed before it is left behind, and told.
+pub const KILL_WAIT_MAX: Duration = Duration::from_secs(2);
+/// First and longest time between two looks at processes that have been told to end.
+pub const ENDING_POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// From TERM to KILL for what an interrupted run left behind: nobody waits for its result any more.
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// Characters of the line that tells why a stage failed: two terminal lines.
+pub const FAILURE_EXCERPT_CHARS_MAX: usize = 160;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
 pub const STAGE_EXCERPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -161,3 +179,5 @@ const _: () = assert!(
 );
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
+const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);
+const _: () = assert!(LOG_LINE_BYTES_MAX as u64 * 8 <= STAGE_LOG_BYTES_MAX);

@@ -133,6 +133,10 @@ pub struct Ending {
     pub log_bytes: u64,
     /// Whether the log holds only the head and the tail of them.
     pub truncated: bool,
+    /// The line of its output that most likely tells why it failed; none when it exited 0.
+    pub excerpt: Option<String>,
+    /// Why its log is not whole on disk; whatever the command did, it then proves nothing.
+    pub unrecorded: Option<String>,
 }
 
 /// One stage of one run.
