@@ -6,6 +6,7 @@
 
 pub mod daemon;
 pub mod engine;
+pub mod client;
 pub mod limits;
 pub mod model;
 pub mod wire;

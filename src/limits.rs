@@ -113,6 +113,24 @@ pub const AMBIGUOUS_RUNS_SHOWN_MAX: usize = 20;
 pub const CHECKLIST_DEPTH_MAX: usize = 8;
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.
 pub const STAGE_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Log bytes that an attempt gets even where earlier attempts have used up the stage's: a failure must be seen.
+pub const ATTEMPT_LOG_BYTES_MIN: u64 = 64 * 1024;
+/// Bytes that are read from a command at once: what a pipe holds on Linux.
+pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one line of a log that is read: the longest that a chunk of output can become is about half of it.
+pub const LOG_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that are taken from a pipe once its command is gone: the largest pipe that Linux grants by default.
+pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// Time that a command's output may stay open after its exit before what holds it is ended: `> >(tee log)` needs it.
+pub const OUTPUT_LINGER: Duration = Duration::from_millis(200);
+/// Time that the kernel has to end what was killed before it is left behind, and told.
+pub const KILL_WAIT_MAX: Duration = Duration::from_secs(2);
+/// First and longest time between two looks at processes that have been told to end.
+pub const ENDING_POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// From TERM to KILL for what an interrupted run left behind: nobody waits for its result any more.
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// Characters of the line that tells why a stage failed: two terminal lines.
+pub const FAILURE_EXCERPT_CHARS_MAX: usize = 160;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
 pub const STAGE_EXCERPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -197,3 +215,5 @@ pub const PROOFS_MAX: usize = 64;
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 /// Characters of the line that tells why a stage failed: it has to fit an event and a terminal.
 pub const FAILURE_EXCERPT_CHARS_MAX: usize = 400;
+const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);
+const _: () = assert!(LOG_LINE_BYTES_MAX as u64 * 8 <= STAGE_LOG_BYTES_MAX);

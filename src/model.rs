@@ -7,6 +7,7 @@ pub mod config;
 pub mod digest;
 pub mod evidence;
 pub mod id;
+pub mod log;
 pub mod path;
 pub mod places;
 pub mod report;
