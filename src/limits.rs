@@ -91,6 +91,14 @@ pub const SNAPSHOT_RUNS_MAX: usize = 50;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Age at which a heartbeat is stale, as the manifest says it.
 pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
+/// Tries to take a lock that another program holds, before its work is done without it.
+pub const LOCK_TRIES_MAX: u32 = 100;
+/// Pause between two of these tries: such locks are held for milliseconds.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
+/// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
+pub const LOCK_STALE: Duration = Duration::from_secs(300);
+/// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
+pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.
 pub const STAGE_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
