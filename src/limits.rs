@@ -35,6 +35,10 @@ pub const RETAIN_DAYS_DEFAULT: u32 = 30;
 
 /// Bytes of a configuration file: a larger one is a mistake, and reading it would stall the daemon.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
+pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Registered workspaces.
+pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
 pub const PROJECTS_MAX: usize = 10_000;
 /// Stages of one pipeline: the log file names have two digits before they grow.

@@ -9,7 +9,7 @@ use crate::model::config::detect::{self, Detected, Listing};
 use crate::model::config::draft::{Draft, DraftPipeline, DraftProject, Faults};
 use crate::model::config::fault::{Fault, Problems, nearest};
 use crate::model::config::graph::{self, Edges};
-use crate::model::config::source::{Origin, Place, Spot, Spotted};
+use crate::model::config::source::{Origin, Spot, Spotted};
 use crate::model::config::{Action, Config, Cwd, OnBusy, Pipeline, Project, Stage, codex, toml};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 const DIAGNOSTICS: &str = "diagnostics";
 /// The task of a workspace without projects and without `MCP_RUNNER_TASK_ID`.
 const TASK_DEFAULT: &str = "0101";
+
+/// What a task id is called in messages.
+const TASK: &str = "task id";
 
 /// The text of each file that exists.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,13 +96,14 @@ fn nothing() -> (Draft, Faults) {
 
 /// Notes every id and path of `orchd.toml` that stands there twice, and stages of one id in either file.
 fn check_unique(toml: &Draft, texts: Texts<'_>, faults: &mut Faults) {
-    let line = |spot: Spot| Place::of(spot, texts.of(spot.origin)).line;
-    // Some file systems do not tell `Web` from `web`: their evidence would be mixed.
+    let text = texts.of(Origin::Toml);
+    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |spot: Spot| ends.partition_point(|end| *end < spot.start) + 1;
     let tasks = toml.projects.iter().map(|project| {
         let task = &project.task;
-        (task.value.as_str().to_lowercase(), task.spot)
+        (task.value.to_string(), task.spot)
     });
-    note_duplicates("task id", tasks, line, faults);
+    note_duplicates(TASK, tasks, line, faults);
     let paths = toml.projects.iter().map(|project| {
         let path = &project.path;
         (path.value.to_string(), path.spot)
@@ -118,13 +122,18 @@ fn note_duplicates(
 ) {
     let mut first = BTreeMap::new();
     for (name, spot) in names {
-        match first.get(&name) {
+        let folded = match what {
+            // Some file systems do not tell `Web` from `web`: their evidence would be mixed.
+            TASK => name.to_lowercase(),
+            _ => name.clone(),
+        };
+        match first.get(&folded) {
             Some(taken) => {
                 let line = line(*taken);
                 faults.add_at(Some(spot), Fault::Duplicate { what, name, line });
             }
             None => {
-                first.insert(name, spot);
+                first.insert(folded, spot);
             }
         }
     }
@@ -207,12 +216,11 @@ impl Check {
 
     fn require(&mut self, id: &PipelineId, spot: Spot) {
         if !self.exists(id) {
-            let fault = Fault::Unknown {
+            self.faults.add_with(Some(spot), || Fault::Unknown {
                 what: "pipeline",
                 name: id.to_string(),
                 known: self.known.clone(),
-            };
-            self.faults.add_at(Some(spot), fault);
+            });
         }
     }
 
@@ -257,13 +265,12 @@ impl Check {
             return Some(id);
         }
         if !self.unplaced {
-            let fault = Fault::NoPipelineNamed {
-                task: task.value.to_string(),
-                known: self.known.clone(),
-            };
             // The project that a workspace is without any stands nowhere.
             let spot = Some(task.spot).filter(|spot| spot.end > spot.start);
-            self.faults.add_at(spot, fault);
+            self.faults.add_with(spot, || Fault::NoPipelineNamed {
+                task: task.value.to_string(),
+                known: self.known.clone(),
+            });
         } else if self.faults.is_empty() {
             self.faults.add_at(None, Fault::NothingToRun);
         }
@@ -281,12 +288,11 @@ impl Check {
                 for (need, spot) in stage.needs.iter().zip(&spots.needs) {
                     let is_there = stages.iter().any(|other| &other.id == need);
                     if !is_there && !pipeline.broken.contains(need) {
-                        let fault = Fault::Unknown {
+                        self.faults.add_with(Some(*spot), || Fault::Unknown {
                             what: "stage of this pipeline",
                             name: need.to_string(),
                             known: stages.iter().map(|other| other.id.to_string()).collect(),
-                        };
-                        self.faults.add_at(Some(*spot), fault);
+                        });
                     }
                 }
                 if let Action::Subpipeline(child) = &stage.action {

@@ -36,7 +36,7 @@ pub fn parse(text: &str, root: &RootPath) -> (Draft, Faults) {
     let Some(file) = Node::document(text, &mut faults) else {
         return (draft, faults);
     };
-    let Some(file) = file.object("the file", &mut faults) else {
+    let Some(file) = file.object("the file", "the file", &mut faults) else {
         return (draft, faults);
     };
     draft.default_pipeline = file
@@ -86,7 +86,7 @@ fn read_stage_sets<'t>(file: &Object<'t>, faults: &mut Faults) -> StageSets<'t> 
     let Some(node) = file.get("stageSets") else {
         return sets;
     };
-    let Some(object) = node.object("stageSets", faults) else {
+    let Some(object) = node.object("stageSets", "stageSets", faults) else {
         return sets;
     };
     for (name, node) in object.entries() {
@@ -288,7 +288,7 @@ fn read_env(object: &Object<'_>, faults: &mut Faults) -> BTreeMap<String, String
     let mut env = BTreeMap::new();
     let Some(variables) = object
         .get("env")
-        .and_then(|node| node.object("env", faults))
+        .and_then(|node| node.object("env", "env", faults))
     else {
         return env;
     };
@@ -328,7 +328,7 @@ fn plan_hints(stage: &Object<'_>) -> PlanHints {
     let mut told = Faults::new(Origin::Codex);
     let env = stage
         .get("env")
-        .and_then(|node| node.object("env", &mut told));
+        .and_then(|node| node.object("env", "env", &mut told));
     let mut hints = PlanHints {
         cwd: stage.peek("cwd"),
         env: env.map(|env| env.entries().map(|(name, _)| name.to_owned()).collect()),
@@ -336,7 +336,7 @@ fn plan_hints(stage: &Object<'_>) -> PlanHints {
     };
     let plan = stage
         .get("plan")
-        .and_then(|node| node.object("plan", &mut told));
+        .and_then(|node| node.object("plan", "plan", &mut told));
     if let Some(plan) = plan {
         hints.runnable = plan.boolean("runnable", &mut told);
         hints.aliases = plan.words("aliases");

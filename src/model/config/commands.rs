@@ -6,6 +6,7 @@
 //! retries), which decide how long something runs, not what.
 
 use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
+use crate::model::config::source::steers;
 use crate::model::config::{Action, Command, CommandLine, Config, Cwd, Order, Pipeline, Stage};
 use crate::model::digest::{CommandSet, Digest, InputDigest, StageKey};
 use serde::{Deserialize, Serialize};
@@ -165,14 +166,13 @@ fn runs(stage: &Stage) -> String {
     }
     text.push_str(&command.line.text());
     match &command.cwd {
-        Cwd::Project(cwd) if cwd.is_root() => {}
-        Cwd::Project(cwd) => text.push_str(&format!("   (in {cwd} of the project)")),
-        Cwd::Workspace(cwd) => text.push_str(&format!("   (in {cwd} of the workspace)")),
+        Cwd::Project(cwd) if cwd.is_root() => text,
+        Cwd::Project(cwd) => format!("{text}   (in {cwd} of the project)"),
+        Cwd::Workspace(cwd) => format!("{text}   (in {cwd} of the workspace)"),
     }
-    text
 }
 
-/// Text for a terminal: one line, no control characters, cut.
+/// Text for a terminal: one line, cut, with nothing in it that steers the terminal or hides a part of the line.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (at, c) in text.chars().enumerate() {
@@ -181,7 +181,7 @@ fn shown(text: &str) -> String {
             break;
         }
         match c {
-            c if c.is_control() => shown.extend(c.escape_default()),
+            c if steers(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }

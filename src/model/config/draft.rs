@@ -104,8 +104,13 @@ impl Faults {
 
     /// Notes a fault at a spot of either file, or at none.
     pub fn add_at(&mut self, spot: Option<Spot>, fault: Fault) {
+        self.add_with(spot, || fault);
+    }
+
+    /// Notes a fault that is made only if it is held, because it lists names.
+    pub fn add_with(&mut self, spot: Option<Spot>, fault: impl FnOnce() -> Fault) {
         if self.found.len() < FAULTS_HELD_MAX {
-            self.found.push((spot, fault));
+            self.found.push((spot, fault()));
         } else {
             self.beyond += 1;
         }

@@ -5,14 +5,20 @@
 
 use crate::limits::PROBLEMS_MAX;
 use crate::model::config::duration::DurationError;
-use crate::model::config::source::{Place, Spot};
+use crate::model::config::source::{Place, Spot, steers};
 use crate::model::id::IdError;
 use crate::model::path::PathError;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Names listed in a message before it says how many more there are.
-const NAMES_SHOWN_MAX: usize = 12;
+const NAMES_SHOWN_MAX: usize = 16;
+
+/// Characters of a message.
+const MESSAGE_CHARS_MAX: usize = 600;
+/// Names that are compared with what was written, and characters of it: the comparison is quadratic.
+const NAMES_COMPARED_MAX: usize = 200;
+const NAME_COMPARED_CHARS_MAX: usize = 64;
 
 /// One thing that is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -248,7 +254,12 @@ impl Fault {
                 (false, _) => suggest(name, "known", known),
             }),
             Self::Duration { source, .. } => Some(source.to_string()),
-            Self::Duplicate { .. } | Self::DuplicateStage { .. } => Some("give each its own".to_owned()),
+            Self::Duplicate { what: "task id", .. } => Some(
+                "give each its own; `Web` and `web` are one directory on some file systems".to_owned(),
+            ),
+            Self::Duplicate { .. } | Self::DuplicateStage { .. } => {
+                Some("give each its own".to_owned())
+            }
             Self::NoAction => Some("add `command = \"…\"` or `pipeline = \"…\"`".to_owned()),
             Self::TwoActions => Some("keep one; make two stages of two actions".to_owned()),
             Self::OutsideRoot { .. } => Some("give it relative to the workspace".to_owned()),
@@ -258,7 +269,8 @@ impl Fault {
                     .to_owned(),
             ),
             Self::NoPipelineNamed { known, .. } => Some(format!(
-                "write `default_pipeline` into [workspace] or `pipeline` into the [[project]]; known: {}",
+                "name one: `default_pipeline` in [workspace] or `pipeline` in a [[project]] of `orchd.toml`, or \
+                 `defaultPipeline` in `codex.orchestrator.json`; known: {}",
                 listed(known)
             )),
             Self::NothingToRun => Some(
@@ -306,13 +318,34 @@ fn listed<S: AsRef<str>>(names: &[S]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
+/// A message with whatever a file put into it cut to a length that can be read, and unable to steer a terminal.
+fn tamed(message: &str) -> String {
+    let mut tamed = String::new();
+    for (at, c) in message.chars().enumerate() {
+        if at == MESSAGE_CHARS_MAX {
+            tamed.push('…');
+            break;
+        }
+        match c {
+            c if steers(c) => tamed.extend(c.escape_unicode()),
+            c => tamed.push(c),
+        }
+    }
+    tamed
+}
+
 /// The name that `written` is most likely a slip of; `None` when none is near.
 pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let wanted = plain(written);
+    if wanted.chars().count() > NAME_COMPARED_CHARS_MAX {
+        return None;
+    }
     let slips_max = (wanted.chars().count() / 3).clamp(1, 4);
     let distance = |name: &str| strsim::damerau_levenshtein(&wanted, &plain(name));
     names
+        .filter(|name| name.chars().count() <= NAME_COMPARED_CHARS_MAX)
+        .take(NAMES_COMPARED_MAX)
         .map(|name| (distance(name), name))
         .filter(|(slips, _)| *slips <= slips_max)
         .min_by_key(|(slips, _)| *slips)
@@ -333,12 +366,12 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, "{}:{}:{}: ", place.file, place.line, place.column)?;
         }
-        write!(f, "{}", self.fault)?;
+        f.write_str(&tamed(&self.fault.to_string()))?;
         if let Some(place) = &self.place {
             write!(f, "\n{place}")?;
         }
         match self.fault.help() {
-            Some(help) => write!(f, "\n  help: {help}"),
+            Some(help) => write!(f, "\n  help: {}", tamed(&help)),
             None => Ok(()),
         }
     }

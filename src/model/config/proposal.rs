@@ -132,7 +132,7 @@ fn write_stage(text: &mut String, stage: &Stage, command: &Command, detected: &D
     if !command.env.is_empty() {
         let pairs = command.env.iter();
         let pairs: Vec<String> = pairs
-            .map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)))
+            .map(|(name, value)| format!("{} = {}", key(name), quoted(value)))
             .collect();
         line(text, &format!("env = {{ {} }}", pairs.join(", ")));
     }
@@ -141,6 +141,16 @@ fn write_stage(text: &mut String, stage: &Stage, command: &Command, detected: &D
 fn line(text: &mut String, content: &str) {
     text.push_str(content);
     text.push('\n');
+}
+
+/// A TOML key, bare where it may be.
+fn key(name: &str) -> String {
+    let is_bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 /// A TOML basic string.
@@ -227,7 +237,40 @@ mod tests {
             "",
         );
         let proposal = propose(&listing, &TaskId::parse("0101-shop").unwrap());
-        insta::assert_snapshot!(proposal.toml, @"");
+        insta::assert_snapshot!(proposal.toml, @r#"
+        # What runs when files change. Nothing of it runs before `orchctl allow` has been asked;
+        # `orchctl status` shows the verdicts, `orchctl explain PATH` what a change of PATH runs.
+
+        [workspace]
+        ignore = ["node_modules/"]   # on top of .gitignore
+
+        [[project]]
+        task = "0101-shop"
+        required = ["lint", "test", "spec-guard"]   # guardrails that coverage counts
+
+        [[pipeline]]
+        id = "diagnostics"
+        title = "Diagnostics"
+
+        [[pipeline.stage]]
+        id = "lint"
+        command = "pnpm run lint"   # from package.json
+        outputs = ["/dist/", "/coverage/"]   # written by it: never a trigger
+        timeout = "30m"
+
+        [[pipeline.stage]]
+        id = "test"
+        command = "pnpm run test"   # from package.json
+        outputs = ["/dist/", "/coverage/"]   # written by it: never a trigger
+        timeout = "30m"
+        env = { CI = "1" }
+
+        [[pipeline.stage]]
+        id = "spec-guard"
+        command = "bash scripts/spec-guard.sh --dry-run"   # from scripts/spec-guard.sh
+        # without --dry-run its findings fail the run
+        timeout = "30m"
+        "#);
         assert_eq!(proposal.gitignore, ["/.runs/", "/out/0101-shop/"]);
     }
 

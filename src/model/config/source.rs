@@ -120,18 +120,31 @@ impl Place {
     }
 }
 
+/// Whether a character steers a terminal or hides what stands beside it: controls, and those that turn the direction of
+/// text or have no width.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// The part of a line that is shown, and how many characters were cut before it (their place is taken by one `…`).
 fn window(head: &str, tail: &str) -> (usize, String) {
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let shown = |c: char| if steers(c) { ' ' } else { c };
     let behind = head.chars().count();
-    let cut = behind.saturating_sub(SOURCE_LINE_CHARS_MAX / 2);
+    let tail = tail.trim_end();
+    let fits = behind < SOURCE_LINE_CHARS_MAX
+        && tail.chars().nth(SOURCE_LINE_CHARS_MAX - behind).is_none();
+    let cut = if fits {
+        0
+    } else {
+        behind.saturating_sub(SOURCE_LINE_CHARS_MAX / 2)
+    };
     let mut excerpt = String::new();
     if cut > 0 {
         excerpt.push('…');
     }
     excerpt.extend(head.chars().skip(cut).map(shown));
     let room = SOURCE_LINE_CHARS_MAX.saturating_sub(behind - cut);
-    let tail = tail.trim_end();
     excerpt.extend(tail.chars().take(room).map(shown));
     if tail.chars().nth(room).is_some() {
         excerpt.push('…');

@@ -242,4 +242,6 @@ fn pipeline_name(
 }
 
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod tests;

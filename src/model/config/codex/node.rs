@@ -117,8 +117,14 @@ impl<'t> Node<'t> {
         }
     }
 
-    pub(super) fn object(&self, name: &'static str, faults: &mut Faults) -> Option<Object<'t>> {
-        let Entries(raw) = self.read(name, "an object", faults)?;
+    /// An object; `key` is what it is called here, `name` what its kind is called.
+    pub(super) fn object(
+        &self,
+        key: &str,
+        name: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Object<'t>> {
+        let Entries(raw) = self.read(key, "an object", faults)?;
         let text = self.text;
         let entries = raw
             .into_iter()
@@ -140,8 +146,8 @@ impl<'t> Node<'t> {
     ) -> Option<Vec<Object<'t>>> {
         let raw: Vec<&'t RawValue> = self.read(key, "an array", faults)?;
         let text = self.text;
-        let object = |raw| Self { text, raw }.object(name, faults);
-        Some(raw.into_iter().filter_map(object).collect())
+        let object = |(at, raw)| Self { text, raw }.object(&format!("{key}[{at}]"), name, faults);
+        Some(raw.into_iter().enumerate().filter_map(object).collect())
     }
 
     pub(super) fn string(&self, key: &str, faults: &mut Faults) -> Option<Text> {
@@ -216,7 +222,7 @@ impl<'t> Object<'t> {
         key: &str,
         name: &'static str,
         faults: &mut Faults,
-    ) -> Option<Vec<Object<'t>>> {
+    ) -> Option<Vec<Self>> {
         self.get(key)?.objects(key, name, faults)
     }
 

@@ -61,8 +61,14 @@ pub(super) fn read(
         .texts("needs", faults)
         .unwrap_or_default()
         .iter()
+        .take(limits::STAGES_MAX)
         .filter_map(|text| text.id(StageId::parse, faults))
         .collect();
+    let (count, max) = (table.count("needs"), limits::STAGES_MAX);
+    if count > max {
+        let what = "needs";
+        faults.add(table.span_of("needs"), Fault::TooMany { what, count, max });
+    }
     let action = read_action(table, faults);
     let (id, action) = match (id, action) {
         (Some(id), Some(action)) => (id, action),
@@ -136,26 +142,28 @@ fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
             .take(text.span, checked)
             .map(|()| text.value.to_owned())
     });
-    let command = Command {
+    // Everything is read before anything is given up: each mistake is told.
+    let env = read_env(table, faults);
+    let inputs = table.patterns("inputs", faults);
+    let outputs = table.patterns("outputs", faults).unwrap_or_default();
+    let timeout = table.duration("timeout", limits::TIMEOUT_MAX, faults);
+    let grace = table.duration("grace", limits::GRACE_MAX, faults);
+    let retries = table.small("retries", 0, limits::RETRIES_MAX, faults);
+    let allow_failure = table.boolean("allow_failure", faults);
+    let summary_hint = table.text("summary_hint", faults);
+    Some(Command {
         line: line?,
         cwd: Cwd::Project(cwd?),
-        env: read_env(table, faults),
-        inputs: table.patterns("inputs", faults),
-        outputs: table.patterns("outputs", faults).unwrap_or_default(),
-        timeout: table.duration("timeout", limits::TIMEOUT_MAX, faults),
-        grace: table
-            .duration("grace", limits::GRACE_MAX, faults)
-            .unwrap_or(limits::GRACE_DEFAULT),
-        retries: table
-            .small("retries", 0, limits::RETRIES_MAX, faults)
-            .unwrap_or(0),
-        allow_failure: table.boolean("allow_failure", faults).unwrap_or(false),
+        env,
+        inputs,
+        outputs,
+        timeout,
+        grace: grace.unwrap_or(limits::GRACE_DEFAULT),
+        retries: retries.unwrap_or(0),
+        allow_failure: allow_failure.unwrap_or(false),
         mutex,
-        summary_hint: table
-            .text("summary_hint", faults)
-            .map(|text| text.value.to_owned()),
-    };
-    Some(command)
+        summary_hint: summary_hint.map(|text| text.value.to_owned()),
+    })
 }
 
 fn read_line(table: &Table<'_>, faults: &mut Faults) -> Option<CommandLine> {
@@ -180,9 +188,13 @@ fn read_line(table: &Table<'_>, faults: &mut Faults) -> Option<CommandLine> {
             }
             Some(CommandLine::Argv(argv))
         }
-        other => {
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Table(_) => {
             let expected = "a string for `sh -c` or an array of strings";
-            table::mistyped("command", expected, other, value.span(), faults)
+            table::mistyped("command", expected, value, faults)
         }
     }
 }

@@ -64,6 +64,14 @@ impl<'d> Table<'d> {
         self.entries.contains_key(key)
     }
 
+    /// How many items a key's array has.
+    pub(super) fn count(&self, key: &str) -> usize {
+        match self.entries.get(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(items)) => items.len(),
+            _ => 0,
+        }
+    }
+
     /// Where a key's value stands; the table itself where the key is absent.
     pub(super) fn span_of(&self, key: &str) -> Range<usize> {
         self.entries
@@ -108,12 +116,12 @@ impl<'d> Table<'d> {
         key: &'static str,
         name: &'static str,
         faults: &mut Faults,
-    ) -> Option<Table<'d>> {
+    ) -> Option<Self> {
         let value = self.entries.get(key)?;
-        match value.get_ref() {
-            DeValue::Table(entries) => Some(Table::new(name, entries, value.span())),
-            other => mistyped(key, "a table", other, value.span(), faults),
+        if let DeValue::Table(entries) = value.get_ref() {
+            return Some(Table::new(name, entries, value.span()));
         }
+        mistyped(key, "a table", value, faults)
     }
 
     /// The tables of `[[key]]`; past `max` they are refused as a whole.
@@ -123,29 +131,24 @@ impl<'d> Table<'d> {
         name: &'static str,
         max: usize,
         faults: &mut Faults,
-    ) -> Vec<Table<'d>> {
+    ) -> Vec<Self> {
         let Some(value) = self.entries.get(key) else {
             return Vec::new();
         };
+        let expected = "an array of tables, `[[…]]`";
         let DeValue::Array(items) = value.get_ref() else {
-            let expected = "an array of tables, `[[…]]`";
-            return mistyped(key, expected, value.get_ref(), value.span(), faults)
-                .unwrap_or_default();
+            return mistyped(key, expected, value, faults).unwrap_or_default();
         };
         if items.len() > max {
             let (what, count) = (name, items.len());
             faults.add(value.span(), Fault::TooMany { what, count, max });
             return Vec::new();
         }
-        let table = |item: &'d Spanned<DeValue<'d>>| match item.get_ref() {
-            DeValue::Table(entries) => Some(Table::new(name, entries, item.span())),
-            other => mistyped(
-                key,
-                "an array of tables, `[[…]]`",
-                other,
-                item.span(),
-                faults,
-            ),
+        let table = |item: &'d Spanned<DeValue<'d>>| {
+            if let DeValue::Table(entries) = item.get_ref() {
+                return Some(Table::new(name, entries, item.span()));
+            }
+            mistyped(key, expected, item, faults)
         };
         items.iter().filter_map(table).collect()
     }
@@ -168,15 +171,12 @@ impl<'d> Table<'d> {
     /// An array of strings.
     pub(super) fn texts(&self, key: &'static str, faults: &mut Faults) -> Option<Vec<Text<'d>>> {
         let value = self.entries.get(key)?;
-        match value.get_ref() {
-            DeValue::Array(items) => Some(
-                items
-                    .iter()
-                    .filter_map(|item| text(key, item, faults))
-                    .collect(),
-            ),
-            other => mistyped(key, "an array of strings", other, value.span(), faults),
-        }
+        let DeValue::Array(items) = value.get_ref() else {
+            return mistyped(key, "an array of strings", value, faults);
+        };
+        let numbered = items.iter().enumerate();
+        let texts = numbered.filter_map(|(at, item)| text(&format!("{key}[{at}]"), item, faults));
+        Some(texts.collect())
     }
 
     /// An array of gitignore patterns.
@@ -193,10 +193,10 @@ impl<'d> Table<'d> {
 
     pub(super) fn boolean(&self, key: &'static str, faults: &mut Faults) -> Option<bool> {
         let value = self.entries.get(key)?;
-        match value.get_ref() {
-            DeValue::Boolean(truth) => Some(*truth),
-            other => mistyped(key, "true or false", other, value.span(), faults),
+        if let DeValue::Boolean(truth) = value.get_ref() {
+            return Some(*truth);
         }
+        mistyped(key, "true or false", value, faults)
     }
 
     /// A whole number from `min` to `max`.
@@ -209,7 +209,7 @@ impl<'d> Table<'d> {
     ) -> Option<u64> {
         let value = self.entries.get(key)?;
         let DeValue::Integer(written) = value.get_ref() else {
-            return mistyped(key, "a whole number", value.get_ref(), value.span(), faults);
+            return mistyped(key, "a whole number", value, faults);
         };
         match u64::from_str_radix(written.as_str(), written.radix()) {
             Ok(number) if (min..=max).contains(&number) => Some(number),
@@ -247,7 +247,7 @@ impl<'d> Table<'d> {
         let value = self.entries.get(key)?;
         let DeValue::String(written) = value.get_ref() else {
             let expected = "a duration such as \"10m\"";
-            return mistyped(key, expected, value.get_ref(), value.span(), faults);
+            return mistyped(key, expected, value, faults);
         };
         let parsed = duration::parse(written, max);
         faults.take(
@@ -288,24 +288,23 @@ pub(super) fn text<'d>(
     value: &'d Spanned<DeValue<'d>>,
     faults: &mut Faults,
 ) -> Option<Text<'d>> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(Text {
+    if let DeValue::String(text) = value.get_ref() {
+        return Some(Text {
             value: text.as_ref(),
             span: value.span(),
-        }),
-        other => mistyped(key, "a string", other, value.span(), faults),
+        });
     }
+    mistyped(key, "a string", value, faults)
 }
 
 /// Notes a value of the wrong type.
 pub(super) fn mistyped<T>(
     key: &str,
     expected: &'static str,
-    value: &DeValue<'_>,
-    span: Range<usize>,
+    value: &Spanned<DeValue<'_>>,
     faults: &mut Faults,
 ) -> Option<T> {
-    let found = match value {
+    let found = match value.get_ref() {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a fraction",
@@ -316,7 +315,7 @@ pub(super) fn mistyped<T>(
     };
     let key = key.to_owned();
     faults.add(
-        span,
+        value.span(),
         Fault::WrongType {
             key,
             expected,
