@@ -2,12 +2,23 @@
 //!
 //! `lifecycle` makes a process a daemon, `server` is its socket.
 
+pub mod clock;
+pub mod configuration;
 pub mod durable;
 pub mod evidence;
 pub mod index;
+pub mod leftovers;
 pub mod lifecycle;
+pub mod log;
+pub mod process;
+pub mod registry;
 pub mod retention;
+pub mod runner;
 pub mod server;
+mod store;
+pub mod tree;
+pub mod trust;
+pub mod watcher;
 
 use crate::daemon::lifecycle::Started;
 use crate::daemon::lifecycle::signals::Signal;
@@ -119,18 +130,3 @@ fn status(about: &About) -> Status {
         workspaces: Vec::new(),
     }
 }
-//! The shell that does: processes, files, sockets and signals around the pure engine.
-//! Everything here carries out what the engine decided and reports what happened; nothing here decides.
-pub mod clock;
-pub mod leftovers;
-pub mod log;
-pub mod process;
-pub mod runner;
-//! The shell: everything that touches the disk, the clock, processes and sockets.
-//! It turns what happens outside into inputs of the engine and carries out what the engine decides. It decides nothing
-//! about runs or verdicts itself. Each part is a plain struct with one owner; there are no locks around state.
-pub mod configuration;
-pub mod registry;
-mod store;
-pub mod trust;
-pub use store::StoreError;
