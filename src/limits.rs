@@ -235,6 +235,7 @@ const _: () = assert!(
         && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
 );
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
+const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.
 pub const PROOFS_MAX: usize = 64;

@@ -1,4 +1,7 @@
 //! `orchd`: arguments, places, fork, and then the library.
+//!
+//! The fork of `--detach` comes before anything that has a thread. What goes wrong is one sentence on stderr and exit
+//! code 1; a daemon that has forked away says it through its parent.
 
 use clap::Parser;
 use orch::daemon::lifecycle::detach::{Forked, Ready, detach};

@@ -1,4 +1,6 @@
 //! What is answered: one variant per type of `model::report` that a method answers with.
+//!
+//! Only the daemon makes an `Answer`; the client knows what it has asked for and reads that report from the text.
 
 use crate::model::report::plan::PlanAnswer;
 use crate::model::report::runs::{LogsAnswer, RunAnswer, RunDetail, RunList};

@@ -1,4 +1,7 @@
 //! The first question: who speaks, and which version of the protocol.
+//!
+//! There is one version so far. A client lists all that it speaks, the daemon picks one or refuses with both lists; what
+//! comes on top of a version without changing it is named in `capabilities`.
 
 use crate::limits;
 use crate::model::id::Seq;

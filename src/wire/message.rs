@@ -6,7 +6,7 @@
 use crate::limits::{DEADLINE_MAX, MESSAGE_DEPTH_MAX, REQUEST_ID_BYTES_MAX};
 use crate::model::report::event::Event;
 use crate::wire::call::Call;
-use crate::wire::frame::check_depth;
+use crate::wire::frame::{FrameError, check_depth};
 use crate::wire::handshake::Initialize;
 use crate::wire::refusal::{Code, ErrorKind, Refusal, RefusalText};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -90,11 +90,7 @@ struct Cancelled {
 /// # Errors
 /// When it is no request of this protocol.
 pub fn read(line: &str) -> Result<Inbound, Refused> {
-    check_depth(line, MESSAGE_DEPTH_MAX).map_err(|error| Refused {
-        id: None,
-        refusal: Refusal::new(ErrorKind::TooLarge, error.to_string()),
-        close: true,
-    })?;
+    check_depth(line, MESSAGE_DEPTH_MAX).map_err(|error| too_deep(&error))?;
     if line.trim_start().starts_with('[') {
         let refusal = odd("batches are not supported").hint("send one request a line");
         return Err(refused(None, refusal));
@@ -113,6 +109,14 @@ pub fn read(line: &str) -> Result<Inbound, Refused> {
     };
     let id = read_id(id).map_err(|refusal| refused(None, refusal))?;
     request(&id, &envelope).map_err(|refusal| refused(Some(id), refusal))
+}
+
+fn too_deep(error: &FrameError) -> Refused {
+    Refused {
+        id: None,
+        refusal: Refusal::new(ErrorKind::TooLarge, error.to_string()),
+        close: true,
+    }
 }
 
 fn request(id: &Id, envelope: &Envelope<'_>) -> Result<Inbound, Refusal> {

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_parent_hears_what_became_of_the_daemon() {
-        assert!(told(Ready::ready, DETACH_TIME_MAX).is_ok());
+        told(Ready::ready, DETACH_TIME_MAX).unwrap();
         let refused = told(|ready| assert!(ready.failed("no room")), DETACH_TIME_MAX);
         assert_eq!(refused.unwrap_err().to_string(), "no room");
         let died = told(drop, DETACH_TIME_MAX).unwrap_err().to_string();

@@ -1,4 +1,7 @@
 //! What `plan` says: the published orchestrator's `plan --format json`, key by key in its order.
+//!
+//! Its camel case is the original's; so is naming the same thing twice (`requires_cloud`, `requiresCloud`). Its memory
+//! references are its own business and are left out.
 
 use crate::model::config::PipelineSource;
 use crate::model::id::{PipelineId, StageId};

@@ -1,4 +1,6 @@
 //! What is told of runs: one that was asked for, the history, a single one in full, and what it wrote.
+//!
+//! Runs of other tools are told as well: what only our sidecar knows of a run is optional here.
 
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};

@@ -1,4 +1,6 @@
 //! What `status` says, and with it the first event of every subscription.
+//!
+//! A verdict that is not `fresh` is about earlier content; nothing here says green of what was not looked at.
 
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};

@@ -1,4 +1,7 @@
 //! The table of methods against what is really read and written.
+//!
+//! `every_call` has each method once with every parameter set, so that a key that is missing in the table, or one that
+//! cannot be read back, is found.
 
 use super::*;
 

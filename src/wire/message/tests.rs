@@ -1,4 +1,6 @@
 //! Requests, answers and events as they stand on the line.
+//!
+//! The texts are written out where an editor's author would rely on them: the order of fields, the codes, the nulls.
 
 use super::*;
 use crate::model::id::{RunId, Seq, TaskId};

@@ -1,4 +1,7 @@
 //! Claims on real directories, locks and sockets.
+//!
+//! A lock belongs to an open file, so that one process can hold it and be refused it. Two processes that race for it are
+//! in `tests/process`.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
@@ -44,7 +47,8 @@ fn only_one_holds_the_socket_and_the_other_hears_who() {
     assert!(said.contains("orchctl shutdown"), "{said}");
     drop(first);
     assert!(room.places.lock().exists(), "the lock file stays");
-    assert!(Claim::take(&room.places).is_ok());
+    let next = Claim::take(&room.places).unwrap();
+    assert_eq!(next.socket(), room.places.socket);
     let mode = std::fs::metadata(room.run()).unwrap().mode() & 0o777;
     assert_eq!(mode, 0o700);
 }

@@ -1,4 +1,7 @@
 //! Connections with a main loop that the test plays itself.
+//!
+//! The peer is an in-memory pipe with a buffer that the test chooses; where time matters the clock is stopped and moves
+//! only when everybody waits.
 
 mod events;
 
@@ -167,9 +170,10 @@ async fn whoever_says_nothing_or_trickles_is_let_go() {
     assert_eq!(begin.elapsed().as_secs(), FIRST_MESSAGE_MAX.as_secs());
     let mut trickling = Client::introduced().await;
     let begin = Instant::now();
+    let mut every_second = tokio::time::interval(Duration::from_secs(1));
     let trickle = async {
         while trickling.writer.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            every_second.tick().await;
         }
     };
     tokio::join!(trickle, async { (&mut trickling.served).await.unwrap() });
@@ -179,7 +183,7 @@ async fn whoever_says_nothing_or_trickles_is_let_go() {
         begin.elapsed()
     );
     let mut patient = Client::introduced().await;
-    tokio::time::sleep(Duration::from_secs(3600)).await;
+    tokio::time::advance(Duration::from_secs(3600)).await;
     patient.send(&gate(1)).await;
     assert_eq!(patient.asked().await.peer, Peer { uid: 0 });
 }

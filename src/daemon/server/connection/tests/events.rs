@@ -1,4 +1,6 @@
 //! Subscriptions: the snapshot first, no gap, and a reader that lags.
+//!
+//! The feed is the real one; the test numbers the events, so that every gap, doubling or wrong order is a difference.
 
 use super::*;
 use crate::daemon::server::feed::Feed;
