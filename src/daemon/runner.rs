@@ -88,7 +88,7 @@ impl Stopper {
     }
 }
 
-/// An attempt under way.
+/// An attempt under way; dropping it leaves the attempt running, and its ending untold.
 #[derive(Debug)]
 pub struct Running {
     /// Stops it.

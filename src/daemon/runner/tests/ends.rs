@@ -24,6 +24,7 @@ async fn an_exit_is_what_the_shell_says() {
     assert_eq!((end.exit_code, end.signal.as_deref()), (Some(3), None));
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_command_gets_its_directory_its_environment_no_input_and_a_group_of_its_own() {
     let bench = Bench::new();
@@ -147,14 +148,24 @@ async fn kill_ends_what_ignores_term() {
     assert!(!sleeper.lives());
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_stopped_command_takes_term() {
     let bench = Bench::new();
-    let running = start(
-        bench.shell("echo $$ > said; kill -STOP $$; exit 0"),
-        Clock::start(),
-    );
-    bench.named().await;
+    let script = "echo $$ > said; kill -STOP $$; exit 0";
+    let running = start(bench.shell(script), Clock::start());
+    let pid = bench.named().await.pid;
+    let stopped = || {
+        fs::read_to_string(format!("/proc/{pid}/stat"))
+            .unwrap()
+            .contains(") T ")
+    };
+    within(async {
+        while !stopped() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     running.stopper.stop(Stop::Term);
     assert_eq!(within(running.ended()).await.exit, Exit::Signal(15));
 }
