@@ -193,14 +193,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Writes the end of a run: all of its evidence, and what the daemon knows of its task now.
+    /// Writes the end of a run: all of its evidence, and what the daemon knows of its task now, unless it is a child's.
     ///
     /// # Errors
     /// When the disk says no; it may be asked again, and then goes on where it stopped.
     pub fn end(
         &mut self,
         report: &RunReport,
-        state: &TaskState,
+        state: Option<&TaskState>,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
         if !self.open.contains_key(&report.run) {
@@ -218,7 +218,7 @@ impl Desk {
         open.sidecar = Some(Sidecar::of(report));
         let ended = write_errors(&files, report, &mut open.manifest, &self.layout, now)
             .map_err(EvidenceError::from)
-            .and_then(|grown| self.finish(&files, &mut open, Some(state), grown, now));
+            .and_then(|grown| self.finish(&files, &mut open, state, grown, now));
         if ended.is_err() {
             open.ending = Ending::Again;
             drop(self.open.insert(report.run.clone(), open));

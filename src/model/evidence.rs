@@ -28,6 +28,7 @@ pub use summary::RunSummary;
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::path::RelPath;
+use crate::model::report::status::Phase;
 use crate::model::run::{Cause, RunStatus, Verdict};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,20 +56,6 @@ pub struct RunRecord {
     pub duration_ms: Option<u64>,
     /// Its manifest, relative to the workspace.
     pub manifest: String,
-}
-
-/// What a project is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing.
-    Idle,
-    /// Changes gather.
-    Settling,
-    /// A run waits for its turn.
-    Queued,
-    /// A run is under way.
-    Running,
 }
 
 /// The last run of a project, in a few words.
