@@ -1,4 +1,6 @@
 //! What moves the digests and what does not, and what a person is told.
+//!
+//! Two snapshots pin the encodings: they are part of the trust store and of proofs on users' disks.
 
 use super::*;
 use crate::limits::GRACE_DEFAULT;
