@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -224,7 +224,8 @@ pub fn show(name: &OsStr) -> String {
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, "\\x{byte:02x}");
         }
     }
     text

@@ -1,4 +1,6 @@
 //! Configurations on a real disk: what is read, and what is said of what cannot be.
+//!
+//! Every message is a snapshot, because a person reads it; the workspace's directory in it is `<root>`.
 
 use super::*;
 use std::fs;

@@ -1,4 +1,6 @@
 //! The workspace registry on a real disk.
+//!
+//! Each test opens the file anew where it asks what was kept, as the next daemon will.
 
 use super::*;
 use crate::daemon::durable;

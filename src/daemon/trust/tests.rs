@@ -1,4 +1,6 @@
 //! The trust store on a real disk: what it allows, what it says, and what damage does to it.
+//!
+//! In every doubt the answer has to be `Never`, and the doubtful file still has to be there.
 
 use super::*;
 use crate::daemon::durable;

@@ -1,4 +1,6 @@
 //! Both files together: who wins, which pipeline a project gets, and what is said when there is none.
+//!
+//! Snapshots are what a person sees, word by word.
 
 use super::*;
 use crate::model::config::PipelineSource;

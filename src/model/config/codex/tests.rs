@@ -1,4 +1,6 @@
 //! `codex.orchestrator.json` as published users have it, and the words for what is wrong with one.
+//!
+//! Snapshots are what a person sees, word by word.
 
 use super::parse;
 use crate::model::config::check::{Surroundings, Texts};

@@ -1,4 +1,6 @@
 //! What moves the digests and what does not, and what a person is told.
+//!
+//! Two snapshots pin the encodings: they are part of the trust store and of proofs on users' disks.
 
 use super::*;
 use crate::limits::GRACE_DEFAULT;
@@ -39,6 +41,7 @@ fn what_is_executed_moves_the_command_set() {
         ("command = 'make'", "command = 'make '"),
         ("command = 'make'", "command = ['make']"),
         ("['make', 'y']", "['make y']"),
+        ("['make', 'y']", "['makey', '']"),
         ("['make', 'y']", "['make', 'y', '']"),
         ("A = '1', B = '2'", "A = '1'"),
         ("A = '1', B = '2'", "A = '1B', B = '2'"),

@@ -1,4 +1,6 @@
 //! What each kind of project turns into.
+//!
+//! Ids and commands are compared as a whole: `allow` pins them, so that a change here asks every user again.
 
 use super::*;
 
