@@ -3,7 +3,7 @@
 //! The real daemon is tried elsewhere; here it is the client's own promises that are looked at, most of all those for
 //! answers that a healthy daemon rarely gives.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
