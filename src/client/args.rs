@@ -47,13 +47,13 @@ pub struct Args {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Global {
     /// The workspace to speak of, instead of the one around the current directory
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub workspace: Option<PathBuf>,
     /// The daemon's socket
-    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
     /// Print one JSON document on stdout (streams: one a line)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
 }
 
@@ -130,7 +130,7 @@ pub enum Command {
     /// Ask for the verdict of the present content, and run what is missing for it
     ///
     /// Answers at once where the content is proven, joins a run in flight, else runs what is missing. Says which run it
-    /// trusts. Names with --task take it from there; without, it speaks of every project of the workspace.
+    /// trusts. Speaks of every project of the workspace, or with --task only of those that are named.
     #[command(after_help = "Example:\n  orchctl gate --task 0101-web")]
     Gate(run::Gate),
 
@@ -207,3 +207,6 @@ impl Args {
         self.global.json || format == Some(run::Format::Json)
     }
 }
+
+#[cfg(test)]
+mod tests;

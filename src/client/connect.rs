@@ -112,7 +112,7 @@ impl Connection {
     /// # Errors
     /// When the daemon refuses, is silent, or goes away.
     pub fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, Failure> {
-        self.ask_within(call, ANSWER_TIME_MAX)
+        self.ask_within(call, ANSWER_TIME_MAX, None)
     }
 
     /// Asks what may take as long as a run does, and waits for the answer until ^C.
@@ -128,17 +128,18 @@ impl Connection {
         self.answer(id, Deadline::never(), Some(interrupts), Duration::MAX)
     }
 
-    /// Asks, and waits so long for the answer.
+    /// Asks, and waits so long for the answer, or until ^C.
     ///
     /// # Errors
-    /// When the daemon refuses, is silent, or goes away.
+    /// When the daemon refuses, is silent, or goes away, or at ^C.
     pub fn ask_within<T: DeserializeOwned>(
         &mut self,
         call: &Call,
         patience: Duration,
+        interrupts: Option<&Interrupts>,
     ) -> Result<T, Failure> {
         let id = self.send(call)?;
-        self.answer(id, Deadline::after(patience), None, patience)
+        self.answer(id, Deadline::after(patience), interrupts, patience)
     }
 
     /// The next event, unless ^C or the deadline come first.

@@ -153,7 +153,7 @@ pub enum Failure {
         source: crate::model::log::LogLineError,
     },
     /// ^C came before the answer.
-    #[error("interrupted before the verdict was there")]
+    #[error("interrupted before the answer was there")]
     Interrupted,
     /// The system refuses what waiting needs.
     #[error("cannot wait for input")]

@@ -67,6 +67,15 @@ fn doctor_works_with_the_daemon_down() {
 }
 
 #[test]
+fn doctor_shows_what_is_wrong_with_a_configuration() {
+    let place = Place::new();
+    place.write("orchd.toml", "[[projet]]\ntask = \"0101\"\n");
+    let done = place.run(&["doctor"]);
+    assert!(done.text().contains("unknown key `projet`"), "{done:?}");
+    assert!(done.text().contains("orchd.toml:1:3"), "{done:?}");
+}
+
+#[test]
 fn doctor_adds_what_the_daemon_says_of_itself() {
     let place = Place::with_daemon(|_| {
         Say::Answer(json!({"checks": [

@@ -39,8 +39,9 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
         workspace,
         timeout_ms,
     });
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
-    let answer: SyncAnswer = connection.ask_within(&call, patience)?;
+    let answer: SyncAnswer = connection.ask_within(&call, patience, Some(&interrupts))?;
     session.note_version(&connection)?;
     print(session, &answer, answer::sync)?;
     Ok(if answer.synced {
@@ -58,8 +59,9 @@ pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failur
         task: args.task,
         timeout_ms: Some(milliseconds(args.timeout)),
     });
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
-    let answer: GateAnswer = connection.ask_within(&call, patience)?;
+    let answer: GateAnswer = connection.ask_within(&call, patience, Some(&interrupts))?;
     session.note_version(&connection)?;
     tell_gate(session, &mut connection, workspace.as_ref(), &answer)
 }

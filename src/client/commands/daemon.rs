@@ -38,7 +38,7 @@ pub(super) fn ping(session: &mut Session<'_>, args: &Ping) -> Result<Exit, Failu
         let answered: Result<(Connection, PingAnswer), Failure> =
             session.connect().and_then(|mut c| {
                 let patience = deadline.and_then(Deadline::left).unwrap_or(ANSWER_TIME_MAX);
-                let answer = c.ask_within(&Call::Ping(Nothing {}), patience)?;
+                let answer = c.ask_within(&Call::Ping(Nothing {}), patience, Some(&interrupts))?;
                 Ok((c, answer))
             });
         match answered {

@@ -2,12 +2,16 @@
 //!
 //! Works with the daemon down: that is when it is needed most. Every check that is not `ok` says what to do.
 
+use super::init::{listing, read};
 use super::print;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::place::{CONFIG_FILES, Place};
 use crate::client::render::daemon as render;
-use crate::client::session::Session;
+use crate::client::render::text::count;
+use crate::client::session::{Session, root};
+use crate::model::config::Config;
+use crate::model::config::check::{Surroundings, Texts};
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 use crate::wire::call::{Call, Nothing};
 use std::fs::{File, Metadata};
@@ -216,32 +220,61 @@ fn user_config(path: &Path) -> DoctorCheck {
     }
 }
 
-/// Which workspace a command would speak of here.
+/// Which workspace a command would speak of here, and whether its configuration is valid.
 fn workspace(session: &Session<'_>) -> DoctorCheck {
     let id = "workspace";
     match session.place() {
-        Ok(Place::Sure(dir)) => {
-            let names: Vec<&str> = CONFIG_FILES
-                .into_iter()
-                .filter(|name| dir.join(name).is_file())
-                .collect();
-            ok(
-                id,
-                format!("{} {}", dir.display(), names.join(" "))
-                    .trim_end()
-                    .to_owned(),
-            )
+        Ok(Place::Sure(dir)) => configuration(id, &dir),
+        Ok(place @ Place::Around { git: Some(_), .. }) => {
+            let shown = place.directory().display().to_string();
+            ok(id, format!("{shown}, no configuration file"))
         }
-        Ok(place @ Place::Around { git: Some(_), .. }) => ok(
-            id,
-            format!("{}, no configuration file", place.directory().display()),
-        ),
         Ok(Place::Around { .. }) => ok(id, "none around the current directory".to_owned()),
-        Err(failure) => check(
+        Err(failure) => unreadable(id, &failure),
+    }
+}
+
+fn configuration(id: &str, dir: &Path) -> DoctorCheck {
+    let [toml, codex] = CONFIG_FILES.map(|name| {
+        let path = dir.join(name);
+        path.is_file().then(|| read(&path))
+    });
+    let (toml, codex, root) = match (toml.transpose(), codex.transpose(), root(dir)) {
+        (Ok(toml), Ok(codex), Ok(root)) => (toml, codex, root),
+        (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => {
+            return unreadable(id, &failure);
+        }
+    };
+    let texts = Texts {
+        toml: toml.as_deref(),
+        codex: codex.as_deref(),
+    };
+    let around = Surroundings {
+        root: &root,
+        listing: &listing(dir),
+        task: None,
+    };
+    match Config::assemble(texts, &around) {
+        Ok(config) => {
+            let (projects, pipelines) = (config.projects.len(), config.pipelines.len());
+            let counted = format!(
+                "{}, {}",
+                count(projects, "project"),
+                count(pipelines, "pipeline")
+            );
+            ok(id, format!("{root}, {counted}"))
+        }
+        Err(problems) => check(
             id,
             Health::Fail,
-            failure.message(),
-            failure.hint().as_deref().or(Some("cd")),
+            problems.to_string(),
+            Some("mend the file"),
         ),
     }
+}
+
+fn unreadable(id: &str, failure: &Failure) -> DoctorCheck {
+    let hint = failure.hint();
+    let fix = hint.as_deref().unwrap_or("make it readable");
+    check(id, Health::Fail, failure.message(), Some(fix))
 }

@@ -87,7 +87,7 @@ fn tell(
 }
 
 /// Reads what tells how a project is built; a file that cannot be read tells nothing.
-fn listing(dir: &Path) -> Listing {
+pub(super) fn listing(dir: &Path) -> Listing {
     let files = WANTED.iter().filter(|name| dir.join(name).exists());
     let texts = READ.iter().filter_map(|name| {
         let text = read(&dir.join(name)).ok()?;
@@ -100,7 +100,7 @@ fn listing(dir: &Path) -> Listing {
 }
 
 /// The text of a file; empty when there is none.
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     let read =
         File::open(path).and_then(|file| file.take(CONFIG_BYTES_MAX).read_to_string(&mut text));
