@@ -224,6 +224,18 @@ pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Unreadable files and directories that a workspace names; what lies beyond is only not told.
 pub const UNREADABLE_MAX: usize = 1000;
+/// Time that a look waits for the watcher to catch up: past it the look has failed.
+pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
+pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
+/// From a change of what is known to `state.json`, unless a run's end writes it before.
+pub const STANDING_DELAY: Duration = Duration::from_millis(100);
+/// From one look for a missing root to the next.
+pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Longest sleep of the loop when nothing is due.
+pub const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Runs that `run.list` answers when the caller names no number.
+pub const RUN_LIST_DEFAULT: usize = 50;
 const _: () = assert!(SETTLE_DEFAULT.as_millis() <= SETTLE_MAX_DEFAULT.as_millis());
 const _: () = assert!(SETTLE_MAX_DEFAULT.as_millis() <= SETTLE_CONFIGURED_MAX.as_millis());
 const _: () = assert!(PROBLEMS_MAX <= FAULTS_HELD_MAX);

@@ -13,7 +13,7 @@ use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
 use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
-use crate::model::id::{RunId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::run::RunReport;
 use crate::model::time::Tick;
@@ -35,6 +35,8 @@ pub(super) struct Site {
     pub(super) tree: Option<Lent<Tree, Done>>,
     pub(super) loaded: Option<Arc<Loaded>>,
     pub(super) config: Option<Arc<Config>>,
+    /// What is wrong with its files as they are now.
+    pub(super) refused: Option<String>,
     pub(super) facts: Facts,
     /// An examination is on its way; another would find nothing new.
     pub(super) examining: bool,
@@ -50,6 +52,10 @@ pub(super) struct Site {
     pub(super) preparing: bool,
     pub(super) parked: Vec<Asked>,
     pub(super) closing: bool,
+    /// Those who added it and wait until it has been read.
+    pub(super) adding: Vec<RequestId>,
+    /// Those who removed it and wait until nothing of it is under way.
+    pub(super) removing: Vec<RequestId>,
 }
 
 /// What the last look told of the watching itself.
@@ -227,6 +233,7 @@ impl Site {
             tree: None,
             loaded: None,
             config: None,
+            refused: None,
             facts: Facts::default(),
             examining: false,
             progress: BTreeMap::new(),
@@ -237,6 +244,8 @@ impl Site {
             preparing: true,
             parked: Vec::new(),
             closing: false,
+            adding: Vec::new(),
+            removing: Vec::new(),
         }
     }
 

@@ -119,6 +119,13 @@ impl TrustStore {
         })
     }
 
+    /// The commands that were allowed for a workspace last.
+    #[must_use]
+    pub fn allowed(&self, root: &RootPath) -> Vec<CommandText> {
+        let entry = self.entries.roots.get(&root.to_key());
+        entry.map(|entry| entry.commands.clone()).unwrap_or_default()
+    }
+
     /// Whether a workspace's present command set may run; `present` are its commands as [`CommandText`].
     #[must_use]
     pub fn check(&self, root: &RootPath, set: CommandSet, present: &[CommandText]) -> Trust {

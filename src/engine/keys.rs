@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 pub struct Proof {
     /// The keys of its stages, in declared order.
     pub keys: Vec<StageKey>,
-    /// The content.
-    pub input: InputDigest,
     /// The verdict.
     pub verdict: Verdict,
     /// The run.

@@ -183,7 +183,6 @@ impl super::project::Project {
     fn conclude_proof(&mut self, run: &Run, present: Option<&Seen>) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
-            input: seen.input,
             verdict,
             run: run.report.run.clone(),
         };

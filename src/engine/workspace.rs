@@ -48,6 +48,9 @@ impl Workspace {
         if self.closing {
             return Some(Obstacle::Gone("the workspace is being removed".to_owned()));
         }
+        if let Watch::Missing { detail } = &self.watch {
+            return Some(Obstacle::Gone(detail.clone()));
+        }
         if let Some(detail) = &self.refused {
             return Some(Obstacle::Misconfigured(detail.clone()));
         }
@@ -60,9 +63,8 @@ impl Workspace {
             return Some(Obstacle::Untrusted(detail.clone()));
         }
         match &self.watch {
-            Watch::Watching | Watch::Polling { .. } => None,
+            Watch::Watching | Watch::Polling { .. } | Watch::Missing { .. } => None,
             Watch::Rescanning { detail } => Some(Obstacle::Rescanning(detail.clone())),
-            Watch::Missing { detail } => Some(Obstacle::Gone(detail.clone())),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use crate::oracle::Oracle;
 use crate::script::Op;
-use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
+use orch::engine::ask::{Ask, KeptStage, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::config::{
     Action, Command, CommandLine, Config, Cwd, OnBusy, Order, Pipeline, PipelineSource, Project,
@@ -15,7 +15,7 @@ use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
-use orch::model::run::{Changed, Ending, Exit, RunReport};
+use orch::model::run::{Changed, Ending, Exit, RunReport, StageReport, StageWork};
 use orch::model::time::{Now, Tick, Timestamp};
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -370,7 +370,7 @@ impl World {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages,
+            stages: report.stages.into_iter().map(kept).collect(),
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),
@@ -653,4 +653,28 @@ fn command(retries: u32, mutex: Option<&str>) -> Action {
         mutex: mutex.map(str::to_owned),
         summary_hint: None,
     })
+}
+
+fn kept(stage: StageReport) -> KeptStage {
+    let child = match stage.work {
+        StageWork::Subpipeline { child, .. } => child,
+        StageWork::Command(_) => None,
+    };
+    KeptStage {
+        id: stage.id,
+        child,
+        status: stage.status,
+        started_at: stage.started_at,
+        completed_at: stage.completed_at,
+        exit_code: stage.exit_code,
+        summary: stage.summary,
+        outcome: stage.outcome,
+        key: stage.key,
+        input: stage.input,
+        reused_from: stage.reused_from,
+        attempts: stage.attempts,
+        duration: stage.duration,
+        log_bytes: stage.log_bytes,
+        truncated: stage.truncated,
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Runs of other tools are told as well: what only our sidecar knows of a run is optional here.
 
+use crate::model::evidence::RunRecord;
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
@@ -34,31 +35,6 @@ pub struct RunAnswer {
 pub struct RunList {
     /// The runs, newest first.
     pub runs: Vec<RunRecord>,
-}
-
-/// One run in the history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Its id.
-    pub run_id: RunId,
-    /// The task that its evidence lives under.
-    pub task_id: TaskId,
-    /// Its pipeline.
-    pub pipeline_id: PipelineId,
-    /// Where it stands.
-    pub status: RunStatus,
-    /// What it proves; none for a run of another tool.
-    pub verdict: Option<Verdict>,
-    /// Why it was started; none for a run of another tool.
-    pub cause: Option<Cause>,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub completed_at: Option<Timestamp>,
-    /// How long it took.
-    pub duration_ms: Option<u64>,
-    /// Its manifest, relative to the workspace.
-    pub manifest: String,
 }
 
 /// The answer to `run.get`: one run in full.
