@@ -363,4 +363,4 @@ fn write_errors(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -226,10 +226,13 @@ impl Desk {
         sweep(&files.run)?;
         sweep(&files.task)?;
         self.snapshots.sweep(&task)?;
-        for below in [
+        let beside = [
             pointer_path(&task, &run),
             Path::new(LOCAL_POINTERS).join(run.as_str()),
-        ] {
+            Path::new(task.as_str()).join(run.as_str()),
+            super::run_path(&task, &run).join("errors"),
+        ];
+        for below in beside {
             if let Some(dir) = runs.descend(&below)? {
                 sweep(&dir)?;
             }
