@@ -4,7 +4,8 @@
 //! renamed over the name; the directory is synced last. A failed sync is never tried again on the same descriptor,
 //! because the kernel forgets the pages that it could not write. [`Dir`] holds a directory open and reaches what is in
 //! it by name only, so that a link that somebody plants or swaps below a workspace is refused, not followed.
-//! [`Dir`] leaves the directory's own sync to the caller, so that several new files share one.
+//! [`Dir`] leaves the directory's own sync to the caller, so that several new files share one; files that are staged
+//! together share the journal's commit, which is what a sync costs.
 
 mod probe;
 #[cfg(not(unix))]
@@ -217,24 +218,32 @@ impl Dir {
     /// # Errors
     /// When any act of it fails; then the old file is still there.
     pub fn write(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
+        let mut staged = self.stage(name, bytes, mode)?;
+        staged.sync()?;
+        staged.place()
+    }
+
+    /// Writes `bytes` under a temp name: the first half of [`Dir::write`], for several files that share their syncs.
+    ///
+    /// # Errors
+    /// When it cannot be made or filled.
+    pub fn stage(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<Staged, DurableError> {
         let temp = temp_name(name);
         let path = self.path.join(name);
         probe::step(&path)?;
         let mut file = sys::file(&self.handle, &temp, sys::Want::New(mode))
             .map_err(fail(Act::Create, &path))?;
-        let filled = probe::fill(&mut file, bytes, &path)
-            .and_then(|()| file.write_all(bytes).map_err(fail(Act::Fill, &path)))
-            .and_then(|()| sync_file(&file, &path))
-            .and_then(|()| probe::step(&path))
-            .and_then(|()| {
-                sys::rename(&self.handle, &temp, &self.handle, name)
-                    .map_err(fail(Act::Rename, &path))
-            });
-        if filled.is_err() && probe::step(&path).is_ok() {
-            // The name was never given; what is left under the temp name is swept at the next start if this fails too.
-            drop(sys::unlink(&self.handle, &temp));
-        }
-        filled
+        let mut staged = Staged {
+            dir: self.again()?,
+            name: name.to_os_string(),
+            temp: Some(temp),
+            file: None,
+        };
+        probe::fill(&mut file, bytes, &path)?;
+        file.write_all(bytes).map_err(fail(Act::Fill, &path))?;
+        sys::start_writing(&file);
+        staged.file = Some(file);
+        Ok(staged)
     }
 
     /// Overwrites the beginning of the file `name` in place, without syncing: for what is written every few seconds
@@ -446,6 +455,62 @@ impl Dir {
             handle,
             path: self.path.clone(),
         })
+    }
+}
+
+/// A file that is written and has not got its name yet. Dropped without one, it is removed.
+#[derive(Debug)]
+pub struct Staged {
+    dir: Dir,
+    name: OsString,
+    temp: Option<OsString>,
+    file: Option<File>,
+}
+
+impl Staged {
+    /// Makes its bytes survive a power cut.
+    ///
+    /// # Errors
+    /// When the disk says no; then it is of no use any more, because what the kernel could not write it has forgotten.
+    pub fn sync(&mut self) -> Result<(), DurableError> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let path = self.dir.path.join(&self.name);
+        sync_file(&file, &path).inspect_err(|_| self.discard())
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn place(mut self) -> Result<(), DurableError> {
+        let path = self.dir.path.join(&self.name);
+        self.sync()?;
+        probe::step(&path)?;
+        let Some(temp) = &self.temp else {
+            let unsynced = io::Error::other("its bytes could not be synced");
+            return Err(fail(Act::Rename, &path)(unsynced));
+        };
+        sys::rename(&self.dir.handle, temp, &self.dir.handle, &self.name)
+            .map_err(fail(Act::Rename, &path))?;
+        self.temp = None;
+        Ok(())
+    }
+
+    fn discard(&mut self) {
+        if let Some(temp) = self.temp.take()
+            && probe::step(&self.dir.path).is_ok()
+        {
+            // What cannot be removed now is swept at the next start.
+            drop(sys::unlink(&self.dir.handle, &temp));
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.discard();
     }
 }
 

@@ -239,7 +239,10 @@ impl Desk {
         }
         let mut grown = Grown::default();
         drop(Files::create(runs, &task, &run, &mut grown)?);
-        files.write_pointers(&manifest, &mut grown)?;
+        if let Some(pointer) = files.stage_pointer(&manifest, &mut grown)? {
+            pointer.place()?;
+        }
+        files.link(&manifest, &mut grown)?;
         if let Err(ReadError::Unreadable(Unreadable::Damaged(_))) = files.read_sidecar() {
             set_aside(&files.run, SIDECAR, now)?;
         }
