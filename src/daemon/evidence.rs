@@ -33,7 +33,7 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
-use crate::daemon::durable::{Dir, DurableError};
+use crate::daemon::durable::{Dir, DurableError, Staged};
 use crate::daemon::index::Index;
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
@@ -138,26 +138,31 @@ impl Desk {
         let mut grown = Grown::default();
         let runs = self.runs.create(&mut grown)?;
         let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
-        files.write_owner(&self.owner)?;
+        let mut staged = vec![files.stage_owner(&self.owner)?];
         let reopened = self.open.get(&report.run).map(|open| open.manifest.clone());
         let mut manifest = match reopened {
             Some(manifest) => manifest,
             None => {
                 let manifest = self.first(report)?;
-                files.write_manifest(&manifest)?;
+                staged.push(files.stage_manifest(&manifest)?);
                 manifest
             }
         };
-        files.write_token(&manifest.resume_token)?;
-        files.first_beat(now)?;
         let sidecar = Sidecar::of(report);
-        files.write_sidecar(&sidecar)?;
+        staged.push(files.stage_token(&manifest.resume_token)?);
+        staged.push(files.stage_beat(now)?);
+        staged.push(files.stage_sidecar(&sidecar)?);
         manifest.note(report, &self.layout, now);
         if manifest.status == RunStatus::Queued {
             manifest.status = RunStatus::InProgress;
         }
-        files.write_pointers(&manifest, &mut grown)?;
-        files.write_manifest(&manifest)?;
+        staged.extend(files.stage_pointer(&manifest, &mut grown)?);
+        let mut begun = files.stage_manifest(&manifest)?;
+        staged.iter_mut().try_for_each(Staged::sync)?;
+        begun.sync()?;
+        staged.into_iter().try_for_each(Staged::place)?;
+        files.link(&manifest, &mut grown)?;
+        begun.place()?;
         grown.note(files.run);
         grown.sync()?;
         self.index.note(&runs, &manifest, Some(&sidecar));
@@ -363,4 +368,4 @@ fn write_errors(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -142,4 +142,4 @@ pub fn pretty<T: Serialize>(value: &T) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

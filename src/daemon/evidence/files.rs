@@ -3,7 +3,7 @@
 use super::owner::Owner;
 use super::places::Grown;
 use super::{EvidenceError, ReadError};
-use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, temp_owner};
+use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_owner};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Manifest, RunSummary, Sidecar, document, pretty};
 use crate::model::id::{RunId, TaskId};
@@ -101,18 +101,45 @@ impl Files {
         read_sidecar(&self.run)
     }
 
-    pub(super) fn write_sidecar(&self, sidecar: &Sidecar) -> Result<(), DurableError> {
+    pub(super) fn stage_manifest(&self, manifest: &Manifest) -> Result<Staged, DurableError> {
         self.run
-            .write(OsStr::new(SIDECAR), &document(sidecar), SHARED)
+            .stage(OsStr::new(MANIFEST), &document(manifest), SHARED)
     }
 
-    pub(super) fn write_token(&self, token: &str) -> Result<(), DurableError> {
+    pub(super) fn stage_sidecar(&self, sidecar: &Sidecar) -> Result<Staged, DurableError> {
         self.run
-            .write(OsStr::new(TOKEN), format!("{token}\n").as_bytes(), PRIVATE)
+            .stage(OsStr::new(SIDECAR), &document(sidecar), SHARED)
     }
 
-    pub(super) fn write_owner(&self, owner: &Owner) -> Result<(), DurableError> {
-        self.run.write(OsStr::new(OWNER), &document(owner), SHARED)
+    pub(super) fn stage_token(&self, token: &str) -> Result<Staged, DurableError> {
+        self.run
+            .stage(OsStr::new(TOKEN), format!("{token}\n").as_bytes(), PRIVATE)
+    }
+
+    pub(super) fn stage_owner(&self, owner: &Owner) -> Result<Staged, DurableError> {
+        self.run.stage(OsStr::new(OWNER), &document(owner), SHARED)
+    }
+
+    pub(super) fn stage_beat(&self, now: Timestamp) -> Result<Staged, DurableError> {
+        self.run
+            .stage(OsStr::new(HEARTBEAT), format!("{now}\n").as_bytes(), SHARED)
+    }
+
+    pub(super) fn stage_summary(&self, summary: &RunSummary) -> Result<Staged, DurableError> {
+        self.run
+            .stage(OsStr::new(SUMMARY), &document(summary), SHARED)
+    }
+
+    /// `.runs/<task>/<run>/manifest.json`, which the published orchestrator's uploader reads.
+    pub(super) fn stage_legacy(
+        &self,
+        summary: &RunSummary,
+        grown: &mut Grown,
+    ) -> Result<Staged, DurableError> {
+        let dir = grown.create(&self.task, Path::new(summary.run_id.as_str()))?;
+        let staged = dir.stage(OsStr::new(MANIFEST), pretty(summary).as_bytes(), SHARED)?;
+        grown.note(dir);
+        Ok(staged)
     }
 
     pub(super) fn read_owner(&self) -> Option<Owner> {
@@ -121,11 +148,6 @@ impl Files {
             .read(OsStr::new(OWNER), EVIDENCE_BYTES_MAX)
             .ok()??;
         serde_json::from_slice(&bytes).ok()
-    }
-
-    pub(super) fn first_beat(&self, now: Timestamp) -> Result<(), DurableError> {
-        self.run
-            .write(OsStr::new(HEARTBEAT), format!("{now}\n").as_bytes(), SHARED)
     }
 
     pub(super) fn beat(&self, now: Timestamp) -> Result<(), DurableError> {
@@ -144,50 +166,42 @@ impl Files {
         Ok(())
     }
 
-    pub(super) fn write_summary(&self, summary: &RunSummary) -> Result<(), DurableError> {
-        self.run
-            .write(OsStr::new(SUMMARY), &document(summary), SHARED)
-    }
-
-    /// `.runs/<task>/<run>/manifest.json`, which the published orchestrator's uploader reads.
-    pub(super) fn write_legacy(
-        &self,
-        summary: &RunSummary,
-        grown: &mut Grown,
-    ) -> Result<(), DurableError> {
-        let dir = grown.create(&self.task, Path::new(summary.run_id.as_str()))?;
-        dir.write(OsStr::new(MANIFEST), pretty(summary).as_bytes(), SHARED)?;
-        grown.note(dir);
-        Ok(())
-    }
-
-    /// The pointers by which other tools find the run.
-    pub(super) fn write_pointers(
+    /// The pointer by which other tools find the run; `None` when it is there already.
+    pub(super) fn stage_pointer(
         &self,
         manifest: &Manifest,
         grown: &mut Grown,
-    ) -> Result<(), DurableError> {
-        let runs = &self.runs;
-        let (task, run) = (&manifest.task_id, &manifest.run_id);
+    ) -> Result<Option<Staged>, DurableError> {
+        let dir = grown.create(
+            &self.runs,
+            &pointer_path(&manifest.task_id, &manifest.run_id),
+        )?;
+        if dir.stamp(Path::new(MANIFEST)).is_some() {
+            return Ok(None);
+        }
         let pointer = Pointer {
             redirect_to: &manifest.artifact_root,
             manifest: format!("{}/{MANIFEST}", manifest.artifact_root),
             created_at: Some(manifest.updated_at),
             note: "Written by orchd: the run stands under redirect_to.",
         };
-        let dir = grown.create(runs, &pointer_path(task, run))?;
-        if dir.stamp(Path::new(MANIFEST)).is_none() {
-            dir.write(OsStr::new(MANIFEST), &document(&pointer), SHARED)?;
-            grown.note(dir);
-        }
-        let local = grown.create(runs, &Path::new(LOCAL_POINTERS).join(run.as_str()))?;
+        let staged = dir.stage(OsStr::new(MANIFEST), &document(&pointer), SHARED)?;
+        grown.note(dir);
+        Ok(Some(staged))
+    }
+
+    /// The link by which other tools find the run without its task.
+    pub(super) fn link(&self, manifest: &Manifest, grown: &mut Grown) -> Result<(), DurableError> {
+        let (task, run) = (&manifest.task_id, &manifest.run_id);
+        let local = grown.create(&self.runs, &Path::new(LOCAL_POINTERS).join(run.as_str()))?;
         let target = Path::new("../..").join(run_path(task, run)).join(MANIFEST);
         if let Err(error) = local.symlink(&target, OsStr::new(MANIFEST)) {
             tracing::debug!(%run, error = %error.source, "no link possible: writing a pointer instead");
             let pointer = Pointer {
+                redirect_to: &manifest.artifact_root,
+                manifest: format!("{}/{MANIFEST}", manifest.artifact_root),
                 created_at: None,
                 note: "",
-                ..pointer
             };
             local.write(OsStr::new(MANIFEST), &document(&pointer), SHARED)?;
         }

@@ -5,7 +5,7 @@
 use super::files::{Files, METRICS, OWNER, random_token};
 use super::places::Grown;
 use super::{Desk, EvidenceError, Open, lock};
-use crate::daemon::durable::{Dir, DurableError, SHARED};
+use crate::daemon::durable::{Dir, DurableError, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
 use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
 use crate::model::time::Timestamp;
@@ -32,49 +32,64 @@ impl Desk {
         mut grown: Grown,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
-        let manifest = &mut open.manifest;
+        let Open {
+            manifest,
+            sidecar,
+            guardrails_required,
+            ending,
+            ..
+        } = open;
         manifest.beat(now);
-        files.write_manifest(manifest)?;
-        record_metrics(&files.task, &Metrics::of(manifest, now), open.ending)?;
-        manifest.note_metrics(open.guardrails_required);
-        files.write_manifest(manifest)?;
-        if let Some(sidecar) = &open.sidecar {
-            files.write_sidecar(sidecar)?;
+        let metrics = Metrics::of(manifest, now);
+        let mut terminal = files.stage_manifest(manifest)?;
+        manifest.note_metrics(*guardrails_required);
+        let mut recorded = vec![files.stage_manifest(manifest)?];
+        if let Some(sidecar) = sidecar {
+            recorded.push(files.stage_sidecar(sidecar)?);
         }
         let path = self.layout.manifest(&manifest.task_id, &manifest.run_id);
         let summary = RunSummary::of(manifest, &path);
-        self.snap(&files.runs, &summary, state, now)?;
-        files.write_legacy(&summary, &mut grown)?;
-        files.write_summary(&summary)?;
         let summary_path = self.layout.run_summary(&manifest.task_id, &manifest.run_id);
         manifest.run_summary_path = Some(summary_path);
-        files.write_manifest(manifest)?;
+        let mut last = vec![
+            files.stage_legacy(&summary, &mut grown)?,
+            files.stage_summary(&summary)?,
+            files.stage_manifest(manifest)?,
+        ];
+
+        let task = &manifest.task_id;
+        let held = lock::take(&files.runs, task, &random_token()?, now)?;
+        if held.is_none() {
+            tracing::warn!(%task, "another program keeps the task's lock: the snapshot is written without it");
+        }
+        let snapped = self
+            .snapshots
+            .stage(task, Entry::of(&summary), state, &mut grown, now);
+        let snapped = snapped.and_then(|mut snapshot| {
+            let first = std::iter::once(&mut terminal);
+            let all = first
+                .chain(&mut recorded)
+                .chain(&mut snapshot)
+                .chain(&mut last);
+            all.into_iter().try_for_each(Staged::sync)?;
+            terminal.place()?;
+            record_metrics(&files.task, &metrics, *ending)?;
+            recorded.into_iter().try_for_each(Staged::place)?;
+            snapshot.into_iter().try_for_each(Staged::place)?;
+            self.snapshots.note_placed(task)
+        });
+        if let Some(held) = held {
+            held.release(&files.runs)?;
+        }
+        snapped?;
+
+        last.into_iter().try_for_each(Staged::place)?;
         files.beat(now)?;
         files.run.remove(OsStr::new(OWNER))?;
         files.run.sync()?;
         grown.sync()?;
-        self.index
-            .note(&files.runs, manifest, open.sidecar.as_ref());
+        self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
-    }
-
-    fn snap(
-        &mut self,
-        runs: &Dir,
-        summary: &RunSummary,
-        state: Option<&TaskState>,
-        now: Timestamp,
-    ) -> Result<(), EvidenceError> {
-        let task = summary.task().clone();
-        let held = lock::take(runs, &task, &random_token()?, now)?;
-        if held.is_none() {
-            tracing::warn!(%task, "another program keeps the task's lock: the snapshot is written without it");
-        }
-        let added = self.snapshots.add(&task, Entry::of(summary), state, now);
-        if let Some(held) = held {
-            held.release(runs)?;
-        }
-        Ok(added?)
     }
 }
 

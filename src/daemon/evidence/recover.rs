@@ -226,17 +226,23 @@ impl Desk {
         sweep(&files.run)?;
         sweep(&files.task)?;
         self.snapshots.sweep(&task)?;
-        for below in [
+        let beside = [
             pointer_path(&task, &run),
             Path::new(LOCAL_POINTERS).join(run.as_str()),
-        ] {
+            Path::new(task.as_str()).join(run.as_str()),
+            super::run_path(&task, &run).join("errors"),
+        ];
+        for below in beside {
             if let Some(dir) = runs.descend(&below)? {
                 sweep(&dir)?;
             }
         }
         let mut grown = Grown::default();
         drop(Files::create(runs, &task, &run, &mut grown)?);
-        files.write_pointers(&manifest, &mut grown)?;
+        if let Some(pointer) = files.stage_pointer(&manifest, &mut grown)? {
+            pointer.place()?;
+        }
+        files.link(&manifest, &mut grown)?;
         if let Err(ReadError::Unreadable(Unreadable::Damaged(_))) = files.read_sidecar() {
             set_aside(&files.run, SIDECAR, now)?;
         }

@@ -5,7 +5,7 @@
 
 use super::files::{SUMMARY, set_aside, sweep};
 use super::places::{Base, Grown};
-use crate::daemon::durable::{Dir, DurableError, SHARED, Stamp};
+use crate::daemon::durable::{Dir, DurableError, SHARED, Staged, Stamp};
 use crate::limits::{EVIDENCE_BYTES_MAX, SNAPSHOT_RUNS_MAX};
 use crate::model::evidence::{Entry, Snapshot, TaskState};
 use crate::model::id::{RunId, TaskId};
@@ -44,25 +44,39 @@ impl Snapshots {
         }
     }
 
-    /// Adds the entry of a run that ended to both files; the caller holds the task's lock.
-    pub(super) fn add(
+    /// Writes both files with the entry of a run that ended under temp names; the caller holds the task's lock.
+    pub(super) fn stage(
         &mut self,
         task: &TaskId,
         entry: Entry,
         state: Option<&TaskState>,
+        grown: &mut Grown,
         now: Timestamp,
-    ) -> Result<(), DurableError> {
-        let mut grown = Grown::default();
-        let dir = self.directory(task, &mut grown)?;
+    ) -> Result<Vec<Staged>, DurableError> {
+        let dir = self.directory(task, grown)?;
         let cached = self.load(task, &dir, now)?;
         cached.snapshot.add(entry);
         if let Some(state) = state {
             cached.state = Some(state.clone());
         }
-        cached.write_runs(&dir)?;
-        cached.write_state(&dir)?;
+        let others = &cached.others;
+        let bytes = cached.snapshot.state_file(cached.state.as_ref(), others);
+        let staged = vec![
+            dir.stage(OsStr::new(RUNS), &cached.snapshot.runs_file(), SHARED)?,
+            dir.stage(OsStr::new(STATE), &bytes, SHARED)?,
+        ];
         grown.note(dir);
-        grown.sync()
+        Ok(staged)
+    }
+
+    /// Notes that both files have got their names.
+    pub(super) fn note_placed(&mut self, task: &TaskId) -> Result<(), DurableError> {
+        let dir = self.directory(task, &mut Grown::default())?;
+        if let Some(cached) = self.tasks.get_mut(task) {
+            cached.runs_stamp = dir.stamp(Path::new(RUNS));
+            cached.state_stamp = dir.stamp(Path::new(STATE));
+        }
+        Ok(())
     }
 
     /// Writes what the daemon knows of a task into `state.json`.

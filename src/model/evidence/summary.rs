@@ -204,11 +204,12 @@ fn notes(stages: &[Command]) -> String {
             StageStatus::Failed => "failed",
             StageStatus::Skipped => "skipped",
         };
-        format!(
-            "{}: {}",
-            stage.title,
-            stage.summary.as_deref().unwrap_or(status)
-        )
+        // A subpipeline's summary is its child's, which speaks for itself elsewhere.
+        let said = match stage.kind {
+            StageKind::Command => stage.summary.as_deref().unwrap_or(status),
+            StageKind::Subpipeline => status,
+        };
+        format!("{}: {said}", stage.title)
     });
     lines.collect::<Vec<_>>().join("\n")
 }
