@@ -1,132 +1,134 @@
-//! The shell: the only loop of the program, and everything that it reaches out with.
+//! The shell: everything that touches the disk, the clock, processes and sockets around the pure engine.
 //!
-//! `lifecycle` makes a process a daemon, `server` is its socket.
+//! [`run`] is the daemon's loop, [`hosted`] the same loop for one request of its own process. Neither decides anything
+//! about runs or verdicts. Trees, desks and runners are plain structs with one owner each; there are no locks around
+//! state. Read `shell` first, then `effects` (out) and `arrivals` (in).
 
+mod arrivals;
+mod calls;
 pub mod clock;
 pub mod configuration;
+mod detail;
+mod doctor;
 pub mod durable;
+mod effects;
 pub mod evidence;
+pub mod hosted;
 pub mod index;
 pub mod leftovers;
+mod lend;
 pub mod lifecycle;
 pub mod log;
+mod lookup;
+mod message;
+pub mod planning;
 pub mod process;
+mod projection;
 pub mod registry;
 pub mod retention;
 pub mod runner;
 pub mod server;
+mod shell;
+mod site;
+mod sites;
+mod stage;
 mod store;
 pub mod tree;
 pub mod trust;
+mod waiting;
 pub mod watcher;
 
-use crate::daemon::lifecycle::Started;
-use crate::daemon::lifecycle::signals::Signal;
-use crate::daemon::server::feed::Feed;
-use crate::daemon::server::{About, Asked, Hub, Incoming};
-use crate::model::report::event::{Event, Happening};
-use crate::model::report::status::{DaemonStatus, Status};
-use crate::model::report::{ShutdownAnswer, SubscribeAnswer, WorkspaceList};
-use crate::model::time::Timestamp;
-use crate::wire::answer::Answer;
-use crate::wire::call::Call;
-use crate::wire::refusal::{ErrorKind, Refusal};
+use crate::daemon::clock::Clock;
+use crate::daemon::lifecycle::{Started, chain};
+use crate::daemon::registry::Registry;
+use crate::daemon::server::{About, Hub};
+use crate::daemon::shell::{Parts, Shell, Tenancy};
+use crate::daemon::trust::TrustStore;
+use crate::daemon::watcher::{WatchError, Watcher};
+use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// Serves until somebody ends it.
-pub async fn run(started: Started) {
-    let Started {
-        places: _places,
-        listener,
-        mut signals,
-        ready,
-        about,
-        logs: _logs,
-    } = started;
-    let (hub, mut incoming) = Hub::new(Arc::clone(&about));
-    let mut feed = Feed::new();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(listener.serve(hub));
-    ready.ready();
-    loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                Some(Signal::Drain | Signal::End) | None => break,
-                Some(Signal::Reload | Signal::Dump) => {}
-            },
-            message = incoming.recv() => match message {
-                Some(Incoming::Asked(asked)) => if answer(asked, &about, &mut feed) { break },
-                Some(Incoming::Gone(_)) => {}
-                Some(Incoming::Evicted) | None => break,
-            },
-        }
-    }
-    drop((feed, incoming));
-    tasks.join_all().await;
+pub use store::StoreError;
+
+/// Why the daemon cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Nothing can be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// What was allowed or registered cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no randomness.
+    #[error("failed to draw a random number")]
+    Random(#[source] getrandom::Error),
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an empty daemon has no workspace to answer about"
-)]
-/// Answers one question of an empty daemon; says whether it was the last.
-fn answer(asked: Asked, about: &About, feed: &mut Feed) -> bool {
-    let Asked {
-        call,
-        answer,
-        subscriber,
-        ..
-    } = asked;
-    let last = matches!(call, Call::Shutdown(_));
-    let result: Result<Answer, Refusal> = match call {
-        Call::Status(_) => Ok(status(about).into()),
-        Call::WorkspaceList(_) => Ok(WorkspaceList {
-            workspaces: Vec::new(),
+/// Serves the registered workspaces until somebody ends it.
+///
+/// # Errors
+/// When it cannot begin; whoever waits for it has been told.
+pub async fn run(started: Started) -> Result<(), ServeError> {
+    let Started { places, listener, mut signals, ready, about, logs } = started;
+    let parts = match parts(&places.state, Arc::clone(&about), Tenancy::Daemon) {
+        Ok(parts) => parts,
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "failed to start");
+            ready.failed(&chain(&error));
+            return Err(error);
         }
-        .into()),
-        Call::Shutdown(_) => Ok(ShutdownAnswer {
-            pid: about.pid,
-            runs: Vec::new(),
-        }
-        .into()),
-        Call::EventsSubscribe(_) => {
-            if let Some(subscriber) = subscriber {
-                feed.subscribe(subscriber, about.seq(), || Event {
-                    seq: about.seq(),
-                    at: Timestamp::from_unix_ms(jiff::Timestamp::now().as_millisecond()),
-                    what: Happening::Snapshot {
-                        status: Box::new(status(about)),
-                    },
-                });
-            }
-            Ok(SubscribeAnswer {
-                subscribed: true,
-                seq: about.seq(),
-            }
-            .into())
-        }
-        call => Err(Refusal::new(
-            ErrorKind::UnknownWorkspace,
-            format!("`{}` found no workspace", call.method()),
-        )),
     };
-    // Nobody waits any more: then nobody misses it.
-    drop(answer.send(result));
-    last
+    let mut shell = Shell::new(parts);
+    let (hub, mut incoming) = Hub::new(about);
+    let mut server = JoinSet::new();
+    server.spawn(listener.serve(hub));
+    let known: Vec<_> = shell.registry.workspaces().to_vec();
+    for workspace in known {
+        shell.open_site(workspace.root, workspace.task);
+    }
+    ready.ready();
+    shell.run(&mut incoming, async || signals.next().await).await;
+    drop((shell, incoming));
+    server.join_all().await;
+    tracing::info!("ended");
+    drop(logs);
+    Ok(())
 }
 
-fn status(about: &About) -> Status {
-    Status {
-        daemon: DaemonStatus {
-            pid: about.pid,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            instance_id: about.instance_id.clone(),
-            uptime_ms: about.uptime_ms(),
-            seq: about.seq(),
-            rss_bytes: 0,
-            watches: 0,
-        },
-        workspaces: Vec::new(),
+/// What a shell is made of, below a state directory.
+fn parts(state: &Path, about: Arc<About>, tenancy: Tenancy) -> Result<Parts, ServeError> {
+    let clock = Clock::start();
+    let wake = Arc::new(Notify::new());
+    let cookies = state.join("cookies").join(&about.instance_id);
+    let mut seed = [0_u8; 8];
+    getrandom::fill(&mut seed).map_err(ServeError::Random)?;
+    let registry = Registry::open(state, clock.wall())?;
+    let trust = TrustStore::open(state, clock.wall())?;
+    sweep_cookies(state, &about.instance_id, tenancy);
+    Ok(Parts {
+        state: state.to_path_buf(),
+        about,
+        watcher: Watcher::start(&cookies, Arc::clone(&wake))?,
+        wake,
+        registry,
+        trust,
+        clock,
+        seed: u64::from_le_bytes(seed),
+        tenancy,
+    })
+}
+
+/// Removes what daemons that are gone have left; only the holder of the lock knows that they are gone.
+fn sweep_cookies(state: &Path, own: &str, tenancy: Tenancy) {
+    if tenancy == Tenancy::Hosted {
+        return;
+    }
+    let Ok(left) = std::fs::read_dir(state.join("cookies")) else { return };
+    for entry in left.flatten().filter(|entry| entry.file_name() != *own) {
+        if let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            tracing::warn!(%error, path = %entry.path().display(), "failed to sweep");
+        }
     }
 }

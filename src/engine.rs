@@ -43,7 +43,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use state::Engine;
-pub use status::Standing;
+pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
+pub use verdicts::failure;
 
 /// A project within one daemon's life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

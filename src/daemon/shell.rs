@@ -17,6 +17,8 @@ use crate::daemon::waiting::Waiting;
 use crate::daemon::watcher::Watcher;
 use crate::engine::{Engine, Input};
 use crate::limits::{HEARTBEAT, INPUTS_MAX};
+use crate::model::evidence::Layout;
+use crate::model::path::RootPath;
 use crate::model::id::{RequestId, RunId, WorkspaceId};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +40,8 @@ pub(super) struct Shell {
     pub(super) about: Arc<About>,
     pub(super) sites: BTreeMap<WorkspaceId, Site>,
     pub(super) next_site: WorkspaceId,
+    /// How each workspace and its files are called; kept when it goes, because its last events name it.
+    pub(super) names: BTreeMap<WorkspaceId, (RootPath, Layout)>,
     pub(super) watcher: Watcher,
     wake: Arc<Notify>,
     pub(super) registry: Registry,
@@ -92,6 +96,7 @@ impl Shell {
             about: parts.about,
             sites: BTreeMap::new(),
             next_site: WorkspaceId(1),
+            names: BTreeMap::new(),
             watcher: parts.watcher,
             wake: parts.wake,
             registry: parts.registry,

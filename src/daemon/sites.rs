@@ -7,7 +7,8 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Preparation, Site};
 use crate::daemon::waiting::Purpose;
-use crate::engine::{Input, Watch};
+use crate::engine::Input;
+use crate::model::config::Config;
 use crate::model::config::commands::CommandText;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
@@ -29,6 +30,7 @@ impl Shell {
         let site = Site::new(root.clone(), task, &self.state);
         let layout = site.layout.clone();
         self.sites.insert(id, site);
+        self.names.insert(id, (root.clone(), layout.clone()));
         self.inputs.push_back(Input::Opened { workspace: id, root, layout });
         self.prepare(id);
         id
@@ -307,12 +309,6 @@ impl Shell {
         });
         self.wait_for(asked, Purpose::Plain);
     }
-
-    /// How well a workspace is watched, for those who ask about the watching itself.
-    pub(super) fn watch_of(&self, id: WorkspaceId) -> Option<Watch> {
-        let workspaces = self.engine.workspaces();
-        workspaces.iter().find(|workspace| workspace.id == id).map(|workspace| workspace.watch.clone())
-    }
 }
 
 fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
@@ -341,19 +337,21 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
 }
 
 /// Every command of a configuration; known where it was allowed before as it is.
-fn allowed_commands(config: &crate::model::config::Config, known: &[CommandText]) -> Vec<AllowedCommand> {
+fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
+    let present = config.commands();
     let stages = config.pipelines.iter().flat_map(|pipeline| {
-        pipeline.stages.iter().filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
+        let stages = pipeline.stages.iter();
+        stages.filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
     });
     stages
         .map(|(pipeline, stage, command)| {
             let of = format!("{}/{}", pipeline.id, stage.id);
-            let now = crate::model::config::commands::runs(stage);
+            let now = present.iter().find(|text| text.of == of);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
-                known: known.iter().any(|text| text.of == of && text.runs == now),
+                known: now.is_some_and(|now| known.contains(now)),
             }
         })
         .collect()

@@ -161,12 +161,12 @@ impl Engine {
         self.projects.get_mut(id)?.changes.merge(&changed);
         self.publish(News::Change {
             project: id.clone(),
-            changed,
+            changed: changed.clone(),
         });
         if settled {
             self.publish(News::Settled {
                 project: id.clone(),
-                input: content.input,
+                changed,
             });
         }
         Some(content)

@@ -6,6 +6,7 @@ use crate::engine::run::{Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::model::id::{RequestId, RunId};
+use crate::model::evidence::Layout;
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
@@ -122,21 +123,7 @@ impl Engine {
             .get(&run.project.workspace)
             .map(|w| &w.layout);
         let manifest = layout.map(|layout| layout.manifest(&report.task, &report.run));
-        let failed = report.stages.iter().enumerate();
-        let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
-        let failure = failed
-            .min_by_key(|(_, stage)| stage.completed_at)
-            .map(|(index, stage)| {
-                let place = index.saturating_add(1);
-                let log = layout.map(|l| l.stage_log(&report.task, &report.run, place, &stage.id));
-                let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
-                Failure {
-                    stage: stage.id.clone(),
-                    exit_code: stage.exit_code,
-                    excerpt: said.unwrap_or_default(),
-                    log_path: log.filter(|_| matches!(stage.work, StageWork::Command(_))),
-                }
-            });
+        let failure = layout.and_then(|layout| failure(report, layout));
         Latest {
             run: LastRun {
                 run_id: report.run.clone(),
@@ -277,4 +264,21 @@ fn of_child(report: &RunReport) -> String {
         }
         None => format!("Sub-pipeline '{}' {status}.", report.pipeline),
     }
+}
+
+/// The stage that failed first, as `status` and the events show it.
+#[must_use]
+pub fn failure(report: &RunReport, layout: &Layout) -> Option<Failure> {
+    let failed = report.stages.iter().enumerate();
+    let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
+    let (index, stage) = failed.min_by_key(|(_, stage)| stage.completed_at)?;
+    let place = index.saturating_add(1);
+    let log = layout.stage_log(&report.task, &report.run, place, &stage.id);
+    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
+    Some(Failure {
+        stage: stage.id.clone(),
+        exit_code: stage.exit_code,
+        excerpt: said.unwrap_or_default(),
+        log_path: matches!(stage.work, StageWork::Command(_)).then_some(log),
+    })
 }

@@ -45,7 +45,7 @@ pub enum Happening {
     Settled(ChangeSeen),
     /// A run waits for its turn.
     #[serde(rename = "run.queued")]
-    RunQueued(RunNamed),
+    RunQueued(RunWanted),
     /// A run's directory exists and its first stage begins.
     #[serde(rename = "run.started")]
     RunStarted(RunNamed),
@@ -79,6 +79,19 @@ pub struct ChangeSeen {
     /// How many paths, and the first of them.
     #[serde(flatten)]
     pub changed: ChangedPaths,
+}
+
+/// A run that waits for its turn; it gets its id when it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunWanted {
+    /// The workspace's root.
+    pub workspace: RootPath,
+    /// The project.
+    pub task_id: TaskId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// Why it is wanted.
+    pub cause: Cause,
 }
 
 /// A run that was made.

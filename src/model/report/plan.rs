@@ -6,7 +6,7 @@
 use crate::model::config::PipelineSource;
 use crate::model::id::{PipelineId, StageId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 /// What a run of a pipeline would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub struct PlannedCommand {
     /// Where it runs, as the configuration says it.
     pub cwd: Option<String>,
     /// The environment that the configuration declares for it.
-    pub env: Option<BTreeMap<String, String>>,
+    pub env: Option<Map<String, Value>>,
     /// Whether a failure stops the run.
     pub allow_failure: bool,
     /// The summary of a success.
@@ -125,7 +125,7 @@ pub struct PlanItem {
     /// The same in the newer spelling.
     #[serde(rename = "requiresCloud")]
     pub requires_cloud_too: bool,
-    /// Always true.
+    /// Whether it may be picked.
     pub runnable: bool,
     /// Where it comes from.
     pub metadata: PlanItemOrigin,
@@ -145,6 +145,17 @@ pub struct PlanItemOrigin {
     pub stage_kind: StageKind,
     /// Its place, from 0.
     pub index: usize,
+    /// Other names of it; absent when it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// Whether it is preferred; absent when it is not.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub default_target: bool,
     /// Always false.
     pub requires_cloud: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
