@@ -15,6 +15,7 @@ pub(super) struct Print {
     mtime_ns: i64,
     ctime_ns: i64,
     mode: u32,
+    links: u32,
 }
 
 /// Which directory it is: device and inode.
@@ -45,6 +46,7 @@ mod of {
             mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
             ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
             mode: meta.mode(),
+            links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
         }
     }
 
@@ -76,6 +78,7 @@ mod of {
             mtime_ns: ns(meta.modified()),
             ctime_ns: ns(meta.created()),
             mode: u32::from(meta.permissions().readonly()),
+            links: 1,
         }
     }
 
@@ -91,6 +94,16 @@ mod of {
 impl Print {
     pub(super) fn of(meta: &Metadata) -> Self {
         of::print(meta)
+    }
+
+    /// Which inode it is.
+    pub(super) fn inode(&self) -> u64 {
+        self.node
+    }
+
+    /// Whether the inode has other names.
+    pub(super) fn is_linked(&self) -> bool {
+        self.links > 1
     }
 
     /// Whether the owner may execute it: what git keeps of a mode.

@@ -228,6 +228,25 @@ fn a_rescan_looks_at_one_subtree_only() {
 }
 
 #[test]
+fn a_write_through_one_name_is_a_change_of_every_name() {
+    let mut it = Fixture::new();
+    it.write("a/one", "1");
+    it.true_view();
+    fs::create_dir(it.path("b")).unwrap();
+    fs::hard_link(it.path("a/one"), it.path("b/two")).unwrap();
+    it.write("b/two", "2");
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
+    it.write("a/one", "3");
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
+    it.write("b/two", "4");
+    fs::remove_file(it.path("b/two")).unwrap();
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
+}
+
+#[test]
 fn odd_names_are_content_like_any_other() {
     let mut it = Fixture::new();
     let odd = [
