@@ -164,3 +164,25 @@ impl Moment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_racy_until_the_clock_has_moved_on() {
+        let at = |s: i64, ms: i64| s * NS_PER_S + ms * 1_000_000;
+        let print = |changed| Print {
+            mtime_ns: at(50, 0),
+            ctime_ns: changed,
+            ..Print::default()
+        };
+        let fine = print(at(100, 500));
+        assert!(fine.is_racy_at(Moment(at(100, 499))), "it lies ahead");
+        assert!(fine.is_racy_at(Moment(at(100, 510))));
+        assert!(!fine.is_racy_at(Moment(at(100, 511))));
+        let whole_seconds = print(at(100, 0));
+        assert!(whole_seconds.is_racy_at(Moment(at(102, 0))));
+        assert!(!whole_seconds.is_racy_at(Moment(at(102, 1))));
+    }
+}
