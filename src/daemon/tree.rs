@@ -374,4 +374,5 @@ fn look_at(root: &RootPath) -> Result<Node, TreeError> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
