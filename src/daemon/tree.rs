@@ -37,7 +37,7 @@ use around::Surroundings;
 use capture::Digests;
 use journal::Changes;
 use print::Node;
-use settle::Look;
+use settle::{Links, Look};
 use snapshot::{DirId, Snapshot};
 use std::collections::BTreeMap;
 use std::fs;
@@ -276,6 +276,8 @@ impl Tree {
         } else {
             Changes::Everything
         });
+        // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
+        look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
         self.walk(start, &mut look)?;
         self.snapshot.reclaim();
@@ -372,4 +374,5 @@ fn look_at(root: &RootPath) -> Result<Node, TreeError> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -15,6 +15,7 @@ pub(super) struct Print {
     mtime_ns: i64,
     ctime_ns: i64,
     mode: u32,
+    links: u32,
 }
 
 /// Which directory it is: device and inode.
@@ -45,6 +46,7 @@ mod of {
             mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
             ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
             mode: meta.mode(),
+            links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
         }
     }
 
@@ -76,6 +78,7 @@ mod of {
             mtime_ns: ns(meta.modified()),
             ctime_ns: ns(meta.created()),
             mode: u32::from(meta.permissions().readonly()),
+            links: 1,
         }
     }
 
@@ -91,6 +94,16 @@ mod of {
 impl Print {
     pub(super) fn of(meta: &Metadata) -> Self {
         of::print(meta)
+    }
+
+    /// Which inode it is.
+    pub(super) fn inode(&self) -> u64 {
+        self.node
+    }
+
+    /// Whether the inode has other names.
+    pub(super) fn is_linked(&self) -> bool {
+        self.links > 1
     }
 
     /// Whether the owner may execute it: what git keeps of a mode.
@@ -149,5 +162,27 @@ impl Moment {
             // Without that clock every hash is racy: a file is read again rather than missed.
             Self(0)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_racy_until_the_clock_has_moved_on() {
+        let at = |s: i64, ms: i64| s * NS_PER_S + ms * 1_000_000;
+        let print = |changed| Print {
+            mtime_ns: at(50, 0),
+            ctime_ns: changed,
+            ..Print::default()
+        };
+        let fine = print(at(100, 500));
+        assert!(fine.is_racy_at(Moment(at(100, 499))), "it lies ahead");
+        assert!(fine.is_racy_at(Moment(at(100, 510))));
+        assert!(!fine.is_racy_at(Moment(at(100, 511))));
+        let whole_seconds = print(at(100, 0));
+        assert!(whole_seconds.is_racy_at(Moment(at(102, 0))));
+        assert!(!whole_seconds.is_racy_at(Moment(at(102, 1))));
     }
 }

@@ -44,6 +44,14 @@ pub(super) enum Extent {
     Complete(Reach, Renew),
 }
 
+/// Whether the other names of a changed inode are sought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    Sought,
+    /// They are met anyway.
+    Met,
+}
+
 /// What one look gathers.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -52,6 +60,11 @@ pub(super) struct Look {
     pub(super) added: Vec<DirId>,
     /// Inodes whose watch was taken away by us.
     pub(super) let_go: BTreeSet<Node>,
+    /// Inodes with several names that differ: the kernel tells of the name that was used, and of no other.
+    pub(super) linked: BTreeSet<u64>,
+    /// Those of them whose other names were looked at.
+    pub(super) met: BTreeSet<u64>,
+    pub(super) links: Links,
 }
 
 impl Look {
@@ -60,6 +73,9 @@ impl Look {
             changes,
             added: Vec::new(),
             let_go: BTreeSet::new(),
+            linked: BTreeSet::new(),
+            met: BTreeSet::new(),
+            links: Links::Sought,
         }
     }
 }
@@ -114,6 +130,7 @@ impl Tree {
             (None, None) => {}
             (None, Some(new)) => {
                 look.note(|| self.snapshot.path_of(id, &new.name), Was::Absent);
+                look.note_link(&new.print);
                 fresh.push(new);
             }
             (Some(at), None) => {
@@ -147,6 +164,8 @@ impl Tree {
         if same_print && old.known != Known::Racy {
             return Verdict::Same;
         }
+        look.note_link(&old.print);
+        look.note_link(&new.print);
         let known = old.content();
         let comparable = known.is_some()
             && old.print.size == new.print.size
@@ -199,6 +218,7 @@ impl Tree {
     fn note_leaf(&self, id: DirId, at: usize, look: &mut Look) {
         let dir = self.snapshot.dir(id);
         if let Some(entry) = dir.entries().get(at) {
+            look.note_link(&entry.print);
             let was = entry.content().map_or(Was::Unknown, Was::Content);
             look.note(|| self.snapshot.path_of(id, dir.name_of(entry)), was);
         }
@@ -295,6 +315,13 @@ impl Look {
     fn note(&mut self, path: impl FnOnce() -> Vec<u8>, was: Was) {
         if self.changes != Changes::Everything {
             self.changes.note(path(), was);
+        }
+    }
+
+    fn note_link(&mut self, print: &Print) {
+        let sought = self.links == Links::Sought && print.is_linked();
+        if sought && !self.met.contains(&print.inode()) {
+            self.linked.insert(print.inode());
         }
     }
 }

@@ -61,7 +61,6 @@ fn stage(id: &str, inputs: Option<&[&str]>, outputs: &[&str]) -> Stage {
             mutex: None,
             summary_hint: None,
         }),
-        plan: crate::model::config::PlanHints::default(),
     }
 }
 

@@ -11,9 +11,10 @@ use super::rules::{Chain, Present, Rules};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::{DirId, Listed};
 use super::{Seeing, Tree, TreeError};
-use crate::daemon::watcher::{WatchError, is_noise};
+use crate::daemon::watcher::{Doubt, WatchError, is_noise};
 use crate::limits::UNREADABLE_MAX;
 use crate::model::config::Poll;
+use std::collections::BTreeMap;
 use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
 use std::path::Path;
@@ -104,10 +105,35 @@ impl Tree {
                 self.snapshot.is_alive(*id) && let_go.contains(&dir.node)
             });
             stack.extend(blind.map(|id| Step::new(id, Reach::Only, Renew::Yes)));
+            stack.extend(self.settle_links(look));
             if stack.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    /// Looks at the other names of inodes that changed under one name.
+    fn settle_links(&mut self, look: &mut Look) -> Vec<Step> {
+        let linked = std::mem::take(&mut look.linked);
+        if linked.is_empty() {
+            return Vec::new();
+        }
+        let mut doubts: BTreeMap<DirId, BTreeMap<Box<[u8]>, Doubt>> = BTreeMap::new();
+        for id in self.snapshot.all(DirId::ROOT) {
+            let dir = self.snapshot.dir(id);
+            for entry in dir.entries() {
+                if linked.contains(&entry.print.inode()) {
+                    let names = doubts.entry(id).or_default();
+                    names.insert(dir.name_of(entry).into(), Doubt::Content);
+                }
+            }
+        }
+        look.met.extend(linked);
+        let mut steps = Vec::new();
+        for (id, names) in doubts {
+            steps.extend(self.settle_names(id, &names, look));
+        }
+        steps
     }
 
     fn visit(

@@ -195,6 +195,37 @@ fn a_directory_that_is_found_under_its_new_name_first_stays_seen() {
 }
 
 #[test]
+fn a_directory_that_goes_and_comes_back_stays_seen() {
+    let mut it = Fixture::new();
+    it.write("a/deep/f", "1");
+    it.true_view();
+    fs::rename(it.path("a"), it.path("aside")).unwrap();
+    fs::rename(it.path("aside"), it.path("a")).unwrap();
+    assert_eq!(it.touched(), Touches::default());
+    it.write("a/deep/f", "2");
+    assert_eq!(paths(&it.touched()), ["a/deep/f"]);
+}
+
+#[test]
+fn a_move_whose_events_are_lost_leaves_nothing_blind() {
+    let mut it = Fixture::new();
+    it.write("a/x/deep/f", "1");
+    it.write("b/g", "1");
+    it.true_view();
+    for (from, to) in [("a/x", "b/x"), ("b/x", "a/x")] {
+        // The directories that would tell of the move are not watched while it happens, as if the queue was full.
+        it.tree.eye.unwatch(&it.path("a"));
+        it.tree.eye.unwatch(&it.path("b"));
+        fs::rename(it.path(from), it.path(to)).unwrap();
+        it.tree.scan().unwrap();
+        it.tree.eye.sync(TIMEOUT).unwrap();
+        drop(it.tree.eye.drain());
+        it.write(&format!("{to}/deep/f"), to);
+        assert_eq!(paths(&it.touched()), [format!("{to}/deep/f")]);
+    }
+}
+
+#[test]
 fn lost_events_cost_a_scan_and_tell_true_differences() {
     let mut it = Fixture::new();
     for name in ["a", "b", "d/c"] {
@@ -225,6 +256,25 @@ fn a_rescan_looks_at_one_subtree_only() {
     assert_eq!(paths(&one), ["a/f"]);
     let other = it.tree.rescan(&RelPath::parse("b/f").unwrap()).unwrap();
     assert_eq!(paths(&other), ["b/f"]);
+}
+
+#[test]
+fn a_write_through_one_name_is_a_change_of_every_name() {
+    let mut it = Fixture::new();
+    it.write("a/one", "1");
+    it.true_view();
+    fs::create_dir(it.path("b")).unwrap();
+    fs::hard_link(it.path("a/one"), it.path("b/two")).unwrap();
+    it.write("b/two", "2");
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
+    it.write("a/one", "3");
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
+    it.write("b/two", "4");
+    fs::remove_file(it.path("b/two")).unwrap();
+    assert_eq!(paths(&it.touched()), ["a/one", "b/two"]);
+    it.true_view();
 }
 
 #[test]
