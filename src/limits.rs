@@ -225,29 +225,6 @@ pub const LOG_LINES_WAITING_MAX: usize = 16_384;
 /// Inputs that wait for the engine before their senders wait too.
 pub const INPUTS_MAX: usize = 4096;
 
-/// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
-/// cheaper than to settle more of them one by one.
-pub const DOUBTS_MAX: usize = 32_768;
-/// Bytes of a file that is hashed at once when its fingerprint differs; a larger one is hashed when a view needs it.
-pub const EAGER_HASH_BYTES_MAX: u64 = 1024 * 1024;
-/// Bytes that are read at once while a file is hashed.
-pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
-/// Threads that hash files for one view: more would take the cores from the stages.
-pub const HASH_THREADS_MAX: usize = 4;
-/// Files to hash for which one thread is enough: starting another costs as much as hashing these.
-pub const HASH_ALONE_MAX: usize = 16;
-/// Files whose paths are made at once to be hashed: some 1 MiB of paths.
-pub const HASH_BATCH_FILES: usize = 4096;
-/// Times that a file which changes while it is hashed is read before it is given up as still changing.
-pub const HASH_ATTEMPTS_MAX: u32 = 3;
-/// A file changed so shortly before it was hashed may change again without a trace: one tick of a 100 Hz clock.
-pub const RACY_MARGIN: Duration = Duration::from_millis(10);
-/// The same where the file system keeps whole seconds only: FAT keeps every second one.
-pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
-/// Bytes of an ignore file that are read: a larger one is no ignore file.
-pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Unreadable files and directories that a workspace names; what lies beyond is only not told.
-pub const UNREADABLE_MAX: usize = 1000;
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.

@@ -3,28 +3,15 @@
 //! The fork of `--detach` comes before anything that has a thread. What goes wrong is one sentence on stderr and exit
 //! code 1; a daemon that has forked away says it through its parent.
 
-use clap::Parser;
+use clap::Parser as _;
+use orch::daemon::lifecycle::args::Args;
 use orch::daemon::lifecycle::detach::{Forked, Ready, detach};
 use orch::daemon::lifecycle::{chain, host};
 use orch::model::places::{Places, PlacesError, Platform, Surroundings};
 use std::error::Error;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-
-/// Watches the registered workspaces and runs their guardrails when files change.
-///
-/// Stays in the foreground and logs to stderr; `orchctl` talks to it. ORCHD_LOG sets the level (info).
-#[derive(Debug, Parser)]
-#[command(name = "orchd", version)]
-struct Args {
-    /// Fork away; return once the socket answers.
-    #[arg(long)]
-    detach: bool,
-    /// The socket to serve [default: $ORCHD_SOCKET, else $XDG_RUNTIME_DIR/orchd/orchd.sock].
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-}
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -42,7 +29,9 @@ fn main() -> ExitCode {
         Ready::foreground()
     };
     match host(places, ready, orch::daemon::run) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // It has been told, by the log and to whoever waits.
+        Ok(Err(error)) => complain(&error),
         Err(Some(error)) => complain(&error),
         Err(None) => ExitCode::FAILURE,
     }

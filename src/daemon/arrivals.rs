@@ -6,7 +6,7 @@ use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
-use crate::daemon::site::{Prepared, Site, scopes};
+use crate::daemon::site::{Prepared, scopes};
 use crate::daemon::tree::{Tree, TreeError};
 use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
@@ -20,21 +20,34 @@ use std::sync::Arc;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
-        Self { workspace, what: What::TreeBack(tree) }
+        Self {
+            workspace,
+            what: What::TreeBack(tree),
+        }
     }
 
     pub(super) fn desk_back(workspace: WorkspaceId, desk: Box<Desk>) -> Self {
-        Self { workspace, what: What::DeskBack(desk) }
+        Self {
+            workspace,
+            what: What::DeskBack(desk),
+        }
     }
 }
 
 impl Shell {
     pub(super) fn take(&mut self, done: Done) {
-        let Done { workspace: id, what } = done;
+        let Done {
+            workspace: id,
+            what,
+        } = done;
         match what {
             What::Prepared(prepared) => self.take_prepared(id, *prepared),
             What::TreeBack(tree) => match self.sites.get_mut(&id).and_then(|s| s.tree.as_mut()) {
-                Some(lent) => lent.bring_back(tree),
+                Some(lent) => {
+                    lent.bring_back(tree);
+                    // What was marked while it was away has woken nobody.
+                    self.examine_doubts();
+                }
                 // Removed while it was away.
                 None => tree.close(),
             },
@@ -44,23 +57,43 @@ impl Shell {
                 }
             }
             What::Looked(looked) => self.take_look(id, *looked),
-            What::Recorded { run, record, failure } => {
+            What::Recorded {
+                run,
+                record,
+                failure,
+            } => {
                 if record == Record::End
                     && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
                 {
                     self.retain(id, task);
                 }
-                self.inputs.push_back(Input::Recorded { run, record, failure });
+                self.inputs.push_back(Input::Recorded {
+                    run,
+                    record,
+                    failure,
+                });
             }
             What::StageEnded { run, stage, ending } => {
                 self.stoppers.remove(&(run.clone(), stage));
-                self.inputs.push_back(Input::StageEnded { run, stage, ending: *ending });
+                self.inputs.push_back(Input::StageEnded {
+                    run,
+                    stage,
+                    ending: *ending,
+                });
             }
-            What::Loaded { loaded, known, then } => self.take_loaded(id, *loaded, &known, then),
+            What::Loaded {
+                loaded,
+                known,
+                then,
+            } => self.take_loaded(id, *loaded, &known, then),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
             What::Runs { request, rows } => self.take_rows(request, rows),
             What::Found { request, found } => self.take_found(id, request, found),
-            What::Reopened { request, run, reopened } => {
+            What::Reopened {
+                request,
+                run,
+                reopened,
+            } => {
                 self.take_reopened(id, request, run, *reopened);
             }
             What::Answered { request, answer } => self.answer(request, *answer),
@@ -68,7 +101,13 @@ impl Shell {
     }
 
     fn take_prepared(&mut self, id: WorkspaceId, prepared: Prepared) {
-        let Prepared { desk, recovery, loaded, tree, facts } = prepared;
+        let Prepared {
+            desk,
+            recovery,
+            loaded,
+            tree,
+            facts,
+        } = prepared;
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.closing) else {
             if let Ok(tree) = tree {
                 tree.close();
@@ -91,7 +130,10 @@ impl Shell {
             Err(error) => self.note_missing(id, &error),
         }
         self.answer_added(id);
-        let parked = self.sites.get_mut(&id).map(|site| std::mem::take(&mut site.parked));
+        let parked = self
+            .sites
+            .get_mut(&id)
+            .map(|site| std::mem::take(&mut site.parked));
         for asked in parked.unwrap_or_default() {
             self.hear(asked);
         }
@@ -103,22 +145,35 @@ impl Shell {
         if let Some(site) = self.sites.get_mut(&id) {
             site.look_at = Some(at);
         }
-        let watch = Watch::Missing { detail: chain(error) };
-        self.inputs.push_back(Input::Watched { workspace: id, watch });
+        let watch = Watch::Missing {
+            detail: chain(error),
+        };
+        self.inputs.push_back(Input::Watched {
+            workspace: id,
+            watch,
+        });
     }
 
     fn note_watch(&mut self, id: WorkspaceId) {
         let tick = self.clock.tick();
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         let watch = site.facts.watch();
         site.look_at = match &watch {
             Watch::Polling { .. } => {
-                let pause = site.config.as_ref().map(|config| config.settings.poll_interval);
+                let pause = site
+                    .config
+                    .as_ref()
+                    .map(|config| config.settings.poll_interval);
                 Some(tick.after(pause.unwrap_or(crate::limits::POLL_INTERVAL_DEFAULT)))
             }
             Watch::Watching | Watch::Rescanning { .. } | Watch::Missing { .. } => None,
         };
-        self.inputs.push_back(Input::Watched { workspace: id, watch });
+        self.inputs.push_back(Input::Watched {
+            workspace: id,
+            watch,
+        });
     }
 
     fn note_recovery(&mut self, id: WorkspaceId, recovery: &Recovery) {
@@ -141,15 +196,24 @@ impl Shell {
                 desk.push(move |desk| {
                     let recovery = desk.recover(&[], clock.wall()).unwrap_or_default();
                     crate::daemon::site::end_leftovers(&recovery, clock);
-                    Some(Done { workspace: id, what: What::Rechecked(recovery) })
+                    Some(Done {
+                        workspace: id,
+                        what: What::Rechecked(recovery),
+                    })
                 });
             }
         }
     }
 
     fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
-        let Looked { touches, capture, facts } = looked;
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Looked {
+            touches,
+            capture,
+            facts,
+        } = looked;
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         site.facts = facts;
         if capture.is_none() {
             site.examining = false;
@@ -161,13 +225,20 @@ impl Shell {
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;
-                    self.inputs.push_back(Input::Touched { workspace: id, projects });
+                    self.inputs.push_back(Input::Touched {
+                        workspace: id,
+                        projects,
+                    });
                 }
             }
             Err(error) => self.note_missing(id, &error),
         }
         if let Some((capture, views)) = capture {
-            self.inputs.push_back(Input::Captured { capture, workspace: id, views });
+            self.inputs.push_back(Input::Captured {
+                capture,
+                workspace: id,
+                views,
+            });
         }
         if reload {
             self.reload(id, Then::Rest);
@@ -180,27 +251,43 @@ impl Shell {
             if self.watcher.has_lost(id) {
                 let detail = "events were lost; everything is looked at again".to_owned();
                 let watch = Watch::Rescanning { detail };
-                self.inputs.push_back(Input::Watched { workspace: id, watch });
+                self.inputs.push_back(Input::Watched {
+                    workspace: id,
+                    watch,
+                });
             }
             self.examine(id);
         }
     }
 
     fn examine(&mut self, id: WorkspaceId) {
-        let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else { return };
-        let Some(tree) = site.tree.as_mut() else { return };
+        let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
+            return;
+        };
+        let Some(tree) = site.tree.as_mut() else {
+            return;
+        };
         site.examining = true;
         tree.push(move |tree| {
             let touches = tree.examine();
             let facts = crate::daemon::site::Facts::of(tree);
-            let looked = Box::new(Looked { touches, capture: None, facts });
-            Some(Done { workspace: id, what: What::Looked(looked) })
+            let looked = Box::new(Looked {
+                touches,
+                capture: None,
+                facts,
+            });
+            Some(Done {
+                workspace: id,
+                what: What::Looked(looked),
+            })
         });
     }
 
     /// Looks at a workspace that is polled or whose root is missing.
     pub(super) fn look_again(&mut self, id: WorkspaceId) {
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         site.look_at = None;
         if site.tree.is_some() {
             self.examine(id);
@@ -214,21 +301,38 @@ impl Shell {
     /// Reads a workspace's configuration again, and what the evidence says of its tasks.
     pub(super) fn reload(&mut self, id: WorkspaceId, then: Then) {
         let clock = self.clock;
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         let (root, task) = (site.root.clone(), site.task.clone());
-        let held: Vec<TaskId> = site.config.iter().flat_map(|c| crate::daemon::site::tasks(c)).collect();
-        let Some(desk) = site.desk.as_mut() else { return };
+        let held: Vec<TaskId> = site
+            .config
+            .iter()
+            .flat_map(|c| crate::daemon::site::tasks(c))
+            .collect();
+        let Some(desk) = site.desk.as_mut() else {
+            return;
+        };
         desk.push(move |desk| {
             let loaded = crate::daemon::configuration::load(&root, task.as_ref());
-            let tasks = loaded.iter().flat_map(|loaded| crate::daemon::site::tasks(&loaded.config));
+            let tasks = loaded
+                .iter()
+                .flat_map(|loaded| crate::daemon::site::tasks(&loaded.config));
             let new: Vec<TaskId> = tasks.filter(|task| !held.contains(task)).collect();
             let known = if new.is_empty() {
                 BTreeMap::new()
             } else {
                 desk.recover(&new, clock.wall()).unwrap_or_default().known
             };
-            let what = What::Loaded { loaded: Box::new(loaded), known, then };
-            Some(Done { workspace: id, what })
+            let what = What::Loaded {
+                loaded: Box::new(loaded),
+                known,
+                then,
+            };
+            Some(Done {
+                workspace: id,
+                what,
+            })
         });
     }
 
@@ -260,14 +364,19 @@ impl Shell {
         known: &BTreeMap<TaskId, DiskKnown>,
     ) {
         let hosted = self.tenancy == Tenancy::Hosted;
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         let loaded = match loaded {
             Ok(loaded) => Arc::new(loaded),
             Err(error) => {
                 let detail = chain(&error);
                 tracing::warn!(root = %site.root, %detail, "the configuration is refused");
                 site.refused = Some(detail.clone());
-                self.inputs.push_back(Input::Misconfigured { workspace: id, detail });
+                self.inputs.push_back(Input::Misconfigured {
+                    workspace: id,
+                    detail,
+                });
                 return;
             }
         };
@@ -289,13 +398,22 @@ impl Shell {
                     let facts = crate::daemon::site::Facts::of(tree);
                     let failed = touches.err().map(Err);
                     let touches = failed.unwrap_or_else(|| Ok(Default::default()));
-                    let looked = Looked { touches, capture: None, facts };
-                    Some(Done { workspace: id, what: What::Looked(Box::new(looked)) })
+                    let looked = Looked {
+                        touches,
+                        capture: None,
+                        facts,
+                    };
+                    Some(Done {
+                        workspace: id,
+                        what: What::Looked(Box::new(looked)),
+                    })
                 });
             }
         }
         site.config = Some(config);
-        let known = known.iter().map(|(task, known)| (task.clone(), engine_known(known, &loaded, task)));
+        let known = known
+            .iter()
+            .map(|(task, known)| (task.clone(), engine_known(known, &loaded, task)));
         let known = known.collect();
         if !same {
             self.configure(id, known);
@@ -305,18 +423,34 @@ impl Shell {
     /// Tells the engine the configuration that is in force, and whether it may run.
     pub(super) fn configure(&mut self, id: WorkspaceId, known: BTreeMap<TaskId, Known>) {
         let trust = self.trust_of(id);
-        let Some(config) = self.sites.get(&id).and_then(|site| site.config.clone()) else { return };
-        let setup = Setup { config, trust, known };
-        self.inputs.push_back(Input::Configured { workspace: id, setup });
+        let Some(config) = self.sites.get(&id).and_then(|site| site.config.clone()) else {
+            return;
+        };
+        let setup = Setup {
+            config,
+            trust,
+            known,
+        };
+        self.inputs.push_back(Input::Configured {
+            workspace: id,
+            setup,
+        });
     }
 
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {
-        let Some(site) = self.sites.get(&id) else { return untrusted("it is not registered") };
-        let Some(loaded) = &site.loaded else { return untrusted("it could not be read") };
+        let Some(site) = self.sites.get(&id) else {
+            return untrusted("it is not registered");
+        };
+        let Some(loaded) = &site.loaded else {
+            return untrusted("it could not be read");
+        };
         if let Err(error) = self.trust.refresh(self.clock.wall()) {
             return untrusted(&chain(&error));
         }
-        match self.trust.check(&site.root, loaded.command_set, &loaded.commands) {
+        match self
+            .trust
+            .check(&site.root, loaded.command_set, &loaded.commands)
+        {
             Trusted::Allowed => Trust::Allowed,
             Trusted::Never => untrusted(&format!(
                 "the commands of `{}` have not been allowed: run `orchctl allow {}`",
@@ -324,7 +458,11 @@ impl Shell {
             )),
             Trusted::Changed { diff, .. } => {
                 let lines = diff.lines();
-                let what = if lines.is_empty() { String::new() } else { format!(" ({})", lines.join("; ")) };
+                let what = if lines.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", lines.join("; "))
+                };
                 untrusted(&format!(
                     "the commands of `{}` have changed since they were allowed{what}: run `orchctl allow {}`",
                     site.root, site.root
@@ -335,7 +473,9 @@ impl Shell {
 }
 
 fn untrusted(detail: &str) -> Trust {
-    Trust::Untrusted { detail: detail.to_owned() }
+    Trust::Untrusted {
+        detail: detail.to_owned(),
+    }
 }
 
 /// What the evidence says of a task, in the engine's words.
@@ -368,12 +508,8 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             log_path: failure.log_path.clone(),
         }),
     });
-    Known { last, proofs: proofs.collect() }
-}
-
-impl Site {
-    /// How many projects it has.
-    pub(super) fn projects(&self) -> usize {
-        self.config.as_ref().map_or(0, |config| config.projects.len())
+    Known {
+        last,
+        proofs: proofs.collect(),
     }
 }

@@ -29,13 +29,22 @@ impl Shell {
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
-            Call::WorkspaceAllow(allow) => self.with_site(asked, &allow.path, |shell, id, asked| {
-                shell.reload(id, Then::Allow(Box::new(asked)));
-            }),
+            Call::WorkspaceAllow(allow) => {
+                self.with_site(asked, &allow.path, |shell, id, asked| {
+                    shell.reload(id, Then::Allow(Box::new(asked)));
+                })
+            }
             Call::WorkspaceDeny(named) => self.deny(asked, &named.path),
             Call::RunStart(start) => self.start_run(asked, start),
-            Call::RunCancel(named) => self.find_run(asked, named.run_id, named.workspace.as_ref(), Lookup::Cancel),
-            Call::RunGet(named) => self.find_run(asked, named.run_id, named.workspace.as_ref(), Lookup::Show),
+            Call::RunCancel(named) => self.find_run(
+                asked,
+                named.run_id,
+                named.workspace.as_ref(),
+                Lookup::Cancel,
+            ),
+            Call::RunGet(named) => {
+                self.find_run(asked, named.run_id, named.workspace.as_ref(), Lookup::Show)
+            }
             Call::RunResume(resume) => {
                 let (part, workspace) = (resume.run_id.clone(), resume.workspace.clone());
                 self.find_run(asked, part, workspace.as_ref(), Lookup::Resume(resume));
@@ -50,11 +59,27 @@ impl Shell {
             Call::Wait(wanted) => {
                 let tasks = wanted.task.into_iter().collect();
                 let timeout = wanted.timeout_ms.map(Duration::from_millis);
-                self.verdicts(asked, wanted.workspace.as_ref(), tasks, Patience::Run, timeout);
+                self.verdicts(
+                    asked,
+                    wanted.workspace.as_ref(),
+                    tasks,
+                    Patience::Run,
+                    timeout,
+                );
             }
             Call::Gate(wanted) => {
-                let patience = if wanted.wait { Patience::Run } else { Patience::Answer };
-                self.verdicts(asked, wanted.workspace.as_ref(), wanted.tasks, patience, None);
+                let patience = if wanted.wait {
+                    Patience::Run
+                } else {
+                    Patience::Answer
+                };
+                self.verdicts(
+                    asked,
+                    wanted.workspace.as_ref(),
+                    wanted.tasks,
+                    patience,
+                    None,
+                );
             }
             Call::EventsSubscribe(_) => self.subscribe(asked),
             Call::Explain(named) => self.explain(asked, &named),
@@ -133,13 +158,21 @@ impl Shell {
     pub(super) fn site_at(&self, root: &RootPath) -> Result<WorkspaceId, Refusal> {
         let real = std::fs::canonicalize(root.as_path()).ok();
         let path = real.as_deref().unwrap_or_else(|| root.as_path());
-        let exact = |site: &crate::daemon::site::Site| site.root == *root || site.root.as_path() == path;
+        let exact =
+            |site: &crate::daemon::site::Site| site.root == *root || site.root.as_path() == path;
         let mut sites = self.sites.iter().filter(|(_, site)| !site.closing);
-        let around = sites.clone().find(|(_, site)| path.starts_with(site.root.as_path()));
+        let around = sites
+            .clone()
+            .find(|(_, site)| path.starts_with(site.root.as_path()));
         let found = sites.find(|(_, site)| exact(site)).or(around);
         found.map(|(id, _)| *id).ok_or_else(|| {
-            Refusal::new(ErrorKind::UnknownWorkspace, format!("`{root}` is not a registered workspace"))
-                .hint(format!("`orchctl add {root}` registers it, `orchctl list` shows the registered ones"))
+            Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                format!("`{root}` is not a registered workspace"),
+            )
+            .hint(format!(
+                "`orchctl add {root}` registers it, `orchctl list` shows the registered ones"
+            ))
         })
     }
 
@@ -148,17 +181,32 @@ impl Shell {
         root.map(|root| self.site_at(root)).transpose()
     }
 
-    pub(super) fn ask(&mut self, asked: Asked, purpose: Purpose, ask: Ask, timeout: Option<Duration>) {
+    pub(super) fn ask(
+        &mut self,
+        asked: Asked,
+        purpose: Purpose,
+        ask: Ask,
+        timeout: Option<Duration>,
+    ) {
         let deadline = timeout.map(|timeout| self.clock.tick().after(timeout));
         let request = self.wait_for(asked, purpose);
-        self.inputs.push_back(Input::Asked { request, ask, deadline });
+        self.inputs.push_back(Input::Asked {
+            request,
+            ask,
+            deadline,
+        });
     }
 
     fn sync(&mut self, asked: Asked, wanted: &call::SyncWanted) {
         let timeout = wanted.timeout_ms.map(Duration::from_millis);
         match self.scope_of(wanted.workspace.as_ref()) {
             Ok(workspace) => {
-                self.ask(asked, Purpose::Sync(workspace), Ask::Sync { workspace }, timeout);
+                self.ask(
+                    asked,
+                    Purpose::Sync(workspace),
+                    Ask::Sync { workspace },
+                    timeout,
+                );
             }
             Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
         }
@@ -174,7 +222,10 @@ impl Shell {
     ) {
         match self.scope_of(root) {
             Ok(workspace) => {
-                let ask = Ask::Verdict { scope: Scope { workspace, tasks }, patience };
+                let ask = Ask::Verdict {
+                    scope: Scope { workspace, tasks },
+                    patience,
+                };
                 self.ask(asked, Purpose::Plain, ask, timeout);
             }
             Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
@@ -198,7 +249,11 @@ impl Shell {
             parent,
             approval_policy: start.approval_policy,
             force: start.force,
-            until: if start.wait { Until::Ended } else { Until::Begun },
+            until: if start.wait {
+                Until::Ended
+            } else {
+                Until::Begun
+            },
         });
         self.ask(asked, Purpose::Plain, ask, None);
     }
@@ -210,7 +265,10 @@ impl Shell {
         task: Option<&TaskId>,
     ) -> Result<ProjectId, Refusal> {
         let scope = self.scope_of(root)?;
-        let sites = self.sites.iter().filter(|(id, _)| scope.is_none_or(|wanted| **id == wanted));
+        let sites = self
+            .sites
+            .iter()
+            .filter(|(id, _)| scope.is_none_or(|wanted| **id == wanted));
         let mut found = Vec::new();
         let mut obstacle = None;
         for (id, site) in sites {
@@ -220,49 +278,85 @@ impl Shell {
             };
             let projects = config.projects.iter();
             let matching = projects.filter(|project| task.is_none_or(|task| project.task == *task));
-            found.extend(matching.map(|project| (ProjectId { workspace: *id, task: project.task.clone() }, &site.root)));
+            found.extend(matching.map(|project| {
+                (
+                    ProjectId {
+                        workspace: *id,
+                        task: project.task.clone(),
+                    },
+                    &site.root,
+                )
+            }));
         }
         match (found.as_slice(), task) {
             ([(project, _)], _) => Ok(project.clone()),
-            ([], _) if obstacle.is_some() => {
-                Err(Refusal::new(ErrorKind::InvalidConfig, obstacle.unwrap_or_default())
-                    .hint("correct the file; it is read again when it is saved"))
-            }
+            ([], _) if obstacle.is_some() => Err(Refusal::new(
+                ErrorKind::InvalidConfig,
+                obstacle.unwrap_or_default(),
+            )
+            .hint("correct the file; it is read again when it is saved")),
             ([], Some(task)) => Err(Refusal::new(
                 ErrorKind::UnknownProject,
                 format!("no project has the task id `{task}`"),
             )
             .hint("`orchctl status` lists the projects")),
-            ([], None) => Err(Refusal::new(ErrorKind::UnknownProject, "there is no project")
-                .hint("`orchctl add DIR` registers a workspace")),
+            ([], None) => Err(
+                Refusal::new(ErrorKind::UnknownProject, "there is no project")
+                    .hint("`orchctl add DIR` registers a workspace"),
+            ),
             (several, Some(task)) => {
-                let roots: Vec<String> = several.iter().map(|(_, root)| format!("`{root}`")).collect();
+                let roots: Vec<String> = several
+                    .iter()
+                    .map(|(_, root)| format!("`{root}`"))
+                    .collect();
                 let message = format!("the task id `{task}` is found in {}", roots.join(" and "));
-                Err(Refusal::new(ErrorKind::UnknownProject, message).hint("name one with --workspace DIR"))
+                Err(Refusal::new(ErrorKind::UnknownProject, message)
+                    .hint("name one with --workspace DIR"))
             }
             (several, None) => {
-                let tasks: Vec<String> = several.iter().take(20).map(|(id, _)| format!("`{}`", id.task)).collect();
+                let tasks: Vec<String> = several
+                    .iter()
+                    .take(20)
+                    .map(|(id, _)| format!("`{}`", id.task))
+                    .collect();
                 let message = format!("there are {} projects: {}", several.len(), tasks.join(", "));
-                Err(Refusal::new(ErrorKind::UnknownProject, message).hint("name one with --task TASK"))
+                Err(Refusal::new(ErrorKind::UnknownProject, message)
+                    .hint("name one with --task TASK"))
             }
         }
     }
 
     fn subscribe(&mut self, asked: Asked) {
-        let Asked { answer, subscriber, .. } = asked;
+        let Asked {
+            answer, subscriber, ..
+        } = asked;
         let seq = self.engine.seq();
         if let Some(subscriber) = subscriber {
             let status = Box::new(self.status(&call::Scope::default()));
             let at = self.clock.wall();
-            let snapshot = || Event { seq, at, what: Happening::Snapshot { status } };
+            let snapshot = || Event {
+                seq,
+                at,
+                what: Happening::Snapshot { status },
+            };
             self.feed.subscribe(subscriber, seq, snapshot);
         }
         // Whoever has gone away needs no answer.
-        drop(answer.send(Ok(SubscribeAnswer { subscribed: true, seq }.into())));
+        drop(
+            answer.send(Ok(SubscribeAnswer {
+                subscribed: true,
+                seq,
+            }
+            .into())),
+        );
     }
 
     fn shutdown(&mut self, asked: Asked) {
-        let runs = self.engine.runs().map(|report| report.run.clone()).collect();
+        let runs = self
+            .engine
+            .runs()
+            .map(|report| report.run.clone())
+            .collect();
         let pid = self.about.pid;
         self.answer_now(asked, |_| Ok(ShutdownAnswer { pid, runs }.into()));
         self.stop(false);

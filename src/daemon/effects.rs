@@ -20,14 +20,26 @@ use std::sync::Arc;
 impl Shell {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Capture { capture, workspace, subjects } => {
+            Effect::Capture {
+                capture,
+                workspace,
+                subjects,
+            } => {
                 self.capture(capture, workspace, subjects);
             }
             Effect::Begin { report, resumed } => self.begin(report, resumed),
             Effect::Record { report } => self.progress(report),
             Effect::End { report, standing } => self.end(report, standing.as_ref()),
-            Effect::State { workspace, standing } => self.state(workspace, &standing),
-            Effect::StartStage { run, config, report, stage } => {
+            Effect::State {
+                workspace,
+                standing,
+            } => self.state(workspace, &standing),
+            Effect::StartStage {
+                run,
+                config,
+                report,
+                stage,
+            } => {
                 self.start_stage(&run, &config, &report, stage);
             }
             Effect::StopStage { run, stage, stop } => {
@@ -51,9 +63,16 @@ impl Shell {
     }
 
     fn capture(&mut self, capture: CaptureId, workspace: WorkspaceId, subjects: Vec<Subject>) {
-        let tree = self.sites.get_mut(&workspace).and_then(|site| site.tree.as_mut());
+        let tree = self
+            .sites
+            .get_mut(&workspace)
+            .and_then(|site| site.tree.as_mut());
         let Some(tree) = tree else {
-            self.inputs.push_back(Input::Captured { capture, workspace, views: None });
+            self.inputs.push_back(Input::Captured {
+                capture,
+                workspace,
+                views: None,
+            });
             return;
         };
         tree.push(move |tree| {
@@ -67,8 +86,15 @@ impl Shell {
                 }
             };
             let capture = Some((capture, views));
-            let looked = Box::new(Looked { touches, capture, facts });
-            Some(Done { workspace, what: What::Looked(looked) })
+            let looked = Box::new(Looked {
+                touches,
+                capture,
+                facts,
+            });
+            Some(Done {
+                workspace,
+                what: What::Looked(looked),
+            })
         });
     }
 
@@ -108,7 +134,11 @@ impl Shell {
     fn end(&mut self, report: Box<RunReport>, standing: Option<&Standing>) {
         let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
         let now = clock.wall();
-        let Some(site) = self.sites.get_mut(&workspace).filter(|site| site.desk.is_some()) else {
+        let Some(site) = self
+            .sites
+            .get_mut(&workspace)
+            .filter(|site| site.desk.is_some())
+        else {
             self.not_recorded(run, Record::End);
             return;
         };
@@ -117,7 +147,9 @@ impl Shell {
         if state.is_some() {
             site.states.remove(&report.task);
         }
-        let Some(desk) = site.desk.as_mut() else { return };
+        let Some(desk) = site.desk.as_mut() else {
+            return;
+        };
         desk.push(move |desk| {
             let ended = desk.end(&report, state.as_ref(), clock.wall());
             let failure = ended.err().map(|error| chain(&error));
@@ -145,14 +177,22 @@ impl Shell {
     }
 
     fn start_stage(&mut self, run: &RunId, config: &Config, report: &RunReport, index: usize) {
-        let Some(site) = self.sites.get(&report.workspace) else { return };
-        let Some(attempt) = stage::attempt(site, config, report, index) else { return };
+        let Some(site) = self.sites.get(&report.workspace) else {
+            return;
+        };
+        let Some(attempt) = stage::attempt(site, config, report, index) else {
+            return;
+        };
         let (stopper, ending) = runner::start(attempt, self.clock).split();
         self.stoppers.insert((run.clone(), index), stopper);
         let (out, workspace, run) = (self.out.clone(), report.workspace, run.clone());
         self.children.spawn(async move {
             let ending = Box::new(ending.await);
-            let what = What::StageEnded { run, stage: index, ending };
+            let what = What::StageEnded {
+                run,
+                stage: index,
+                ending,
+            };
             // The loop that does not hear it has ended.
             drop(out.send(Done { workspace, what }).await);
         });
@@ -160,7 +200,11 @@ impl Shell {
 
     fn not_recorded(&mut self, run: RunId, record: Record) {
         let failure = Some("the workspace is not there".to_owned());
-        self.inputs.push_back(Input::Recorded { run, record, failure });
+        self.inputs.push_back(Input::Recorded {
+            run,
+            record,
+            failure,
+        });
     }
 
     /// Says of every run under way that its owner lives.
@@ -183,10 +227,18 @@ impl Shell {
     /// Removes the runs of a task that are beyond its bounds.
     pub(super) fn retain(&mut self, workspace: WorkspaceId, task: TaskId) {
         let clock = self.clock;
-        let active: Vec<RunId> = self.engine.runs().map(|report| report.run.clone()).collect();
-        let Some(site) = self.sites.get_mut(&workspace) else { return };
+        let active: Vec<RunId> = self
+            .engine
+            .runs()
+            .map(|report| report.run.clone())
+            .collect();
+        let Some(site) = self.sites.get_mut(&workspace) else {
+            return;
+        };
         let keep = site.config.as_ref().map(|config| config.settings.retain);
-        let (Some(keep), Some(desk)) = (keep, site.desk.as_mut()) else { return };
+        let (Some(keep), Some(desk)) = (keep, site.desk.as_mut()) else {
+            return;
+        };
         desk.push(move |desk| {
             match desk.retain(&task, keep, &active, clock.wall()) {
                 Ok(gone) if gone.is_empty() => {}
@@ -235,8 +287,10 @@ impl Site {
             return;
         };
         self.flush_at = None;
-        let (reports, states) =
-            (std::mem::take(&mut self.progress), std::mem::take(&mut self.states));
+        let (reports, states) = (
+            std::mem::take(&mut self.progress),
+            std::mem::take(&mut self.states),
+        );
         if reports.is_empty() && states.is_empty() {
             return;
         }

@@ -44,30 +44,40 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let parts = crate::daemon::parts(&state, Arc::clone(&about), Tenancy::Hosted)
         .map_err(|error| io::Error::other(chain(&error)))?;
     let cookies = state.join("cookies").join(&about.instance_id);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name("hosted".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            let (hub, mut incoming) = Hub::new(about);
-            let Ok(stream) = tokio::net::UnixStream::from_std(ours) else { return };
-            let (reader, writer) = stream.into_split();
-            let mut shell = Shell::new(parts);
-            shell.open_site(root, task);
-            let peer = Peer { uid: rustix::process::geteuid().as_raw() };
-            let served = async {
-                // The hub goes with the connection: without it the loop hears that nobody is left, and ends.
-                serve_connection(reader, writer, peer, &hub).await;
-                drop(hub);
-            };
-            let looped = async {
-                shell.run(&mut incoming, async || std::future::pending().await).await;
-                // Dropped so that the connection ends too, if it is the loop that ended first.
-                drop::<tokio::sync::mpsc::Receiver<Incoming>>(incoming);
-                drop(shell);
-            };
-            tokio::join!(served, looped);
-        });
-        // Nobody else knows the directory; what is left of it would be swept by the next daemon.
-        drop(std::fs::remove_dir_all(cookies));
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("hosted".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let (hub, mut incoming) = Hub::new(about);
+                let Ok(stream) = tokio::net::UnixStream::from_std(ours) else {
+                    return;
+                };
+                let (reader, writer) = stream.into_split();
+                let mut shell = Shell::new(parts);
+                shell.open_site(root, task);
+                let peer = Peer {
+                    uid: rustix::process::geteuid().as_raw(),
+                };
+                let served = async {
+                    // The hub goes with the connection: without it the loop hears that nobody is left, and ends.
+                    serve_connection(reader, writer, peer, &hub).await;
+                    drop(hub);
+                };
+                let looped = async {
+                    shell
+                        .run(&mut incoming, async || std::future::pending().await)
+                        .await;
+                    // Dropped so that the connection ends too, if it is the loop that ended first.
+                    drop::<tokio::sync::mpsc::Receiver<Incoming>>(incoming);
+                    drop(shell);
+                };
+                tokio::join!(served, looped);
+            });
+            // Nobody else knows the directory; what is left of it would be swept by the next daemon.
+            drop(std::fs::remove_dir_all(cookies));
+        })?;
     Ok(Hosted { stream, thread })
 }

@@ -23,7 +23,10 @@ where
 {
     /// A struct that is at home.
     pub(super) fn new(thing: Box<T>) -> Self {
-        Self { home: Some(thing), waiting: VecDeque::new() }
+        Self {
+            home: Some(thing),
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Adds work behind what waits already.
@@ -42,11 +45,17 @@ where
     }
 
     /// Lends it if it is at home and work waits; `back` makes of it what brings it home again.
-    pub(super) fn lend(&mut self, out: &mpsc::Sender<D>, back: impl FnOnce(Box<T>) -> D + Send + 'static) {
+    pub(super) fn lend(
+        &mut self,
+        out: &mpsc::Sender<D>,
+        back: impl FnOnce(Box<T>) -> D + Send + 'static,
+    ) {
         if self.waiting.is_empty() {
             return;
         }
-        let Some(mut thing) = self.home.take() else { return };
+        let Some(mut thing) = self.home.take() else {
+            return;
+        };
         let work = std::mem::take(&mut self.waiting);
         let out = out.clone();
         // It always comes back, or the loop that would miss it is gone.

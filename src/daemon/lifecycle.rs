@@ -4,6 +4,7 @@
 //! the lock is held before the log or the socket is touched. At the end everything goes in the opposite order, so that
 //! the lock, which means alive, is the last to go.
 
+pub mod args;
 pub mod claim;
 pub mod detach;
 pub mod logging;

@@ -36,11 +36,23 @@ impl Shell {
             let task = task.clone();
             left += 1;
             desk.push(move |desk| {
-                let rows = desk.runs(task.as_ref(), limit, clock.wall()).map_err(|error| internal(&error));
-                Some(Done { workspace: id, what: What::Runs { request, rows } })
+                let rows = desk
+                    .runs(task.as_ref(), limit, clock.wall())
+                    .map_err(|error| internal(&error));
+                Some(Done {
+                    workspace: id,
+                    what: What::Runs { request, rows },
+                })
             });
         }
-        let request = self.wait_for(asked, Purpose::Runs { left, limit, rows: Vec::new() });
+        let request = self.wait_for(
+            asked,
+            Purpose::Runs {
+                left,
+                limit,
+                rows: Vec::new(),
+            },
+        );
         if left == 0 {
             self.answer(request, Ok(RunList { runs: Vec::new() }.into()));
         }
@@ -49,9 +61,16 @@ impl Shell {
     fn desks(
         &mut self,
         scope: Option<WorkspaceId>,
-    ) -> impl Iterator<Item = (WorkspaceId, &mut crate::daemon::lend::Lent<crate::daemon::evidence::Desk, Done>)>
-    {
-        let sites = self.sites.iter_mut().filter(move |(id, _)| scope.is_none_or(|wanted| **id == wanted));
+    ) -> impl Iterator<
+        Item = (
+            WorkspaceId,
+            &mut crate::daemon::lend::Lent<crate::daemon::evidence::Desk, Done>,
+        ),
+    > {
+        let sites = self
+            .sites
+            .iter_mut()
+            .filter(move |(id, _)| scope.is_none_or(|wanted| **id == wanted));
         sites.filter_map(|(id, site)| Some((*id, site.desk.as_mut()?)))
     }
 
@@ -60,8 +79,12 @@ impl Shell {
             Ok(more) => more,
             Err(refusal) => return self.answer(request, Err(refusal)),
         };
-        let Some(waiting) = self.waiting.get_mut(&request) else { return };
-        let Purpose::Runs { left, limit, rows } = &mut waiting.purpose else { return };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        let Purpose::Runs { left, limit, rows } = &mut waiting.purpose else {
+            return;
+        };
         rows.extend(more);
         *left = left.saturating_sub(1);
         if *left > 0 {
@@ -92,12 +115,26 @@ impl Shell {
             let part = part.clone();
             left += 1;
             desk.push(move |desk| {
-                let found = desk.find(&part, clock.wall()).map_err(|error| internal(&error));
-                Some(Done { workspace: id, what: What::Found { request, found } })
+                let found = desk
+                    .find(&part, clock.wall())
+                    .map_err(|error| internal(&error));
+                Some(Done {
+                    workspace: id,
+                    what: What::Found { request, found },
+                })
             });
         }
         let (found, many) = (Vec::new(), Vec::new());
-        self.wait_for(asked, Purpose::Find { left, part, found, many, then });
+        self.wait_for(
+            asked,
+            Purpose::Find {
+                left,
+                part,
+                found,
+                many,
+                then,
+            },
+        );
         if left == 0 {
             self.found_all(request);
         }
@@ -109,8 +146,15 @@ impl Shell {
         request: RequestId,
         result: Result<Found, Refusal>,
     ) {
-        let Some(waiting) = self.waiting.get_mut(&request) else { return };
-        let Purpose::Find { left, found, many, .. } = &mut waiting.purpose else { return };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        let Purpose::Find {
+            left, found, many, ..
+        } = &mut waiting.purpose
+        else {
+            return;
+        };
         *left = left.saturating_sub(1);
         let all = *left == 0;
         match result {
@@ -125,15 +169,29 @@ impl Shell {
     }
 
     fn found_all(&mut self, request: RequestId) {
-        let Some(waiting) = self.waiting.get_mut(&request) else { return };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
         let purpose = std::mem::replace(&mut waiting.purpose, Purpose::Plain);
-        let Purpose::Find { part, found, mut many, then, .. } = purpose else { return };
+        let Purpose::Find {
+            part,
+            found,
+            mut many,
+            then,
+            ..
+        } = purpose
+        else {
+            return;
+        };
         many.extend(found.iter().map(|(_, record)| record.run_id.to_string()));
         match (found.as_slice(), many.len()) {
             ([(id, record)], 1) => self.act_on(*id, record.clone(), request, then),
             (_, 0) => {
-                let refusal = Refusal::new(ErrorKind::UnknownRun, format!("no run's id contains `{part}`"))
-                    .hint("`orchctl runs` lists the runs");
+                let refusal = Refusal::new(
+                    ErrorKind::UnknownRun,
+                    format!("no run's id contains `{part}`"),
+                )
+                .hint("`orchctl runs` lists the runs");
                 self.answer(request, Err(refusal));
             }
             _ => {
@@ -152,12 +210,19 @@ impl Shell {
         match then {
             Lookup::Cancel if self.engine.run(&run).is_some() => {
                 let ask = Ask::Cancel { run };
-                self.inputs.push_back(Input::Asked { request, ask, deadline: None });
+                self.inputs.push_back(Input::Asked {
+                    request,
+                    ask,
+                    deadline: None,
+                });
             }
             Lookup::Cancel => {
                 let refusal = Refusal::new(
                     ErrorKind::UnknownRun,
-                    format!("run {run} is not under way here: its status is `{}`", status_word(&record)),
+                    format!(
+                        "run {run} is not under way here: its status is `{}`",
+                        status_word(&record)
+                    ),
                 )
                 .hint("`orchctl status` shows what runs");
                 self.answer(request, Err(refusal));
@@ -170,43 +235,79 @@ impl Shell {
 
     fn show(&mut self, id: WorkspaceId, run: RunId, request: RequestId) {
         let clock = self.clock;
-        let Some(site) = self.sites.get_mut(&id) else { return };
-        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else {
+            return;
+        };
         desk.push(move |desk| {
-            let shown = desk.show(&run, clock.wall()).map_err(|error| internal(&error));
+            let shown = desk
+                .show(&run, clock.wall())
+                .map_err(|error| internal(&error));
             let answer = shown.and_then(|shown| crate::daemon::detail::detail(&root, &shown));
             let answer = Box::new(answer.map(Into::into));
-            Some(Done { workspace: id, what: What::Answered { request, answer } })
+            Some(Done {
+                workspace: id,
+                what: What::Answered { request, answer },
+            })
         });
     }
 
-    fn read_logs(&mut self, id: WorkspaceId, run: RunId, request: RequestId, wanted: call::LogsWanted) {
+    fn read_logs(
+        &mut self,
+        id: WorkspaceId,
+        run: RunId,
+        request: RequestId,
+        wanted: call::LogsWanted,
+    ) {
         let clock = self.clock;
         let under_way = self.engine.run(&run).is_some();
-        let Some(site) = self.sites.get_mut(&id) else { return };
-        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else {
+            return;
+        };
         desk.push(move |desk| {
-            let shown = desk.show(&run, clock.wall()).map_err(|error| internal(&error));
+            let shown = desk
+                .show(&run, clock.wall())
+                .map_err(|error| internal(&error));
             let answer = shown.and_then(|shown| {
                 let detail = crate::daemon::detail::detail(&root, &shown)?;
                 let stage = wanted.stage.as_ref().map(|stage| {
-                    detail.stages.iter().find(|known| known.id == *stage).ok_or_else(|| {
-                        let known: Vec<String> = detail.stages.iter().map(|s| format!("`{}`", s.id)).collect();
-                        Refusal::new(ErrorKind::UnknownRun, format!("run {run} has no stage `{stage}`"))
+                    detail
+                        .stages
+                        .iter()
+                        .find(|known| known.id == *stage)
+                        .ok_or_else(|| {
+                            let known: Vec<String> = detail
+                                .stages
+                                .iter()
+                                .map(|s| format!("`{}`", s.id))
+                                .collect();
+                            Refusal::new(
+                                ErrorKind::UnknownRun,
+                                format!("run {run} has no stage `{stage}`"),
+                            )
                             .hint(format!("its stages are {}", known.join(", ")))
-                    })
+                        })
                 });
                 let stage = stage.transpose()?;
                 let path = match stage {
                     None => Some(detail.log_path.clone()),
                     Some(stage) => stage.log_path.clone(),
                 };
-                let bytes = wanted.max.unwrap_or(LOG_READ_BYTES_MAX).min(LOG_READ_BYTES_MAX);
+                let bytes = wanted
+                    .max
+                    .unwrap_or(LOG_READ_BYTES_MAX)
+                    .min(LOG_READ_BYTES_MAX);
                 let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                let slice = path.map(|path| read_log(&root.as_path().join(path), wanted.offset, bytes));
-                let slice = slice.transpose().map_err(|error| {
-                    Refusal::new(ErrorKind::Internal, chain(&error))
-                })?;
+                let slice =
+                    path.map(|path| read_log(&root.as_path().join(path), wanted.offset, bytes));
+                let slice = slice
+                    .transpose()
+                    .map_err(|error| Refusal::new(ErrorKind::Internal, chain(&error)))?;
                 let slice = slice.unwrap_or_default();
                 let over = stage.is_some_and(|stage| {
                     !matches!(stage.status, StageStatus::Pending | StageStatus::Running)
@@ -222,7 +323,10 @@ impl Shell {
                 })
             });
             let answer = Box::new(answer.map(Into::into));
-            Some(Done { workspace: id, what: What::Answered { request, answer } })
+            Some(Done {
+                workspace: id,
+                what: What::Answered { request, answer },
+            })
         });
     }
 
@@ -234,13 +338,24 @@ impl Shell {
         }
         let clock = self.clock;
         if let Some(waiting) = self.waiting.get_mut(&request) {
-            waiting.purpose = Purpose::Resume(Box::new(resume), id);
+            waiting.purpose = Purpose::Resume(Box::new(resume));
         }
-        let Some(desk) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) else { return };
+        let Some(desk) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) else {
+            return;
+        };
         desk.push(move |desk| {
-            let reopened = desk.reopen(&run, clock.wall()).map_err(|error| internal(&error));
+            let reopened = desk
+                .reopen(&run, clock.wall())
+                .map_err(|error| internal(&error));
             let reopened = Box::new(reopened);
-            Some(Done { workspace: id, what: What::Reopened { request, run, reopened } })
+            Some(Done {
+                workspace: id,
+                what: What::Reopened {
+                    request,
+                    run,
+                    reopened,
+                },
+            })
         });
     }
 
@@ -251,15 +366,22 @@ impl Shell {
         run: RunId,
         reopened: Result<Reopened, Refusal>,
     ) {
-        let purpose = self.waiting.get_mut(&request).map(|waiting| {
-            std::mem::replace(&mut waiting.purpose, Purpose::Plain)
-        });
-        let Some(Purpose::Resume(resume, _)) = purpose else { return };
+        let purpose = self
+            .waiting
+            .get_mut(&request)
+            .map(|waiting| std::mem::replace(&mut waiting.purpose, Purpose::Plain));
+        let Some(Purpose::Resume(resume)) = purpose else {
+            return;
+        };
         let ask = reopened.and_then(|reopened| resume_ask(id, &run, reopened, *resume));
         match ask {
             Ok(ask) => {
                 let ask = Ask::Resume(Box::new(ask));
-                self.inputs.push_back(Input::Asked { request, ask, deadline: None });
+                self.inputs.push_back(Input::Asked {
+                    request,
+                    ask,
+                    deadline: None,
+                });
             }
             Err(refusal) => self.answer(request, Err(refusal)),
         }
@@ -272,15 +394,28 @@ fn resume_ask(
     reopened: Reopened,
     resume: call::RunResume,
 ) -> Result<ResumeAsk, Refusal> {
-    if resume.token.as_ref().is_some_and(|token| token.trim() != reopened.resume_token) {
-        return Err(Refusal::new(ErrorKind::Untrusted, "Resume token mismatch.")
-            .hint(format!("the token of run {run} stands in its `.resume-token`")));
+    if resume
+        .token
+        .as_ref()
+        .is_some_and(|token| token.trim() != reopened.resume_token)
+    {
+        return Err(
+            Refusal::new(ErrorKind::Untrusted, "Resume token mismatch.").hint(format!(
+                "the token of run {run} stands in its `.resume-token`"
+            )),
+        );
     }
     if reopened.owned {
-        return Err(Refusal::new(ErrorKind::Busy, format!("run {run} is under way in another process")));
+        return Err(Refusal::new(
+            ErrorKind::Busy,
+            format!("run {run} is under way in another process"),
+        ));
     }
     Ok(ResumeAsk {
-        project: ProjectId { workspace, task: reopened.task },
+        project: ProjectId {
+            workspace,
+            task: reopened.task,
+        },
         run: run.clone(),
         pipeline: reopened.pipeline,
         parent: reopened.parent,
@@ -298,7 +433,11 @@ fn resume_ask(
             .collect(),
         actor: resume.actor.unwrap_or_else(|| "cli".to_owned()),
         reason: resume.reason.unwrap_or_else(|| "manual-resume".to_owned()),
-        until: if resume.wait { Until::Ended } else { Until::Begun },
+        until: if resume.wait {
+            Until::Ended
+        } else {
+            Until::Begun
+        },
     })
 }
 

@@ -25,21 +25,34 @@ impl Shell {
             return Err(Refusal::new(ErrorKind::InvalidConfig, detail));
         }
         let Some(config) = site.and_then(|site| site.config.clone()) else {
-            return Err(Refusal::new(ErrorKind::InvalidConfig, "there is no configuration"));
+            return Err(Refusal::new(
+                ErrorKind::InvalidConfig,
+                "there is no configuration",
+            ));
         };
         let own = project.and_then(|project| Some(config.project(&project.task)?.pipeline.clone()));
         let named = wanted.pipeline.clone().or(own);
         match named.as_ref().and_then(|id| config.pipeline(id)) {
             Some(pipeline) => Ok(plan(pipeline).into()),
-            None => Err(unknown(&config, named.as_ref().map_or("", |id| id.as_str()))),
+            None => Err(unknown(
+                &config,
+                named.as_ref().map_or("", |id| id.as_str()),
+            )),
         }
     }
 }
 
 fn unknown(config: &Config, named: &str) -> Refusal {
-    let known: Vec<String> = config.pipelines.iter().map(|p| format!("`{}`", p.id)).collect();
-    Refusal::new(ErrorKind::InvalidConfig, format!("there is no pipeline `{named}`"))
-        .hint(format!("the configuration defines {}", known.join(", ")))
+    let known: Vec<String> = config
+        .pipelines
+        .iter()
+        .map(|p| format!("`{}`", p.id))
+        .collect();
+    Refusal::new(
+        ErrorKind::InvalidConfig,
+        format!("there is no pipeline `{named}`"),
+    )
+    .hint(format!("the configuration defines {}", known.join(", ")))
 }
 
 /// Says what a run of `pipeline` would do.
@@ -48,7 +61,9 @@ pub fn plan(pipeline: &Pipeline) -> PlanAnswer {
     let may = |stage: &&Stage| stage.plan.runnable.unwrap_or(true);
     let stages = &pipeline.stages;
     let target = stages.iter().find(|stage| stage.plan.default_target);
-    let target = target.or_else(|| stages.iter().find(may)).or_else(|| stages.first());
+    let target = target
+        .or_else(|| stages.iter().find(may))
+        .or_else(|| stages.first());
     let name = |stage: &Stage| format!("{}:{}", pipeline.id, stage.id);
     let items = stages.iter().enumerate().map(|(index, stage)| PlanItem {
         id: name(stage),
@@ -75,7 +90,11 @@ pub fn plan(pipeline: &Pipeline) -> PlanAnswer {
             description: pipeline.description.clone(),
             source: pipeline.source,
         },
-        stages: stages.iter().enumerate().map(|(index, stage)| planned(index, stage)).collect(),
+        stages: stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| planned(index, stage))
+            .collect(),
         plan: Plan {
             items: items.collect(),
             notes: pipeline.description.clone(),
@@ -99,7 +118,10 @@ fn planned(index: usize, stage: &Stage) -> PlannedStage {
             let names = stage.plan.env.clone();
             let env = names.map(|names| -> Map<String, Value> {
                 let value = |name: &String| command.env.get(name).cloned().unwrap_or_default();
-                names.iter().map(|name| (name.clone(), Value::String(value(name)))).collect()
+                names
+                    .iter()
+                    .map(|name| (name.clone(), Value::String(value(name))))
+                    .collect()
             });
             PlannedStage::Command(PlannedCommand {
                 index,

@@ -2,8 +2,8 @@
 
 use crate::daemon::shell::Shell;
 use crate::engine::news::{News, StageTold};
-use crate::engine::{ProjectStanding, WorkspaceStanding, failure};
 use crate::engine::{ProjectId, Watch};
+use crate::engine::{ProjectStanding, WorkspaceStanding, failure};
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -28,8 +28,12 @@ impl Shell {
             Some(Ok(id)) => *id == workspace.id,
             Some(Err(_)) => false,
         });
-        let workspaces = workspaces.map(|workspace| self.workspace_status(workspace, scope.task.as_ref()));
-        Status { daemon: self.daemon_status(), workspaces: workspaces.collect() }
+        let workspaces =
+            workspaces.map(|workspace| self.workspace_status(workspace, scope.task.as_ref()));
+        Status {
+            daemon: self.daemon_status(),
+            workspaces: workspaces.collect(),
+        }
     }
 
     fn daemon_status(&self) -> DaemonStatus {
@@ -45,12 +49,22 @@ impl Shell {
         }
     }
 
-    fn workspace_status(&self, workspace: WorkspaceStanding<'_>, task: Option<&TaskId>) -> WorkspaceStatus {
+    fn workspace_status(
+        &self,
+        workspace: WorkspaceStanding<'_>,
+        task: Option<&TaskId>,
+    ) -> WorkspaceStatus {
         let (state, detail) = self.state_of(&workspace);
-        let order = self.sites.get(&workspace.id).and_then(|site| site.config.clone());
+        let order = self
+            .sites
+            .get(&workspace.id)
+            .and_then(|site| site.config.clone());
         let place = |project: &ProjectStanding<'_>| {
             let projects = order.as_ref().map(|config| &config.projects);
-            projects.and_then(|all| all.iter().position(|p| p.task == project.standing.project.task))
+            projects.and_then(|all| {
+                all.iter()
+                    .position(|p| p.task == project.standing.project.task)
+            })
         };
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
@@ -71,7 +85,9 @@ impl Shell {
             let site = self.sites.get(&workspace.id)?;
             let first = site.facts.unreadable.first()?;
             let count = site.facts.unreadable.len();
-            Some(format!("{count} paths cannot be read, the first is {first}"))
+            Some(format!(
+                "{count} paths cannot be read, the first is {first}"
+            ))
         };
         match (workspace.watch, workspace.refused, workspace.untrusted) {
             (Watch::Missing { detail }, _, _) => (WorkspaceState::Missing, told(detail)),
@@ -92,7 +108,10 @@ impl Shell {
 
     pub(super) fn standing_of(&self, id: WorkspaceId) -> Option<(WorkspaceState, Option<String>)> {
         let workspaces = self.engine.workspaces();
-        workspaces.iter().find(|workspace| workspace.id == id).map(|workspace| self.state_of(workspace))
+        workspaces
+            .iter()
+            .find(|workspace| workspace.id == id)
+            .map(|workspace| self.state_of(workspace))
     }
 
     fn root_of(&self, id: WorkspaceId) -> Option<RootPath> {
@@ -101,7 +120,9 @@ impl Shell {
 
     fn tasks_of(&self, id: WorkspaceId) -> Vec<TaskId> {
         let config = self.sites.get(&id).and_then(|site| site.config.as_ref());
-        config.map(|config| crate::daemon::site::tasks(config)).unwrap_or_default()
+        config
+            .map(|config| crate::daemon::site::tasks(config))
+            .unwrap_or_default()
     }
 
     fn manifest(&self, project: &ProjectId, run: &RunId) -> Option<String> {
@@ -122,23 +143,26 @@ impl Shell {
                 task_id: project.task,
                 changed: ChangedPaths::of(&changed),
             }),
-            News::RunQueued { project, pipeline, cause } => Happening::RunQueued(RunWanted {
+            News::RunQueued {
+                project,
+                pipeline,
+                cause,
+            } => Happening::RunQueued(RunWanted {
                 workspace: self.root_of(project.workspace)?,
                 task_id: project.task,
                 pipeline_id: pipeline,
                 cause,
             }),
             News::RunStarted { report } => Happening::RunStarted(self.run_named(&report)?),
-            News::StageStarted(told) => {
-                Happening::StageStarted(self.stage_begun(*told)?)
-            }
-            News::StageEnded(told) => {
-                Happening::StageEnded(self.stage_done(*told)?)
-            }
+            News::StageStarted(told) => Happening::StageStarted(self.stage_begun(*told)?),
+            News::StageEnded(told) => Happening::StageEnded(self.stage_done(*told)?),
             News::RunEnded { report } => Happening::RunEnded(self.run_done(&report)?),
-            News::Verdict { project, verdict, input, run } => {
-                Happening::Verdict(self.verdict_told(&project, verdict, input, run)?)
-            }
+            News::Verdict {
+                project,
+                verdict,
+                input,
+                run,
+            } => Happening::Verdict(self.verdict_told(&project, verdict, input, run)?),
             News::Workspace { workspace } => self.workspace_told(workspace)?,
             News::Config { workspace, refused } => Happening::Config(ConfigTold {
                 workspace: self.root_of(workspace)?,
@@ -234,10 +258,14 @@ impl Shell {
         run: Option<RunId>,
     ) -> Option<VerdictTold> {
         let workspaces = self.engine.workspaces();
-        let workspace = workspaces.iter().find(|workspace| workspace.id == project.workspace);
+        let workspace = workspaces
+            .iter()
+            .find(|workspace| workspace.id == project.workspace);
         let last = workspace.and_then(|workspace| {
             let mut projects = workspace.projects.iter();
-            projects.find(|other| other.standing.project == *project)?.last
+            projects
+                .find(|other| other.standing.project == *project)?
+                .last
         });
         Some(VerdictTold {
             workspace: self.root_of(project.workspace)?,
@@ -246,7 +274,9 @@ impl Shell {
             fresh: run.is_some(),
             input_digest: input,
             manifest: run.as_ref().and_then(|run| self.manifest(project, run)),
-            failure: last.and_then(|last| last.failure.clone()).filter(|_| verdict == Verdict::Fail),
+            failure: last
+                .and_then(|last| last.failure.clone())
+                .filter(|_| verdict == Verdict::Fail),
             run_id: run,
         })
     }

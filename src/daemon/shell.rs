@@ -18,8 +18,8 @@ use crate::daemon::watcher::Watcher;
 use crate::engine::{Engine, Input};
 use crate::limits::{HEARTBEAT, INPUTS_MAX};
 use crate::model::evidence::Layout;
-use crate::model::path::RootPath;
 use crate::model::id::{RequestId, RunId, WorkspaceId};
+use crate::model::path::RootPath;
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -85,7 +85,9 @@ impl Shell {
         let (out, done) = mpsc::channel(INPUTS_MAX);
         let cores = std::thread::available_parallelism().ok();
         let cores = cores.and_then(|cores| u32::try_from(cores.get()).ok());
-        let cores = cores.and_then(std::num::NonZeroU32::new).unwrap_or(std::num::NonZeroU32::MIN);
+        let cores = cores
+            .and_then(std::num::NonZeroU32::new)
+            .unwrap_or(std::num::NonZeroU32::MIN);
         Self {
             engine: Engine::new(parts.seed, cores),
             inputs: VecDeque::new(),
@@ -174,7 +176,9 @@ impl Shell {
         while let Some(input) = self.inputs.pop_front() {
             tracing::trace!(?input, "input");
             let effects = self.engine.step(self.clock.now(), input);
-            effects.into_iter().for_each(|effect| self.carry_out(effect));
+            effects
+                .into_iter()
+                .for_each(|effect| self.carry_out(effect));
         }
         self.lend_out();
     }

@@ -92,7 +92,8 @@ impl Spots {
     pub(super) fn of(root: &RootPath, state: &Path) -> Self {
         let named = |variable: &str, usual: &str| {
             let path = std::env::var_os(variable).filter(|path| !path.is_empty());
-            root.as_path().join(path.map_or_else(|| PathBuf::from(usual), PathBuf::from))
+            root.as_path()
+                .join(path.map_or_else(|| PathBuf::from(usual), PathBuf::from))
         };
         Self {
             runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
@@ -127,7 +128,10 @@ impl Facts {
             files: tree.files(),
             directories: tree.directories(),
             polled: polled(seeing),
-            unreadable: tree.unreadable().map(|(path, kind)| format!("{path}: {kind}")).collect(),
+            unreadable: tree
+                .unreadable()
+                .map(|(path, kind)| format!("{path}: {kind}"))
+                .collect(),
         }
     }
 
@@ -135,7 +139,9 @@ impl Facts {
     pub(super) fn watch(&self) -> Watch {
         match &self.polled {
             None => Watch::Watching,
-            Some(detail) => Watch::Polling { detail: detail.clone() },
+            Some(detail) => Watch::Polling {
+                detail: detail.clone(),
+            },
         }
     }
 }
@@ -153,7 +159,10 @@ fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
 /// The paths that a configuration may come from, where none could be read.
 fn usual_files() -> Vec<RelPath> {
     let names = ["orchd.toml", "codex.orchestrator.json"];
-    names.iter().filter_map(|name| RelPath::parse(name).ok()).collect()
+    names
+        .iter()
+        .filter_map(|name| RelPath::parse(name).ok())
+        .collect()
 }
 
 /// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
@@ -184,7 +193,10 @@ impl Preparation {
     /// Reads a workspace: its configuration, its evidence (brought in order), its files. Blocks.
     pub(super) fn prepare(self) -> Prepared {
         let loaded = crate::daemon::configuration::load(&self.root, self.task.as_ref());
-        let tasks: Vec<TaskId> = loaded.iter().flat_map(|loaded| tasks(&loaded.config)).collect();
+        let tasks: Vec<TaskId> = loaded
+            .iter()
+            .flat_map(|loaded| tasks(&loaded.config))
+            .collect();
         let mut desk = Desk::open(self.root.clone(), self.spots.evidence(), self.owner.clone());
         let recovery = desk.recover(&tasks, self.clock.wall()).unwrap_or_else(|error| {
             tracing::warn!(root = %self.root, error = %crate::daemon::lifecycle::chain(&error), "failed to read the evidence");
@@ -197,14 +209,26 @@ impl Preparation {
             tree.scan()?;
             Ok(Box::new(tree))
         });
-        let facts = tree.as_ref().map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
-        Prepared { desk: Box::new(desk), recovery, loaded, tree, facts }
+        let facts = tree
+            .as_ref()
+            .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        Prepared {
+            desk: Box::new(desk),
+            recovery,
+            loaded,
+            tree,
+            facts,
+        }
     }
 }
 
 /// The tasks of a configuration.
 pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
-    config.projects.iter().map(|project| project.task.clone()).collect()
+    config
+        .projects
+        .iter()
+        .map(|project| project.task.clone())
+        .collect()
 }
 
 /// Ends the processes of runs that were interrupted.
@@ -222,7 +246,10 @@ pub(super) fn end_leftovers(recovery: &Recovery, clock: crate::daemon::clock::Cl
 impl Site {
     pub(super) fn new(root: RootPath, task: Option<TaskId>, state: &Path) -> Self {
         let spots = Spots::of(&root, state);
-        let below = spots.runs.strip_prefix(root.as_path()).unwrap_or(&spots.runs);
+        let below = spots
+            .runs
+            .strip_prefix(root.as_path())
+            .unwrap_or(&spots.runs);
         let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
         Self {
             root,

@@ -31,14 +31,20 @@ impl Shell {
         let layout = site.layout.clone();
         self.sites.insert(id, site);
         self.names.insert(id, (root.clone(), layout.clone()));
-        self.inputs.push_back(Input::Opened { workspace: id, root, layout });
+        self.inputs.push_back(Input::Opened {
+            workspace: id,
+            root,
+            layout,
+        });
         self.prepare(id);
         id
     }
 
     /// Reads a workspace in the background.
     pub(super) fn prepare(&mut self, id: WorkspaceId) {
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         site.preparing = true;
         let preparation = Preparation {
             id,
@@ -53,7 +59,10 @@ impl Shell {
         // The loop that does not hear it has ended.
         drop(tokio::task::spawn_blocking(move || {
             let what = What::Prepared(Box::new(preparation.prepare()));
-            drop(out.blocking_send(Done { workspace: id, what }));
+            drop(out.blocking_send(Done {
+                workspace: id,
+                what,
+            }));
         }));
     }
 
@@ -62,9 +71,15 @@ impl Shell {
             Ok(root) => root,
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
-        let known = self.sites.iter().find(|(_, site)| site.root == root && !site.closing);
+        let known = self
+            .sites
+            .iter()
+            .find(|(_, site)| site.root == root && !site.closing);
         let known = known.map(|(id, site)| (*id, site.preparing, site.task.clone()));
-        if let Err(error) = self.registry.add(&root, add.task_id.clone(), self.clock.wall()) {
+        if let Err(error) = self
+            .registry
+            .add(&root, add.task_id.clone(), self.clock.wall())
+        {
             let refusal = refuse_add(&error);
             return self.answer_now(asked, |_| Err(refusal));
         }
@@ -97,30 +112,45 @@ impl Shell {
 
     /// A workspace has been read: answers those who added it.
     pub(super) fn answer_added(&mut self, id: WorkspaceId) {
-        let adding = self.sites.get_mut(&id).map(|site| std::mem::take(&mut site.adding));
+        let adding = self
+            .sites
+            .get_mut(&id)
+            .map(|site| std::mem::take(&mut site.adding));
         for request in adding.unwrap_or_default() {
             self.added(id, request);
         }
     }
 
     fn added(&mut self, id: WorkspaceId, request: RequestId) {
-        let allow = self.waiting.get(&request).is_some_and(|waiting| {
-            matches!(waiting.purpose, Purpose::Add { allow: true })
-        });
-        let allowed = if allow { self.allow_present(id) } else { Ok(()) };
+        let allow = self
+            .waiting
+            .get(&request)
+            .is_some_and(|waiting| matches!(waiting.purpose, Purpose::Add { allow: true }));
+        let allowed = if allow {
+            self.allow_present(id)
+        } else {
+            Ok(())
+        };
         // What was decided has to be seen in the answer.
         self.settle();
         let result = allowed.and_then(|()| {
-            self.entry(id).ok_or_else(|| Refusal::new(ErrorKind::UnknownWorkspace, "it was removed meanwhile"))
+            self.entry(id).ok_or_else(|| {
+                Refusal::new(ErrorKind::UnknownWorkspace, "it was removed meanwhile")
+            })
         });
         self.answer(request, result.map(Into::into));
     }
 
     /// Allows the commands that a workspace has now.
     fn allow_present(&mut self, id: WorkspaceId) -> Result<(), Refusal> {
-        let Some(site) = self.sites.get(&id) else { return Ok(()) };
+        let Some(site) = self.sites.get(&id) else {
+            return Ok(());
+        };
         let Some(loaded) = site.loaded.clone() else {
-            let detail = site.refused.clone().unwrap_or_else(|| "its configuration could not be read".to_owned());
+            let detail = site
+                .refused
+                .clone()
+                .unwrap_or_else(|| "its configuration could not be read".to_owned());
             return Err(Refusal::new(ErrorKind::InvalidConfig, detail)
                 .hint("correct the file, then run `orchctl allow`"));
         };
@@ -135,7 +165,9 @@ impl Shell {
 
     /// Shows what would be allowed, or allows it; the configuration was read a moment ago.
     pub(super) fn allow(&mut self, id: WorkspaceId, asked: Asked) {
-        let call::Call::WorkspaceAllow(wanted) = &asked.call else { return };
+        let call::Call::WorkspaceAllow(wanted) = &asked.call else {
+            return;
+        };
         let wanted = wanted.clone();
         let result = self.allow_as_shown(id, &wanted);
         self.settle();
@@ -148,17 +180,26 @@ impl Shell {
         wanted: &call::WorkspaceAllow,
     ) -> Result<AllowAnswer, Refusal> {
         let Some(site) = self.sites.get(&id) else {
-            return Err(Refusal::new(ErrorKind::UnknownWorkspace, "it was removed meanwhile"));
+            return Err(Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                "it was removed meanwhile",
+            ));
         };
         if let Some(detail) = &site.refused {
             return Err(Refusal::new(ErrorKind::InvalidConfig, detail.clone())
                 .hint("correct the file, then run `orchctl allow` again"));
         }
         let Some(loaded) = site.loaded.clone() else {
-            return Err(Refusal::new(ErrorKind::InvalidConfig, "its configuration could not be read"));
+            return Err(Refusal::new(
+                ErrorKind::InvalidConfig,
+                "its configuration could not be read",
+            ));
         };
         let root = site.root.clone();
-        if wanted.digest.is_some_and(|shown| shown != loaded.command_set) {
+        if wanted
+            .digest
+            .is_some_and(|shown| shown != loaded.command_set)
+        {
             return Err(Refusal::new(
                 ErrorKind::Untrusted,
                 format!("the commands of `{root}` have changed since they were shown"),
@@ -182,7 +223,10 @@ impl Shell {
             Ok(id) => id,
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
-        let root = self.sites.get(&id).map_or_else(|| root.clone(), |site| site.root.clone());
+        let root = self
+            .sites
+            .get(&id)
+            .map_or_else(|| root.clone(), |site| site.root.clone());
         match self.trust.deny(&root, self.clock.wall()) {
             Ok(changed) => {
                 self.configure(id, BTreeMap::new());
@@ -205,12 +249,17 @@ impl Shell {
         });
         let Some(id) = found else {
             let refusal = self.site_at(root).err().unwrap_or_else(|| {
-                Refusal::new(ErrorKind::UnknownWorkspace, format!("`{root}` is not the root of a workspace"))
-                    .hint("`orchctl list` shows the roots")
+                Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    format!("`{root}` is not the root of a workspace"),
+                )
+                .hint("`orchctl list` shows the roots")
             });
             return self.answer_now(asked, |_| Err(refusal));
         };
-        let Some(site) = self.sites.get_mut(&id) else { return };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         let root = site.root.clone();
         if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
             let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
@@ -226,38 +275,74 @@ impl Shell {
 
     /// Nothing of a workspace is under way any more.
     pub(super) fn forget(&mut self, id: WorkspaceId) {
-        let Some(mut site) = self.sites.remove(&id) else { return };
-        if let Some(tree) = site.tree.as_mut().and_then(crate::daemon::lend::Lent::give_away) {
+        let Some(mut site) = self.sites.remove(&id) else {
+            return;
+        };
+        if let Some(tree) = site
+            .tree
+            .as_mut()
+            .and_then(crate::daemon::lend::Lent::give_away)
+        {
             // It takes its watches away, one by one.
             drop(tokio::task::spawn_blocking(move || tree.close()));
         }
         for request in site.removing {
-            let change = WorkspaceChange { root: site.root.clone(), changed: true };
+            let change = WorkspaceChange {
+                root: site.root.clone(),
+                changed: true,
+            };
             self.answer(request, Ok(change.into()));
         }
     }
 
     pub(super) fn list(&self) -> WorkspaceList {
         let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
-        WorkspaceList { workspaces: ids.into_iter().filter_map(|id| self.entry(id)).collect() }
+        WorkspaceList {
+            workspaces: ids.into_iter().filter_map(|id| self.entry(id)).collect(),
+        }
     }
 
     fn entry(&self, id: WorkspaceId) -> Option<WorkspaceEntry> {
         let site = self.sites.get(&id).filter(|site| !site.closing)?;
         let (state, detail) = self.standing_of(id)?;
-        let tasks = site.config.iter().flat_map(|config| crate::daemon::site::tasks(config));
-        Some(WorkspaceEntry { root: site.root.clone(), state, detail, tasks: tasks.collect() })
+        let tasks = site
+            .config
+            .iter()
+            .flat_map(|config| crate::daemon::site::tasks(config));
+        Some(WorkspaceEntry {
+            root: site.root.clone(),
+            state,
+            detail,
+            tasks: tasks.collect(),
+        })
     }
 
     pub(super) fn reload_asked(&mut self, asked: Asked, scope: &call::Scope) {
         let ids: Vec<WorkspaceId> = match self.scope_of(scope.workspace.as_ref()) {
             Ok(Some(id)) => vec![id],
-            Ok(None) => self.sites.iter().filter(|(_, s)| s.desk.is_some()).map(|(id, _)| *id).collect(),
+            Ok(None) => self
+                .sites
+                .iter()
+                .filter(|(_, s)| s.desk.is_some())
+                .map(|(id, _)| *id)
+                .collect(),
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
-        let request = self.wait_for(asked, Purpose::Reload { left: ids.len(), done: Vec::new() });
+        let request = self.wait_for(
+            asked,
+            Purpose::Reload {
+                left: ids.len(),
+                done: Vec::new(),
+            },
+        );
         if ids.is_empty() {
-            self.answer(request, Ok(ReloadAnswer { workspaces: Vec::new() }.into()));
+            self.answer(
+                request,
+                Ok(ReloadAnswer {
+                    workspaces: Vec::new(),
+                }
+                .into()),
+            );
         }
         for id in ids {
             self.reload(id, Then::Reload(request));
@@ -265,14 +350,20 @@ impl Shell {
     }
 
     pub(super) fn take_reloaded(&mut self, id: WorkspaceId, request: RequestId) {
-        let Some(site) = self.sites.get(&id) else { return };
+        let Some(site) = self.sites.get(&id) else {
+            return;
+        };
         let row = ReloadedWorkspace {
             root: site.root.clone(),
             ok: site.refused.is_none(),
             detail: site.refused.clone(),
         };
-        let Some(waiting) = self.waiting.get_mut(&request) else { return };
-        let Purpose::Reload { left, done } = &mut waiting.purpose else { return };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        let Purpose::Reload { left, done } = &mut waiting.purpose else {
+            return;
+        };
         done.push(row);
         *left = left.saturating_sub(1);
         if *left == 0 {
@@ -286,26 +377,39 @@ impl Shell {
         let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
         let found = match root {
             Some(root) => self.site_at(&root),
-            None => Err(Refusal::new(ErrorKind::UnknownWorkspace, "no workspace was named")),
+            None => Err(Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                "no workspace was named",
+            )),
         };
         let id = match found {
             Ok(id) => id,
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
-        let Some(site) = self.sites.get_mut(&id) else { return };
-        let below = if path.is_absolute() { site.root.relative(path) } else { RelPath::new(path).ok() };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let below = if path.is_absolute() {
+            site.root.relative(path)
+        } else {
+            RelPath::new(path).ok()
+        };
         let (root, config) = (site.root.clone(), site.config.clone());
         let (Some(below), Some(tree)) = (below, site.tree.as_mut()) else {
             let message = format!("`{}` is not below `{root}`", named.path);
             let refusal = Refusal::new(ErrorKind::UnknownWorkspace, message);
             return self.answer_now(asked, |_| Err(refusal));
         };
-        let owner = config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
+        let owner =
+            config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
         let request = asked.request;
         tree.push(move |tree| {
             let answer = explained(&tree.explain(&below), (root, below, owner));
             let answer = Box::new(Ok(answer.into()));
-            Some(Done { workspace: id, what: What::Answered { request, answer } })
+            Some(Done {
+                workspace: id,
+                what: What::Answered { request, answer },
+            })
         });
         self.wait_for(asked, Purpose::Plain);
     }
@@ -318,9 +422,11 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
         Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
     };
     let ignored = match found {
-        Explanation::Ignored { rule, source, line } => {
-            Some(ExplainedRule { rule: rule.clone(), source: source.clone(), line: *line })
-        }
+        Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
+            rule: rule.clone(),
+            source: source.clone(),
+            line: *line,
+        }),
         Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
     };
     let projects = projects.iter().map(|(task, stages)| ExplainedProject {
@@ -333,7 +439,13 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
             })
             .collect(),
     });
-    ExplainAnswer { path: path.to_string(), workspace, owner, projects: projects.collect(), ignored }
+    ExplainAnswer {
+        path: path.to_string(),
+        workspace,
+        owner,
+        projects: projects.collect(),
+        ignored,
+    }
 }
 
 /// Every command of a configuration; known where it was allowed before as it is.
@@ -365,14 +477,20 @@ fn real_directory(path: &RootPath) -> Result<RootPath, Refusal> {
     let real = match std::fs::canonicalize(path.as_path()) {
         Ok(real) => real,
         Err(error) => {
-            return refuse(format!("failed to open `{path}`: {error}"), "name a directory that is there");
+            return refuse(
+                format!("failed to open `{path}`: {error}"),
+                "name a directory that is there",
+            );
         }
     };
     match std::fs::read_dir(&real) {
-        Ok(_) => RootPath::new(&real).or_else(|error| refuse(error.to_string(), "name an absolute path")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            refuse(format!("`{path}` is a file"), "name the directory that holds it")
+        Ok(_) => {
+            RootPath::new(&real).or_else(|error| refuse(error.to_string(), "name an absolute path"))
         }
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => refuse(
+            format!("`{path}` is a file"),
+            "name the directory that holds it",
+        ),
         Err(error) => refuse(
             format!("failed to read `{path}`: {error}"),
             "give the daemon's user the right to read it",
@@ -382,7 +500,9 @@ fn real_directory(path: &RootPath) -> Result<RootPath, Refusal> {
 
 fn refuse_add(error: &RegistryError) -> Refusal {
     let kind = match error {
-        RegistryError::Inside { .. } | RegistryError::Contains { .. } => ErrorKind::UnknownWorkspace,
+        RegistryError::Inside { .. } | RegistryError::Contains { .. } => {
+            ErrorKind::UnknownWorkspace
+        }
         RegistryError::Full => ErrorKind::Busy,
         RegistryError::Store(_) => ErrorKind::Internal,
     };

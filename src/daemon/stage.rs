@@ -15,7 +15,12 @@ use std::path::{Path, PathBuf};
 const CHANGED: &str = ".changed-files";
 
 /// Everything that an attempt of a stage needs; nothing if the configuration has no such stage.
-pub(super) fn attempt(site: &Site, config: &Config, report: &RunReport, index: usize) -> Option<Attempt> {
+pub(super) fn attempt(
+    site: &Site,
+    config: &Config,
+    report: &RunReport,
+    index: usize,
+) -> Option<Attempt> {
     let stage = config.pipeline(&report.pipeline)?.stages.get(index)?;
     let told = report.stages.get(index)?;
     let command = stage.command()?;
@@ -38,14 +43,19 @@ pub(super) fn attempt(site: &Site, config: &Config, report: &RunReport, index: u
         stage: stage.id.clone(),
         grace: command.grace,
         log: LogPlan {
-            stage: at(site.layout.stage_log(&report.task, &report.run, place, &stage.id)),
+            stage: at(site
+                .layout
+                .stage_log(&report.task, &report.run, place, &stage.id)),
             run: at(site.layout.runner_log(&report.task, &report.run)),
             index: u32::try_from(place).unwrap_or(u32::MAX),
             attempt: told.attempts,
             attempts_max: command.retries.saturating_add(1),
             durability: Durability::Cached,
         },
-        earlier: Written { bytes: told.log_bytes, truncated: told.truncated },
+        earlier: Written {
+            bytes: told.log_bytes,
+            truncated: told.truncated,
+        },
     })
 }
 
@@ -59,22 +69,43 @@ fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> 
         ("MCP_RUNNER_TASK_ID", text(report.task.as_str())),
         ("CODEX_ORCHESTRATOR_TASK_ID", text(report.task.as_str())),
         ("CODEX_ORCHESTRATOR_RUN_ID", text(report.run.as_str())),
-        ("CODEX_ORCHESTRATOR_PIPELINE_ID", text(report.pipeline.as_str())),
-        ("CODEX_ORCHESTRATOR_MANIFEST_PATH", manifest.into_os_string()),
+        (
+            "CODEX_ORCHESTRATOR_PIPELINE_ID",
+            text(report.pipeline.as_str()),
+        ),
+        (
+            "CODEX_ORCHESTRATOR_MANIFEST_PATH",
+            manifest.into_os_string(),
+        ),
         ("CODEX_ORCHESTRATOR_RUN_DIR", run_dir.into_os_string()),
         ("CODEX_ORCHESTRATOR_ROOT", root.as_os_str().to_owned()),
-        ("CODEX_ORCHESTRATOR_RUNS_DIR", site.spots.runs.as_os_str().to_owned()),
-        ("CODEX_ORCHESTRATOR_OUT_DIR", site.spots.out.as_os_str().to_owned()),
+        (
+            "CODEX_ORCHESTRATOR_RUNS_DIR",
+            site.spots.runs.as_os_str().to_owned(),
+        ),
+        (
+            "CODEX_ORCHESTRATOR_OUT_DIR",
+            site.spots.out.as_os_str().to_owned(),
+        ),
         ("ORCHD_RUN_ID", text(report.run.as_str())),
-        ("ORCHD_CHANGED_FILES", changed_file(site, report).into_os_string()),
+        (
+            "ORCHD_CHANGED_FILES",
+            changed_file(site, report).into_os_string(),
+        ),
         ("ORCHD_PROJECT", text(&report.project.to_string())),
     ];
-    variables.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect()
 }
 
 /// Where the list of changed files of a run stands.
 pub(super) fn changed_file(site: &Site, report: &RunReport) -> PathBuf {
-    site.root.as_path().join(site.layout.artifact_root(&report.task, &report.run)).join(CHANGED)
+    site.root
+        .as_path()
+        .join(site.layout.artifact_root(&report.task, &report.run))
+        .join(CHANGED)
 }
 
 /// Writes the list: NUL-separated, relative to the workspace; empty when everything may have changed.
@@ -86,7 +117,10 @@ pub(super) fn write_changed(path: &Path, changed: &Changed) -> Result<(), Durabl
             bytes.push(0);
         }
     }
-    let (directory, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+    let (directory, name) = (
+        path.parent().unwrap_or(path),
+        path.file_name().unwrap_or_default(),
+    );
     Dir::open(directory)?.overwrite(name, &bytes, 0o600)
 }
 

@@ -123,7 +123,9 @@ impl TrustStore {
     #[must_use]
     pub fn allowed(&self, root: &RootPath) -> Vec<CommandText> {
         let entry = self.entries.roots.get(&root.to_key());
-        entry.map(|entry| entry.commands.clone()).unwrap_or_default()
+        entry
+            .map(|entry| entry.commands.clone())
+            .unwrap_or_default()
     }
 
     /// Whether a workspace's present command set may run; `present` are its commands as [`CommandText`].

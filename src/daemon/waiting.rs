@@ -4,12 +4,14 @@
 
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
-use crate::engine::ask::{Answer as Found, Denied, Reply};
 use crate::engine::Input;
+use crate::engine::ask::{Answer as Found, Denied, Reply};
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
-use crate::model::report::{GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace};
+use crate::model::report::{
+    GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
+};
 use crate::model::run::{RunReport, Verdict};
 use crate::wire::answer::Answer;
 use crate::wire::call::{LogsWanted, RunResume};
@@ -31,13 +33,26 @@ pub(super) enum Purpose {
     /// A sync of these workspaces.
     Sync(Option<WorkspaceId>),
     /// The history of several workspaces.
-    Runs { left: usize, limit: usize, rows: Vec<RunRecord> },
+    Runs {
+        left: usize,
+        limit: usize,
+        rows: Vec<RunRecord>,
+    },
     /// A run, wherever it is.
-    Find { left: usize, part: String, found: Vec<(WorkspaceId, RunRecord)>, many: Vec<String>, then: Lookup },
+    Find {
+        left: usize,
+        part: String,
+        found: Vec<(WorkspaceId, RunRecord)>,
+        many: Vec<String>,
+        then: Lookup,
+    },
     /// A run that is being opened again.
-    Resume(Box<RunResume>, WorkspaceId),
+    Resume(Box<RunResume>),
     /// Configurations that are read again.
-    Reload { left: usize, done: Vec<ReloadedWorkspace> },
+    Reload {
+        left: usize,
+        done: Vec<ReloadedWorkspace>,
+    },
     /// A workspace that is being added; allowed as it is found, if so asked.
     Add { allow: bool },
     /// A workspace that is being removed.
@@ -56,7 +71,9 @@ pub(super) enum Lookup {
 impl Shell {
     /// Notes that somebody waits.
     pub(super) fn wait_for(&mut self, asked: Asked, purpose: Purpose) -> RequestId {
-        let Asked { request, answer, .. } = asked;
+        let Asked {
+            request, answer, ..
+        } = asked;
         self.waiting.insert(request, Waiting { answer, purpose });
         request
     }
@@ -81,11 +98,17 @@ impl Shell {
             Reply::Verdicts(found) => Ok(self.gate_answer(&found).into()),
             Reply::Run(report) => match self.run_answer(&report) {
                 Some(answer) => Ok(answer.into()),
-                None => Err(Refusal::new(ErrorKind::UnknownWorkspace, "the workspace was removed")),
+                None => Err(Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    "the workspace was removed",
+                )),
             },
             Reply::Cancelled(report) => match self.run_answer(&report) {
                 Some(answer) => Ok(answer.into()),
-                None => Err(Refusal::new(ErrorKind::UnknownWorkspace, "the workspace was removed")),
+                None => Err(Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    "the workspace was removed",
+                )),
             },
         };
         self.answer(request, result);
@@ -96,12 +119,19 @@ impl Shell {
             Some(Purpose::Sync(scope)) => *scope,
             _ => None,
         };
-        let sites = self.sites.iter().filter(|(id, _)| scope.is_none_or(|wanted| **id == wanted));
+        let sites = self
+            .sites
+            .iter()
+            .filter(|(id, _)| scope.is_none_or(|wanted| **id == wanted));
         SyncAnswer {
             synced: true,
             seq: self.engine.seq(),
             workspaces: sites
-                .map(|(_, site)| SyncedWorkspace { root: site.root.clone(), synced: true, detail: None })
+                .map(|(_, site)| SyncedWorkspace {
+                    root: site.root.clone(),
+                    synced: true,
+                    detail: None,
+                })
                 .collect(),
         }
     }
@@ -115,12 +145,16 @@ impl Shell {
                 verdict: answer.verdict,
                 input_digest: answer.input,
                 run_id: answer.run.clone(),
-                manifest: manifest.map(|(site, run)| site.layout.manifest(&answer.project.task, run)),
+                manifest: manifest
+                    .map(|(site, run)| site.layout.manifest(&answer.project.task, run)),
                 reused: answer.reused,
                 detail: answer.detail.clone(),
             }
         });
-        let verdict = found.iter().map(|answer| answer.verdict).min_by_key(|verdict| goodness(*verdict));
+        let verdict = found
+            .iter()
+            .map(|answer| answer.verdict)
+            .min_by_key(|verdict| goodness(*verdict));
         let verdict = verdict.unwrap_or(Verdict::Unknown);
         let green = found.iter().all(|answer| answer.green);
         GateAnswer {
@@ -163,12 +197,15 @@ fn goodness(verdict: Verdict) -> u8 {
 pub(super) fn refusal(denied: Denied) -> Refusal {
     use ErrorKind as Kind;
     match denied {
-        Denied::UnknownWorkspace => Refusal::new(Kind::UnknownWorkspace, "no such workspace is registered")
-            .hint("`orchctl list` shows the registered ones, `orchctl add DIR` registers one"),
-        Denied::UnknownProject(task) => {
-            Refusal::new(Kind::UnknownProject, format!("no project has the task id `{task}`"))
-                .hint("`orchctl status` lists the projects")
+        Denied::UnknownWorkspace => {
+            Refusal::new(Kind::UnknownWorkspace, "no such workspace is registered")
+                .hint("`orchctl list` shows the registered ones, `orchctl add DIR` registers one")
         }
+        Denied::UnknownProject(task) => Refusal::new(
+            Kind::UnknownProject,
+            format!("no project has the task id `{task}`"),
+        )
+        .hint("`orchctl status` lists the projects"),
         Denied::AmbiguousProject(task, roots) => {
             let roots: Vec<String> = roots.iter().map(|root| format!("`{root}`")).collect();
             let message = format!("the task id `{task}` is found in {}", roots.join(" and "));
@@ -176,8 +213,11 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
         }
         Denied::UnknownPipeline(pipeline, known) => {
             let known: Vec<String> = known.iter().map(|id| format!("`{id}`")).collect();
-            Refusal::new(Kind::InvalidConfig, format!("there is no pipeline `{pipeline}`"))
-                .hint(format!("the configuration defines {}", known.join(", ")))
+            Refusal::new(
+                Kind::InvalidConfig,
+                format!("there is no pipeline `{pipeline}`"),
+            )
+            .hint(format!("the configuration defines {}", known.join(", ")))
         }
         Denied::UnknownRun(run) => {
             Refusal::new(Kind::UnknownRun, format!("run {run} is not under way"))
@@ -187,8 +227,11 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
             .hint("`orchctl allow` shows the commands and allows them"),
         Denied::Misconfigured(detail) => Refusal::new(Kind::InvalidConfig, detail)
             .hint("correct the file; it is read again when it is saved"),
-        Denied::Busy(run) => Refusal::new(Kind::Busy, format!("run {run} of this project is under way"))
-            .hint(format!("wait for it, or `orchctl cancel {run}`")),
+        Denied::Busy(run) => Refusal::new(
+            Kind::Busy,
+            format!("run {run} of this project is under way"),
+        )
+        .hint(format!("wait for it, or `orchctl cancel {run}`")),
         Denied::Unsynced(detail) => Refusal::new(Kind::Unsynced, detail),
         Denied::Unavailable(detail) => Refusal::new(Kind::Unsynced, detail)
             .hint("`orchctl status` tells when the workspace is watched again"),

@@ -175,6 +175,14 @@ impl Watcher {
     }
 }
 
+impl Watcher {
+    /// Whether events of a workspace were lost, so that it has to be looked at as a whole.
+    #[must_use]
+    pub fn has_lost(&self, workspace: WorkspaceId) -> bool {
+        self.shared.post.with(|board| board.has_lost(workspace))
+    }
+}
+
 impl Eye {
     /// The workspace that it looks for.
     #[must_use]

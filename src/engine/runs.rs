@@ -12,8 +12,8 @@ use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::config::Pipeline;
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::run::{
-    Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus, StageWork,
-    Verdict,
+    Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
+    StageWork, Verdict,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;

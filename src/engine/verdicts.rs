@@ -5,8 +5,8 @@ use crate::engine::news::News;
 use crate::engine::run::{Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
-use crate::model::id::{RequestId, RunId};
 use crate::model::evidence::Layout;
+use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,

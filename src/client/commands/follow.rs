@@ -133,7 +133,7 @@ impl<'a, 'b> Follow<'a, 'b> {
             workspace: None,
         });
         let detail: RunDetail = self.session.ask(self.connection, &call)?;
-        let known = detail.record.verdict.filter(|_| detail.void.is_none());
+        let known = Some(detail.record.verdict).filter(|_| detail.void.is_none());
         Ok(Ended {
             failure: None,
             answer: RunAnswer {

@@ -5,7 +5,8 @@ use crate::client::render::live::changed_paths;
 use crate::client::render::mark::{self, short};
 use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
-use crate::model::report::runs::{RunAnswer, RunDetail, RunList, RunRecord, StageRecord};
+use crate::model::evidence::RunRecord;
+use crate::model::report::runs::{RunAnswer, RunDetail, RunList, StageRecord};
 use crate::model::run::{Cause, Verdict};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub fn runs(list: &RunList, look: &Look) -> String {
     let pipelines = widest(|run| run.pipeline_id.as_str()).unwrap_or(0);
     let mut text = String::new();
     for run in &list.runs {
-        let verdict = verdict_cell(run.verdict, VERDICT_COLUMNS);
+        let verdict = verdict_cell(Some(run.verdict), VERDICT_COLUMNS);
         let task = clean(run.task_id.as_str());
         let span = run.duration_ms.map(|ms| took(Duration::from_millis(ms)));
         let span = span.unwrap_or_else(|| "-".to_owned());
@@ -85,7 +86,7 @@ fn verdict_cell(verdict: Option<Verdict>, width: usize) -> String {
 pub fn show(run: &RunDetail, look: &Look) -> String {
     let record = &run.record;
     let mut text = format!("{}\n", styled(BOLD, record.run_id.as_str()));
-    let verdict = verdict_cell(record.verdict, 0);
+    let verdict = verdict_cell(Some(record.verdict), 0);
     let status = mark::run(record.status).cell(0);
     add(&mut text, format_args!("  {verdict}  {status}"));
     if let Some(detail) = &run.status_detail {

@@ -213,13 +213,22 @@ impl Tree {
             .collect();
         let input = self.digest(scope.union);
         let since = self.journals.insert(subject.clone(), Changes::none());
-        let changed = match since {
-            None | Some(Changes::Everything) => Changed::Everything,
+        let (changed, undone) = match since {
+            None | Some(Changes::Everything) => (Changed::Everything, Vec::new()),
             Some(Changes::Paths(paths)) => {
-                let differs = paths.iter().filter(|(path, was)| self.differs(path, was));
-                let mut paths: Vec<_> = differs.map(|(path, _)| names::rel(path)).collect();
-                paths.sort();
-                Changed::Paths(paths)
+                let (differing, alike): (Vec<_>, Vec<_>) = paths
+                    .iter()
+                    .partition(|(path, was)| self.differs(path, was));
+                let mut changed: Vec<_> =
+                    differing.iter().map(|(path, _)| names::rel(path)).collect();
+                changed.sort();
+                // What came and went is no input of either content: mostly a tool's temporary file.
+                let alike = alike
+                    .iter()
+                    .filter(|(_, was)| matches!(was, Was::Content(_)));
+                let mut undone: Vec<_> = alike.map(|(path, _)| names::rel(path)).collect();
+                undone.sort();
+                (Changed::Paths(changed), undone)
             }
         };
         View {
@@ -227,6 +236,7 @@ impl Tree {
             input,
             stages,
             changed,
+            undone,
         }
     }
 

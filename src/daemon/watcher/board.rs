@@ -69,6 +69,12 @@ impl Wake {
 }
 
 impl Board {
+    /// Whether everything of a workspace is in doubt.
+    pub(super) fn has_lost(&self, workspace: WorkspaceId) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_some_and(|slot| slot.dirty == Dirty::Everything)
+    }
+
     pub(super) fn add(&mut self, workspace: WorkspaceId, root: &Path) {
         self.remove(workspace);
         let slot = Slot {

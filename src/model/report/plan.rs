@@ -155,7 +155,10 @@ pub struct PlanItemOrigin {
     pub requires_cloud: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_not(flag: &bool) -> bool {
     !flag
 }

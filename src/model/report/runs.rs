@@ -2,11 +2,11 @@
 //!
 //! Runs of other tools are told as well: what only our sidecar knows of a run is optional here.
 
-use crate::model::evidence::RunRecord;
 use crate::model::digest::{InputDigest, StageKey};
-use crate::model::id::{PipelineId, RunId, StageId, TaskId};
+use crate::model::evidence::RunRecord;
+use crate::model::id::{RunId, StageId};
 use crate::model::path::{RelPath, RootPath};
-use crate::model::run::{Cause, Changed, Outcome, RunStatus, StageStatus, Verdict};
+use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Verdict};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
