@@ -194,8 +194,7 @@ impl Shell {
             let due = site.recheck_at.take_if(|at| *at <= now).is_some();
             if let Some(desk) = site.desk.as_mut().filter(|_| due) {
                 desk.push(move |desk| {
-                    let recovery = desk.recover(&[], clock.wall()).unwrap_or_default();
-                    crate::daemon::site::end_leftovers(&recovery, clock);
+                    let recovery = crate::daemon::site::recover(desk, &[], clock);
                     Some(Done {
                         workspace: id,
                         what: What::Rechecked(recovery),
@@ -322,7 +321,7 @@ impl Shell {
             let known = if new.is_empty() {
                 BTreeMap::new()
             } else {
-                desk.recover(&new, clock.wall()).unwrap_or_default().known
+                crate::daemon::site::recover(desk, &new, clock).known
             };
             let what = What::Loaded {
                 loaded: Box::new(loaded),

@@ -13,7 +13,7 @@ use crate::model::evidence::{Manifest, RunRecord, Sidecar, SidecarStage, Unreada
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{StageStatus, Verdict};
 use crate::model::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// What a start found.
 #[derive(Clone, Debug, Default)]
 pub struct Recovery {
-    /// Runs whose daemon was lost; they are `cancelled` now. Their processes may still be there.
+    /// Runs whose daemon was lost; they are `cancelled` now.
     pub interrupted: Vec<RunId>,
     /// Runs under way that somebody else seems to own; worth another look once their heartbeat is old.
     pub alive: Vec<RunId>,
@@ -125,6 +125,30 @@ impl Desk {
             recovery.known = self.known(&runs, tasks);
         }
         Ok(recovery)
+    }
+
+    /// The runs whose daemon was lost and that [`Desk::recover`] would cancel; nothing is written.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read at all.
+    pub fn lost(&mut self, now: Timestamp) -> Result<BTreeSet<RunId>, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(BTreeSet::new());
+        };
+        self.index.refresh(&runs, now)?;
+        let rows = self.index.rows().filter(|row| !row.complete);
+        let mut lost = BTreeSet::new();
+        for (task, run) in rows.map(|row| (&row.record.task_id, &row.record.run_id)) {
+            let files = Files::open(&runs, task, run).ok().flatten();
+            let is_lost = files.is_some_and(|files| {
+                let manifest = files.read_manifest();
+                manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
+            });
+            if is_lost && !self.open.contains_key(run) {
+                lost.insert(run.clone());
+            }
+        }
+        Ok(lost)
     }
 
     /// A run directory whose manifest cannot be read: removed, rebuilt, or left alone.
