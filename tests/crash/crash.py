@@ -315,7 +315,8 @@ def check_left(site, interrupted, orphans):
 def check_runs(site):
     """Every run directory has its manifest, and every log line parses but for a last one that was torn."""
     for path in site.run_dirs():
-        if not (path / "manifest.json").is_file():
+        # One that was only just made is left alone for a while, as somebody may be at it.
+        if not until((path / "manifest.json").is_file, 70) and path.exists():
             yield "no manifest", path.name
         for log in [path / "runner.ndjson", *path.glob("commands/*.ndjson")]:
             try:

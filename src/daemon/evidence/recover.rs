@@ -2,6 +2,7 @@
 
 use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;
+use super::heal::Birth;
 use super::owner::Life;
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
@@ -105,7 +106,7 @@ impl Desk {
             self.index.check_all(&runs);
             let unread: Vec<Key> = self.index.unread().cloned().collect();
             for key in &unread {
-                if let Err(error) = self.heal(&runs, key, now) {
+                if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }
             }
@@ -152,17 +153,27 @@ impl Desk {
     }
 
     /// A run directory whose manifest cannot be read: removed, rebuilt, or left alone.
-    fn heal(&mut self, runs: &Dir, key: &Key, now: Timestamp) -> Result<(), EvidenceError> {
+    fn heal(
+        &mut self,
+        runs: &Dir,
+        key: &Key,
+        now: Timestamp,
+        recovery: &mut Recovery,
+    ) -> Result<(), EvidenceError> {
         let (task, run) = key;
         let Some(files) = Files::open(runs, task, run)? else {
             return Ok(());
         };
         match files.read_manifest() {
-            Err(ReadError::Missing) if heal::is_unborn(&files, now) => {
-                return Ok(clear(runs, &files, key)?);
-            }
-            Err(ReadError::Missing) if files.run.list()?.is_empty() => return Ok(()),
-            Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Missing) => match heal::birth(&files, &self.owner, now) {
+                Birth::Failed => return Ok(clear(runs, &files, key)?),
+                Birth::UnderWay => {
+                    recovery.alive.push(run.clone());
+                    return Ok(());
+                }
+                Birth::Past => {}
+            },
+            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
             Err(ReadError::Unreadable(source)) => {
                 let path = files.run.path().join(super::MANIFEST);
                 return Err(EvidenceError::Unreadable { path, source });
@@ -172,9 +183,6 @@ impl Desk {
             Ok(_) => return Ok(()),
         }
         let manifest = heal::rebuild(&files, task, run, &self.layout, now)?;
-        files.write_manifest(&manifest)?;
-        self.index
-            .note(runs, &manifest, files.read_sidecar().ok().as_ref());
         self.finish_found(runs, &files, manifest, now)
     }
 
@@ -349,15 +357,14 @@ fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
 fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::daemon::durable::DurableError> {
     let (task, run) = key;
     tracing::info!(%task, %run, "the rest of a run that never began is removed");
-    for (dir, name) in [("cli", run), ("mcp", run)] {
-        if let Some(dir) = files.task.descend(Path::new(dir))? {
-            dir.remove_tree(OsStr::new(name.as_str()))?;
-        }
-    }
-    match runs.descend(Path::new(LOCAL_POINTERS))? {
-        Some(local) => local.remove_tree(OsStr::new(run.as_str())),
-        None => Ok(()),
-    }
+    // The run itself goes last: without it nobody would look for the rest.
+    let places = [
+        runs.descend(Path::new(LOCAL_POINTERS))?,
+        files.task.descend(Path::new("mcp"))?,
+        files.task.descend(Path::new("cli"))?,
+    ];
+    let mut places = places.iter().flatten();
+    places.try_for_each(|place| place.remove_tree(OsStr::new(run.as_str())))
 }
 
 fn last_of(runs: &Dir, record: RunRecord) -> Last {
