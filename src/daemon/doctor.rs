@@ -30,7 +30,7 @@ impl Shell {
 
     fn check_daemon(&self) -> DoctorCheck {
         DoctorCheck {
-            id: "daemon".to_owned(),
+            id: "service".to_owned(),
             state: Health::Ok,
             detail: format!(
                 "orchd {}, pid {}, up for {} s, {} workspaces, {} runs under way",

@@ -205,7 +205,7 @@ impl Preparation {
         end_leftovers(&recovery, self.clock);
         let scopes = scopes(&self.root, &self.spots, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
-        let tree = Tree::open(self.root.clone(), eye, scopes).and_then(|mut tree| {
+        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
             Ok(Box::new(tree))
         });
