@@ -79,7 +79,7 @@ pub(crate) fn run_to_end(desk: &mut Desk, salt: u32, status: RunStatus) -> RunRe
     let begun = report("demo", salt, RunStatus::InProgress);
     desk.begin(&begun, begun.started_at).unwrap();
     let ended = report("demo", salt, status);
-    desk.end(&ended, &task_state(&ended), ended.completed_at.unwrap())
+    desk.end(&ended, Some(&task_state(&ended)), ended.completed_at.unwrap())
         .unwrap();
     ended
 }
@@ -127,7 +127,7 @@ fn a_run_that_ended_leaves_every_file_in_step() {
     let base = base(&begun);
     let token = std::fs::read_to_string(space.path(&format!("{base}/.resume-token"))).unwrap();
     let ended = report("demo", 1, RunStatus::Failed);
-    desk.end(&ended, &task_state(&ended), at(1148)).unwrap();
+    desk.end(&ended, Some(&task_state(&ended)), at(1148)).unwrap();
     let manifest = space.json(&format!("{base}/manifest.json"));
     assert_eq!(manifest["status"], "failed");
     assert_eq!(manifest["metrics_recorded"], true);
@@ -206,7 +206,7 @@ fn links_planted_in_the_workspace_are_refused() {
         let ended = report("demo", 1, RunStatus::Succeeded);
         let written = desk
             .begin(&begun, at(0))
-            .and_then(|()| desk.end(&ended, &task_state(&ended), at(1)));
+            .and_then(|()| desk.end(&ended, Some(&task_state(&ended)), at(1)));
         assert!(written.is_err(), "{planted}");
         assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0, "{planted}");
     }
@@ -291,9 +291,9 @@ fn an_end_that_failed_can_be_asked_for_again() {
     let begun = report("demo", 1, RunStatus::InProgress);
     let ended = report("demo", 1, RunStatus::Succeeded);
     desk.begin(&begun, at(0)).unwrap();
-    let cut = crash_after(12, || desk.end(&ended, &task_state(&ended), at(148)));
+    let cut = crash_after(12, || desk.end(&ended, Some(&task_state(&ended)), at(148)));
     assert!(cut.is_err());
-    desk.end(&ended, &task_state(&ended), at(160)).unwrap();
+    desk.end(&ended, Some(&task_state(&ended)), at(160)).unwrap();
     assert_eq!(space.metrics().len(), 1);
     assert_eq!(
         space.json(&format!("{}/manifest.json", base(&ended)))["status"],

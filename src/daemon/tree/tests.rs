@@ -45,6 +45,7 @@ struct Fixture {
 fn stage(id: &str, inputs: Option<&[&str]>, outputs: &[&str]) -> Stage {
     let all = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect();
     Stage {
+        plan: crate::model::config::PlanHints::default(),
         id: StageId::parse(id).unwrap(),
         title: id.to_owned(),
         needs: Vec::new(),

@@ -27,6 +27,7 @@ pub(crate) fn stage(id: &str, status: StageStatus) -> StageReport {
     };
     let begun = status != StageStatus::Pending;
     StageReport {
+        excerpt: None,
         id: StageId::parse(id).unwrap(),
         title: id.to_uppercase(),
         work: StageWork::Command(CommandLine::Shell(format!("run {id}"))),

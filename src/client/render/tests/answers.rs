@@ -3,7 +3,8 @@
 use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
 use crate::client::render::{answer, daemon, history, workspace};
 use crate::model::digest::{CommandSet, Digest, InputDigest};
-use crate::model::report::runs::{RunAnswer, RunList, RunRecord};
+use crate::model::evidence::RunRecord;
+use crate::model::report::runs::{RunAnswer, RunList};
 use crate::model::report::{
     AllowAnswer, AllowedCommand, DoctorAnswer, DoctorCheck, ExplainAnswer, ExplainedProject,
     ExplainedRule, ExplainedStage, GateAnswer, GateProject, Health,
@@ -19,6 +20,7 @@ fn gate_says_which_run_it_trusts() {
         green: None,
         projects: vec![
             GateProject {
+                detail: None,
                 task_id: task("0101-web"),
                 verdict: Verdict::Pass,
                 input_digest: Some(digest),
@@ -27,6 +29,7 @@ fn gate_says_which_run_it_trusts() {
                 reused: true,
             },
             GateProject {
+                detail: None,
                 task_id: task("0104"),
                 verdict: Verdict::Unknown,
                 input_digest: None,
@@ -96,18 +99,18 @@ fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
     };
     let list = RunList {
         runs: vec![
-            record(RUN, Some(Verdict::Pass), Some(Cause::Gate)),
-            record("foreign-run", None, None),
+            record(RUN, Verdict::Pass, Some(Cause::Gate)),
+            record("foreign-run", Verdict::Unknown, None),
         ],
     };
     insta::assert_snapshot!(plain(&history::runs(&list, &look(None))), @"
     3d0103be     + pass      + succeeded  0101-web  diagnostics  gate    12s     2m ago
-    foreign-run  -           + succeeded  0101-web  diagnostics  -       12s     2m ago
+    foreign-run  ? unknown   + succeeded  0101-web  diagnostics  -       12s     2m ago
     ");
     insta::assert_snapshot!(plain(&history::runs(&list, &look(Some(40)))), @"
     + pass      3d0103be
       0101-web, gate, 12s, 2m ago
-    -           foreign-run
+    ? unknown   foreign-run
       0101-web, -, 12s, 2m ago
     ");
 }

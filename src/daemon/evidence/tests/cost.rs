@@ -10,7 +10,7 @@ fn the_whole_evidence_of_a_run_is_cheap() {
     let state = task_state(&ended);
     let ((), begin) = measure(|| desk.begin(&begun, at(0)).unwrap());
     let ((), record) = measure(|| desk.record(&begun, at(1)).unwrap());
-    let ((), end) = measure(|| desk.end(&ended, &state, at(2)).unwrap());
+    let ((), end) = measure(|| desk.end(&ended, Some(&state), at(2)).unwrap());
     assert!(begin.syncs <= 13, "{begin:?}");
     assert!(record.syncs <= 1, "{record:?}");
     assert!(end.syncs <= 14, "{end:?}");
@@ -37,7 +37,7 @@ fn what_a_run_costs() {
         let state = task_state(&ended);
         all[0].push(timed(&mut || desk.begin(&begun, at(0)).unwrap()));
         all[1].push(timed(&mut || desk.record(&begun, at(1)).unwrap()));
-        all[2].push(timed(&mut || desk.end(&ended, &state, at(2)).unwrap()));
+        all[2].push(timed(&mut || desk.end(&ended, Some(&state), at(2)).unwrap()));
         all[3].push(timed(&mut || {
             desk.state(&ended.task, &state, at(3)).unwrap();
         }));
