@@ -33,7 +33,7 @@ pub struct Hosted {
 pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let root = RootPath::new(&std::fs::canonicalize(root)?).map_err(io::Error::other)?;
     let state = places.state.clone();
-    crate::daemon::lifecycle::claim::prepare_private(&state).map_err(io::Error::other)?;
+    crate::daemon::lifecycle::claim::prepare_state(&state).map_err(io::Error::other)?;
     let task = std::env::var("MCP_RUNNER_TASK_ID").ok();
     let task = task.and_then(|task| TaskId::parse(&task).ok());
     let (stream, ours) = UnixStream::pair()?;
