@@ -222,6 +222,18 @@ impl Preparation {
     }
 }
 
+/// The task that the environment names, for a workspace whose files and whose `add` name none.
+fn own_task() -> Option<TaskId> {
+    let named = std::env::var("MCP_RUNNER_TASK_ID").ok().filter(|task| !task.is_empty())?;
+    match TaskId::parse(&named) {
+        Ok(task) => Some(task),
+        Err(error) => {
+            tracing::warn!(%error, "MCP_RUNNER_TASK_ID is not taken");
+            None
+        }
+    }
+}
+
 /// The tasks of a configuration.
 pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
     config
@@ -253,7 +265,7 @@ impl Site {
         let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
         Self {
             root,
-            task,
+            task: task.or_else(own_task),
             spots,
             layout,
             desk: None,

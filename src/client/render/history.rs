@@ -7,7 +7,7 @@ use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::{Cause, Verdict};
+use crate::model::run::Cause;
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
