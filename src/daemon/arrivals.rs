@@ -1,4 +1,7 @@
 //! What blocking work brings back: taken home, told to the engine, answered.
+//!
+//! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
+//! `Captured` to cover every `Touched` before it.
 
 use crate::daemon::evidence::{Desk, Recovery};
 use crate::daemon::lend::Lent;

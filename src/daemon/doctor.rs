@@ -1,4 +1,6 @@
 //! How the daemon itself is: what it can tell of its watching, its disk and its workspaces.
+//!
+//! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
 use crate::daemon::shell::Shell;
 use crate::model::report::status::WorkspaceState;

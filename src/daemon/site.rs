@@ -224,7 +224,9 @@ impl Preparation {
 
 /// The task that the environment names, for a workspace whose files and whose `add` name none.
 fn own_task() -> Option<TaskId> {
-    let named = std::env::var("MCP_RUNNER_TASK_ID").ok().filter(|task| !task.is_empty())?;
+    let named = std::env::var("MCP_RUNNER_TASK_ID")
+        .ok()
+        .filter(|task| !task.is_empty())?;
     match TaskId::parse(&named) {
         Ok(task) => Some(task),
         Err(error) => {

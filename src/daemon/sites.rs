@@ -1,4 +1,7 @@
 //! Workspaces come and go: added, allowed, denied, reloaded, removed, listed, explained.
+//!
+//! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
+//! under way any more.
 
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Then, What};
@@ -11,8 +14,8 @@ use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::{
-    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage,
-    ReloadAnswer, ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
+    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
+    ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
 };
 use crate::model::view::Explanation;
 use crate::wire::call;

@@ -1,4 +1,6 @@
 //! `orchctl runs`, `show` and the result of `run`: what was executed, and what came of it.
+//!
+//! Pure text from a report; in a narrow terminal a row becomes a pair of lines.
 
 use crate::client::output::Look;
 use crate::client::render::live::changed_paths;

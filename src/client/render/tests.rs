@@ -1,4 +1,6 @@
 //! What people see, line by line: red, green, flaky, unknown, untrusted; wide, 40 columns, with and without colour.
+//!
+//! Snapshots of text that people read; a changed column is a decision.
 
 mod answers;
 mod live;

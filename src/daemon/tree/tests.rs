@@ -1,4 +1,6 @@
 //! Real files, real events, real git: what the tree says against what is there.
+//!
+//! The tree is asked as the shell asks it, and compared with a fresh look at the disk.
 
 #![expect(
     clippy::disallowed_methods,

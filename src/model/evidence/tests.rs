@@ -1,3 +1,7 @@
+//! What the formats say of runs that are made here, value by value.
+//!
+//! The published orchestrator's own reading of them is in `tests/interop/`.
+
 use super::*;
 use crate::model::config::CommandLine;
 use crate::model::digest::{Digest, StageKey};

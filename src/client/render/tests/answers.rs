@@ -1,4 +1,6 @@
 //! Answers to single questions.
+//!
+//! Each as a person sees it, and narrow where columns would break.
 
 use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
 use crate::client::render::{answer, daemon, history, workspace};
