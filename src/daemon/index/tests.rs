@@ -6,7 +6,7 @@ use crate::daemon::durable;
 use crate::daemon::evidence::tests::{Space, run_to_end};
 use crate::model::evidence::tests::at;
 use crate::model::run::{RunStatus, Verdict};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn index_file(space: &Space) -> PathBuf {
     let dir = space.dir.path().join("state/index");

