@@ -4,6 +4,7 @@
 //! in `tests/process`.
 
 use super::*;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 struct Room {
