@@ -369,15 +369,7 @@ fn a_run_that_never_began_is_cleared_and_one_that_begins_is_left_alone() {
         let space = Space::new();
         let run = report("demo", 1, RunStatus::InProgress);
         run_to_end(&mut space.desk("d1"), 2, RunStatus::Succeeded);
-        let now = Timestamp::from_unix_ms(
-            i64::try_from(
-                std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap()
-                    .as_millis(),
-            )
-            .unwrap(),
-        );
+        let now = crate::daemon::clock::Clock::start().wall();
         let temp = format!("{}/manifest.json.tmp-{writer}-3", base(&run));
         let standing = format!("out/demo/state.json.tmp-{writer}-4");
         space.write(&temp, b"{");
