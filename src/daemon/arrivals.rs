@@ -191,8 +191,7 @@ impl Shell {
             let due = site.recheck_at.take_if(|at| *at <= now).is_some();
             if let Some(desk) = site.desk.as_mut().filter(|_| due) {
                 desk.push(move |desk| {
-                    let recovery = desk.recover(&[], clock.wall()).unwrap_or_default();
-                    crate::daemon::site::end_leftovers(&recovery, clock);
+                    let recovery = crate::daemon::site::recover(desk, &[], clock);
                     Some(Done {
                         workspace: id,
                         what: What::Rechecked(recovery),

@@ -42,7 +42,7 @@ impl Shell {
             let known = if new.is_empty() {
                 BTreeMap::new()
             } else {
-                desk.recover(&new, clock.wall()).unwrap_or_default().known
+                crate::daemon::site::recover(desk, &new, clock).known
             };
             let what = What::Loaded {
                 loaded: Box::new(loaded),

@@ -36,9 +36,17 @@ fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
         drop(desk);
         die(&space, &begun);
         let mut desk = space.desk("after");
-        desk.recover(std::slice::from_ref(&begun.task), late)
-            .unwrap();
         let when = format!("killed after {steps} acts");
+        let lost = desk.lost(late).unwrap();
+        assert_eq!(
+            desk.lost(late).unwrap(),
+            lost,
+            "{when}: looking settles nothing"
+        );
+        let found = desk
+            .recover(std::slice::from_ref(&begun.task), late)
+            .unwrap();
+        assert_eq!(lost, found.interrupted.into_iter().collect(), "{when}");
         space.check_files(&when);
         let lines = check_one_end(&space, &begun, heard, &when);
         let again = desk
