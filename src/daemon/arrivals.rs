@@ -15,7 +15,7 @@ use crate::limits::{HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::time::Tick;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Done {
@@ -247,8 +247,12 @@ impl Shell {
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
-        for id in self.watcher.ready() {
-            if self.watcher.has_lost(id) {
+        let lost = self.watcher.take_lost();
+        let mut doubtful: BTreeSet<WorkspaceId> = self.watcher.ready().into_iter().collect();
+        doubtful.extend(&lost);
+        for id in doubtful {
+            let is_there = self.sites.get(&id).is_some_and(|site| site.tree.is_some());
+            if is_there && lost.contains(&id) {
                 let detail = "events were lost; everything is looked at again".to_owned();
                 let watch = Watch::Rescanning { detail };
                 self.inputs.push_back(Input::Watched {
