@@ -1,4 +1,6 @@
 //! What the engine knows, as the protocol says it: `status`, and an event per piece of news.
+//!
+//! It only translates: every piece of news becomes exactly one event, so that the numbers have no gap.
 
 use crate::daemon::shell::Shell;
 use crate::engine::news::{News, StageTold};

@@ -205,7 +205,7 @@ impl Preparation {
         end_leftovers(&recovery, self.clock);
         let scopes = scopes(&self.root, &self.spots, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
-        let tree = Tree::open(self.root.clone(), eye, scopes).and_then(|mut tree| {
+        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
             Ok(Box::new(tree))
         });
@@ -218,6 +218,20 @@ impl Preparation {
             loaded,
             tree,
             facts,
+        }
+    }
+}
+
+/// The task that the environment names, for a workspace whose files and whose `add` name none.
+fn own_task() -> Option<TaskId> {
+    let named = std::env::var("MCP_RUNNER_TASK_ID")
+        .ok()
+        .filter(|task| !task.is_empty())?;
+    match TaskId::parse(&named) {
+        Ok(task) => Some(task),
+        Err(error) => {
+            tracing::warn!(%error, "MCP_RUNNER_TASK_ID is not taken");
+            None
         }
     }
 }
@@ -253,7 +267,7 @@ impl Site {
         let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
         Self {
             root,
-            task,
+            task: task.or_else(own_task),
             spots,
             layout,
             desk: None,

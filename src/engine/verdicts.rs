@@ -1,4 +1,6 @@
 //! What a run proves, and how its end is told: evidence first, then news, then answers.
+//!
+//! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;

@@ -1,4 +1,6 @@
 //! `events`, `ping`, `reload`, `shutdown`.
+//!
+//! About the daemon itself; none of them needs a workspace.
 
 use super::print;
 use crate::client::args::Ping;

@@ -1,4 +1,6 @@
 //! Answers about the present content: `gate`, `wait`, `sync`, `explain`; and `plan`.
+//!
+//! Pure text from a report; nothing is asked and nothing is looked up here.
 
 use crate::client::output::Look;
 use crate::client::render::mark::{self, short};

@@ -1,4 +1,6 @@
 //! `orchctl status`: a line per project, and below it what failed and where the evidence is.
+//!
+//! Pure text from a report; what is unknown is said with its reason.
 
 use crate::client::output::Look;
 use crate::client::render::mark;

@@ -1,4 +1,6 @@
 //! What a start finds: runs whose daemon was lost, ends that were cut off, damaged files; and what is known of each task.
+//!
+//! Trouble with one run costs only that run; nothing that a newer version wrote is ever rewritten.
 
 use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;

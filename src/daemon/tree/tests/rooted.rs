@@ -1,4 +1,6 @@
 //! Roots that go and come, and configuration files.
+//!
+//! A root that goes is missing, one that comes back is picked up, one that is swapped is another.
 
 use super::*;
 
