@@ -142,6 +142,7 @@ impl Shell {
         let at = self.clock.tick().after(ROOT_LOOK_PAUSE);
         if let Some(site) = self.sites.get_mut(&id) {
             site.look_at = Some(at);
+            site.was_missing = true;
         }
         let watch = Watch::Missing {
             detail: chain(error),
@@ -219,7 +220,7 @@ impl Shell {
         let mut reload = false;
         match touches {
             Ok(touches) => {
-                reload = touches.configuration;
+                reload = touches.configuration | std::mem::take(&mut site.was_missing);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;

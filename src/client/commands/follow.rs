@@ -134,7 +134,10 @@ impl<'a, 'b> Follow<'a, 'b> {
             workspace: None,
         });
         let detail: RunDetail = match self.session.ask(self.connection, &call) {
-            Err(Failure::Refused(refusal)) if refusal.kind == ErrorKind::UnknownRun => {
+            Err(Failure::Refused(refusal))
+                if answer.status.is_terminal()
+                    && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
+            {
                 let text = "error: the evidence of the run could not be put on disk\n  hint: `orchctl status` says why\n";
                 self.session.output.words(text)?;
                 let failure = None;

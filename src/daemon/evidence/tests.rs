@@ -232,7 +232,10 @@ fn a_root_that_is_gone_is_not_made_again() {
     let begun = desk.begin(&report("demo", 1, RunStatus::InProgress), at(0));
     assert!(matches!(begun, Err(EvidenceError::Disk(_))), "{begun:?}");
     let recovered = desk.recover(&[], at(0));
-    assert!(matches!(recovered, Err(EvidenceError::Disk(_))), "{recovered:?}");
+    assert!(
+        matches!(recovered, Err(EvidenceError::Disk(_))),
+        "{recovered:?}"
+    );
     assert!(!space.path("").exists());
 }
 
