@@ -87,9 +87,10 @@ impl Shell {
             let site = self.sites.get(&workspace.id)?;
             let first = site.facts.unreadable.first()?;
             let count = site.facts.unreadable.len();
-            Some(format!(
-                "{count} paths cannot be read, the first is {first}"
-            ))
+            Some(match count {
+                1 => format!("cannot read {first}"),
+                _ => format!("{count} paths cannot be read, the first is {first}"),
+            })
         };
         match (workspace.watch, workspace.refused, workspace.untrusted) {
             (Watch::Missing { detail }, _, _) => (WorkspaceState::Missing, told(detail)),

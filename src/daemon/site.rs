@@ -48,6 +48,8 @@ pub(super) struct Site {
     pub(super) flush_at: Option<Tick>,
     /// When it is looked at although nothing was told: it is polled, or its root is missing.
     pub(super) look_at: Option<Tick>,
+    /// Its root could not be looked at: what was read of its files then is read again when it is back.
+    pub(super) was_missing: bool,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
     /// Being prepared; questions wait.
@@ -299,6 +301,7 @@ impl Site {
             states: BTreeMap::new(),
             flush_at: None,
             look_at: None,
+            was_missing: false,
             recheck_at: None,
             preparing: true,
             parked: Vec::new(),

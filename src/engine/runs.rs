@@ -185,7 +185,6 @@ impl Engine {
             last_stage: None,
             cancelled: None,
             broken: false,
-            began: self.now.tick,
             requests: BTreeSet::new(),
             config,
         })
