@@ -171,21 +171,27 @@ def block(times, rounds, place, orchctl, orchd):
     if "upstream" in ratios:
         told += f"; the published CLI takes {ratios['upstream']:.1f} times as long as the daemon"
     lines += ["", told + ".", ""]
-    version = subprocess.run([orchd, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
-    lines.append(f"Machine: {os.cpu_count()} cores ({processor()}), {platform.system()} {platform.release()}, "
-                 f"{file_system(place)}, load {load}; {version}; {time.strftime('%Y-%m-%d', time.gmtime())}.")
+    lines.append(machine(place, orchd))
     return lines
 
 
-def write_block(page, lines):
+def machine(place, orchd):
+    """One sentence on where the figures come from."""
+    version = subprocess.run([orchd, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
+    return (f"Machine: {os.cpu_count()} cores ({processor()}), {platform.system()} {platform.release()}, "
+            f"{file_system(place)}, load {load}; {version}; {time.strftime('%Y-%m-%d', time.gmtime())}.")
+
+
+def write_block(page, lines, title="Four stages", markers=(BEGIN, END)):
+    begin, end = markers
     text = page.read_text() if page.exists() else "# Benchmarks\n"
-    body = "\n".join([BEGIN, *lines, END])
-    if BEGIN in text and END in text:
-        head, rest = text.split(BEGIN, 1)
-        text = head + body + rest.split(END, 1)[1]
+    body = "\n".join([begin, *lines, end])
+    if begin in text and end in text:
+        head, rest = text.split(begin, 1)
+        text = head + body + rest.split(end, 1)[1]
     else:
-        text = text.rstrip("\n") + "\n\n## Four stages\n\n" + body + "\n"
+        text = text.rstrip("\n") + f"\n\n## {title}\n\n" + body + "\n"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text)
 
