@@ -29,8 +29,10 @@ mod waiters;
 mod workspace;
 
 use crate::model::config::Config;
+use crate::model::evidence::Layout;
 use crate::model::id::{CaptureId, RequestId, RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Changed, Ending, RunReport};
 use crate::model::time::{Now, Tick, Timestamp};
 use crate::model::view::{Subject, View};
@@ -41,7 +43,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use state::Engine;
-pub use status::{Phase, Standing};
+pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
+pub use verdicts::failure;
 
 /// A project within one daemon's life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +64,8 @@ pub enum Input {
         workspace: WorkspaceId,
         /// Where it lies.
         root: RootPath,
+        /// How the files of its runs are called.
+        layout: Layout,
     },
     /// Its configuration was read.
     Configured {
@@ -169,18 +174,18 @@ pub enum Trust {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// Its newest run.
-    pub last: Option<LastRun>,
+    pub last: Option<Latest>,
     /// What its runs have proven, oldest first.
     pub proofs: Vec<Proof>,
 }
 
 /// The newest run of a project, as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastRun {
-    /// The report of the run.
-    pub report: RunReport,
-    /// Its duration on the monotonic clock, or by its timestamps.
-    pub duration_ms: Option<u64>,
+pub struct Latest {
+    /// The run.
+    pub run: LastRun,
+    /// The stage that failed in it first.
+    pub failure: Option<Failure>,
 }
 
 /// How well a workspace is watched.
@@ -302,7 +307,11 @@ impl Engine {
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
         self.now = now;
         match input {
-            Input::Opened { workspace, root } => self.open(workspace, root),
+            Input::Opened {
+                workspace,
+                root,
+                layout,
+            } => self.open(workspace, root, layout),
             Input::Configured { workspace, setup } => self.configure(workspace, setup),
             Input::Misconfigured { workspace, detail } => self.misconfigure(workspace, detail),
             Input::Watched { workspace, watch } => self.watch(workspace, watch),

@@ -4,6 +4,9 @@
 //! state machine that decides), `wire` (what goes over the socket), `daemon` (the shell that does), `client` (what a
 //! person or a script sees). Arrows point down that list only; `tests/tidy.rs` fails the build otherwise.
 
+pub mod client;
+pub mod daemon;
 pub mod engine;
 pub mod limits;
 pub mod model;
+pub mod wire;

@@ -35,6 +35,10 @@ pub const RETAIN_DAYS_DEFAULT: u32 = 30;
 
 /// Bytes of a configuration file: a larger one is a mistake, and reading it would stall the daemon.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
+pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Registered workspaces.
+pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
 pub const PROJECTS_MAX: usize = 10_000;
 /// Stages of one pipeline: the log file names have two digits before they grow.
@@ -43,11 +47,71 @@ pub const STAGES_MAX: usize = 512;
 pub const RETRIES_MAX: u32 = 100;
 /// Depth of subpipelines below a run.
 pub const SUBPIPELINE_DEPTH_MAX: usize = 8;
+/// Pipelines of one workspace.
+pub const PIPELINES_MAX: usize = 1_000;
+/// Stages of all pipelines of one workspace, stage sets expanded: they are held in memory.
+pub const STAGES_TOTAL_MAX: usize = 20_000;
+/// Stages at once that a configuration may ask for: past this the machine is busy with switching.
+pub const JOBS_MAX: u32 = 1_024;
+/// Shortest time between two scans of a polled tree: a shorter one leaves no time for anything else.
+pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Longest time between two scans of a polled tree.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Runs that a project may ask to keep.
+pub const RETAIN_RUNS_MAX: u32 = 100_000;
+/// Days that a project may ask to keep runs: a hundred years.
+pub const RETAIN_DAYS_MAX: u32 = 36_500;
+/// Longest timeout that a stage may ask for: past a week it is no guardrail.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Longest time from TERM to KILL that a stage may ask for: a shutdown waits for it.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+/// Longest time that a project may give its runs.
+pub const SLA_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Bytes of one argument or shell line: Linux refuses longer ones (`MAX_ARG_STRLEN`, with its NUL).
+pub const COMMAND_BYTES_MAX: usize = 128 * 1024 - 1;
+/// Commands that the trust store lists for a person to compare; the digest covers all.
+pub const COMMANDS_LISTED_MAX: usize = 1_000;
+/// Characters of a command that such a list shows.
+pub const COMMAND_SHOWN_CHARS_MAX: usize = 400;
+/// Bytes of a mutex name.
+pub const MUTEX_BYTES_MAX: usize = 128;
+/// Bytes of a gitignore pattern: a path that it names cannot be longer.
+pub const PATTERN_BYTES_MAX: usize = 4_096;
+/// Configuration problems that are told at once; past this a person has lost count.
+pub const PROBLEMS_MAX: usize = 50;
+/// Configuration problems that are held while there may be more: past this they are only counted.
+pub const FAULTS_HELD_MAX: usize = 500;
+/// Characters of a source line that a configuration problem shows.
+pub const SOURCE_LINE_CHARS_MAX: usize = 120;
 
 /// Changed paths that a change set names one by one; past this it says "everything may have changed".
 pub const CHANGED_PATHS_MAX: usize = 100_000;
 /// Changed paths that a sidecar, an event or a status lists.
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
+
+/// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
+/// cheaper than to settle more of them one by one.
+pub const DOUBTS_MAX: usize = 32_768;
+/// Bytes of a file that is hashed at once when its fingerprint differs; a larger one is hashed when a view needs it.
+pub const EAGER_HASH_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes that are read at once while a file is hashed.
+pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
+/// Threads that hash files for one view: more would take the cores from the stages.
+pub const HASH_THREADS_MAX: usize = 4;
+/// Files to hash for which one thread is enough: starting another costs as much as hashing these.
+pub const HASH_ALONE_MAX: usize = 16;
+/// Files whose paths are made at once to be hashed: some 1 MiB of paths.
+pub const HASH_BATCH_FILES: usize = 4096;
+/// Times that a file which changes while it is hashed is read before it is given up as still changing.
+pub const HASH_ATTEMPTS_MAX: u32 = 3;
+/// A file changed so shortly before it was hashed may change again without a trace: one tick of a 100 Hz clock.
+pub const RACY_MARGIN: Duration = Duration::from_millis(10);
+/// The same where the file system keeps whole seconds only: FAT keeps every second one.
+pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
+/// Bytes of an ignore file that are read: a larger one is no ignore file.
+pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Unreadable files and directories that a workspace names; what lies beyond is only not told.
+pub const UNREADABLE_MAX: usize = 1000;
 
 /// Runs in `state.json` and `runs.json`, newest kept: the whole file is rewritten at each run.
 pub const SNAPSHOT_RUNS_MAX: usize = 50;
@@ -55,8 +119,46 @@ pub const SNAPSHOT_RUNS_MAX: usize = 50;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Age at which a heartbeat is stale, as the manifest says it.
 pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
+/// Tries to take a lock that another program holds, before its work is done without it.
+pub const LOCK_TRIES_MAX: u32 = 100;
+/// Pause between two of these tries: such locks are held for milliseconds.
+pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
+/// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
+pub const LOCK_STALE: Duration = Duration::from_secs(300);
+/// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
+pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Age of a directory's last change before its listing is believed twice: file systems stamp in steps of up to 10 ms.
+pub const LISTING_SETTLE: Duration = Duration::from_millis(100);
+/// Rows of the index on disk that stand for nothing before it is written anew.
+pub const INDEX_GARBAGE_MIN: usize = 1000;
+/// Age of a run directory without a manifest before it is taken for the rest of a run that never began.
+pub const UNBORN_RUN: Duration = Duration::from_secs(30);
+/// Bytes at the end of `metrics.json` that are searched for the line of a run that ended when its daemon was lost.
+pub const METRICS_TAIL_BYTES: u64 = 4 * 1024 * 1024;
+/// Runs that an ambiguous part of an id names.
+pub const AMBIGUOUS_RUNS_SHOWN_MAX: usize = 20;
+/// Depth of directories that are searched for checklists.
+pub const CHECKLIST_DEPTH_MAX: usize = 8;
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.
 pub const STAGE_LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Log bytes that an attempt gets even where earlier attempts have used up the stage's: a failure must be seen.
+pub const ATTEMPT_LOG_BYTES_MIN: u64 = 64 * 1024;
+/// Bytes that are read from a command at once: what a pipe holds on Linux.
+pub const OUTPUT_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one line of a log that is read: the longest that a chunk of output can become is about half of it.
+pub const LOG_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that are taken from a pipe once its command is gone: the largest pipe that Linux grants by default.
+pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// Time that a command's output may stay open after its exit before what holds it is ended: `> >(tee log)` needs it.
+pub const OUTPUT_LINGER: Duration = Duration::from_millis(200);
+/// Time that the kernel has to end what was killed before it is left behind, and told.
+pub const KILL_WAIT_MAX: Duration = Duration::from_secs(2);
+/// First and longest time between two looks at processes that have been told to end.
+pub const ENDING_POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// From TERM to KILL for what an interrupted run left behind: nobody waits for its result any more.
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+/// Characters of the line that tells why a stage failed: two terminal lines.
+pub const FAILURE_EXCERPT_CHARS_MAX: usize = 160;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
 pub const STAGE_EXCERPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -72,16 +174,85 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(2);
 /// Events that a subscriber may lag behind before it is resynchronised.
 pub const SUBSCRIBER_EVENTS_MAX: usize = 1024;
+/// Bytes of one message that the client takes from the daemon: a status of the most projects fits.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Time that a client goes on looking for a daemon that went away, before it gives up.
+pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
+/// Pause before a client looks again, at first; it doubles up to `RECONNECT_PAUSE_MAX`.
+pub const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause before a client looks again.
+pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
+pub const LOG_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a request's id: it is sent back, and no program needs longer ones.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+/// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
+pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time that a peer has to take a part of an answer: past it, the peer is gone in all but name.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Time that a peer has to take the reason why its connection is being closed.
+pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
+/// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
+pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Deadline that a request may name: a week; a longer one means for ever.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
+pub const LOG_READ_BYTES_MAX: u64 = 256 * 1024;
+/// Runs that one `run.list` returns.
+pub const RUN_LIST_MAX: u32 = 10_000;
+/// Bytes of a socket's path on Linux: `sun_path` has 108, the last is NUL.
+pub const SOCKET_PATH_BYTES_MAX_LINUX: usize = 107;
+/// Bytes of a socket's path on macOS: `sun_path` has 104, the last is NUL.
+pub const SOCKET_PATH_BYTES_MAX_MACOS: usize = 103;
+/// Pause of the listener after a failed accept, which is mostly a want of file descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two looks at whether socket and lock are still ours: somebody may have deleted their directory.
+pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
+/// Signals that wait for the main loop: it takes them at once, and a person sends few.
+pub const SIGNALS_MAX: usize = 16;
+/// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
+pub const FILES_MAX: u64 = 16_384;
+/// Bytes of the note in a lock file: a process id and a version.
+pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
+/// Time that the parent of `orchd --detach` waits for the socket to answer.
+pub const DETACH_TIME_MAX: Duration = Duration::from_secs(60);
+/// Bytes of the daemon's log files of one day: the rest of that day is dropped and counted.
+pub const LOG_DAY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Days of the daemon's logs that are kept.
+pub const LOG_DAYS_MAX: usize = 7;
+/// Lines of the daemon's log that wait for the disk before further ones are dropped and counted.
+pub const LOG_LINES_WAITING_MAX: usize = 16_384;
 /// Inputs that wait for the engine before their senders wait too.
 pub const INPUTS_MAX: usize = 4096;
 
+/// Time that a look waits for the watcher to catch up: past it the look has failed.
+pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
+pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
+/// From a change of what is known to `state.json`, unless a run's end writes it before.
+pub const STANDING_DELAY: Duration = Duration::from_millis(100);
+/// From one look for a missing root to the next.
+pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Longest sleep of the loop when nothing is due.
+pub const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Runs that `run.list` answers when the caller names no number.
+pub const RUN_LIST_DEFAULT: usize = 50;
 const _: () = assert!(SETTLE_DEFAULT.as_millis() <= SETTLE_MAX_DEFAULT.as_millis());
 const _: () = assert!(SETTLE_MAX_DEFAULT.as_millis() <= SETTLE_CONFIGURED_MAX.as_millis());
+const _: () = assert!(PROBLEMS_MAX <= FAULTS_HELD_MAX);
+const _: () = assert!(GRACE_DEFAULT.as_millis() <= GRACE_MAX.as_millis());
+const _: () =
+    assert!(RETAIN_RUNS_DEFAULT <= RETAIN_RUNS_MAX && RETAIN_DAYS_DEFAULT <= RETAIN_DAYS_MAX);
+const _: () = assert!(
+    POLL_INTERVAL_MIN.as_millis() <= POLL_INTERVAL_DEFAULT.as_millis()
+        && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
+);
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
+const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.
 pub const PROOFS_MAX: usize = 64;
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
-/// Characters of the line that tells why a stage failed: it has to fit an event and a terminal.
-pub const FAILURE_EXCERPT_CHARS_MAX: usize = 400;
+const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);
+const _: () = assert!(LOG_LINE_BYTES_MAX as u64 * 8 <= STAGE_LOG_BYTES_MAX);

@@ -5,8 +5,12 @@
 
 pub mod config;
 pub mod digest;
+pub mod evidence;
 pub mod id;
+pub mod log;
 pub mod path;
+pub mod places;
+pub mod report;
 pub mod run;
 pub mod summary;
 pub mod time;

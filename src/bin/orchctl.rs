@@ -1,2 +1,38 @@
-//! x
-fn main() {}
+//! `orchctl`: the client. Here alone client and daemon meet in one process, for `--no-daemon`.
+//!
+//! It decides nothing: what was typed goes to `client`, and what `client` may not know (how a daemon is hosted, what `orchd` takes) it
+//! brings along. It ends only after a daemon that it hosted has recorded everything.
+
+use interprocess::local_socket::Stream;
+use interprocess::os::unix::uds_local_socket::Stream as UnixStream;
+use orch::client::session::Seams;
+use orch::daemon::hosted::host as host_daemon;
+use orch::model::places::Places;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// The daemons that this process hosted; it ends after they have recorded everything.
+static HOSTED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+fn main() -> ExitCode {
+    let orchd = orch::daemon::lifecycle::args::command;
+    let exit = orch::client::main(std::env::args_os(), Seams { host, orchd });
+    let hosted = std::mem::take(&mut *HOSTED.lock().unwrap_or_else(PoisonError::into_inner));
+    for thread in hosted {
+        // Its panic was told when it happened.
+        drop(thread.join());
+    }
+    exit
+}
+
+fn host(places: &Places, root: &Path) -> io::Result<Stream> {
+    let hosted = host_daemon(places, root)?;
+    HOSTED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(hosted.thread);
+    Ok(UnixStream::from(hosted.stream).into())
+}

@@ -3,11 +3,12 @@
 //! A question that the engine refuses is data, not an error: [`Denied`] says why, and what it names.
 
 use crate::engine::ProjectId;
-use crate::model::digest::InputDigest;
-use crate::model::id::{PipelineId, RunId, TaskId, WorkspaceId};
+use crate::model::digest::{InputDigest, StageKey};
+use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
-use crate::model::run::{Cause, ChildReport, RunReport, RunStatus, StageReport, Verdict};
+use crate::model::run::{Cause, ChildReport, Outcome, RunReport, StageStatus, Verdict};
 use crate::model::time::Timestamp;
+use std::time::Duration;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ pub struct ResumeAsk {
     /// When it was made.
     pub started_at: Timestamp,
     /// Its stages as the evidence has them, in order.
-    pub stages: Vec<StageReport>,
+    pub stages: Vec<KeptStage>,
     /// Its child runs.
     pub children: Vec<ChildReport>,
     /// Who asks.
@@ -104,6 +105,41 @@ pub struct ResumeAsk {
     pub reason: String,
     /// When to answer.
     pub until: Until,
+}
+
+/// A stage of a run that is taken up again, as the evidence has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptStage {
+    /// Its id.
+    pub id: StageId,
+    /// Its child run.
+    pub child: Option<RunId>,
+    /// Where it stands.
+    pub status: StageStatus,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// One line on how it went.
+    pub summary: Option<String>,
+    /// How it ended, beyond its status.
+    pub outcome: Outcome,
+    /// What its result depends on, if that is known.
+    pub key: Option<StageKey>,
+    /// The content that it read, if that is known.
+    pub input: Option<InputDigest>,
+    /// The run whose proof was taken instead of running it.
+    pub reused_from: Option<RunId>,
+    /// Attempts.
+    pub attempts: u32,
+    /// From first spawn to last exit.
+    pub duration: Duration,
+    /// Bytes that it wrote.
+    pub log_bytes: u64,
+    /// Whether its log lacks some of them.
+    pub truncated: bool,
 }
 
 /// How hard a stage is ended.
@@ -124,8 +160,8 @@ pub enum Reply {
     Verdicts(Vec<Answer>),
     /// The run has begun or ended.
     Run(Box<RunReport>),
-    /// The run was ended; its status.
-    Cancelled(RunStatus),
+    /// The run was ended.
+    Cancelled(Box<RunReport>),
     /// The question is refused.
     Denied(Denied),
 }

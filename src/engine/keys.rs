@@ -16,8 +16,6 @@ use std::collections::BTreeMap;
 pub struct Proof {
     /// The keys of its stages, in declared order.
     pub keys: Vec<StageKey>,
-    /// The content.
-    pub input: InputDigest,
     /// The verdict.
     pub verdict: Verdict,
     /// The run.
@@ -83,24 +81,16 @@ impl Seen {
             Action::Command(command) => {
                 let place = (pipeline.id.clone(), stage.id.clone());
                 let input = self.inputs.get(&place).copied().unwrap_or(self.input);
-                stage_key(command, input)
+                command.stage_key(input)
             }
             Action::Subpipeline(sub) => {
                 let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);
                 let below = child.map(|child| self.keys_of(config, child, depth.saturating_sub(1)));
-                let mut text = format!(
-                    "subpipeline {}",
-                    if sub.optional { "optional" } else { "required" }
-                );
-                for key in below.unwrap_or_default() {
-                    text.push_str(&format!(" {key}"));
-                }
-                StageKey(Digest::of(text.as_bytes()))
+                let kind = if sub.optional { "optional" } else { "required" };
+                let below = below.unwrap_or_default();
+                let below: String = below.iter().map(|key| format!(" {key}")).collect();
+                StageKey(Digest::of(format!("subpipeline {kind}{below}").as_bytes()))
             }
         }
     }
-}
-
-fn stage_key(command: &crate::model::config::Command, input: InputDigest) -> StageKey {
-    StageKey(Digest::of(format!("{input}{command:?}").as_bytes()))
 }

@@ -172,22 +172,24 @@ impl Engine {
             project.see(content.clone());
         }
         self.mark(id);
-        for run in self.runs.values_mut().filter(|run| run.project == *id) {
+        let runs = self.runs.values_mut();
+        // Changes are told per pipeline, since its view before; to another pipeline's run they may be old news.
+        for run in runs.filter(|run| run.project == *id && run.report.pipeline == pipeline.id) {
             run.changes.merge(&changed);
             run.changes.merge(&undone);
         }
-        if is_nothing(&changed) {
+        if is_nothing(&changed) || !own {
             return Some(content);
         }
         self.projects.get_mut(id)?.changes.merge(&changed);
         self.publish(News::Change {
             project: id.clone(),
-            changed,
+            changed: changed.clone(),
         });
         if settled {
             self.publish(News::Settled {
                 project: id.clone(),
-                input: content.input,
+                changed,
             });
         }
         Some(content)

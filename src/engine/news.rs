@@ -1,4 +1,6 @@
 //! What subscribers are told: one variant per event type of the protocol.
+//!
+//! Facts only, each told once, and those about a run only after its evidence was recorded.
 
 use crate::engine::ProjectId;
 use crate::model::digest::InputDigest;
@@ -19,8 +21,8 @@ pub enum News {
     Settled {
         /// The project.
         project: ProjectId,
-        /// The content.
-        input: InputDigest,
+        /// What differs from what was seen before.
+        changed: Changed,
     },
     /// A run is wanted.
     RunQueued {
@@ -37,27 +39,9 @@ pub enum News {
         report: Box<RunReport>,
     },
     /// A stage has begun.
-    StageStarted {
-        /// The project.
-        project: ProjectId,
-        /// The run.
-        run: RunId,
-        /// The stage.
-        stage: Box<StageReport>,
-        /// Its place in its pipeline, from 0.
-        index: usize,
-    },
+    StageStarted(Box<StageTold>),
     /// A stage has ended.
-    StageEnded {
-        /// The project.
-        project: ProjectId,
-        /// The run.
-        run: RunId,
-        /// The stage.
-        stage: Box<StageReport>,
-        /// Its place in its pipeline, from 0.
-        index: usize,
-    },
+    StageEnded(Box<StageTold>),
     /// A run has ended; all its evidence is on disk.
     RunEnded {
         /// The run.
@@ -86,4 +70,17 @@ pub enum News {
         /// What is wrong with it.
         refused: Option<String>,
     },
+}
+
+/// A stage of which something is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageTold {
+    /// The project.
+    pub project: ProjectId,
+    /// The run.
+    pub run: RunId,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// The stage.
+    pub stage: StageReport,
 }

@@ -13,7 +13,7 @@ use crate::engine::news::News;
 use crate::engine::run::Culprits;
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
-use crate::engine::{Known, LastRun, ProjectId};
+use crate::engine::{Known, Latest, ProjectId};
 use crate::limits::PROOFS_MAX;
 use crate::model::config::{OnBusy, Settings};
 use crate::model::digest::StageKey;
@@ -41,7 +41,7 @@ pub(super) struct Project {
     pub(super) leave_next: bool,
     /// What the void run before rewrote, while nothing has changed outside a run since.
     pub(super) culprits: Option<Culprits>,
-    pub(super) last: Option<LastRun>,
+    pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
     /// It is no longer configured, and goes when its run has ended.
     pub(super) gone: bool,

@@ -1,6 +1,8 @@
 //! The life of a run: begin, advance, cancel, finish; what its stages do is in `stages`, what it proves in `verdicts`.
+//!
+//! Nothing starts before the run's first evidence is recorded, and nothing after it was cancelled.
 
-use crate::engine::ask::{Origin, ResumeAsk, Stop};
+use crate::engine::ask::{KeptStage, Origin, ResumeAsk, Stop};
 use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
@@ -12,8 +14,8 @@ use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::config::{Config, Pipeline};
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::run::{
-    Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageStatus, StageWork,
-    Verdict,
+    Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
+    StageWork, Verdict,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -141,7 +143,7 @@ impl Engine {
         for (fresh, kept) in run.report.stages.iter_mut().zip(ask.stages) {
             let done = matches!(kept.status, StageStatus::Succeeded | StageStatus::Skipped);
             if done && kept.id == fresh.id {
-                *fresh = kept;
+                keep(fresh, kept);
             }
         }
         run.requests.insert(request);
@@ -351,4 +353,24 @@ impl Engine {
             }
         }
     }
+}
+
+/// Takes over a stage that was done before a resume.
+fn keep(fresh: &mut StageReport, kept: KeptStage) {
+    if let StageWork::Subpipeline { child, .. } = &mut fresh.work {
+        *child = kept.child;
+    }
+    fresh.status = kept.status;
+    fresh.started_at = kept.started_at;
+    fresh.completed_at = kept.completed_at;
+    fresh.exit_code = kept.exit_code;
+    fresh.summary = kept.summary;
+    fresh.outcome = kept.outcome;
+    fresh.key = kept.key;
+    fresh.input = kept.input;
+    fresh.reused_from = kept.reused_from;
+    fresh.attempts = kept.attempts;
+    fresh.duration = kept.duration;
+    fresh.log_bytes = kept.log_bytes;
+    fresh.truncated = kept.truncated;
 }

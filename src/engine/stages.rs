@@ -1,7 +1,9 @@
 //! The stages of a run: which may start, how an attempt ends, when one is signalled.
+//!
+//! The runner only obeys: deadlines, grace and retries are decided here, on the monotonic clock.
 
 use crate::engine::ask::Stop;
-use crate::engine::news::News;
+use crate::engine::news::{News, StageTold};
 use crate::engine::run::{Live, Phase};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId};
@@ -80,7 +82,12 @@ impl Engine {
             }
         }
         let first = stage.attempts <= 1;
-        let told = Box::new(stage.clone());
+        let told = Box::new(StageTold {
+            project: run.project.clone(),
+            run: id.clone(),
+            pipeline: run.report.pipeline.clone(),
+            stage: stage.clone(),
+        });
         let report = Box::new(run.report.clone());
         let config = run.config.clone();
         let run = id.clone();
@@ -98,12 +105,7 @@ impl Engine {
             }),
         }
         if first {
-            self.publish(News::StageStarted {
-                project,
-                run,
-                stage: told,
-                index,
-            });
+            self.publish(News::StageStarted(told));
         }
     }
 
@@ -222,17 +224,18 @@ impl Engine {
         let Some(stage) = run.report.stages.get(index) else {
             return;
         };
-        let (project, stage) = (run.project.clone(), Box::new(stage.clone()));
+        let project = run.project.clone();
+        let told = Box::new(StageTold {
+            project: project.clone(),
+            run: id.clone(),
+            pipeline: run.report.pipeline.clone(),
+            stage: stage.clone(),
+        });
         self.effects.push(Effect::Record {
             report: Box::new(run.report.clone()),
         });
         self.mark(&project);
-        self.publish(News::StageEnded {
-            project,
-            run: id.clone(),
-            stage,
-            index,
-        });
+        self.publish(News::StageEnded(told));
         self.advance(id);
         self.advance_others(id);
     }

@@ -1,15 +1,17 @@
 //! What is visible of the engine's state: a standing per project, told and recorded when it changes.
+//!
+//! A verdict is shown as fresh only while it is about the present content and nothing stands in the way of knowing it.
 
 use crate::engine::news::News;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
-use crate::engine::{Effect, LastRun, ProjectId, Watch};
+use crate::engine::{Effect, Latest, ProjectId, Watch};
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, StageId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
+use crate::model::report::status::Phase;
 use crate::model::run::{RunReport, RunStatus, StageStatus, Verdict};
 use crate::model::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
 /// What is known of one project at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,20 +34,6 @@ pub struct Standing {
     pub proof: Option<RunId>,
     /// The newest run: its id and status.
     pub last: Option<(RunId, RunStatus)>,
-}
-
-/// What is being done about a project's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing.
-    Idle,
-    /// It is waited for quiet, or looked at.
-    Settling,
-    /// A run is wanted.
-    Queued,
-    /// A run is under way.
-    Running,
 }
 
 /// A workspace as `status` shows it.
@@ -73,7 +61,7 @@ pub struct ProjectStanding<'a> {
     /// What runs.
     pub running: Option<Running>,
     /// Its newest run.
-    pub last: Option<&'a LastRun>,
+    pub last: Option<&'a Latest>,
 }
 
 /// A run under way as `status` shows it.
@@ -164,7 +152,7 @@ impl Engine {
             last: project
                 .last
                 .as_ref()
-                .map(|last| (last.report.run.clone(), last.report.status)),
+                .map(|last| (last.run.run_id.clone(), last.run.status)),
         })
     }
 

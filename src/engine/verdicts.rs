@@ -1,11 +1,15 @@
 //! What a run proves, and how its end is told: evidence first, then news, then answers.
+//!
+//! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::run::{BY_HAND, Phase, Run};
 use crate::engine::state::Engine;
-use crate::engine::{Effect, LastRun};
+use crate::engine::{Effect, Latest};
+use crate::model::evidence::Layout;
 use crate::model::id::{RequestId, RunId};
+use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
 };
@@ -100,21 +104,41 @@ impl Engine {
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
+        let latest = self.latest(&run);
         if let Some(project) = self.projects.get_mut(&project_id) {
             project.active = None;
-            let duration = self.now.tick.since(run.began).as_millis();
-            let duration_ms = u64::try_from(duration).ok();
             if own {
-                project.last = Some(LastRun {
-                    report: run.report.clone(),
-                    duration_ms,
-                });
+                project.last = Some(latest);
                 project.conclude_proof(&run, present.as_ref());
             }
         }
         self.tell_run(run.requests, &report);
         self.answer_after(&project_id, &run.report);
         self.go_on(&project_id);
+    }
+
+    /// An ended run as `status` shows it.
+    fn latest(&self, run: &Run) -> Latest {
+        let report = &run.report;
+        let layout = self
+            .workspaces
+            .get(&run.project.workspace)
+            .map(|w| &w.layout);
+        let manifest = layout.map(|layout| layout.manifest(&report.task, &report.run));
+        let failure = layout.and_then(|layout| failure(report, layout));
+        Latest {
+            run: LastRun {
+                run_id: report.run.clone(),
+                status: report.status,
+                status_detail: report.status_detail.clone(),
+                started_at: report.started_at,
+                completed_at: report.completed_at,
+                duration_ms: u64::try_from(self.now.tick.since(run.began).as_millis()).ok(),
+                manifest: manifest.unwrap_or_default(),
+                cause: Some(report.cause),
+            },
+            failure,
+        }
     }
 
     /// The evidence could not be put on disk: the run proves nothing, and says so.
@@ -148,7 +172,6 @@ impl super::project::Project {
     fn conclude_proof(&mut self, run: &Run, present: Option<&Seen>) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
-            input: seen.input,
             verdict,
             run: run.report.run.clone(),
         };
@@ -247,4 +270,21 @@ fn of_child(report: &RunReport) -> String {
         }
         None => format!("Sub-pipeline '{}' {status}.", report.pipeline),
     }
+}
+
+/// The stage that failed first, as `status` and the events show it.
+#[must_use]
+pub fn failure(report: &RunReport, layout: &Layout) -> Option<Failure> {
+    let failed = report.stages.iter().enumerate();
+    let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
+    let (index, stage) = failed.min_by_key(|(_, stage)| stage.completed_at)?;
+    let place = index.saturating_add(1);
+    let log = layout.stage_log(&report.task, &report.run, place, &stage.id);
+    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
+    Some(Failure {
+        stage: stage.id.clone(),
+        exit_code: stage.exit_code,
+        excerpt: said.unwrap_or_default(),
+        log_path: matches!(stage.work, StageWork::Command(_)).then_some(log),
+    })
 }

@@ -204,7 +204,7 @@ impl Engine {
         );
         let ours: Vec<RequestId> = ours.map(|(request, _)| *request).collect();
         for request in ours {
-            self.reply(request, Reply::Cancelled(report.status));
+            self.reply(request, Reply::Cancelled(Box::new(report.clone())));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::engine::project::Project;
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Known, ProjectId, Setup, Trust, Watch};
 use crate::model::config::{Config, OnStart};
+use crate::model::evidence::Layout;
 use crate::model::id::{CaptureId, RequestId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::run::Changed;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) root: RootPath,
+    pub(super) layout: Layout,
     pub(super) watch: Watch,
     config: Option<Arc<Config>>,
     pub(super) trust: Trust,
@@ -46,11 +48,14 @@ impl Workspace {
         if self.closing {
             return Some(Obstacle::Gone("the workspace is being removed".to_owned()));
         }
+        if let Watch::Missing { detail } = &self.watch {
+            return Some(Obstacle::Gone(detail.clone()));
+        }
         if let Some(detail) = &self.refused {
             return Some(Obstacle::Misconfigured(detail.clone()));
         }
         if self.config.is_none() {
-            return Some(Obstacle::Gone(
+            return Some(Obstacle::Rescanning(
                 "its configuration has not been read yet".to_owned(),
             ));
         }
@@ -58,9 +63,8 @@ impl Workspace {
             return Some(Obstacle::Untrusted(detail.clone()));
         }
         match &self.watch {
-            Watch::Watching | Watch::Polling { .. } => None,
+            Watch::Watching | Watch::Polling { .. } | Watch::Missing { .. } => None,
             Watch::Rescanning { detail } => Some(Obstacle::Rescanning(detail.clone())),
-            Watch::Missing { detail } => Some(Obstacle::Gone(detail.clone())),
         }
     }
 
@@ -84,9 +88,10 @@ pub(super) enum Obstacle {
 }
 
 impl Engine {
-    pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath) {
+    pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath, layout: Layout) {
         let workspace = Workspace {
             root,
+            layout,
             watch: Watch::Rescanning {
                 detail: "its first scan is under way".to_owned(),
             },

@@ -4,10 +4,23 @@
 //! nothing goes in circles. `toml` and `codex` parse the two files into it, `detect` makes one of what a directory
 //! holds; the rest of the program never asks which.
 
+pub mod check;
+pub mod codex;
+pub mod commands;
+pub mod detect;
+pub mod draft;
+pub mod duration;
+pub mod fault;
+mod graph;
+pub mod proposal;
+pub mod source;
+pub mod toml;
+mod value;
+
 use crate::limits;
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -151,7 +164,7 @@ pub struct Pipeline {
 }
 
 /// Who wrote a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PipelineSource {
     /// This program, from what it found.
@@ -180,6 +193,23 @@ pub struct Stage {
     pub needs: Vec<StageId>,
     /// What it does.
     pub action: Action,
+    /// What `plan` says of it beyond that.
+    pub plan: PlanHints,
+}
+
+/// What `plan` repeats to the letter or takes as a hint; it decides nothing about a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanHints {
+    /// `cwd` as it is written.
+    pub cwd: Option<String>,
+    /// The names of `env` in the order in which they are written.
+    pub env: Option<Vec<String>>,
+    /// Whether the planner may pick it; `None` is yes (`plan.runnable` of `codex.orchestrator.json`).
+    pub runnable: Option<bool>,
+    /// Other names of it (`plan.aliases`).
+    pub aliases: Vec<String>,
+    /// Whether the planner picks it before others (`plan.defaultTarget`).
+    pub default_target: bool,
 }
 
 /// What a stage does.

@@ -5,12 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// The root of a workspace: absolute, with symbolic links resolved by whoever made it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RootPath(Arc<Path>);
 
 /// A path below a root: no root, no `..`, no `.`; empty is the root itself.
@@ -52,6 +53,35 @@ impl RootPath {
     #[must_use]
     pub fn as_path(&self) -> &Path {
         &self.0
+    }
+
+    /// The path as text that reads back to exactly this path: itself where it is UTF-8, else `hex:` and its bytes in
+    /// hexadecimal digits, which is no absolute path.
+    #[must_use]
+    pub fn to_key(&self) -> String {
+        self.0.to_str().map_or_else(
+            || {
+                let bytes = self.0.as_os_str().as_encoded_bytes();
+                format!("{HEX_MARK}{}", base16ct::lower::encode_string(bytes))
+            },
+            str::to_owned,
+        )
+    }
+
+    /// Reads what [`RootPath::to_key`] writes.
+    ///
+    /// # Errors
+    /// When it is no absolute path, or bytes that are no path on this platform.
+    pub fn from_key(key: &str) -> Result<Self, PathError> {
+        let Some(digits) = key.strip_prefix(HEX_MARK) else {
+            return Self::new(Path::new(key));
+        };
+        let bytes = base16ct::lower::decode_vec(digits).ok();
+        let path = bytes.and_then(path_of_bytes);
+        path.map_or_else(
+            || Err(PathError::NotAbsolute(key.to_owned())),
+            |path| Self::new(&path),
+        )
     }
 
     /// The absolute path of something below this root.
@@ -169,6 +199,24 @@ impl RelPath {
     }
 }
 
+/// Marks the key of a path that is no text.
+const HEX_MARK: &str = "hex:";
+
+#[cfg(unix)]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "other platforms cannot make a path of any bytes"
+)]
+fn path_of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+#[cfg(not(unix))]
+fn path_of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
 /// Shows a name as text: what is UTF-8 as it is, any other byte as `\xNN`.
 #[must_use]
 pub fn show(name: &OsStr) -> String {
@@ -176,7 +224,8 @@ pub fn show(name: &OsStr) -> String {
     for chunk in name.as_encoded_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _infallible = write!(text, "\\x{byte:02x}");
         }
     }
     text
@@ -207,6 +256,19 @@ impl fmt::Display for RootPath {
 impl fmt::Debug for RootPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl TryFrom<String> for RootPath {
+    type Error = PathError;
+    fn try_from(text: String) -> Result<Self, PathError> {
+        Self::new(Path::new(&text))
+    }
+}
+
+impl From<RootPath> for String {
+    fn from(path: RootPath) -> Self {
+        path.to_string()
     }
 }
 
@@ -269,5 +331,24 @@ mod tests {
         let odd = RelPath::new(Path::new(OsStr::from_bytes(b"a\xff\n b"))).unwrap();
         assert_eq!(odd.to_string(), "a\\xff\n b");
         assert_eq!(odd.as_path().as_os_str().as_bytes(), b"a\xff\n b");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_reads_back_to_exactly_its_root() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let root = |bytes| RootPath::new(Path::new(OsStr::from_bytes(bytes))).unwrap();
+        for (bytes, key) in [
+            (&b"/w/\xc3\xa4 b"[..], "/w/\u{e4} b"),
+            (b"/w\xff", "hex:2f77ff"),
+            (b"/w\\xff", "/w\\xff"),
+        ] {
+            assert_eq!(root(bytes).to_key(), key);
+            assert_eq!(RootPath::from_key(key), Ok(root(bytes)));
+        }
+        for bad in ["", "w", "hex:", "hex:2f7", "hex:zz", "hex:77"] {
+            let error = RootPath::from_key(bad).unwrap_err().to_string();
+            assert!(error.contains("is not an absolute path"), "{bad}: {error}");
+        }
     }
 }

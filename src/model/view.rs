@@ -27,7 +27,7 @@ pub struct View {
     pub input: InputDigest,
     /// The content that each command stage reads, those of subpipelines included.
     pub stages: BTreeMap<(PipelineId, StageId), InputDigest>,
-    /// What differs from the project's view before this one, of what the stages read.
+    /// What differs from the subject's view before this one, of what the stages read.
     pub changed: Changed,
     /// What was changed since that view and is again as it was, of what the stages read: a stage may have read it in
     /// between. Not what came and went, such as a tool's temporary file.

@@ -3,12 +3,13 @@
 //! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
 //! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
 
-use crate::outside::ending;
+use crate::outside::{ending, kept};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::config::Config;
 use orch::model::digest::{Digest, InputDigest};
+use orch::model::evidence::Layout;
 use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
@@ -154,7 +155,7 @@ impl Bench {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages,
+            stages: report.stages.into_iter().map(kept).collect(),
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),
@@ -167,6 +168,7 @@ impl Bench {
         let opened = self.step(Input::Opened {
             workspace: WORKSPACE,
             root: RootPath::new(Path::new("/w")).unwrap(),
+            layout: Layout::new(".runs"),
         });
         let configured = self.configure(Trust::Allowed);
         let watched = self.step(Input::Watched {
@@ -331,7 +333,7 @@ impl Bench {
                 let (status, verdict) = (word(&report.status), word(&report.verdict));
                 format!("{} {status} {verdict}", self.name(&report.run))
             }
-            Reply::Cancelled(status) => word(&status),
+            Reply::Cancelled(report) => word(&report.status),
             Reply::Denied(denied) => format!("denied {denied:?}"),
         }
     }
@@ -344,20 +346,17 @@ impl Bench {
                 pipeline, cause, ..
             } => format!("run.queued {pipeline} {}", word(&cause)),
             News::RunStarted { report } => format!("run.started {}", self.name(&report.run)),
-            News::StageStarted { run, stage, .. } => {
-                format!("stage.started {} {}", self.name(&run), stage.id)
+            News::StageStarted(told) => {
+                format!("stage.started {} {}", self.name(&told.run), told.stage.id)
             }
-            News::StageEnded { run, stage, .. } => {
-                let (status, outcome) = (word(&stage.status), stage.outcome);
-                let outcome = match outcome {
+            News::StageEnded(told) => {
+                let (run, stage) = (self.name(&told.run), &told.stage);
+                let outcome = match stage.outcome {
                     Outcome::Passed | Outcome::Failed => String::new(),
                     other => format!(" {}", word(&other)),
                 };
-                format!(
-                    "stage.ended {} {} {status}{outcome}",
-                    self.name(&run),
-                    stage.id
-                )
+                let status = word(&stage.status);
+                format!("stage.ended {run} {} {status}{outcome}", stage.id)
             }
             News::RunEnded { report } => {
                 let (status, verdict) = (word(&report.status), word(&report.verdict));

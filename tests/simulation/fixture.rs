@@ -2,7 +2,7 @@
 
 use orch::model::config::{
     Action, Command, CommandLine, Config, Cwd, OnBusy, OnStart, Order, Pipeline, PipelineSource,
-    Project, Settings, Stage, Subpipeline,
+    PlanHints, Project, Settings, Stage, Subpipeline,
 };
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::id::{PipelineId, StageId, TaskId};
@@ -206,6 +206,7 @@ pub(crate) fn stage(id: &str, needs: &[&str], action: Action) -> Stage {
         title: id.to_owned(),
         needs: needs.iter().map(|id| StageId::parse(id).unwrap()).collect(),
         action,
+        plan: PlanHints::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing};
 use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use orch::model::report::status::Phase;
 use orch::model::run::{Cause, Outcome, RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -363,17 +364,17 @@ impl Oracle {
         let project = index(&id.task);
         let mut pending = self.queued.iter().filter(|(of, _)| of == id);
         match standing.phase {
-            orch::engine::Phase::Queued => {
+            Phase::Queued => {
                 assert!(
                     pending.next().is_some(),
                     "a run is queued that nobody was told of"
                 );
             }
             // What is no longer wanted is no longer pending.
-            orch::engine::Phase::Idle | orch::engine::Phase::Settling => {
+            Phase::Idle | Phase::Settling => {
                 self.queued.retain(|(of, _)| of != id);
             }
-            orch::engine::Phase::Running => {}
+            Phase::Running => {}
         }
         if !standing.fresh {
             assert_eq!(

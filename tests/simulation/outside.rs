@@ -4,15 +4,16 @@
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
 use crate::fixture::{
-    Content, HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest,
-    exit_code, index, own_pipeline, path, task,
+    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
+    index, own_pipeline, path, task,
 };
 use crate::world::World;
-use orch::engine::ask::Stop;
+use orch::engine::ask::{KeptStage, Stop};
 use orch::engine::keys::Proof;
-use orch::engine::{Effect, Input, Record, Watch};
+use orch::engine::{Effect, Input, Latest, Record, Watch};
 use orch::model::id::{CaptureId, RunId, WorkspaceId};
-use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, Verdict};
+use orch::model::report::status::LastRun;
+use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -106,7 +107,6 @@ impl Disk {
         let proven = self.of(project, pipeline).filter(|report| proves(report));
         let proofs = proven.map(|report| Proof {
             keys: report.stages.iter().filter_map(|stage| stage.key).collect(),
-            input: report.input.unwrap(),
             verdict: report.verdict,
             run: report.run.clone(),
         });
@@ -246,7 +246,6 @@ impl World {
         }
     }
 
-    /// All subjects of a project are told the same: what differs from the look before.
     fn views(&mut self, home: usize, subjects: &[Subject]) -> Vec<View> {
         let config = config(home, self.places[home].readable);
         // A tree knows only what is configured now.
@@ -254,29 +253,36 @@ impl World {
             config.project(&subject.task).is_some() && config.pipeline(&subject.pipeline).is_some()
         });
         let subjects: Vec<&Subject> = subjects.collect();
-        let projects: BTreeSet<usize> = subjects
-            .iter()
-            .map(|subject| index(&subject.task))
-            .collect();
-        let mut told = BTreeMap::new();
-        for project in projects {
-            let content = self.files[project].clone();
-            let before = std::mem::replace(&mut self.last_view[project], content.clone());
-            let saved = std::mem::take(&mut self.saved[project]);
-            told.insert(project, difference(project, &before, &content, saved));
+        subjects
+            .into_iter()
+            .map(|subject| self.view(subject))
+            .collect()
+    }
+
+    /// What differs is told per subject, since its view before.
+    fn view(&mut self, subject: &Subject) -> View {
+        let project = index(&subject.task);
+        let now = self.files[project].clone();
+        let seen = (now.clone(), BTreeSet::new());
+        let before = self.views.insert(subject.clone(), seen);
+        let first = before.is_none();
+        let (before, saved) = before.unwrap_or_default();
+        let names: BTreeSet<u8> = now.keys().chain(before.keys()).copied().collect();
+        let same = |name: &u8| now.get(name) == before.get(name);
+        let undone = saved.into_iter().filter(same);
+        let undone = undone.map(|name| path(project, name)).collect();
+        let differing = names.into_iter().filter(|name| !same(name));
+        let differing = differing.map(|name| path(project, name)).collect();
+        View {
+            subject: subject.clone(),
+            input: digest(&now),
+            stages: BTreeMap::new(),
+            changed: match first {
+                true => Changed::Everything,
+                false => Changed::Paths(differing),
+            },
+            undone,
         }
-        let views = subjects.into_iter().map(|subject| {
-            let project = index(&subject.task);
-            let (changed, undone) = told[&project].clone();
-            View {
-                subject: subject.clone(),
-                input: digest(&self.files[project]),
-                stages: BTreeMap::new(),
-                changed,
-                undone,
-            }
-        });
-        views.collect()
     }
 
     fn deliver_stage(&mut self, key: (RunId, usize)) {
@@ -310,21 +316,6 @@ impl World {
     }
 }
 
-fn difference(
-    project: usize,
-    before: &Content,
-    now: &Content,
-    saved: BTreeSet<u8>,
-) -> (Changed, Vec<orch::model::path::RelPath>) {
-    let names: BTreeSet<u8> = now.keys().chain(before.keys()).copied().collect();
-    let same = |name: &u8| now.get(name) == before.get(name);
-    let undone = saved.into_iter().filter(same);
-    let undone = undone.map(|name| path(project, name)).collect();
-    let differing = names.into_iter().filter(|name| !same(name));
-    let differing = differing.map(|name| path(project, name)).collect();
-    (Changed::Paths(differing), undone)
-}
-
 pub(crate) fn ending(exit: Exit) -> Ending {
     Ending {
         exit,
@@ -335,5 +326,47 @@ pub(crate) fn ending(exit: Exit) -> Ending {
         truncated: false,
         excerpt: None,
         unrecorded: None,
+    }
+}
+
+/// The newest run as `status` shows it after a restart.
+pub(crate) fn latest(report: &RunReport) -> Latest {
+    Latest {
+        run: LastRun {
+            run_id: report.run.clone(),
+            status: report.status,
+            status_detail: report.status_detail.clone(),
+            started_at: report.started_at,
+            completed_at: report.completed_at,
+            duration_ms: None,
+            manifest: String::new(),
+            cause: Some(report.cause),
+        },
+        failure: None,
+    }
+}
+
+/// A stage as the evidence of its run has it.
+pub(crate) fn kept(stage: StageReport) -> KeptStage {
+    let child = match stage.work {
+        StageWork::Subpipeline { child, .. } => child,
+        StageWork::Command(_) => None,
+    };
+    KeptStage {
+        id: stage.id,
+        child,
+        status: stage.status,
+        started_at: stage.started_at,
+        completed_at: stage.completed_at,
+        exit_code: stage.exit_code,
+        summary: stage.summary,
+        outcome: stage.outcome,
+        key: stage.key,
+        input: stage.input,
+        reused_from: stage.reused_from,
+        attempts: stage.attempts,
+        duration: stage.duration,
+        log_bytes: stage.log_bytes,
+        truncated: stage.truncated,
     }
 }

@@ -115,7 +115,8 @@ impl Questions {
             }
             (Reply::Run(report), Ask::Run(ask)) => told_of_run(report, ask.until, recorded),
             (Reply::Run(report), Ask::Resume(ask)) => told_of_run(report, ask.until, recorded),
-            (Reply::Cancelled(status), Ask::Cancel { .. }) => {
+            (Reply::Cancelled(report), Ask::Cancel { .. }) => {
+                let status = report.status;
                 assert!(status.is_terminal(), "cancelled, and yet {status:?}");
             }
             (Reply::Synced, Ask::Sync { .. }) => {

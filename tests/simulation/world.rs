@@ -8,14 +8,16 @@ use crate::fixture::{
     Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, pipeline_id, task,
 };
 use crate::oracle::Oracle;
-use crate::outside::{Disk, Place, Tree};
+use crate::outside::{Disk, Place, Tree, kept, latest};
 use crate::script::Op;
 use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
-use orch::engine::{Engine, Input, Known, LastRun, ProjectId, Record, Setup, Trust, Watch};
+use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
+use orch::model::evidence::Layout;
 use orch::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::RootPath;
 use orch::model::run::RunReport;
 use orch::model::time::{Now, Tick, Timestamp};
+use orch::model::view::Subject;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -37,8 +39,8 @@ pub(crate) struct World {
     pub(crate) files: Vec<Content>,
     /// What somebody saved, oldest first.
     past: Vec<Vec<Content>>,
-    pub(crate) last_view: Vec<Content>,
-    pub(crate) saved: Vec<BTreeSet<u8>>,
+    /// Per subject: the content of its last view, and the files that were saved since.
+    pub(crate) views: BTreeMap<Subject, (Content, BTreeSet<u8>)>,
     pub(crate) places: Vec<Place>,
     pub(crate) records: VecDeque<(RunReport, Record)>,
     pub(crate) stages: BTreeMap<(RunId, usize), (Box<RunReport>, Option<Stop>)>,
@@ -58,8 +60,7 @@ impl World {
             now: Duration::ZERO,
             chance: seed,
             past: files.iter().map(|content| vec![content.clone()]).collect(),
-            last_view: vec![Content::new(); PROJECTS.len()],
-            saved: vec![BTreeSet::new(); PROJECTS.len()],
+            views: BTreeMap::new(),
             places: vec![Place::default(), Place::default()],
             records: VecDeque::new(),
             stages: BTreeMap::new(),
@@ -175,7 +176,11 @@ impl World {
             None => self.files[project].remove(&file),
         };
         if before != content {
-            self.saved[project].insert(file);
+            let ours = self.views.iter_mut();
+            let ours = ours.filter(|(subject, _)| subject.task == task(project));
+            ours.for_each(|(_, (_, saved))| {
+                saved.insert(file);
+            });
         }
         self.oracle.saved(project, &self.files[project]);
         let place = &mut self.places[HOMES[project]];
@@ -288,7 +293,7 @@ impl World {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages,
+            stages: report.stages.into_iter().map(kept).collect(),
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),
@@ -314,11 +319,14 @@ impl World {
     /// Tells an engine of a workspace that it does not know.
     fn introduce(&mut self, home: usize) {
         let workspace = self.places[home].id;
-        for project in (0..PROJECTS.len()).filter(|project| HOMES[*project] == home) {
-            self.last_view[project] = Content::new();
-        }
+        self.views
+            .retain(|subject, _| HOMES[index(&subject.task)] != home);
         let root = RootPath::new(Path::new(["/w0", "/w1"][home])).unwrap();
-        self.step(Input::Opened { workspace, root });
+        self.step(Input::Opened {
+            workspace,
+            root,
+            layout: Layout::new(".runs"),
+        });
         self.configure(home, self.places[home].setting);
         self.sight(home);
     }
@@ -365,10 +373,7 @@ impl World {
         let known = ours.map(|project| {
             let pipeline = own_pipeline(project);
             let last = self.disk.newest_of(project, pipeline);
-            let last = last.map(|report| LastRun {
-                report: report.clone(),
-                duration_ms: None,
-            });
+            let last = last.map(latest);
             let proofs = self.disk.proofs(project, pipeline);
             (task(project), Known { last, proofs })
         });
@@ -396,7 +401,8 @@ impl World {
             place.tree.push_back(Tree::Seen(*capture, None));
             if let Tree::Seen(_, Some(views)) = &job {
                 for view in views {
-                    self.saved[index(&view.subject.task)].extend(0..FILES);
+                    let (_, saved) = self.views.entry(view.subject.clone()).or_default();
+                    saved.extend(0..FILES);
                 }
             }
         }

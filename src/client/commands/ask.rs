@@ -1,0 +1,143 @@
+//! `status`, `sync`, `wait`, `gate`, `explain`: questions about the present content.
+//!
+//! Each is one request and one answer; nothing is started here but what `wait` and `gate` make the daemon start.
+
+use super::print;
+use crate::client::args::history::Explain;
+use crate::client::args::run::{Gate, Sync, Wait};
+use crate::client::args::workspace::Task;
+use crate::client::connect::Connection;
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
+use crate::client::place;
+use crate::client::render::{answer, status as render_status};
+use crate::client::session::Session;
+use crate::limits::ANSWER_TIME_MAX;
+use crate::model::path::{RootPath, show};
+use crate::model::report::runs::RunDetail;
+use crate::model::report::status::Status;
+use crate::model::report::{ExplainAnswer, GateAnswer, SyncAnswer};
+use crate::model::run::StageStatus;
+use crate::wire::call::{Call, GateWanted, PathNamed, RunNamed, Scope, SyncWanted, WaitWanted};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Failure> {
+    let mut connection = session.connect()?;
+    let workspace = session.scope(&mut connection, args.task.as_slice())?;
+    let task = args.task;
+    let call = Call::Status(Scope { workspace, task });
+    let answer: Status = session.ask(&mut connection, &call)?;
+    print(session, &answer, render_status::status)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failure> {
+    let mut connection = session.connect()?;
+    let workspace = session.scope(&mut connection, &[])?;
+    let timeout_ms = Some(milliseconds(args.timeout));
+    let call = Call::Sync(SyncWanted {
+        workspace,
+        timeout_ms,
+    });
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
+    let answer: SyncAnswer = connection.ask_within(&call, patience, Some(&interrupts))?;
+    session.note_version(&connection)?;
+    print(session, &answer, answer::sync)?;
+    Ok(if answer.synced {
+        Exit::Done
+    } else {
+        Exit::NoVerdict
+    })
+}
+
+pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
+    let mut connection = session.connect()?;
+    let workspace = session.scope(&mut connection, args.task.as_slice())?;
+    let call = Call::Wait(WaitWanted {
+        workspace: workspace.clone(),
+        task: args.task,
+        timeout_ms: Some(milliseconds(args.timeout)),
+    });
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
+    let answer: GateAnswer = connection.ask_within(&call, patience, Some(&interrupts))?;
+    session.note_version(&connection)?;
+    tell_gate(session, &mut connection, workspace.as_ref(), &answer)
+}
+
+pub(super) fn gate(session: &mut Session<'_>, args: Gate) -> Result<Exit, Failure> {
+    let (mut connection, workspace) = if args.no_daemon {
+        let root = session.directory(None)?;
+        (session.host(root.as_path())?, Some(root))
+    } else {
+        let mut connection = session.connect()?;
+        let workspace = session.scope(&mut connection, &args.task)?;
+        (connection, workspace)
+    };
+    let call = Call::Gate(GateWanted {
+        workspace: workspace.clone(),
+        tasks: args.task,
+        wait: !args.no_wait,
+    });
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let answer: GateAnswer = connection.ask_patiently(&call, &interrupts)?;
+    session.note_version(&connection)?;
+    tell_gate(session, &mut connection, workspace.as_ref(), &answer)
+}
+
+fn tell_gate(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    workspace: Option<&RootPath>,
+    answer: &GateAnswer,
+) -> Result<Exit, Failure> {
+    let mut stages = BTreeMap::new();
+    if !session.output.json() {
+        for run in answer
+            .projects
+            .iter()
+            .filter_map(|project| project.run_id.as_ref())
+        {
+            let call = Call::RunGet(RunNamed {
+                run_id: run.to_string(),
+                workspace: workspace.cloned(),
+            });
+            // The verdict stands without the count of its stages.
+            if let Ok(detail) = connection.ask::<RunDetail>(&call) {
+                let good = |status| matches!(status, StageStatus::Succeeded | StageStatus::Skipped);
+                let passed = detail
+                    .stages
+                    .iter()
+                    .filter(|stage| good(stage.status))
+                    .count();
+                stages.insert(run.clone(), (passed, detail.stages.len()));
+            }
+        }
+    }
+    print(session, answer, |answer, look| {
+        answer::gate(answer, &stages, look)
+    })?;
+    Ok(Exit::of_verdict(answer.verdict, answer.green))
+}
+
+pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit, Failure> {
+    // A link is explained as itself, not as what it leads to.
+    let path = match (args.path.parent(), args.path.file_name()) {
+        (Some(parent), Some(name)) => place::absolute(parent)?.join(name),
+        _ => place::absolute(&args.path)?,
+    };
+    let workspace = session.named()?;
+    let mut connection = session.connect()?;
+    let path = show(path.as_os_str());
+    let call = Call::Explain(PathNamed { path, workspace });
+    let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
+    print(session, &answer, answer::explain)?;
+    Ok(Exit::Done)
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

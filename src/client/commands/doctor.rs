@@ -1,0 +1,280 @@
+//! `doctor`: what can be looked at from outside, then what the daemon says of itself.
+//!
+//! Works with the daemon down: that is when it is needed most. Every check that is not `ok` says what to do.
+
+use super::init::{listing, read};
+use super::print;
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::place::{CONFIG_FILES, Place};
+use crate::client::render::daemon as render;
+use crate::client::render::text::count;
+use crate::client::session::{Session, root};
+use crate::model::config::Config;
+use crate::model::config::check::{Surroundings, Texts};
+use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
+use crate::wire::call::{Call, Nothing};
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+pub(super) fn doctor(session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let mut checks = Vec::new();
+    let (told, daemon_is_down) = ask_daemon(session, &mut checks)?;
+    checks.push(directory(
+        "socket-directory",
+        session.places.socket.parent(),
+    ));
+    checks.push(lock(&session.places.lock(), daemon_is_down));
+    checks.push(directory("state-directory", Some(&session.places.state)));
+    checks.push(user_config(&session.places.config));
+    checks.push(workspace(session));
+    checks.extend(told);
+    let answer = DoctorAnswer { checks };
+    print(session, &answer, render::doctor)?;
+    let failed = answer
+        .checks
+        .iter()
+        .any(|check| check.state == Health::Fail);
+    Ok(match (daemon_is_down, failed) {
+        (true, _) => Exit::NoDaemon,
+        (false, true) => Exit::Red,
+        (false, false) => Exit::Done,
+    })
+}
+
+/// What the daemon says of itself, and whether none answers.
+fn ask_daemon(
+    session: &mut Session<'_>,
+    checks: &mut Vec<DoctorCheck>,
+) -> Result<(Vec<DoctorCheck>, bool), Failure> {
+    let own = env!("CARGO_PKG_VERSION");
+    let answered = session.connect().and_then(|mut connection| {
+        let answer: DoctorAnswer = connection.ask(&Call::Doctor(Nothing {}))?;
+        let version = connection
+            .welcome()
+            .map(|welcome| welcome.server.version.clone());
+        Ok((answer, version.unwrap_or_default()))
+    });
+    match answered {
+        Ok((answer, version)) if version == own => {
+            checks.push(ok(
+                "daemon",
+                format!("orchd {version} answers, as orchctl {own}"),
+            ));
+            Ok((answer.checks, false))
+        }
+        Ok((answer, version)) => {
+            let detail = format!("orchd is {version}, orchctl is {own}");
+            let fix = "orchctl shutdown, then orchd --detach";
+            checks.push(check("daemon", Health::Warn, detail, Some(fix)));
+            Ok((answer.checks, false))
+        }
+        Err(failure) if failure.is_broken_pipe() => Err(failure),
+        Err(failure) => {
+            let is_down = Exit::of_failure(&failure) == Exit::NoDaemon;
+            let fix = failure.hint();
+            checks.push(check(
+                "daemon",
+                Health::Fail,
+                failure.message(),
+                fix.as_deref(),
+            ));
+            Ok((Vec::new(), is_down))
+        }
+    }
+}
+
+fn ok(id: &str, detail: String) -> DoctorCheck {
+    check(id, Health::Ok, detail, None)
+}
+
+fn check(id: &str, state: Health, detail: String, fix: Option<&str>) -> DoctorCheck {
+    DoctorCheck {
+        id: id.to_owned(),
+        state,
+        detail,
+        fix: fix.map(str::to_owned),
+    }
+}
+
+/// A directory of ours: there, ours, and closed to others; or not there yet.
+fn directory(id: &str, path: Option<&Path>) -> DoctorCheck {
+    let Some(path) = path else {
+        return check(
+            id,
+            Health::Fail,
+            "there is none".to_owned(),
+            Some("name a socket with --socket"),
+        );
+    };
+    let shown = path.display();
+    match path.metadata() {
+        Ok(found) if !found.is_dir() => {
+            let fix = format!("mv {shown} {shown}.old");
+            check(
+                id,
+                Health::Fail,
+                format!("{shown} is no directory"),
+                Some(&fix),
+            )
+        }
+        Ok(found) => owned(id, path, &found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            ok(id, format!("{shown}, made when the daemon starts"))
+        }
+        Err(error) => {
+            let fix = "make it yours, or name another with --socket or ORCHD_STATE_DIR";
+            check(id, Health::Fail, format!("{shown}: {error}"), Some(fix))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn owned(id: &str, path: &Path, found: &Metadata) -> DoctorCheck {
+    use std::os::unix::fs::MetadataExt as _;
+    let shown = path.display();
+    let mode = found.mode() & 0o777;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        let detail = format!("{shown} belongs to user {}", found.uid());
+        let fix = "name another with --socket or ORCHD_STATE_DIR";
+        return check(id, Health::Fail, detail, Some(fix));
+    }
+    if mode & 0o077 != 0 {
+        let fix = format!("chmod 700 {shown}");
+        return check(
+            id,
+            Health::Warn,
+            format!("{shown} is open to others ({mode:04o})"),
+            Some(&fix),
+        );
+    }
+    ok(id, format!("{shown} {mode:04o}"))
+}
+
+#[cfg(not(unix))]
+fn owned(id: &str, path: &Path, _found: &Metadata) -> DoctorCheck {
+    ok(id, path.display().to_string())
+}
+
+/// Whether the lock is held: held with no answer means a daemon that hangs.
+fn lock(path: &Path, daemon_is_down: bool) -> DoctorCheck {
+    let id = "lock";
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return ok(id, "no daemon has run at this socket".to_owned());
+        }
+        Err(error) => {
+            let detail = format!("{}: {error}", path.display());
+            return check(
+                id,
+                Health::Fail,
+                detail,
+                Some("make it yours, or name another socket"),
+            );
+        }
+    };
+    match (file.try_lock_shared(), daemon_is_down) {
+        (Ok(()), _) => ok(id, "free: no daemon holds it".to_owned()),
+        (Err(std::fs::TryLockError::WouldBlock), true) => {
+            let detail = "a daemon holds it but does not answer".to_owned();
+            let fix = format!("end it: fuser -k {}", path.display());
+            check(id, Health::Fail, detail, Some(&fix))
+        }
+        (Err(std::fs::TryLockError::WouldBlock), false) => ok(id, "held by the daemon".to_owned()),
+        (Err(std::fs::TryLockError::Error(error)), _) => check(
+            id,
+            Health::Warn,
+            error.to_string(),
+            Some("use a file system that has locks"),
+        ),
+    }
+}
+
+fn user_config(path: &Path) -> DoctorCheck {
+    let id = "user-config";
+    let mut text = String::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    let shown = path.display();
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            ok(id, format!("{shown} is not there, and need not be"))
+        }
+        Err(error) => {
+            let detail = format!("{shown}: {error}");
+            check(
+                id,
+                Health::Fail,
+                detail,
+                Some("make it readable, or remove it"),
+            )
+        }
+        Ok(_) => match text.parse::<toml::Table>() {
+            Ok(_) => ok(id, shown.to_string()),
+            Err(error) => {
+                let detail = format!("{shown}: {}", error.message());
+                check(id, Health::Fail, detail, Some("mend it, or remove it"))
+            }
+        },
+    }
+}
+
+/// Which workspace a command would speak of here, and whether its configuration is valid.
+fn workspace(session: &Session<'_>) -> DoctorCheck {
+    let id = "workspace";
+    match session.place() {
+        Ok(Place::Sure(dir)) => configuration(id, &dir),
+        Ok(place @ Place::Around { git: Some(_), .. }) => {
+            let shown = place.directory().display().to_string();
+            ok(id, format!("{shown}, no configuration file"))
+        }
+        Ok(Place::Around { .. }) => ok(id, "none around the current directory".to_owned()),
+        Err(failure) => unreadable(id, &failure),
+    }
+}
+
+fn configuration(id: &str, dir: &Path) -> DoctorCheck {
+    let [toml, codex] = CONFIG_FILES.map(|name| {
+        let path = dir.join(name);
+        path.is_file().then(|| read(&path))
+    });
+    let (toml, codex, root) = match (toml.transpose(), codex.transpose(), root(dir)) {
+        (Ok(toml), Ok(codex), Ok(root)) => (toml, codex, root),
+        (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => {
+            return unreadable(id, &failure);
+        }
+    };
+    let texts = Texts {
+        toml: toml.as_deref(),
+        codex: codex.as_deref(),
+    };
+    let around = Surroundings {
+        root: &root,
+        listing: &listing(dir),
+        task: None,
+    };
+    match Config::assemble(texts, &around) {
+        Ok(config) => {
+            let (projects, pipelines) = (config.projects.len(), config.pipelines.len());
+            let counted = format!(
+                "{}, {}",
+                count(projects, "project"),
+                count(pipelines, "pipeline")
+            );
+            ok(id, format!("{root}, {counted}"))
+        }
+        Err(problems) => check(
+            id,
+            Health::Fail,
+            problems.to_string(),
+            Some("mend the file"),
+        ),
+    }
+}
+
+fn unreadable(id: &str, failure: &Failure) -> DoctorCheck {
+    let hint = failure.hint();
+    let fix = hint.as_deref().unwrap_or("make it readable");
+    check(id, Health::Fail, failure.message(), Some(fix))
+}

@@ -1,0 +1,158 @@
+//! Waits for one run: its stages as they end, then its result.
+//!
+//! Events are subscribed to before the run is asked for, so that none is missed. After a resync the run itself is asked
+//! how it stands, because its end may be among what was lost.
+
+use super::print;
+use crate::client::clock::Deadline;
+use crate::client::connect::{Arrival, Connection};
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
+use crate::client::render::history as render;
+use crate::client::render::live::{Focus, Live};
+use crate::client::render::mark::short;
+use crate::client::render::status::failed;
+use crate::client::session::Session;
+use crate::client::spinner::Spinner;
+use crate::model::report::SubscribeAnswer;
+use crate::model::report::event::{Event, Happening};
+use crate::model::report::runs::{RunAnswer, RunDetail};
+use crate::model::report::status::Failure as Failed;
+use crate::model::run::Verdict;
+use crate::wire::call::{Call, EventsWanted, RunNamed};
+
+/// A run that is waited for.
+pub(super) struct Follow<'a, 'b> {
+    session: &'a mut Session<'b>,
+    connection: &'a mut Connection,
+    interrupts: Interrupts,
+}
+
+/// What is known at the end.
+struct Ended {
+    answer: RunAnswer,
+    failure: Option<Failed>,
+}
+
+impl<'a, 'b> Follow<'a, 'b> {
+    pub(super) fn begin(
+        session: &'a mut Session<'b>,
+        connection: &'a mut Connection,
+    ) -> Result<Self, Failure> {
+        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+        let call = Call::EventsSubscribe(EventsWanted::default());
+        let _subscribed: SubscribeAnswer = session.ask(connection, &call)?;
+        Ok(Self {
+            session,
+            connection,
+            interrupts,
+        })
+    }
+
+    /// Asks for the run, waits until it has ended, and prints its result.
+    pub(super) fn finish(mut self, call: &Call) -> Result<Exit, Failure> {
+        let answer: RunAnswer = self.session.ask(self.connection, call)?;
+        let Ended { answer, failure } = if answer.status.is_terminal() {
+            self.look_up(answer)?
+        } else {
+            self.wait(answer)?
+        };
+        print(self.session, &answer, |answer, look| {
+            let excerpt = failure.map(|failure| failed(&failure, 2, look));
+            excerpt.unwrap_or_default() + &render::result(answer, look)
+        })?;
+        Ok(Exit::of_verdict(answer.verdict, answer.green))
+    }
+
+    fn wait(&mut self, answer: RunAnswer) -> Result<Ended, Failure> {
+        let mut live = Live::new(Focus::Run(answer.run_id.clone()));
+        let mut spinner = Spinner::new(self.session.output);
+        let mut resynced = false;
+        loop {
+            let arrival = self
+                .connection
+                .next(Some(&self.interrupts), Deadline::never())?;
+            let event = match arrival {
+                Arrival::Event(event) => event,
+                Arrival::TimedOut => continue,
+                Arrival::Interrupted => {
+                    drop(spinner);
+                    return self.let_go(&answer);
+                }
+            };
+            if let Happening::RunEnded(done) = &event.what
+                && done.run_id == answer.run_id
+            {
+                return Ok(Ended {
+                    failure: done.failure.clone(),
+                    answer: RunAnswer {
+                        status: done.status,
+                        verdict: if done.void {
+                            Verdict::Unknown
+                        } else {
+                            done.verdict
+                        },
+                        green: done.green,
+                        ..answer
+                    },
+                });
+            }
+            if matches!(event.what, Happening::Snapshot { .. }) && resynced {
+                let now = self.look_up(answer.clone())?;
+                if now.answer.status.is_terminal() {
+                    return Ok(now);
+                }
+            }
+            resynced = matches!(event.what, Happening::Resync);
+            self.show(&event, &mut live, &mut spinner)?;
+        }
+    }
+
+    fn show(
+        &mut self,
+        event: &Event,
+        live: &mut Live,
+        spinner: &mut Spinner,
+    ) -> Result<(), Failure> {
+        if !self.session.output.err_is_terminal() {
+            return Ok(());
+        }
+        let text = live.event(event, &self.session.output.err_look());
+        if !text.is_empty() {
+            spinner.aside(|| self.session.output.words(&text))?;
+        }
+        spinner.say(live.activity());
+        Ok(())
+    }
+
+    /// Asks the run how it stands.
+    fn look_up(&mut self, answer: RunAnswer) -> Result<Ended, Failure> {
+        let call = Call::RunGet(RunNamed {
+            run_id: answer.run_id.to_string(),
+            workspace: None,
+        });
+        let detail: RunDetail = self.session.ask(self.connection, &call)?;
+        let known = Some(detail.record.verdict).filter(|_| detail.void.is_none());
+        Ok(Ended {
+            failure: None,
+            answer: RunAnswer {
+                status: detail.record.status,
+                verdict: known.unwrap_or(Verdict::Unknown),
+                ..answer
+            },
+        })
+    }
+
+    /// ^C: a daemon's run goes on without us, a hosted one ends with us.
+    fn let_go(&mut self, answer: &RunAnswer) -> Result<Ended, Failure> {
+        let id = short(&answer.run_id);
+        let text = if self.connection.is_hosted() {
+            format!("\nCancelling run {id}\n")
+        } else {
+            format!("\nRun {id} goes on. End it with: orchctl cancel {id}\n")
+        };
+        self.session.output.words(&text)?;
+        Err(Failure::Interrupted)
+    }
+}

@@ -1,0 +1,91 @@
+//! `run`, `plan`, `resume`, `cancel`.
+//!
+//! A run is always started without waiting and followed by its events, so that ^C leaves it running.
+
+use super::follow::Follow;
+use super::print;
+use crate::client::args::history::Run as Named;
+use crate::client::args::run::{Plan, Resume, Run};
+use crate::client::connect::Connection;
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::render::answer;
+use crate::client::render::history as render;
+use crate::client::session::Session;
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
+use crate::model::report::plan::PlanAnswer;
+use crate::model::report::runs::RunAnswer;
+use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart};
+
+pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
+    let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
+    // The answer comes at once either way: what is waited for is told by events, which also say how it goes.
+    let call = Call::RunStart(RunStart {
+        workspace: Some(root),
+        task: args.task,
+        pipeline: args.pipeline,
+        force: args.force,
+        wait: false,
+        parent_run: args.parent_run,
+        approval_policy: args.approval_policy,
+    });
+    if args.detach {
+        let answer: RunAnswer = session.ask(&mut connection, &call)?;
+        print(session, &answer, render::result)?;
+        return Ok(Exit::Done);
+    }
+    Follow::begin(session, &mut connection)?.finish(&call)
+}
+
+pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Failure> {
+    let workspace = session.named()?;
+    let mut connection = session.connect()?;
+    let call = Call::RunResume(RunResume {
+        run_id: args.run,
+        workspace,
+        token: args.token,
+        actor: args.actor,
+        reason: args.reason,
+        wait: false,
+    });
+    Follow::begin(session, &mut connection)?.finish(&call)
+}
+
+pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Failure> {
+    let workspace = session.named()?;
+    let mut connection = session.connect()?;
+    let run_id = args.run;
+    let call = Call::RunCancel(RunNamed { run_id, workspace });
+    let answer: RunAnswer = session.ask(&mut connection, &call)?;
+    print(session, &answer, render::result)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn plan(session: &mut Session<'_>, args: Plan) -> Result<Exit, Failure> {
+    let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
+    let call = Call::Plan(PlanWanted {
+        workspace: Some(root),
+        task: args.task,
+        pipeline: args.pipeline,
+    });
+    let answer: PlanAnswer = session.ask(&mut connection, &call)?;
+    print(session, &answer, answer::plan)?;
+    Ok(Exit::Done)
+}
+
+/// The daemon and the workspace to speak of; a hosted daemon knows no other than the one around.
+fn connect(
+    session: &mut Session<'_>,
+    no_daemon: bool,
+    task: Option<&TaskId>,
+) -> Result<(Connection, RootPath), Failure> {
+    if no_daemon {
+        let root = session.directory(None)?;
+        return Ok((session.host(root.as_path())?, root));
+    }
+    let mut connection = session.connect()?;
+    let tasks: Vec<TaskId> = task.cloned().into_iter().collect();
+    let root = session.workspace(&mut connection, &tasks)?;
+    Ok((connection, root))
+}

@@ -1,0 +1,183 @@
+//! `watch`: the main job in one command, until ^C.
+//!
+//! The daemon does the watching; this only starts one if none answers, adds the directory, asks whether its commands may
+//! run, and shows what happens. When the daemon goes away it says so and looks for it for a while.
+
+use super::workspace::{allow_at, register};
+use crate::client::args::workspace::Watch;
+use crate::client::autostart;
+use crate::client::clock::Deadline;
+use crate::client::connect::{Arrival, Connection};
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
+use crate::client::render::live::{Focus, Live};
+use crate::client::render::{status as render_status, workspace as render};
+use crate::client::session::Session;
+use crate::client::spinner::Spinner;
+use crate::limits::{RECONNECT_PAUSE, RECONNECT_PAUSE_MAX, RECONNECT_TIME_MAX};
+use crate::model::path::RootPath;
+use crate::model::report::event::{Event, Happening};
+use crate::model::report::status::WorkspaceState;
+use crate::model::report::{AllowAnswer, SubscribeAnswer};
+use crate::wire::call::{Call, EventsWanted, WorkspaceAllow};
+use std::io::{self, BufRead as _, IsTerminal as _};
+
+pub(super) fn watch(session: &mut Session<'_>, args: &Watch) -> Result<Exit, Failure> {
+    let root = session.directory(args.dir.as_deref())?;
+    let mut connection = connect_or_start(session)?;
+    let entry = register(session, &mut connection, &root, false)?;
+    if entry.state == WorkspaceState::Untrusted {
+        let text = format!("Added {root}\n");
+        session.output.words(&text)?;
+        if !may_run(session, &mut connection, &root, args.yes)? {
+            return Ok(Exit::Refused);
+        }
+    } else {
+        let text = render::workspace(&entry, &session.output.err_look());
+        session.output.words(&text)?;
+    }
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let mut live = Live::new(Focus::Workspace(root.clone()));
+    loop {
+        let lost = match show(session, &mut connection, &interrupts, &mut live, &root) {
+            Ok(exit) => return Ok(exit),
+            Err(failure) if Exit::of_failure(&failure) == Exit::NoDaemon => failure,
+            Err(failure) => return Err(failure),
+        };
+        session
+            .output
+            .words("The daemon went away. Looking for it…\n")?;
+        match reconnect(session, &interrupts)? {
+            Found::Daemon(found) => connection = *found,
+            Found::Interrupt => return Ok(Exit::Done),
+            Found::Nobody => return Err(lost),
+        }
+        session.output.words("The daemon is back.\n")?;
+    }
+}
+
+fn connect_or_start(session: &mut Session<'_>) -> Result<Connection, Failure> {
+    let refused = match session.connect() {
+        Err(refused @ Failure::NoDaemon { .. }) => refused,
+        connected => return connected,
+    };
+    if autostart::is_forbidden() {
+        return Err(refused);
+    }
+    let socket = session.places.socket.clone();
+    let started = autostart::start(&socket, session.output);
+    // Two that start at once: the one that gave up finds the other's daemon.
+    session
+        .connect()
+        .or_else(|refused| started.and(Err(refused)))
+}
+
+/// Shows the commands and asks; whether they may run now.
+fn may_run(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    root: &RootPath,
+    yes: bool,
+) -> Result<bool, Failure> {
+    let call = Call::WorkspaceAllow(WorkspaceAllow {
+        path: root.clone(),
+        digest: None,
+        dry_run: true,
+    });
+    let shown: AllowAnswer = session.ask(connection, &call)?;
+    let text = render::commands(&shown, &session.output.err_look());
+    session.output.words(&text)?;
+    if !yes && !agrees(session, root)? {
+        let text = "Nothing runs. Allow them later with `orchctl allow`.\n";
+        session.output.words(text)?;
+        return Ok(false);
+    }
+    allow_at(session, connection, root, Some(shown.digest))?;
+    Ok(true)
+}
+
+fn agrees(session: &mut Session<'_>, root: &RootPath) -> Result<bool, Failure> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        let root = root.as_path().to_path_buf();
+        return Err(Failure::NotAllowed { root });
+    }
+    session
+        .output
+        .words("Let them run on this machine? [y/N] ")?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).map_err(Failure::Wait)?;
+    let word = line.trim();
+    Ok(word.eq_ignore_ascii_case("y") || word.eq_ignore_ascii_case("yes"))
+}
+
+/// Shows events until ^C.
+fn show(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    interrupts: &Interrupts,
+    live: &mut Live,
+    root: &RootPath,
+) -> Result<Exit, Failure> {
+    let call = Call::EventsSubscribe(EventsWanted::default());
+    let _subscribed: SubscribeAnswer = session.ask(connection, &call)?;
+    let mut spinner = Spinner::new(session.output);
+    loop {
+        match connection.next(Some(interrupts), Deadline::never())? {
+            Arrival::Event(event) if session.output.json() => session.output.line(&event)?,
+            Arrival::Event(event) => show_event(session, &event, live, &mut spinner, root)?,
+            Arrival::Interrupted => return Ok(Exit::Done),
+            Arrival::TimedOut => {}
+        }
+    }
+}
+
+fn show_event(
+    session: &mut Session<'_>,
+    event: &Event,
+    live: &mut Live,
+    spinner: &mut Spinner,
+    root: &RootPath,
+) -> Result<(), Failure> {
+    let look = session.output.look();
+    let text = if let Happening::Snapshot { status } = &event.what {
+        live.reset(status);
+        let own = status
+            .workspaces
+            .iter()
+            .filter(|workspace| &workspace.root == root);
+        own.map(|workspace| render_status::workspace_lines(workspace, &look))
+            .collect()
+    } else {
+        live.event(event, &look)
+    };
+    if !text.is_empty() {
+        spinner.aside(|| session.output.text(&text))?;
+    }
+    spinner.say(live.activity());
+    Ok(())
+}
+
+enum Found {
+    Daemon(Box<Connection>),
+    Interrupt,
+    Nobody,
+}
+
+fn reconnect(session: &Session<'_>, interrupts: &Interrupts) -> Result<Found, Failure> {
+    let deadline = Deadline::after(RECONNECT_TIME_MAX);
+    let mut pause = RECONNECT_PAUSE;
+    while !deadline.is_over() {
+        match session.connect() {
+            Ok(connection) => return Ok(Found::Daemon(Box::new(connection))),
+            Err(Failure::NoDaemon { .. }) => {}
+            Err(failure) => return Err(failure),
+        }
+        if interrupts.sleep(pause).map_err(Failure::Wait)? {
+            return Ok(Found::Interrupt);
+        }
+        pause = pause.saturating_mul(2).min(RECONNECT_PAUSE_MAX);
+    }
+    Ok(Found::Nobody)
+}

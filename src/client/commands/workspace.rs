@@ -1,0 +1,94 @@
+//! `add`, `remove`, `list`, `allow`, `deny`.
+//!
+//! What is allowed is what was shown: the digest of the commands goes along with the question.
+
+use super::print;
+use crate::client::args::workspace::{Add, Named, Place};
+use crate::client::connect::Connection;
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::place;
+use crate::client::render::workspace as render;
+use crate::client::session::{Session, root};
+use crate::model::digest::CommandSet;
+use crate::model::path::RootPath;
+use crate::model::report::{AllowAnswer, WorkspaceChange, WorkspaceEntry, WorkspaceList};
+use crate::wire::call::{Call, Nothing, WorkspaceAdd, WorkspaceAllow, WorkspaceNamed};
+
+pub(super) fn add(session: &mut Session<'_>, args: &Add) -> Result<Exit, Failure> {
+    let root = session.directory(args.dir.as_deref())?;
+    let mut connection = session.connect()?;
+    let entry = register(session, &mut connection, &root, args.allow)?;
+    print(session, &entry, render::workspace)?;
+    Ok(Exit::Done)
+}
+
+/// Adds `root`; the task id of the surroundings names its only project where its files name none.
+pub(super) fn register(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    root: &RootPath,
+    allow: bool,
+) -> Result<WorkspaceEntry, Failure> {
+    let task_id = session.task_of_surroundings()?;
+    let path = root.clone();
+    let call = Call::WorkspaceAdd(WorkspaceAdd {
+        path,
+        allow,
+        task_id,
+    });
+    session.ask(connection, &call)
+}
+
+pub(super) fn remove(session: &mut Session<'_>, args: &Named) -> Result<Exit, Failure> {
+    let path = root(&place::absolute(&args.dir)?)?;
+    let mut connection = session.connect()?;
+    let call = Call::WorkspaceRemove(WorkspaceNamed { path });
+    let answer: WorkspaceChange = session.ask(&mut connection, &call)?;
+    print(session, &answer, |answer, look| {
+        render::change(answer, "No longer watched", "Not watched", look)
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let mut connection = session.connect()?;
+    let answer: WorkspaceList = session.ask(&mut connection, &Call::WorkspaceList(Nothing {}))?;
+    print(session, &answer, render::list)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn allow(session: &mut Session<'_>, args: &Place) -> Result<Exit, Failure> {
+    let root = session.directory(args.dir.as_deref())?;
+    let mut connection = session.connect_or_host(root.as_path())?;
+    let answer = allow_at(session, &mut connection, &root, None)?;
+    print(session, &answer, render::commands)?;
+    Ok(Exit::Done)
+}
+
+/// Allows the commands of `root`; with `digest` only those that were shown.
+pub(super) fn allow_at(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    root: &RootPath,
+    digest: Option<CommandSet>,
+) -> Result<AllowAnswer, Failure> {
+    let path = root.clone();
+    let call = Call::WorkspaceAllow(WorkspaceAllow {
+        path,
+        digest,
+        dry_run: false,
+    });
+    session.ask(connection, &call)
+}
+
+pub(super) fn deny(session: &mut Session<'_>, args: &Named) -> Result<Exit, Failure> {
+    let path = root(&place::absolute(&args.dir)?)?;
+    let mut connection = session.connect_or_host(path.as_path())?;
+    let call = Call::WorkspaceDeny(WorkspaceNamed { path });
+    let answer: WorkspaceChange = session.ask(&mut connection, &call)?;
+    print(session, &answer, |answer, look| {
+        render::change(answer, "No longer allowed", "Was not allowed", look)
+    })?;
+    Ok(Exit::Done)
+}

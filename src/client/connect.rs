@@ -1,0 +1,330 @@
+//! The line to the daemon: one blocking stream, questions out, answers and events in.
+//!
+//! The handshake goes out together with the first question, so that it costs no round trip. Events that arrive while an
+//! answer is awaited are kept in order. No thread and no runtime: a command that asks one thing is done in a few
+//! milliseconds.
+
+use crate::client::clock::Deadline;
+use crate::client::failure::{Failure, GibberishError};
+use crate::client::interrupt::{Interrupts, Woke, wait};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX};
+use crate::model::report::event::Event;
+use crate::wire::call::{Call, Nothing};
+use crate::wire::frame::LineBuffer;
+use crate::wire::handshake::{Initialize, Welcome};
+use crate::wire::message::{Id, Outbound, read_outbound, write_initialize, write_request};
+use interprocess::local_socket::prelude::*;
+use interprocess::local_socket::{GenericFilePath, Stream};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Stream,
+    socket: PathBuf,
+    lines: LineBuffer,
+    /// Events that arrived while an answer was awaited.
+    events: VecDeque<Event>,
+    asked: i64,
+    welcome: Greeting,
+    /// The daemon lives in this process, and only as long as this connection.
+    is_hosted: bool,
+}
+
+/// How far the handshake is.
+#[derive(Debug)]
+enum Greeting {
+    /// Not sent.
+    Due,
+    /// Sent under this id.
+    Sent(i64),
+    /// Answered.
+    Done(Box<Welcome>),
+}
+
+/// What came in, or why nothing did.
+#[derive(Debug)]
+pub enum Arrival {
+    /// An event.
+    Event(Box<Event>),
+    /// ^C.
+    Interrupted,
+    /// The deadline passed.
+    TimedOut,
+}
+
+enum Message {
+    Answer(i64, Result<Box<RawValue>, Failure>),
+    Event(Box<Event>),
+    Interrupted,
+    TimedOut,
+}
+
+impl Connection {
+    /// Connects to the daemon at `socket`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn open(socket: &Path) -> Result<Self, Failure> {
+        let refused = |source| Failure::NoDaemon {
+            socket: socket.to_path_buf(),
+            source,
+        };
+        let name = socket.to_fs_name::<GenericFilePath>().map_err(refused)?;
+        let stream = Stream::connect(name).map_err(refused)?;
+        Ok(Self::over(stream, socket, false))
+    }
+
+    /// Speaks to a daemon in this process, and ends it in the end.
+    #[must_use]
+    pub fn hosted(stream: Stream, socket: &Path) -> Self {
+        Self::over(stream, socket, true)
+    }
+
+    /// Whether the daemon lives in this process.
+    #[must_use]
+    pub fn is_hosted(&self) -> bool {
+        self.is_hosted
+    }
+
+    fn over(stream: Stream, socket: &Path, is_hosted: bool) -> Self {
+        Self {
+            stream,
+            socket: socket.to_path_buf(),
+            lines: LineBuffer::new(ANSWER_BYTES_MAX),
+            events: VecDeque::new(),
+            asked: 0,
+            welcome: Greeting::Due,
+            is_hosted,
+        }
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away.
+    pub fn ask<T: DeserializeOwned>(&mut self, call: &Call) -> Result<T, Failure> {
+        self.ask_within(call, ANSWER_TIME_MAX, None)
+    }
+
+    /// Asks what may take as long as a run does, and waits for the answer until ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses or goes away, or at ^C.
+    pub fn ask_patiently<T: DeserializeOwned>(
+        &mut self,
+        call: &Call,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        let id = self.send(call)?;
+        self.answer(id, Deadline::never(), Some(interrupts), Duration::MAX)
+    }
+
+    /// Asks, and waits so long for the answer, or until ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away, or at ^C.
+    pub fn ask_within<T: DeserializeOwned>(
+        &mut self,
+        call: &Call,
+        patience: Duration,
+        interrupts: Option<&Interrupts>,
+    ) -> Result<T, Failure> {
+        let id = self.send(call)?;
+        self.answer(id, Deadline::after(patience), interrupts, patience)
+    }
+
+    /// The next event, unless ^C or the deadline come first.
+    ///
+    /// # Errors
+    /// When the daemon goes away.
+    pub fn next(
+        &mut self,
+        interrupts: Option<&Interrupts>,
+        deadline: Deadline,
+    ) -> Result<Arrival, Failure> {
+        if let Some(event) = self.events.pop_front() {
+            return Ok(Arrival::Event(Box::new(event)));
+        }
+        loop {
+            match self.message(interrupts, deadline)? {
+                Message::Event(event) => return Ok(Arrival::Event(event)),
+                Message::Interrupted => return Ok(Arrival::Interrupted),
+                Message::TimedOut => return Ok(Arrival::TimedOut),
+                // Nobody waits for it any more.
+                Message::Answer(..) => {}
+            }
+        }
+    }
+
+    /// What the daemon said of itself, once it has answered anything.
+    #[must_use]
+    pub fn welcome(&self) -> Option<&Welcome> {
+        match &self.welcome {
+            Greeting::Done(welcome) => Some(welcome),
+            Greeting::Due | Greeting::Sent(_) => None,
+        }
+    }
+
+    fn send(&mut self, call: &Call) -> Result<i64, Failure> {
+        let mut text = String::new();
+        if matches!(self.welcome, Greeting::Due) {
+            let id = self.number();
+            text = write_initialize(&Id::Number(id), &Initialize::of("orchctl"))
+                .map_err(|source| self.gibberish(source.into()))?;
+            self.welcome = Greeting::Sent(id);
+        }
+        let id = self.number();
+        let question = write_request(&Id::Number(id), call, None)
+            .map_err(|source| self.gibberish(source.into()))?;
+        text.push_str(&question);
+        self.stream
+            .write_all(text.as_bytes())
+            .map_err(|source| self.lost(source))?;
+        Ok(id)
+    }
+
+    fn number(&mut self) -> i64 {
+        self.asked = self.asked.saturating_add(1);
+        self.asked
+    }
+
+    fn answer<T: DeserializeOwned>(
+        &mut self,
+        id: i64,
+        deadline: Deadline,
+        interrupts: Option<&Interrupts>,
+        waited: Duration,
+    ) -> Result<T, Failure> {
+        loop {
+            match self.message(interrupts, deadline)? {
+                Message::Answer(found, result) if found == id => {
+                    let text = result?;
+                    return serde_json::from_str(text.get())
+                        .map_err(|source| self.gibberish(source.into()));
+                }
+                Message::Answer(..) => {}
+                Message::Interrupted => return Err(Failure::Interrupted),
+                Message::Event(event) => self.events.push_back(*event),
+                Message::TimedOut => {
+                    let socket = self.socket.clone();
+                    return Err(Failure::Silent { socket, waited });
+                }
+            }
+        }
+    }
+
+    /// The next message, the handshake's answer excepted.
+    fn message(
+        &mut self,
+        interrupts: Option<&Interrupts>,
+        deadline: Deadline,
+    ) -> Result<Message, Failure> {
+        loop {
+            let outbound = match self.lines.next_line() {
+                Ok(Some(line)) => Some(read_outbound(line)),
+                Ok(None) => None,
+                Err(source) => return Err(self.gibberish(source.into())),
+            };
+            match outbound {
+                Some(Ok(Outbound::Answer { id, result })) => {
+                    if let Some(message) = self.answered(id, result)? {
+                        return Ok(message);
+                    }
+                }
+                Some(Ok(Outbound::Event(event))) => return Ok(Message::Event(event)),
+                Some(Ok(Outbound::Ignored)) => {}
+                Some(Err(source)) => return Err(self.gibberish(source.into())),
+                None => match wait(&self.stream, interrupts, deadline).map_err(Failure::Wait)? {
+                    Woke::Readable => {
+                        if !self.read()? {
+                            return Ok(Message::TimedOut);
+                        }
+                    }
+                    Woke::Interrupted => return Ok(Message::Interrupted),
+                    Woke::TimedOut => return Ok(Message::TimedOut),
+                },
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        id: Option<Id>,
+        result: Result<Box<RawValue>, crate::wire::refusal::Refusal>,
+    ) -> Result<Option<Message>, Failure> {
+        let result = result.map_err(Failure::Refused);
+        match (id, &self.welcome) {
+            (Some(Id::Number(found)), Greeting::Sent(id)) if found == *id => {
+                let welcome = serde_json::from_str(result?.get());
+                let welcome = welcome.map_err(|source| self.gibberish(source.into()))?;
+                self.welcome = Greeting::Done(Box::new(welcome));
+                Ok(None)
+            }
+            (Some(Id::Number(found)), _) => Ok(Some(Message::Answer(found, result))),
+            // Without an id of ours it is told to the connection: a limit was passed, or the daemon is ending.
+            (None | Some(Id::Text(_)), _) => result.map(|_| None),
+        }
+    }
+
+    /// Reads what is there; `false` when the deadline of the stream itself passed.
+    fn read(&mut self) -> Result<bool, Failure> {
+        let mut bytes = vec![0_u8; READ_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => {
+                self.lines.push(bytes.get(..count).unwrap_or_default());
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(error) => {
+                let is_late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+                if is_late.contains(&error.kind()) {
+                    Ok(false)
+                } else {
+                    Err(self.lost(error))
+                }
+            }
+        }
+    }
+
+    fn lost(&self, source: io::Error) -> Failure {
+        Failure::Lost {
+            socket: self.socket.clone(),
+            source,
+        }
+    }
+
+    fn gibberish(&self, source: GibberishError) -> Failure {
+        Failure::Gibberish {
+            socket: self.socket.clone(),
+            source,
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// Ends a hosted daemon in order: its runs are cancelled and recorded before this process goes.
+    fn drop(&mut self) {
+        if !self.is_hosted {
+            return;
+        }
+        let patience = Deadline::after(ANSWER_TIME_MAX);
+        // What was to be told was told; an end that fails leaves nothing that the next start does not heal.
+        if self.send(&Call::Shutdown(Nothing {})).is_ok() {
+            while let Ok(message) = self.message(None, patience) {
+                if matches!(message, Message::TimedOut) {
+                    break;
+                }
+            }
+        }
+    }
+}

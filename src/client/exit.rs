@@ -1,0 +1,94 @@
+//! The exit codes of `orchctl`, each decided here and nowhere else.
+//!
+//! One match per question, after the table in `docs/cli.md`; a broken pipe is success.
+
+use crate::client::failure::Failure;
+use crate::model::run::Verdict;
+use crate::wire::refusal::ErrorKind;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; for run, resume, wait and gate: green.
+    Done,
+    /// A guardrail failed, or a check of `doctor` did.
+    Red,
+    /// Wrong usage, bad configuration, refused.
+    Refused,
+    /// No verdict for the present content, or not in time.
+    NoVerdict,
+    /// No daemon answers.
+    NoDaemon,
+    /// The daemon failed inside.
+    Internal,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Red => 1,
+            Self::Refused => 2,
+            Self::NoVerdict => 3,
+            Self::NoDaemon => 4,
+            Self::Internal => 5,
+        }
+    }
+
+    /// How a command ends that asked for a verdict; `green` decides where the verdict leaves it open.
+    #[must_use]
+    pub fn of_verdict(verdict: Verdict, green: Option<bool>) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Done,
+            Verdict::Flaky if green != Some(false) => Self::Done,
+            Verdict::Flaky | Verdict::Fail | Verdict::Unstable => Self::Red,
+            Verdict::Unknown | Verdict::Error => Self::NoVerdict,
+        }
+    }
+
+    /// How a command ends that failed.
+    #[must_use]
+    pub fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            failure if failure.is_broken_pipe() => Self::Done,
+            Failure::NoDaemon { .. }
+            | Failure::Lost { .. }
+            | Failure::Silent { .. }
+            | Failure::Spawn { .. }
+            | Failure::GaveUp { .. } => Self::NoDaemon,
+            Failure::Output(_)
+            | Failure::Gibberish { .. }
+            | Failure::Host(_)
+            | Failure::Log { .. }
+            | Failure::Wait(_) => Self::Internal,
+            Failure::Interrupted => Self::NoVerdict,
+            Failure::Place(_)
+            | Failure::Root(_)
+            | Failure::Places(_)
+            | Failure::Task(_)
+            | Failure::NoWorkspace { .. }
+            | Failure::NoProject { .. }
+            | Failure::TwoProjects { .. }
+            | Failure::NoRun
+            | Failure::NoLog { .. }
+            | Failure::NotAllowed { .. }
+            | Failure::Exists { .. }
+            | Failure::Configured { .. }
+            | Failure::File { .. } => Self::Refused,
+            Failure::Refused(refusal) => match refusal.kind {
+                ErrorKind::UnknownWorkspace
+                | ErrorKind::UnknownProject
+                | ErrorKind::UnknownRun
+                | ErrorKind::Untrusted
+                | ErrorKind::InvalidConfig
+                | ErrorKind::TooLarge
+                | ErrorKind::Unsupported => Self::Refused,
+                ErrorKind::Busy | ErrorKind::Unsynced => Self::NoVerdict,
+                ErrorKind::ShuttingDown => Self::NoDaemon,
+                ErrorKind::Internal => Self::Internal,
+            },
+        }
+    }
+}

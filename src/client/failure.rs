@@ -1,0 +1,281 @@
+//! Why a command did not do what was asked: the thing, the reason, the remedy.
+//!
+//! One enum for the whole client, because all of it ends in the same two places: [`super::exit`] and the words on
+//! stderr. What the daemon refuses passes through unchanged.
+
+use crate::client::output::OutputError;
+use crate::client::place::PlaceError;
+use crate::model::id::{IdError, RunId, TaskId};
+use crate::model::path::PathError;
+use crate::model::places::PlacesError;
+use crate::wire::refusal::{ErrorKind, Refusal};
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing could be printed.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No directory to speak of.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A directory is no root.
+    #[error(transparent)]
+    Root(#[from] PathError),
+    /// `MCP_RUNNER_TASK_ID` is no task id.
+    #[error("MCP_RUNNER_TASK_ID is no task id")]
+    Task(#[from] IdError),
+    /// No socket to speak to.
+    #[error(transparent)]
+    Places(#[from] PlacesError),
+    /// Nobody answers.
+    #[error("no daemon answers at `{}`", socket.display())]
+    NoDaemon {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It answered, and then no more.
+    #[error("the daemon at `{}` went away", socket.display())]
+    Lost {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection is good, but no answer comes.
+    #[error("the daemon at `{}` has not answered within {} s", socket.display(), waited.as_secs())]
+    Silent {
+        /// The socket.
+        socket: PathBuf,
+        /// How long it was given.
+        waited: Duration,
+    },
+    /// What answers does not speak our protocol.
+    #[error("what answers at `{}` does not speak this protocol", socket.display())]
+    Gibberish {
+        /// The socket.
+        socket: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: GibberishError,
+    },
+    /// The daemon could not be started.
+    #[error("`{} --detach` could not be started", program.display())]
+    Spawn {
+        /// The daemon's program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The daemon was started and gave up; it said why itself.
+    #[error("`{} --detach` gave up", program.display())]
+    GaveUp {
+        /// The daemon's program.
+        program: PathBuf,
+    },
+    /// The daemon could not be hosted in this process.
+    #[error("a daemon could not be hosted in this process")]
+    Host(#[source] io::Error),
+    /// The daemon refuses.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// No workspace is around, and the command needs one.
+    #[error("`{}` lies in no workspace", cwd.display())]
+    NoWorkspace {
+        /// The current directory.
+        cwd: PathBuf,
+    },
+    /// No registered workspace has the project.
+    #[error("no watched workspace has a project with the task id `{task}`")]
+    NoProject {
+        /// The task id.
+        task: TaskId,
+    },
+    /// More than one registered workspace has the project.
+    #[error("more than one workspace has a project with the task id `{task}`: {}", roots.join(", "))]
+    TwoProjects {
+        /// The task id.
+        task: TaskId,
+        /// The workspaces.
+        roots: Vec<String>,
+    },
+    /// There is no run yet.
+    #[error("there is no run yet")]
+    NoRun,
+    /// The run has no such stage, or nothing that was logged.
+    #[error("run {run} has no log of a stage `{stage}`")]
+    NoLog {
+        /// The run.
+        run: RunId,
+        /// The stage.
+        stage: String,
+    },
+    /// Commands are not allowed, and nobody can be asked.
+    #[error("the commands of `{}` are not allowed", root.display())]
+    NotAllowed {
+        /// The workspace.
+        root: PathBuf,
+    },
+    /// `init` found a configuration.
+    #[error("`{}` exists, and init never overwrites", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `init` found the other configuration, which its own would hide.
+    #[error("`{}` is a configuration already, and a new orchd.toml would hide its pipelines", path.display())]
+    Configured {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of the user could not be read or written.
+    #[error("could not {act} `{}`", path.display())]
+    File {
+        /// `read` or `write`.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A log holds something that is no log.
+    #[error("the log of run {run} is damaged")]
+    Log {
+        /// The run.
+        run: RunId,
+        /// What is wrong with it.
+        source: crate::model::log::LogLineError,
+    },
+    /// ^C came before the answer.
+    #[error("interrupted before the answer was there")]
+    Interrupted,
+    /// The system refuses what waiting needs.
+    #[error("cannot wait for input")]
+    Wait(#[source] io::Error),
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GibberishError {
+    /// It is no line of text.
+    #[error(transparent)]
+    Frame(#[from] crate::wire::frame::FrameError),
+    /// It is no message of the protocol.
+    #[error(transparent)]
+    Message(#[from] crate::wire::message::OutboundError),
+    /// It is JSON of another shape.
+    #[error("an answer has another shape")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    /// The word that programs tell it by, as in the daemon's own refusals.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Output(_) => "output",
+            Self::Place(_)
+            | Self::Root(_)
+            | Self::File { .. }
+            | Self::Exists { .. }
+            | Self::Configured { .. } => "file",
+            Self::Places(_) | Self::Task(_) => "invalid_config",
+            Self::NoDaemon { .. }
+            | Self::Lost { .. }
+            | Self::Spawn { .. }
+            | Self::GaveUp { .. }
+            | Self::Silent { .. } => "no_daemon",
+            Self::Gibberish { .. } => "unsupported",
+            Self::Host(_) | Self::Log { .. } | Self::Wait(_) => "internal",
+            Self::Interrupted => "interrupted",
+            Self::Refused(refusal) => kind_word(refusal.kind),
+            Self::NoWorkspace { .. } => "unknown_workspace",
+            Self::NoProject { .. } | Self::TwoProjects { .. } => "unknown_project",
+            Self::NoRun | Self::NoLog { .. } => "unknown_run",
+            Self::NotAllowed { .. } => "untrusted",
+        }
+    }
+
+    /// The whole story in one sentence: the failure and what caused it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoDaemon { .. } | Self::Lost { .. } => START,
+            Self::Silent { .. } => "look at it with `orchctl doctor`, or end it with `kill`",
+            Self::Gibberish { .. } => {
+                "check --socket and ORCHD_SOCKET, and that orchd and orchctl have one version"
+            }
+            Self::Spawn { .. } => "put orchd beside orchctl or on PATH, or start it yourself",
+            Self::Refused(refusal) => return refusal.hint.clone(),
+            Self::NoWorkspace { .. } => {
+                "go into one, name one with --workspace DIR, or add this one with `orchctl watch`"
+            }
+            Self::NoProject { .. } => "see them with `orchctl status`",
+            Self::TwoProjects { .. } => "name one with --workspace DIR",
+            Self::NoRun => "start one with `orchctl run`",
+            Self::NoLog { .. } => "see its stages with `orchctl show RUN`",
+            Self::NotAllowed { .. } => "read them, then `orchctl allow DIR`, or give --yes",
+            Self::Configured { .. } => {
+                "it is read as it is: `orchctl watch`; write an orchd.toml by hand to add to it"
+            }
+            Self::Exists { .. } => "edit it, or move it away first",
+            Self::Output(_)
+            | Self::Place(_)
+            | Self::Root(_)
+            | Self::Places(_)
+            | Self::Task(_)
+            | Self::Interrupted
+            | Self::GaveUp { .. }
+            | Self::Host(_)
+            | Self::File { .. }
+            | Self::Log { .. }
+            | Self::Wait(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Whether the reader of our output has gone, which is no failure at all.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.0.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// How to get a daemon.
+const START: &str =
+    "start one with `orchctl watch`, `orchd --detach` or `systemctl --user start orchd`";
+
+fn kind_word(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::UnknownWorkspace => "unknown_workspace",
+        ErrorKind::UnknownProject => "unknown_project",
+        ErrorKind::UnknownRun => "unknown_run",
+        ErrorKind::Untrusted => "untrusted",
+        ErrorKind::InvalidConfig => "invalid_config",
+        ErrorKind::Busy => "busy",
+        ErrorKind::Unsynced => "unsynced",
+        ErrorKind::TooLarge => "too_large",
+        ErrorKind::Unsupported => "unsupported",
+        ErrorKind::ShuttingDown => "shutting_down",
+        ErrorKind::Internal => "internal",
+    }
+}

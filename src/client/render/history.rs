@@ -1,0 +1,178 @@
+//! `orchctl runs`, `show` and the result of `run`: what was executed, and what came of it.
+//!
+//! Pure text from a report; in a narrow terminal a row becomes a pair of lines.
+
+use crate::client::output::Look;
+use crate::client::render::live::changed_paths;
+use crate::client::render::mark::{self, short};
+use crate::client::render::status::{indented, short_path};
+use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
+use crate::model::evidence::RunRecord;
+use crate::model::report::runs::{RunAnswer, RunDetail, RunList, StageRecord};
+use crate::model::run::Cause;
+use std::time::Duration;
+
+/// Columns of the longest verdict with its symbol.
+const VERDICT_COLUMNS: usize = 10;
+/// Columns of the longest status with its symbol.
+const STATUS_COLUMNS: usize = 11;
+
+/// Renders the history, newest first.
+#[must_use]
+pub fn runs(list: &RunList, look: &Look) -> String {
+    if list.runs.is_empty() {
+        return "No run yet. Start one with: orchctl run\n".to_owned();
+    }
+    let widest =
+        |text: fn(&RunRecord) -> &str| list.runs.iter().map(|run| columns(text(run))).max();
+    let ids = widest(|run| shown_id(run)).unwrap_or(0);
+    let tasks = widest(|run| run.task_id.as_str()).unwrap_or(0);
+    let pipelines = widest(|run| run.pipeline_id.as_str()).unwrap_or(0);
+    let mut text = String::new();
+    for run in &list.runs {
+        let verdict = mark::verdict(run.verdict).cell(VERDICT_COLUMNS);
+        let task = clean(run.task_id.as_str());
+        let span = run.duration_ms.map(|ms| took(Duration::from_millis(ms)));
+        let span = span.unwrap_or_else(|| "-".to_owned());
+        let age = ago(look.now.since(run.started_at));
+        let cause = run.cause.map_or("-", cause_word);
+        if look.is_narrow() {
+            let id = shown_id(run);
+            add(
+                &mut text,
+                format_args!("{verdict}  {id}\n  {task}, {cause}, {span}, {age}\n"),
+            );
+        } else {
+            let status = mark::run(run.status).cell(STATUS_COLUMNS);
+            let line = format!(
+                "{}  {verdict}  {status}  {}  {}  {}  {}  {age}",
+                pad(shown_id(run), ids),
+                pad(&task, tasks),
+                pad(&clean(run.pipeline_id.as_str()), pipelines),
+                pad(cause, 6),
+                pad(&span, 6),
+            );
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn shown_id(run: &RunRecord) -> &str {
+    short(&run.run_id)
+}
+
+/// The word for a cause.
+#[must_use]
+pub fn cause_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Start => "start",
+        Cause::Change => "change",
+        Cause::Manual => "manual",
+        Cause::Resume => "resume",
+        Cause::Parent => "parent",
+        Cause::Gate => "gate",
+    }
+}
+
+/// Renders one run in full.
+#[must_use]
+pub fn show(run: &RunDetail, look: &Look) -> String {
+    let record = &run.record;
+    let mut text = format!("{}\n", styled(BOLD, record.run_id.as_str()));
+    let verdict = mark::verdict(record.verdict).cell(0);
+    let status = mark::run(record.status).cell(0);
+    add(&mut text, format_args!("  {verdict}  {status}"));
+    if let Some(detail) = &run.status_detail {
+        add(&mut text, format_args!("  {}", clean(detail)));
+    }
+    text.push('\n');
+    let mut rows = vec![
+        ("task", clean(record.task_id.as_str())),
+        ("pipeline", clean(record.pipeline_id.as_str())),
+        ("cause", record.cause.map_or("-", cause_word).to_owned()),
+        ("started", record.started_at.to_string()),
+    ];
+    if let Some(ms) = record.duration_ms {
+        rows.push(("took", took(Duration::from_millis(ms))));
+    }
+    if let Some(parent) = &run.parent_run_id {
+        rows.push(("parent", parent.to_string()));
+    }
+    if let Some(changed) = &run.changed {
+        rows.push(("changed", changed_paths(changed)));
+    }
+    if let Some(void) = &run.void {
+        rows.push(("void", format!("{} while it ran", changed_paths(void))));
+    }
+    rows.push((
+        "workspace",
+        short_path(&clean(&run.workspace.to_string()), look, 13),
+    ));
+    rows.push(("manifest", short_path(&clean(&record.manifest), look, 13)));
+    rows.push(("log", short_path(&clean(&run.log_path), look, 13)));
+    for (name, value) in rows {
+        add(
+            &mut text,
+            format_args!("  {}  {value}\n", styled(DIM, &pad(name, 9))),
+        );
+    }
+    let stages = run
+        .stages
+        .iter()
+        .map(|stage| columns(stage.id.as_str()))
+        .max();
+    for stage in &run.stages {
+        text.push_str(&stage_line(stage, stages.unwrap_or(0), look));
+    }
+    if let Some(summary) = &run.summary {
+        text.push_str(&indented(summary, 2, look));
+    }
+    text
+}
+
+fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
+    let mark = mark::stage(stage.status, stage.outcome);
+    let symbol = styled(mark.style, &mark.symbol.to_string());
+    let mut line = format!(
+        "  {symbol} {}  {}",
+        pad(&clean(stage.id.as_str()), width),
+        mark.word
+    );
+    if let Some(code) = stage.exit_code.filter(|code| *code != 0) {
+        add(&mut line, format_args!(", exit {code}"));
+    }
+    if let Some(ms) = stage.duration_ms {
+        add(
+            &mut line,
+            format_args!("  {}", took(Duration::from_millis(ms))),
+        );
+    }
+    if stage.attempts > 1 {
+        add(&mut line, format_args!("  {} attempts", stage.attempts));
+    }
+    if let Some(from) = &stage.reused_from {
+        add(&mut line, format_args!("  proven by {}", short(from)));
+    }
+    if let Some(child) = &stage.sub_run_id {
+        add(&mut line, format_args!("  run {}", short(child)));
+    }
+    line.push('\n');
+    if let Some(summary) = &stage.summary {
+        line.push_str(&indented(summary, 4, look));
+    }
+    line
+}
+
+/// Renders the result of `run` or `resume`.
+#[must_use]
+pub fn result(answer: &RunAnswer, look: &Look) -> String {
+    let head = if answer.status.is_terminal() {
+        mark::verdict(answer.verdict).cell(0)
+    } else {
+        mark::run(answer.status).cell(0)
+    };
+    let manifest = short_path(&clean(&answer.manifest), look, 2);
+    format!("{head}  {}\n  {manifest}\n", answer.run_id)
+}

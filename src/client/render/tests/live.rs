@@ -1,0 +1,154 @@
+//! Runs as they are told while they happen.
+//!
+//! In the order in which the daemon tells them, resync and snapshot included.
+
+use super::{RUN, at, failure, look, pipeline, plain, root, run, stage, task};
+use crate::client::render::live::{Focus, Live};
+use crate::client::render::status;
+use crate::model::id::Seq;
+use crate::model::path::{RelPath, RootPath};
+use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone};
+use crate::model::report::runs::ChangedPaths;
+use crate::model::run::{Cause, Outcome, RunStatus, StageStatus, Verdict};
+use std::path::Path;
+
+fn event(what: Happening) -> Event {
+    Event {
+        seq: Seq(1),
+        at: at("2026-11-22T10:12:00Z"),
+        what,
+    }
+}
+
+fn started(cause: Cause) -> Event {
+    event(Happening::RunStarted(RunNamed {
+        workspace: root(),
+        task_id: task("0101-web"),
+        run_id: run(RUN),
+        pipeline_id: pipeline(),
+        parent_run_id: None,
+        cause,
+        input_digest: None,
+        manifest: "m".to_owned(),
+        stages: vec![stage("build"), stage("lint")],
+        changed: ChangedPaths {
+            count: Some(5),
+            paths: ["src/a.ts", "src/b.ts", "c", "d"]
+                .map(|p| RelPath::parse(p).unwrap())
+                .to_vec(),
+        },
+    }))
+}
+
+fn ended(id: &str, status: StageStatus, outcome: Outcome, code: Option<i32>) -> Event {
+    event(Happening::StageEnded(StageDone {
+        workspace: root(),
+        task_id: task("0101-web"),
+        run_id: run(RUN),
+        pipeline_id: pipeline(),
+        stage: stage(id),
+        status,
+        outcome,
+        exit_code: code,
+        summary: Some("2 warnings".to_owned()),
+        duration_ms: 940,
+        attempts: 2,
+        reused_from: None,
+    }))
+}
+
+fn run_done(verdict: Verdict, void: bool) -> Event {
+    event(Happening::RunEnded(RunDone {
+        workspace: root(),
+        task_id: task("0101-web"),
+        run_id: run(RUN),
+        pipeline_id: pipeline(),
+        parent_run_id: None,
+        status: RunStatus::Failed,
+        status_detail: Some("stage:lint:failed".to_owned()),
+        verdict,
+        green: None,
+        input_digest: None,
+        void,
+        duration_ms: 3_100,
+        manifest: "m".to_owned(),
+        failure: (verdict == Verdict::Fail).then(failure),
+    }))
+}
+
+fn told(focus: Focus, width: Option<usize>, events: &[Event]) -> String {
+    let mut live = Live::new(focus);
+    events
+        .iter()
+        .map(|event| plain(&live.event(event, &look(width))))
+        .collect()
+}
+
+#[test]
+fn a_red_run_is_told_stage_by_stage() {
+    let events = [
+        started(Cause::Change),
+        ended("build", StageStatus::Succeeded, Outcome::Passed, Some(0)),
+        ended("style", StageStatus::Skipped, Outcome::Failed, Some(3)),
+        ended("unit", StageStatus::Succeeded, Outcome::Flaky, Some(0)),
+        ended("lint", StageStatus::Failed, Outcome::Failed, Some(1)),
+        run_done(Verdict::Fail, false),
+    ];
+    insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
+    0101-web  diagnostics  3d0103be  5 paths changed: src/a.ts, src/b.ts, c, …
+      + build        0.9s   ok
+      - style        0.9s   failed, allowed, exit 3
+        | 2 warnings
+      ~ unit         0.9s   flaky: passed at attempt 2
+      x lint         0.9s   failed, exit 1
+        | web/src/cart.ts:3:5  error  'frob' is not defined  no-undef
+    x fail  0101-web  3.1s  see: orchctl logs 3d0103be lint
+    ");
+    let narrow = told(Focus::Workspace(root()), Some(40), &events);
+    insta::assert_snapshot!(narrow, @"
+    0101-web  diagnostics  3d0103be
+      5 paths changed: src/a.ts, src/b.ts, …
+      + build        0.9s   ok
+      - style        0.9s   failed, allowed, exit 3
+        | 2 warnings
+      ~ unit         0.9s   flaky: passed at attempt 2
+      x lint         0.9s   failed, exit 1
+        | web/src/cart.ts:3:5  error  'frob…
+    x fail  0101-web  3.1s
+      see: orchctl logs 3d0103be lint
+    ");
+}
+
+#[test]
+fn a_void_run_says_that_it_proves_nothing() {
+    let events = [started(Cause::Start), run_done(Verdict::Unknown, true)];
+    insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
+    0101-web  diagnostics  3d0103be  not proven yet
+    ? unknown  0101-web  3.1s  void: the content changed meanwhile
+    ");
+}
+
+#[test]
+fn other_workspaces_and_other_runs_are_left_out() {
+    let events = [
+        started(Cause::Manual),
+        ended("build", StageStatus::Succeeded, Outcome::Passed, Some(0)),
+        run_done(Verdict::Pass, false),
+    ];
+    let elsewhere = RootPath::new(Path::new("/elsewhere")).unwrap();
+    assert_eq!(told(Focus::Workspace(elsewhere), None, &events), "");
+    assert_eq!(told(Focus::Run(run("another")), None, &events), "");
+}
+
+#[test]
+fn a_stage_that_cannot_drive_the_terminal() {
+    let mut hostile = failure();
+    hostile.excerpt =
+        "\u{1b}]0;owned\u{7}\u{1b}[2Jgone\u{202e}\r\nsecond\n\n\nthird\nfourth".to_owned();
+    insta::assert_snapshot!(plain(&status::failed(&hostile, 2, &look(None))), @"
+    lint  exit 1
+      | gone�
+      | second
+      | third
+    ");
+}

@@ -1,0 +1,239 @@
+//! What every command needs: where the daemon is, how to get one, which workspace is meant, and where to print.
+//!
+//! It connects when a command asks for it and not before, so that what needs no daemon needs none.
+
+use crate::client::args::Global;
+use crate::client::connect::Connection;
+use crate::client::failure::Failure;
+use crate::client::output::Output;
+use crate::client::place::{self, Place};
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
+use crate::model::places::{Places, Platform, Surroundings};
+use crate::model::report::{WorkspaceEntry, WorkspaceList};
+use crate::wire::call::{Call, Nothing};
+use interprocess::local_socket::Stream;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the client may not know of itself: its program brings it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seams {
+    /// Hosts a daemon in this process for one workspace, and returns a stream that is connected to it.
+    ///
+    /// It answers as any daemon does, and ends on `shutdown` or when the stream is closed.
+    pub host: fn(&Places, &Path) -> io::Result<Stream>,
+    /// The command line of `orchd`, for its manual page.
+    pub orchd: fn() -> clap::Command,
+}
+
+/// What every command needs.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// Where to print.
+    pub output: &'a mut Output,
+    /// Where the daemon and the client meet.
+    pub places: Places,
+    /// What the client may not know of itself.
+    pub seams: Seams,
+    /// `--workspace`.
+    named: Option<PathBuf>,
+    warned: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Finds out where the daemon is.
+    ///
+    /// # Errors
+    /// When there is no such place.
+    pub fn new(global: &Global, output: &'a mut Output, seams: Seams) -> Result<Self, Failure> {
+        // Only relative places need a directory, and a current directory that is gone is told by whoever needs it.
+        let directory = place::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let places = Places::resolve(&Surroundings {
+            platform: Platform::here(),
+            variable: &|name| std::env::var_os(name),
+            directory: &directory,
+            socket: global.socket.as_deref(),
+        })?;
+        Ok(Self {
+            output,
+            places,
+            seams,
+            named: global.workspace.clone(),
+            warned: false,
+        })
+    }
+
+    /// Connects to the daemon.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub fn connect(&self) -> Result<Connection, Failure> {
+        Connection::open(&self.places.socket)
+    }
+
+    /// Connects to a daemon in this process, for the workspace at `root`.
+    ///
+    /// # Errors
+    /// When it cannot be hosted.
+    pub fn host(&self, root: &Path) -> Result<Connection, Failure> {
+        let stream = (self.seams.host)(&self.places, root).map_err(Failure::Host)?;
+        Ok(Connection::hosted(stream, &self.places.socket))
+    }
+
+    /// Connects to the daemon, or where none answers to one in this process.
+    ///
+    /// # Errors
+    /// When neither can be had.
+    pub fn connect_or_host(&self, root: &Path) -> Result<Connection, Failure> {
+        match self.connect() {
+            Err(Failure::NoDaemon { .. }) => self.host(root),
+            connected => connected,
+        }
+    }
+
+    /// Asks, and says once when the daemon is of another version.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away.
+    pub fn ask<T: DeserializeOwned>(
+        &mut self,
+        connection: &mut Connection,
+        call: &Call,
+    ) -> Result<T, Failure> {
+        let answer = connection.ask(call);
+        self.note_version(connection)?;
+        answer
+    }
+
+    /// Says once when the daemon is of another version.
+    ///
+    /// # Errors
+    /// When it cannot be said.
+    pub fn note_version(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let own = env!("CARGO_PKG_VERSION");
+        let Some(welcome) = connection.welcome().filter(|_| !self.warned) else {
+            return Ok(());
+        };
+        self.warned = true;
+        let theirs = welcome.server.version.clone();
+        if theirs != own {
+            let text = format!(
+                "warning: orchd is {theirs}, orchctl is {own}: restart it with `orchctl shutdown` and `orchd --detach`\n"
+            );
+            self.output.words(&text)?;
+        }
+        Ok(())
+    }
+
+    /// What `--workspace`, the environment and the directories around say.
+    ///
+    /// # Errors
+    /// When the current directory cannot be read.
+    pub fn place(&self) -> Result<Place, Failure> {
+        Ok(Place::find(self.named.as_deref())?)
+    }
+
+    /// The workspace that was named with `--workspace`, to narrow a search.
+    ///
+    /// # Errors
+    /// When it cannot be made absolute.
+    pub fn named(&self) -> Result<Option<RootPath>, Failure> {
+        let Some(dir) = &self.named else {
+            return Ok(None);
+        };
+        Ok(Some(root(&place::absolute(dir)?)?))
+    }
+
+    /// The task id that the surroundings name for a workspace whose files name none.
+    ///
+    /// # Errors
+    /// When it is no task id.
+    pub fn task_of_surroundings(&self) -> Result<Option<TaskId>, Failure> {
+        let task = std::env::var("MCP_RUNNER_TASK_ID").ok();
+        let task = task.filter(|task| !task.is_empty());
+        Ok(task.as_deref().map(TaskId::parse).transpose()?)
+    }
+
+    /// The directory that a command is about: the one that it names, else the workspace around.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn directory(&self, dir: Option<&Path>) -> Result<RootPath, Failure> {
+        let dir = match dir {
+            Some(dir) => place::directory(dir)?,
+            None => place::directory(&self.place()?.directory())?,
+        };
+        root(&dir)
+    }
+
+    /// The workspace to speak of; none when all are meant. A task that is named finds its project among all.
+    ///
+    /// # Errors
+    /// When none or more than one workspace has a project with one of `tasks`.
+    pub fn scope(
+        &mut self,
+        connection: &mut Connection,
+        tasks: &[TaskId],
+    ) -> Result<Option<RootPath>, Failure> {
+        let place = self.place()?;
+        if let Place::Sure(dir) = &place {
+            return Ok(Some(root(dir)?));
+        }
+        let list: WorkspaceList = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        let roots = list.workspaces.iter().map(|entry| entry.root.as_path());
+        if let Some(dir) = place.among(roots) {
+            return Ok(Some(root(&dir)?));
+        }
+        let mut found = Vec::new();
+        for task in tasks {
+            found.push(holder(&list.workspaces, task)?);
+        }
+        found.dedup();
+        // Projects of several workspaces: each task id is unique, so that the daemon needs no workspace.
+        Ok(match found.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        })
+    }
+
+    /// The workspace to speak of, for what can speak of one only.
+    ///
+    /// # Errors
+    /// As [`Session::scope`], and when no workspace is around.
+    pub fn workspace(
+        &mut self,
+        connection: &mut Connection,
+        tasks: &[TaskId],
+    ) -> Result<RootPath, Failure> {
+        match self.scope(connection, tasks)? {
+            Some(root) => Ok(root),
+            None => Err(Failure::NoWorkspace {
+                cwd: place::current_dir()?,
+            }),
+        }
+    }
+}
+
+fn holder(workspaces: &[WorkspaceEntry], task: &TaskId) -> Result<RootPath, Failure> {
+    let mut holders = workspaces.iter().filter(|w| w.tasks.contains(task));
+    let Some(first) = holders.next() else {
+        return Err(Failure::NoProject { task: task.clone() });
+    };
+    let mut roots = vec![first.root.to_string()];
+    roots.extend(holders.map(|workspace| workspace.root.to_string()));
+    if roots.len() > 1 {
+        let task = task.clone();
+        return Err(Failure::TwoProjects { task, roots });
+    }
+    Ok(first.root.clone())
+}
+
+/// `dir` as the root that the daemon knows it by.
+///
+/// # Errors
+/// When it is not absolute.
+pub fn root(dir: &Path) -> Result<RootPath, Failure> {
+    Ok(RootPath::new(dir)?)
+}

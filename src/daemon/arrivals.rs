@@ -1,0 +1,296 @@
+//! What blocking work brings back: taken home, told to the engine, answered.
+//!
+//! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
+//! `Captured` to cover every `Touched` before it.
+
+use crate::daemon::evidence::{Desk, Recovery};
+use crate::daemon::lend::Lent;
+use crate::daemon::lifecycle::chain;
+use crate::daemon::message::{Done, Looked, Then, What};
+use crate::daemon::shell::Shell;
+use crate::daemon::site::Prepared;
+use crate::daemon::tree::{Tree, TreeError};
+use crate::engine::{Input, Record, Watch};
+use crate::limits::{HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
+use crate::model::id::WorkspaceId;
+use crate::model::time::Tick;
+
+impl Done {
+    pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
+        Self {
+            workspace,
+            what: What::TreeBack(tree),
+        }
+    }
+
+    pub(super) fn desk_back(workspace: WorkspaceId, desk: Box<Desk>) -> Self {
+        Self {
+            workspace,
+            what: What::DeskBack(desk),
+        }
+    }
+}
+
+impl Shell {
+    pub(super) fn take(&mut self, done: Done) {
+        let Done {
+            workspace: id,
+            what,
+        } = done;
+        match what {
+            What::Prepared(prepared) => self.take_prepared(id, *prepared),
+            What::TreeBack(tree) => match self.sites.get_mut(&id).and_then(|s| s.tree.as_mut()) {
+                Some(lent) => {
+                    lent.bring_back(tree);
+                    // What was marked while it was away has woken nobody.
+                    self.examine_doubts();
+                }
+                // Removed while it was away.
+                None => tree.close(),
+            },
+            What::DeskBack(desk) => {
+                if let Some(lent) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
+                    lent.bring_back(desk);
+                }
+            }
+            What::Looked(looked) => self.take_look(id, *looked),
+            What::Recorded {
+                run,
+                record,
+                failure,
+            } => {
+                if record == Record::End
+                    && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
+                {
+                    self.retain(id, task);
+                }
+                self.inputs.push_back(Input::Recorded {
+                    run,
+                    record,
+                    failure,
+                });
+            }
+            What::StageEnded { run, stage, ending } => {
+                self.stoppers.remove(&(run.clone(), stage));
+                self.inputs.push_back(Input::StageEnded {
+                    run,
+                    stage,
+                    ending: *ending,
+                });
+            }
+            What::Loaded {
+                loaded,
+                known,
+                then,
+            } => self.take_loaded(id, *loaded, &known, then),
+            What::Rechecked(recovery) => self.note_recovery(id, &recovery),
+            What::Runs { request, rows } => self.take_rows(request, rows),
+            What::Found { request, found } => self.take_found(id, request, found),
+            What::Reopened {
+                request,
+                run,
+                reopened,
+            } => {
+                self.take_reopened(id, request, &run, *reopened);
+            }
+            What::Answered { request, answer } => self.answer(request, *answer),
+        }
+    }
+
+    fn take_prepared(&mut self, id: WorkspaceId, prepared: Prepared) {
+        let Prepared {
+            desk,
+            recovery,
+            loaded,
+            tree,
+            facts,
+        } = prepared;
+        let Some(site) = self.sites.get_mut(&id).filter(|site| !site.closing) else {
+            if let Ok(tree) = tree {
+                tree.close();
+            }
+            return;
+        };
+        site.preparing = false;
+        if site.desk.is_none() {
+            site.desk = Some(Lent::new(desk));
+        }
+        site.facts = facts;
+        match tree {
+            Ok(tree) => {
+                site.tree = Some(Lent::new(tree));
+                site.look_at = None;
+                self.note_recovery(id, &recovery);
+                self.take_configuration(id, loaded, &recovery.known);
+                self.note_watch(id);
+            }
+            Err(error) => self.note_missing(id, &error),
+        }
+        self.answer_added(id);
+        let parked = self
+            .sites
+            .get_mut(&id)
+            .map(|site| std::mem::take(&mut site.parked));
+        for asked in parked.unwrap_or_default() {
+            self.hear(asked);
+        }
+    }
+
+    /// The files cannot be looked at: they are looked for until they are back.
+    fn note_missing(&mut self, id: WorkspaceId, error: &TreeError) {
+        let at = self.clock.tick().after(ROOT_LOOK_PAUSE);
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.look_at = Some(at);
+        }
+        let watch = Watch::Missing {
+            detail: chain(error),
+        };
+        self.inputs.push_back(Input::Watched {
+            workspace: id,
+            watch,
+        });
+    }
+
+    fn note_watch(&mut self, id: WorkspaceId) {
+        let tick = self.clock.tick();
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let watch = site.facts.watch();
+        site.look_at = match &watch {
+            Watch::Polling { .. } => {
+                let pause = site
+                    .config
+                    .as_ref()
+                    .map(|config| config.settings.poll_interval);
+                Some(tick.after(pause.unwrap_or(crate::limits::POLL_INTERVAL_DEFAULT)))
+            }
+            Watch::Watching | Watch::Rescanning { .. } | Watch::Missing { .. } => None,
+        };
+        self.inputs.push_back(Input::Watched {
+            workspace: id,
+            watch,
+        });
+    }
+
+    fn note_recovery(&mut self, id: WorkspaceId, recovery: &Recovery) {
+        for run in &recovery.interrupted {
+            tracing::warn!(%run, "a run was interrupted when its daemon was lost; it is cancelled now");
+        }
+        let again = self.clock.tick().after(HEARTBEAT_STALE);
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.recheck_at = (!recovery.alive.is_empty()).then_some(again);
+        }
+    }
+
+    /// Looks again at runs that somebody else seemed to own.
+    pub(super) fn recheck_due(&mut self, now: Tick) {
+        let clock = self.clock;
+        for (id, site) in &mut self.sites {
+            let id = *id;
+            let due = site.recheck_at.take_if(|at| *at <= now).is_some();
+            if let Some(desk) = site.desk.as_mut().filter(|_| due) {
+                desk.push(move |desk| {
+                    let recovery = crate::daemon::site::recover(desk, &[], clock);
+                    Some(Done {
+                        workspace: id,
+                        what: What::Rechecked(recovery),
+                    })
+                });
+            }
+        }
+    }
+
+    fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
+        let Looked {
+            touches,
+            capture,
+            facts,
+        } = looked;
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        site.facts = facts;
+        if capture.is_none() {
+            site.examining = false;
+        }
+        let mut reload = false;
+        match touches {
+            Ok(touches) => {
+                reload = touches.configuration;
+                self.note_watch(id);
+                if !touches.projects.is_empty() {
+                    let projects = touches.projects;
+                    self.inputs.push_back(Input::Touched {
+                        workspace: id,
+                        projects,
+                    });
+                }
+            }
+            Err(error) => self.note_missing(id, &error),
+        }
+        if let Some((capture, views)) = capture {
+            self.inputs.push_back(Input::Captured {
+                capture,
+                workspace: id,
+                views,
+            });
+        }
+        if reload {
+            self.reload(id, Then::Rest);
+        }
+    }
+
+    /// Looks at the workspaces that have doubts.
+    pub(super) fn examine_doubts(&mut self) {
+        for id in self.watcher.ready() {
+            if self.watcher.has_lost(id) {
+                let detail = "events were lost; everything is looked at again".to_owned();
+                let watch = Watch::Rescanning { detail };
+                self.inputs.push_back(Input::Watched {
+                    workspace: id,
+                    watch,
+                });
+            }
+            self.examine(id);
+        }
+    }
+
+    fn examine(&mut self, id: WorkspaceId) {
+        let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
+            return;
+        };
+        let Some(tree) = site.tree.as_mut() else {
+            return;
+        };
+        site.examining = true;
+        tree.push(move |tree| {
+            let touches = tree.examine();
+            let facts = crate::daemon::site::Facts::of(tree);
+            let looked = Box::new(Looked {
+                touches,
+                capture: None,
+                facts,
+            });
+            Some(Done {
+                workspace: id,
+                what: What::Looked(looked),
+            })
+        });
+    }
+
+    /// Looks at a workspace that is polled or whose root is missing.
+    pub(super) fn look_again(&mut self, id: WorkspaceId) {
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        site.look_at = None;
+        if site.tree.is_some() {
+            self.examine(id);
+        } else if site.root.as_path().is_dir() {
+            self.prepare(id);
+        } else {
+            site.look_at = Some(self.clock.tick().after(ROOT_LOOK_PAUSE));
+        }
+    }
+}

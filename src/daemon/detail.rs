@@ -1,0 +1,90 @@
+//! One run in full, from its manifest and its sidecar.
+//!
+//! A field that the files do not hold is `None`; nothing is guessed from other runs.
+
+use crate::daemon::evidence::Shown;
+use crate::model::evidence::{Manifest, Sidecar, SidecarStage};
+use crate::model::path::{RelPath, RootPath};
+use crate::model::report::runs::{ChangedPaths, RunDetail, StageRecord};
+use crate::wire::refusal::{ErrorKind, Refusal};
+
+/// Puts together what `run.get` answers.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusal> {
+    let bytes = serde_json::to_vec(&shown.content).unwrap_or_default();
+    let manifest = Manifest::parse(&bytes).map_err(|error| {
+        let path = shown.paths.manifest.display();
+        Refusal::new(ErrorKind::Internal, format!("`{path}`: {error}"))
+            .hint("repair or remove the run's directory")
+    })?;
+    let sidecar = shown
+        .sidecar
+        .as_ref()
+        .and_then(|sidecar| Sidecar::parse(&serde_json::to_vec(sidecar).unwrap_or_default()).ok());
+    let told = |index: usize| {
+        sidecar
+            .as_ref()
+            .and_then(|sidecar| sidecar.stages.get(index))
+    };
+    let stages = manifest.commands.iter().enumerate();
+    let stages = stages.map(|(index, command)| {
+        let told = told(index).filter(|told| told.id == command.id);
+        StageRecord {
+            id: command.id.clone(),
+            title: command.title.clone(),
+            status: command.status,
+            outcome: told.map(|told| told.outcome),
+            command: command.command.clone(),
+            exit_code: command.exit_code.and_then(|code| i32::try_from(code).ok()),
+            summary: command.summary.clone(),
+            started_at: command.started_at,
+            completed_at: command.completed_at,
+            duration_ms: told
+                .map(|told| told.duration_ms)
+                .filter(|_| command.completed_at.is_some()),
+            key: told.and_then(|told| told.key),
+            input_digest: told.and_then(|told| told.input_digest),
+            reused_from: told.and_then(|told| told.reused_from.clone()),
+            attempts: told.map_or(
+                u32::from(command.completed_at.is_some()),
+                |told: &SidecarStage| told.attempts,
+            ),
+            log_path: command.log_path.clone(),
+            error_file: command.error_file.clone(),
+            sub_run_id: command.sub_run_id.clone(),
+        }
+    });
+    Ok(RunDetail {
+        record: shown.record.clone(),
+        workspace: root.clone(),
+        parent_run_id: manifest.parent_run_id.clone(),
+        status_detail: manifest.status_detail.clone(),
+        summary: manifest.summary.clone(),
+        artifact_root: manifest.artifact_root.clone(),
+        log_path: manifest.log_path.clone(),
+        changed: sidecar.as_ref().map(|sidecar| {
+            changed(
+                u64::try_from(sidecar.changed.count).ok(),
+                &sidecar.changed.paths,
+            )
+        }),
+        void: sidecar
+            .as_ref()
+            .and_then(|sidecar| sidecar.void.as_ref())
+            .map(|void| changed(None, &void.paths)),
+        stages: stages.collect(),
+    })
+}
+
+fn changed(count: Option<u64>, paths: &[String]) -> ChangedPaths {
+    let paths: Vec<RelPath> = paths
+        .iter()
+        .filter_map(|path| RelPath::parse(path).ok())
+        .collect();
+    ChangedPaths {
+        count: count.or_else(|| u64::try_from(paths.len()).ok()),
+        paths,
+    }
+}

@@ -1,0 +1,134 @@
+//! How the daemon itself is: what it can tell of its watching, its disk and its workspaces.
+//!
+//! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
+
+use crate::daemon::shell::Shell;
+use crate::model::report::status::WorkspaceState;
+use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
+
+impl Shell {
+    pub(super) fn doctor(&mut self) -> DoctorAnswer {
+        let mut checks = vec![
+            self.check_daemon(),
+            self.check_watches(),
+            self.check_stores(),
+        ];
+        let workspaces = self.engine.workspaces();
+        let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
+        drop(workspaces);
+        for id in ids {
+            let Some((root, state)) = self
+                .sites
+                .get(&id)
+                .map(|site| site.root.clone())
+                .zip(self.standing_of(id))
+            else {
+                continue;
+            };
+            checks.push(check_workspace(&root.to_string(), state.0, state.1));
+        }
+        DoctorAnswer { checks }
+    }
+
+    fn check_daemon(&self) -> DoctorCheck {
+        DoctorCheck {
+            id: "service".to_owned(),
+            state: Health::Ok,
+            detail: format!(
+                "orchd {}, pid {}, up for {} s, {} workspaces, {} runs under way",
+                env!("CARGO_PKG_VERSION"),
+                self.about.pid,
+                self.about.uptime_ms() / 1000,
+                self.sites.len(),
+                self.engine.runs().count(),
+            ),
+            fix: None,
+        }
+    }
+
+    fn check_watches(&self) -> DoctorCheck {
+        let used: usize = self.sites.values().map(|site| site.facts.watches).sum();
+        let (directories, files) =
+            self.sites
+                .values()
+                .fold((0, 0), |(directories, files), site| {
+                    (
+                        directories + site.facts.directories,
+                        files + site.facts.files,
+                    )
+                });
+        let path = "/proc/sys/fs/inotify/max_user_watches";
+        let limit = std::fs::read_to_string(path)
+            .ok()
+            .and_then(|text| text.trim().parse::<usize>().ok());
+        let near = limit.is_some_and(|limit| used.saturating_mul(10) > limit.saturating_mul(9));
+        let limit = limit.map_or_else(String::new, |limit| {
+            format!(" of {limit} that this user may have")
+        });
+        DoctorCheck {
+            id: "watches".to_owned(),
+            state: if near { Health::Warn } else { Health::Ok },
+            detail: format!(
+                "{used} watches{limit}, for {directories} directories and {files} files"
+            ),
+            fix: near.then(|| "sudo sysctl fs.inotify.max_user_watches=524288".to_owned()),
+        }
+    }
+
+    fn check_stores(&self) -> DoctorCheck {
+        let aside = [self.trust.set_aside(), self.registry.set_aside()];
+        let aside: Vec<String> = aside
+            .into_iter()
+            .flatten()
+            .map(|path| path.display().to_string())
+            .collect();
+        if aside.is_empty() {
+            return DoctorCheck {
+                id: "state".to_owned(),
+                state: Health::Ok,
+                detail: format!(
+                    "trust and registry in {} are readable",
+                    self.state.display()
+                ),
+                fix: None,
+            };
+        }
+        DoctorCheck {
+            id: "state".to_owned(),
+            state: Health::Warn,
+            detail: format!("a damaged file was set aside as {}", aside.join(" and ")),
+            fix: Some("add and allow again what `orchctl list` does not show".to_owned()),
+        }
+    }
+}
+
+fn check_workspace(root: &str, state: WorkspaceState, detail: Option<String>) -> DoctorCheck {
+    let (health, fix) = match state {
+        WorkspaceState::Watching => (Health::Ok, None),
+        WorkspaceState::Rescanning | WorkspaceState::Polling => (Health::Warn, None),
+        WorkspaceState::Missing => (
+            Health::Warn,
+            Some(format!("bring it back, or `orchctl remove {root}`")),
+        ),
+        WorkspaceState::Untrusted => (Health::Warn, Some(format!("orchctl allow {root}"))),
+        WorkspaceState::Invalid => (
+            Health::Fail,
+            Some("correct the file that is named".to_owned()),
+        ),
+    };
+    let word = match state {
+        WorkspaceState::Watching => "watching",
+        WorkspaceState::Rescanning => "rescanning",
+        WorkspaceState::Polling => "polling",
+        WorkspaceState::Missing => "missing",
+        WorkspaceState::Untrusted => "untrusted",
+        WorkspaceState::Invalid => "invalid",
+    };
+    let detail = detail.map_or_else(|| word.to_owned(), |detail| format!("{word}: {detail}"));
+    DoctorCheck {
+        id: format!("workspace {root}"),
+        state: health,
+        detail,
+        fix,
+    }
+}

@@ -1,0 +1,339 @@
+//! Carrying out what the engine decided: looks, evidence, stages, answers, news.
+//!
+//! Each effect is given away at once (a tree, a desk, a runner, the server) and answered by an arrival; none of them waits.
+//! Progress and standings are written late and in their latest state only; the end of a run is written at once.
+
+use crate::daemon::lifecycle::chain;
+use crate::daemon::message::{Done, Looked, What};
+use crate::daemon::runner;
+use crate::daemon::shell::Shell;
+use crate::daemon::site::{Facts, Site};
+use crate::daemon::stage;
+use crate::engine::ask::Stop;
+use crate::engine::{Effect, Input, Record, Standing};
+use crate::limits::{CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
+use crate::model::config::Config;
+use crate::model::evidence::{LastRun, TaskState};
+use crate::model::id::{CaptureId, RunId, TaskId, WorkspaceId};
+use crate::model::run::RunReport;
+use crate::model::time::{Tick, Timestamp};
+use crate::model::view::Subject;
+use std::sync::Arc;
+
+impl Shell {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Capture {
+                capture,
+                workspace,
+                subjects,
+            } => {
+                self.capture(capture, workspace, subjects);
+            }
+            Effect::Begin { report, resumed } => self.begin(report, resumed),
+            Effect::Record { report } => self.progress(report),
+            Effect::End { report, standing } => self.end(report, standing.as_ref()),
+            Effect::State {
+                workspace,
+                standing,
+            } => self.state(workspace, &standing),
+            Effect::StartStage {
+                run,
+                config,
+                report,
+                stage,
+            } => {
+                self.start_stage(&run, &config, &report, stage);
+            }
+            Effect::StopStage { run, stage, stop } => {
+                if let Some(stopper) = self.stoppers.get(&(run, stage)) {
+                    stopper.stop(match stop {
+                        Stop::Term => runner::Stop::Term,
+                        Stop::Kill => runner::Stop::Kill,
+                    });
+                }
+            }
+            Effect::Reply { request, reply } => self.reply(request, reply),
+            Effect::Publish { seq, at, news } => {
+                self.about.note_seq(seq);
+                if let Some(event) = self.event(seq, at, news) {
+                    self.feed.publish(&event);
+                }
+            }
+            Effect::Forget { workspace } => self.forget(workspace),
+            Effect::Exit => self.exiting = true,
+        }
+    }
+
+    fn capture(&mut self, capture: CaptureId, workspace: WorkspaceId, subjects: Vec<Subject>) {
+        let tree = self
+            .sites
+            .get_mut(&workspace)
+            .and_then(|site| site.tree.as_mut());
+        let Some(tree) = tree else {
+            self.inputs.push_back(Input::Captured {
+                capture,
+                workspace,
+                views: None,
+            });
+            return;
+        };
+        tree.push(move |tree| {
+            let captured = tree.capture(&subjects, CAPTURE_WAIT_MAX);
+            let facts = Facts::of(tree);
+            let (touches, views) = match captured {
+                Ok((touches, views)) => (Ok(touches), Some(views)),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "a look at the content failed");
+                    (after_failure(error), None)
+                }
+            };
+            let capture = Some((capture, views));
+            let looked = Box::new(Looked {
+                touches,
+                capture,
+                facts,
+            });
+            Some(Done {
+                workspace,
+                what: What::Looked(looked),
+            })
+        });
+    }
+
+    fn begin(&mut self, report: Box<RunReport>, resumed: bool) {
+        let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
+        let site = self.sites.get_mut(&workspace);
+        let changed_file = site.as_ref().map(|site| stage::changed_file(site, &report));
+        let desk = site.and_then(|site| site.desk.as_mut());
+        let (Some(desk), Some(changed_file)) = (desk, changed_file) else {
+            self.not_recorded(run, Record::Begin);
+            return;
+        };
+        desk.push(move |desk| {
+            if !resumed {
+                tracing::info!(run = %report.run, task = %report.task, pipeline = %report.pipeline, cause = ?report.cause, "a run begins");
+            }
+            let begun = desk.begin(&report, clock.wall());
+            let failure = begun.err().map(|error| chain(&error));
+            if let Some(failure) = &failure {
+                tracing::error!(run = %report.run, %failure, "a run could not be put on disk");
+            } else if let Err(error) = stage::write_changed(&changed_file, &report.changed) {
+                // Stages then find an empty list: everything may have changed.
+                tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
+            }
+            Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
+        });
+    }
+
+    fn progress(&mut self, report: Box<RunReport>) {
+        let at = self.clock.tick().after(PROGRESS_DELAY);
+        if let Some(site) = self.sites.get_mut(&report.workspace) {
+            site.progress.insert(report.run.clone(), report);
+            site.flush_by(at);
+        }
+    }
+
+    fn end(&mut self, report: Box<RunReport>, standing: Option<&Standing>) {
+        let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
+        let now = clock.wall();
+        let Some(site) = self
+            .sites
+            .get_mut(&workspace)
+            .filter(|site| site.desk.is_some())
+        else {
+            self.not_recorded(run, Record::End);
+            return;
+        };
+        site.progress.remove(&run);
+        let state = standing.map(|standing| site.task_state(standing, now));
+        if state.is_some() {
+            site.states.remove(&report.task);
+        }
+        let Some(desk) = site.desk.as_mut() else {
+            return;
+        };
+        desk.push(move |desk| {
+            let ended = desk.end(&report, state.as_ref(), clock.wall());
+            let failure = ended.err().map(|error| chain(&error));
+            match &failure {
+                None => {
+                    tracing::info!(run = %report.run, status = ?report.status, verdict = ?report.verdict, "a run has ended");
+                }
+                Some(failure) => {
+                    tracing::error!(run = %report.run, %failure, "the end of a run could not be recorded");
+                }
+            }
+            Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure } })
+        });
+    }
+
+    fn state(&mut self, workspace: WorkspaceId, standing: &Standing) {
+        let (now, at) = (self.clock.wall(), self.clock.tick().after(STANDING_DELAY));
+        if let Some(site) = self.sites.get_mut(&workspace)
+            && !site.closing
+        {
+            let state = site.task_state(standing, now);
+            site.states.insert(standing.project.task.clone(), state);
+            site.flush_by(at);
+        }
+    }
+
+    fn start_stage(&mut self, run: &RunId, config: &Config, report: &RunReport, index: usize) {
+        let Some(site) = self.sites.get(&report.workspace) else {
+            return;
+        };
+        let Some(attempt) = stage::attempt(site, config, report, index) else {
+            return;
+        };
+        let (stopper, ending) = runner::start(attempt, self.clock).split();
+        self.stoppers.insert((run.clone(), index), stopper);
+        let (out, workspace, run) = (self.out.clone(), report.workspace, run.clone());
+        self.children.spawn(async move {
+            let ending = Box::new(ending.await);
+            let what = What::StageEnded {
+                run,
+                stage: index,
+                ending,
+            };
+            // The loop that does not hear it has ended.
+            drop(out.send(Done { workspace, what }).await);
+        });
+    }
+
+    fn not_recorded(&mut self, run: RunId, record: Record) {
+        let failure = Some("the workspace is not there".to_owned());
+        self.inputs.push_back(Input::Recorded {
+            run,
+            record,
+            failure,
+        });
+    }
+
+    /// Says of every run under way that its owner lives.
+    pub(super) fn beat(&mut self) {
+        let clock = self.clock;
+        let active: std::collections::BTreeSet<WorkspaceId> =
+            self.engine.runs().map(|report| report.workspace).collect();
+        for id in active {
+            if let Some(desk) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
+                desk.push(move |desk| {
+                    if let Err(error) = desk.heartbeat(clock.wall()) {
+                        tracing::warn!(error = %chain(&error), "a heartbeat could not be written");
+                    }
+                    None
+                });
+            }
+        }
+    }
+
+    /// Removes the runs of a task that are beyond its bounds.
+    pub(super) fn retain(&mut self, workspace: WorkspaceId, task: TaskId) {
+        let clock = self.clock;
+        let active: Vec<RunId> = self
+            .engine
+            .runs()
+            .map(|report| report.run.clone())
+            .collect();
+        let Some(site) = self.sites.get_mut(&workspace) else {
+            return;
+        };
+        let keep = site.config.as_ref().map(|config| config.settings.retain);
+        let (Some(keep), Some(desk)) = (keep, site.desk.as_mut()) else {
+            return;
+        };
+        desk.push(move |desk| {
+            match desk.retain(&task, keep, &active, clock.wall()) {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(task = %task, runs = gone.len(), "old runs were removed"),
+                Err(error) => {
+                    tracing::warn!(task = %task, error = %chain(&error), "old runs could not be removed");
+                }
+            }
+            None
+        });
+    }
+}
+
+/// What a failed look tells of the root.
+fn after_failure(
+    error: crate::daemon::tree::CaptureError,
+) -> Result<crate::model::view::Touches, crate::daemon::tree::TreeError> {
+    use crate::daemon::tree::CaptureError;
+    match error {
+        CaptureError::Tree(error) => Err(error),
+        CaptureError::Unsynced(_) | CaptureError::Unknown { .. } => {
+            Ok(crate::model::view::Touches::default())
+        }
+    }
+}
+
+impl Site {
+    /// Writes what waits by `at` at the latest.
+    pub(super) fn flush_by(&mut self, at: Tick) {
+        self.flush_at = Some(self.flush_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Hands progress and standings to the desk when they are due, or at once at the end.
+    pub(super) fn flush(
+        &mut self,
+        id: WorkspaceId,
+        now: Tick,
+        at_once: bool,
+        clock: crate::daemon::clock::Clock,
+    ) {
+        let due = self.flush_at.is_some_and(|at| at <= now) || at_once;
+        let Some(desk) = self.desk.as_mut().filter(|desk| due && desk.is_home()) else {
+            if due && self.desk.is_none() {
+                self.states.clear();
+            }
+            return;
+        };
+        self.flush_at = None;
+        let (reports, states) = (
+            std::mem::take(&mut self.progress),
+            std::mem::take(&mut self.states),
+        );
+        if reports.is_empty() && states.is_empty() {
+            return;
+        }
+        desk.push(move |desk| {
+            let now = clock.wall();
+            let told = |error| tracing::warn!(workspace = %id, error = %chain(&error), "progress could not be written");
+            for report in reports.into_values() {
+                desk.record(&report, now).unwrap_or_else(told);
+            }
+            for (task, state) in states {
+                desk.state(&task, &state, now).unwrap_or_else(told);
+            }
+            None
+        });
+    }
+
+    /// What `state.json` says of a project.
+    pub(super) fn task_state(&self, standing: &Standing, now: Timestamp) -> TaskState {
+        let task = &standing.project.task;
+        TaskState {
+            workspace: self.root.to_string(),
+            project: standing.path.clone(),
+            pipeline: standing.pipeline.clone(),
+            verdict: standing.verdict,
+            fresh: standing.fresh,
+            phase: standing.phase,
+            input_digest: standing.input,
+            last_run: standing.last.as_ref().map(|(run, status)| LastRun {
+                run_id: run.clone(),
+                status: *status,
+                manifest: self.layout.manifest(task, run),
+            }),
+            updated_at: now,
+        }
+    }
+}
+
+/// The configuration that a shell runs: as it was read, or with nothing that starts by itself.
+pub(super) fn quiet(config: &Config) -> Arc<Config> {
+    let mut quiet = config.clone();
+    quiet.settings.on_start = crate::model::config::OnStart::Wait;
+    Arc::new(quiet)
+}

@@ -1,0 +1,371 @@
+//! One workspace's evidence: a [`Desk`] writes down what the engine knows of its runs, and reads it back after a start.
+//!
+//! A desk is a plain struct with blocking methods and one owner at a time; the loop moves it into the blocking pool.
+//! When [`Desk::begin`] or [`Desk::end`] returns `Ok`, what it wrote survives a power cut. The order of its writes is the
+//! published orchestrator's, so that a reader of files never finds a reference to something that is not there yet:
+//!
+//! ```text
+//! begin   directories ▶ owner ▶ manifest (queued) ▶ token ▶ heartbeat ▶ sidecar ▶ pointers ▶ manifest (in progress)
+//! record  error files ▶ manifest ▶ heartbeat
+//! end     error files ▶ manifest (terminal) ▶ metrics line ▶ manifest (recorded) ▶ sidecar ▶ snapshots ▶ legacy
+//!         ▶ run summary ▶ manifest (summary's path)
+//! ```
+//!
+//! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
+
+mod files;
+mod finish;
+mod heal;
+mod history;
+mod lock;
+mod owner;
+mod places;
+mod recover;
+mod snapshots;
+
+pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
+pub use owner::Owner;
+pub use places::Places;
+pub use recover::{Failure, Known, Last, Proof, Recovery};
+
+pub(crate) use files::{
+    LOCAL_POINTERS, MANIFEST, pointer_path, read_manifest, read_sidecar, run_path,
+};
+pub(crate) use places::{Base, Grown};
+
+use crate::daemon::durable::{Dir, DurableError, Staged};
+use crate::daemon::index::Index;
+use crate::limits::EVIDENCE_BYTES_MAX;
+use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
+use crate::model::id::{RunId, TaskId};
+use crate::model::path::RootPath;
+use crate::model::run::{RunReport, RunStatus};
+use crate::model::time::Timestamp;
+use files::Files;
+use finish::Ending;
+use snapshots::Snapshots;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Why evidence could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DurableError),
+    /// The system gave no random bytes.
+    #[error("failed to make a resume token")]
+    Random(#[source] getrandom::Error),
+    /// No such run.
+    #[error("there is no evidence of run {run}: `orchctl runs` lists what there is")]
+    UnknownRun {
+        /// The run.
+        run: RunId,
+    },
+    /// A file says something that this program cannot take up.
+    #[error("failed to read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Unreadable,
+    },
+}
+
+/// Why one file of a run could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("there is no such file")]
+    Missing,
+    #[error(transparent)]
+    Disk(#[from] DurableError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// One workspace's evidence.
+#[derive(Debug)]
+pub struct Desk {
+    root: RootPath,
+    runs: Base,
+    layout: Layout,
+    owner: Owner,
+    open: BTreeMap<RunId, Open>,
+    snapshots: Snapshots,
+    index: Index,
+}
+
+/// A run whose manifest is in our hands.
+#[derive(Debug)]
+struct Open {
+    manifest: Manifest,
+    sidecar: Option<Sidecar>,
+    guardrails_required: Option<bool>,
+    begun: bool,
+    ending: Ending,
+}
+
+impl Desk {
+    /// Opens the evidence of the workspace at `root`; nothing is written.
+    #[must_use]
+    pub fn open(root: RootPath, places: Places, owner: Owner) -> Self {
+        let runs = Base::new(&root, &places.runs_dir);
+        let out = Base::new(&root, &places.out_dir);
+        let layout = Layout::new(&runs.label());
+        Self {
+            index: Index::open(layout.clone(), &runs.path(), places.index_dir),
+            snapshots: Snapshots::new(out, runs.clone()),
+            root,
+            runs,
+            layout,
+            owner,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// How the files of this workspace's runs are called.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Puts a run on disk: a new one, or one that was reopened.
+    ///
+    /// # Errors
+    /// When the disk says no; then the run has not begun, and the next start clears away what there is of it.
+    pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
+        let mut grown = Grown::default();
+        let runs = self.runs.create(&mut grown)?;
+        let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
+        let mut staged = vec![files.stage_owner(&self.owner)?];
+        let reopened = self.open.get(&report.run).map(|open| open.manifest.clone());
+        let mut manifest = match reopened {
+            Some(manifest) => manifest,
+            None => {
+                let manifest = self.first(report)?;
+                staged.push(files.stage_manifest(&manifest)?);
+                manifest
+            }
+        };
+        let sidecar = Sidecar::of(report);
+        staged.push(files.stage_token(&manifest.resume_token)?);
+        staged.push(files.stage_beat(now)?);
+        staged.push(files.stage_sidecar(&sidecar)?);
+        manifest.note(report, &self.layout, now);
+        if manifest.status == RunStatus::Queued {
+            manifest.status = RunStatus::InProgress;
+        }
+        staged.extend(files.stage_pointer(&manifest, &mut grown)?);
+        let mut begun = files.stage_manifest(&manifest)?;
+        staged.iter_mut().try_for_each(Staged::sync)?;
+        begun.sync()?;
+        staged.into_iter().try_for_each(Staged::place)?;
+        files.link(&manifest, &mut grown)?;
+        begun.place()?;
+        grown.note(files.run);
+        grown.sync()?;
+        self.index.note(&runs, &manifest, Some(&sidecar));
+        let open = Open {
+            manifest,
+            sidecar: Some(sidecar),
+            guardrails_required: report.guardrails_required,
+            begun: true,
+            ending: Ending::New,
+        };
+        drop(self.open.insert(report.run.clone(), open));
+        Ok(())
+    }
+
+    /// Notes how a run stands. Old or new survives a power cut.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
+        if !self.open.get(&report.run).is_some_and(|open| open.begun) {
+            return self.begin(report, now);
+        }
+        let runs = self.runs_dir(&report.run)?;
+        let files = self.files(&runs, &report.task, &report.run)?;
+        let Some(open) = self.open.get_mut(&report.run) else {
+            return Ok(());
+        };
+        open.take_over(&files);
+        open.manifest.note(report, &self.layout, now);
+        write_errors(&files, report, &mut open.manifest, &self.layout, now)?.sync()?;
+        files.write_manifest(&open.manifest)?;
+        files.beat(now)?;
+        Ok(())
+    }
+
+    /// Writes the end of a run: all of its evidence, and what the daemon knows of its task now, unless it is a child's.
+    ///
+    /// # Errors
+    /// When the disk says no; it may be asked again, and then goes on where it stopped.
+    pub fn end(
+        &mut self,
+        report: &RunReport,
+        state: Option<&TaskState>,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        if !self.open.contains_key(&report.run) {
+            self.begin(report, now)?;
+        }
+        let runs = self.runs_dir(&report.run)?;
+        let files = self.files(&runs, &report.task, &report.run)?;
+        let Some(mut open) = self.open.remove(&report.run) else {
+            return Ok(());
+        };
+        open.take_over(&files);
+        open.manifest.note(report, &self.layout, now);
+        open.manifest.metrics_recorded = false;
+        open.manifest.run_summary_path = None;
+        open.sidecar = Some(Sidecar::of(report));
+        let ended = write_errors(&files, report, &mut open.manifest, &self.layout, now)
+            .map_err(EvidenceError::from)
+            .and_then(|grown| self.finish(&files, &mut open, state, grown, now));
+        if ended.is_err() {
+            open.ending = Ending::Again;
+            drop(self.open.insert(report.run.clone(), open));
+        }
+        ended
+    }
+
+    /// Writes what the daemon knows of a task into its `state.json`.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn state(
+        &mut self,
+        task: &TaskId,
+        state: &TaskState,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        Ok(self.snapshots.note(task, state, now)?)
+    }
+
+    /// Says of every run under way that its owner lives.
+    ///
+    /// # Errors
+    /// When the disk says no for one of them; the others are told all the same.
+    pub fn heartbeat(&mut self, now: Timestamp) -> Result<(), EvidenceError> {
+        let mut told: Result<(), DurableError> = Ok(());
+        if self.open.values().all(|open| !open.begun) {
+            return Ok(());
+        }
+        let Some(runs) = self.runs.open()? else {
+            return Ok(());
+        };
+        for (run, open) in self.open.iter_mut().filter(|(_, open)| open.begun) {
+            let beat = match Files::open(&runs, &open.manifest.task_id, run) {
+                Ok(Some(files)) => {
+                    open.take_over(&files);
+                    open.manifest.beat(now);
+                    files
+                        .write_manifest(&open.manifest)
+                        .and_then(|()| files.beat(now))
+                }
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            told = told.and(beat);
+        }
+        Ok(told?)
+    }
+
+    pub(crate) fn root(&self) -> &RootPath {
+        &self.root
+    }
+
+    pub(crate) fn runs_base(&self) -> &Base {
+        &self.runs
+    }
+
+    pub(crate) fn index_mut(&mut self) -> &mut Index {
+        &mut self.index
+    }
+
+    pub(crate) fn forget_in_snapshots(
+        &mut self,
+        task: &TaskId,
+        gone: &[RunId],
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        Ok(self.snapshots.forget(task, gone, now)?)
+    }
+
+    fn first(&self, report: &RunReport) -> Result<Manifest, EvidenceError> {
+        let slug = self.slug(&report.task);
+        let token = files::random_token()?;
+        Ok(Manifest::new(report, &slug, &token, &self.layout))
+    }
+
+    /// The slug of a task in `tasks/index.json`; its id where that says nothing.
+    fn slug(&self, task: &TaskId) -> String {
+        let slug = || {
+            let tasks = Dir::open(self.root.as_path())
+                .ok()?
+                .descend(Path::new("tasks"))
+                .ok()??;
+            let bytes = tasks
+                .read(OsStr::new("index.json"), EVIDENCE_BYTES_MAX)
+                .ok()??;
+            let index: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+            let mut items = index.get("items")?.as_array()?.iter();
+            let item = items
+                .find(|item| item.get("id").and_then(|id| id.as_str()) == Some(task.as_str()))?;
+            item.get("slug")?.as_str().map(str::to_owned)
+        };
+        slug()
+            .filter(|slug| !slug.is_empty())
+            .unwrap_or_else(|| task.to_string())
+    }
+
+    fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {
+        let runs = self.runs.open()?;
+        runs.ok_or_else(|| EvidenceError::UnknownRun { run: run.clone() })
+    }
+
+    fn files(&self, runs: &Dir, task: &TaskId, run: &RunId) -> Result<Files, EvidenceError> {
+        let files = Files::open(runs, task, run)?;
+        files.ok_or_else(|| EvidenceError::UnknownRun { run: run.clone() })
+    }
+}
+
+impl Open {
+    /// Takes over what another tool has written into the manifest meanwhile and we would overwrite.
+    fn take_over(&mut self, files: &Files) {
+        if let Ok(found) = files.read_manifest() {
+            self.manifest.approvals = found.approvals;
+            self.manifest.rest = found.rest;
+        }
+    }
+}
+
+fn write_errors(
+    files: &Files,
+    report: &RunReport,
+    manifest: &mut Manifest,
+    layout: &Layout,
+    now: Timestamp,
+) -> Result<Grown, DurableError> {
+    let mut grown = Grown::default();
+    for (place, stage) in report.stages.iter().enumerate() {
+        let index = place.saturating_add(1);
+        let Some(command) = manifest.commands.get_mut(place) else {
+            continue;
+        };
+        if command.error_file.is_some() {
+            continue;
+        }
+        if let Some(error) = ErrorFile::of(report, stage, index, now) {
+            files.write_error(&error, &mut grown)?;
+            command.error_file =
+                Some(layout.error_file(&report.task, &report.run, index, &stage.id));
+        }
+    }
+    Ok(grown)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,118 @@
+//! The end of a run on disk, in the documented order; the same for a run that ended and for one that was lost.
+//!
+//! Every act of it may be done again, so that an end that was cut off is finished at the next start.
+
+use super::files::{Files, METRICS, OWNER, random_token};
+use super::places::Grown;
+use super::{Desk, EvidenceError, Open, lock};
+use crate::daemon::durable::{Dir, DurableError, SHARED, Staged};
+use crate::limits::METRICS_TAIL_BYTES;
+use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
+use crate::model::time::Timestamp;
+use std::ffi::OsStr;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// Whether a run's end may have been written in part before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was not.
+    New,
+    /// It may have been: the metrics line is looked for before it is written.
+    Again,
+}
+
+impl Desk {
+    /// Writes the end of a run whose manifest is terminal and whose metrics are not recorded.
+    pub(super) fn finish(
+        &mut self,
+        files: &Files,
+        open: &mut Open,
+        state: Option<&TaskState>,
+        mut grown: Grown,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        let Open {
+            manifest,
+            sidecar,
+            guardrails_required,
+            ending,
+            ..
+        } = open;
+        manifest.beat(now);
+        let metrics = Metrics::of(manifest, now);
+        let mut terminal = files.stage_manifest(manifest)?;
+        manifest.note_metrics(*guardrails_required);
+        let mut recorded = vec![files.stage_manifest(manifest)?];
+        if let Some(sidecar) = sidecar {
+            recorded.push(files.stage_sidecar(sidecar)?);
+        }
+        let path = self.layout.manifest(&manifest.task_id, &manifest.run_id);
+        let summary = RunSummary::of(manifest, &path);
+        let summary_path = self.layout.run_summary(&manifest.task_id, &manifest.run_id);
+        manifest.run_summary_path = Some(summary_path);
+        let mut last = vec![
+            files.stage_legacy(&summary, &mut grown)?,
+            files.stage_summary(&summary)?,
+            files.stage_manifest(manifest)?,
+        ];
+
+        let task = &manifest.task_id;
+        let held = lock::take(&files.runs, task, &random_token()?, now)?;
+        if held.is_none() {
+            tracing::warn!(%task, "another program keeps the task's lock: the snapshot is written without it");
+        }
+        let snapped = self
+            .snapshots
+            .stage(task, Entry::of(&summary), state, &mut grown, now);
+        let snapped = snapped.and_then(|mut snapshot| {
+            let first = std::iter::once(&mut terminal);
+            let all = first
+                .chain(&mut recorded)
+                .chain(&mut snapshot)
+                .chain(&mut last);
+            all.into_iter().try_for_each(Staged::sync)?;
+            terminal.place()?;
+            record_metrics(&files.task, &metrics, *ending)?;
+            recorded.into_iter().try_for_each(Staged::place)?;
+            snapshot.into_iter().try_for_each(Staged::place)?;
+            self.snapshots.note_placed(task)
+        });
+        if let Some(held) = held {
+            held.release(&files.runs)?;
+        }
+        snapped?;
+
+        last.into_iter().try_for_each(Staged::place)?;
+        files.beat(now)?;
+        files.run.remove(OsStr::new(OWNER))?;
+        files.run.sync()?;
+        grown.sync()?;
+        self.index.note(&files.runs, manifest, sidecar.as_ref());
+        Ok(())
+    }
+}
+
+fn record_metrics(task: &Dir, metrics: &Metrics, ending: Ending) -> Result<(), DurableError> {
+    let name = OsStr::new(METRICS);
+    let new = task.stamp(Path::new(name)).is_none();
+    if ending == Ending::Again && !new && metrics.stands_in(&tail(task)) {
+        return Ok(());
+    }
+    task.append_line(name, metrics.line().as_bytes(), SHARED)?;
+    if new { task.sync() } else { Ok(()) }
+}
+
+/// The end of a task's metrics; nothing where it cannot be read.
+fn tail(task: &Dir) -> String {
+    let read = || {
+        let mut file = task.file(OsStr::new(METRICS)).ok()??;
+        let len = file.metadata().ok()?.len();
+        let start = len.saturating_sub(METRICS_TAIL_BYTES);
+        let _: u64 = file.seek(SeekFrom::Start(start)).ok()?;
+        let mut bytes = Vec::new();
+        let _: usize = file.take(METRICS_TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_default()
+}

@@ -1,0 +1,204 @@
+//! A run whose manifest is damaged or gone: its manifest is made again of what else is there.
+//!
+//! The run summary, the resume token, the sidecar and the directory's own name are asked, in this order of worth. What
+//! nobody knows any more is left out; the run is `cancelled` unless its summary says how it ended.
+
+use super::EvidenceError;
+use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
+use super::owner::{Life, Owner, process_exists};
+use crate::daemon::durable::temp_owner;
+use crate::limits::{EVIDENCE_BYTES_MAX, UNBORN_RUN};
+use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind};
+use crate::model::id::{PipelineId, RunId, StageId, TaskId};
+use crate::model::run::{Outcome, RunStatus, StageStatus};
+use crate::model::time::Timestamp;
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What a run directory without a manifest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Birth {
+    /// The rest of a run that never began.
+    Failed,
+    /// Somebody may be writing its first manifest right now.
+    UnderWay,
+    /// A run that had a manifest once.
+    Past,
+}
+
+/// Judges a run directory without a manifest by what is in it, and by who wrote that and when.
+pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
+    let Ok(names) = files.run.list() else {
+        return Birth::UnderWay;
+    };
+    let early = |name: &OsString| {
+        let empty = files.run.descend(Path::new(name)).ok().flatten();
+        let empty = empty
+            .and_then(|dir| dir.list().ok())
+            .is_some_and(|inside| inside.is_empty());
+        name == OWNER || temp_owner(name).is_some() || empty
+    };
+    if !names.iter().all(early) {
+        return Birth::Past;
+    }
+    let stamp = files.run.stamp(Path::new(""));
+    let modified = stamp.map_or(0, |stamp| {
+        i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0)
+    });
+    let old = now.since(Timestamp::from_unix_ms(modified)) > UNBORN_RUN;
+    let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
+    let abandoned = match files.read_owner() {
+        // Ours, and not in our hands: an earlier desk of this daemon's.
+        Some(owner) => owner == *own || owner.life() == Life::Dead,
+        None => {
+            let gone = |pid| pid == own.pid || process_exists(pid) == Some(false);
+            writers.peek().is_some() && writers.all(gone)
+        }
+    };
+    if old || abandoned {
+        Birth::Failed
+    } else {
+        Birth::UnderWay
+    }
+}
+
+/// Makes the manifest of a run again and puts the damaged one aside; it is written by whoever finishes the run.
+pub(super) fn rebuild(
+    files: &Files,
+    task: &TaskId,
+    run: &RunId,
+    layout: &Layout,
+    now: Timestamp,
+) -> Result<Manifest, EvidenceError> {
+    let summary = files
+        .run
+        .read(OsStr::new(SUMMARY), EVIDENCE_BYTES_MAX)
+        .ok()
+        .flatten();
+    let summary: Option<Value> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let sidecar = files.read_sidecar().ok();
+    let token = files
+        .run
+        .read(OsStr::new(TOKEN), EVIDENCE_BYTES_MAX)
+        .ok()
+        .flatten();
+    let token = token.and_then(|bytes| String::from_utf8(bytes).ok());
+    let token = token
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty());
+    let token = match token {
+        Some(token) => token,
+        None => random_token()?,
+    };
+    let success = summary
+        .as_ref()
+        .and_then(|s| s.pointer("/build/success")?.as_bool());
+    let ended = summary
+        .as_ref()
+        .and_then(|s| Timestamp::parse(s.get("timestamp")?.as_str()?).ok());
+    let commands = commands(summary.as_ref(), sidecar.as_ref(), success == Some(true));
+    let pipeline = summary.as_ref().and_then(pipeline_of);
+    let unknown = PipelineId::parse("unknown").ok();
+    let Some(pipeline_id) = pipeline.or(unknown) else {
+        return Err(EvidenceError::UnknownRun { run: run.clone() });
+    };
+    set_aside(&files.run, MANIFEST, now)?;
+    let began = started(run).or(ended).unwrap_or(now);
+    let mut manifest = Manifest::blank((task, run), &pipeline_id, began, layout);
+    manifest.status = match success {
+        Some(true) => RunStatus::Succeeded,
+        Some(false) => RunStatus::Failed,
+        None => RunStatus::Cancelled,
+    };
+    manifest.status_detail = success.is_none().then(|| "daemon-lost".to_owned());
+    manifest.completed_at = Some(ended.unwrap_or(now));
+    manifest.summary =
+        Some("The manifest was damaged; this is what was left of the run.".to_owned());
+    manifest.resume_token = token;
+    manifest.commands = commands;
+    manifest.beat(now);
+    Ok(manifest)
+}
+
+fn pipeline_of(summary: &Value) -> Option<PipelineId> {
+    let named = summary
+        .pointer("/plan/items/0/metadata/pipelineId")
+        .and_then(Value::as_str);
+    let target = summary.pointer("/build/subtaskId").and_then(Value::as_str);
+    let target = target.map(|id| id.split(':').next().unwrap_or(id));
+    PipelineId::parse(named.or(target)?).ok()
+}
+
+/// The stages that the summary's plan names, else those that the sidecar names.
+fn commands(summary: Option<&Value>, sidecar: Option<&Sidecar>, success: bool) -> Vec<Command> {
+    let outcome = |id: &StageId| {
+        let mut stages = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
+        stages
+            .find(|stage| &stage.id == id)
+            .map(|stage| stage.outcome)
+    };
+    let planned = summary.and_then(|s| s.pointer("/plan/items")?.as_array());
+    let planned = planned.into_iter().flatten().filter_map(|item| {
+        let id = StageId::parse(item.pointer("/metadata/stageId")?.as_str()?).ok()?;
+        let sub =
+            item.pointer("/metadata/stageKind").and_then(Value::as_str) == Some("subpipeline");
+        let title = item
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or(id.as_str());
+        Some((id.clone(), title.to_owned(), sub))
+    });
+    let mut stages: Vec<(StageId, String, bool)> = planned.collect();
+    if stages.is_empty() {
+        let known = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
+        stages = known
+            .map(|stage| (stage.id.clone(), stage.id.to_string(), false))
+            .collect();
+    }
+    let command = |(index, (id, title, sub)): (u64, (StageId, String, bool))| {
+        let status = match outcome(&id) {
+            Some(Outcome::Passed | Outcome::Flaky) => StageStatus::Succeeded,
+            Some(Outcome::None) | None if success => StageStatus::Succeeded,
+            Some(Outcome::None) | None => StageStatus::Pending,
+            Some(
+                Outcome::Failed
+                | Outcome::TimedOut
+                | Outcome::Signalled
+                | Outcome::Unspawnable
+                | Outcome::Cancelled,
+            ) => StageStatus::Failed,
+        };
+        let kind = if sub {
+            StageKind::Subpipeline
+        } else {
+            StageKind::Command
+        };
+        Command {
+            index,
+            title,
+            command: (kind == StageKind::Command).then(|| id.to_string()),
+            id,
+            kind,
+            status,
+            started_at: None,
+            completed_at: None,
+            exit_code: None,
+            summary: None,
+            log_path: None,
+            error_file: None,
+            sub_run_id: None,
+        }
+    };
+    (1..).zip(stages).map(command).collect()
+}
+
+/// When a run was made, as its id says it.
+fn started(run: &RunId) -> Option<Timestamp> {
+    let time = run.as_str().get(.."2026-11-22T10-09-50-592Z".len())?;
+    let (date, clock) = time.split_once('T')?;
+    let mut parts = clock.strip_suffix('Z')?.split('-');
+    let (hour, minute, second, milli) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Timestamp::parse(&format!("{date}T{hour}:{minute}:{second}.{milli}Z")).ok()
+}

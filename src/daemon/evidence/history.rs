@@ -1,0 +1,302 @@
+//! What was: the list of runs, one run in full, and a run taken up again.
+//!
+//! Read from the index and checked against the files that are shown, so that another tool's changes are seen.
+
+use super::files::{Files, MANIFEST, SIDECAR};
+use super::finish::Ending;
+use super::owner::Life;
+use super::{Desk, EvidenceError, Open, ReadError};
+use crate::daemon::index::Key;
+use crate::limits::{AMBIGUOUS_RUNS_SHOWN_MAX, EVIDENCE_BYTES_MAX};
+use crate::model::digest::{InputDigest, StageKey};
+use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, StageKind};
+use crate::model::id::{PipelineId, RunId, StageId, TaskId};
+use crate::model::run::{Cause, Outcome, RunStatus, StageStatus};
+use crate::model::time::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// What a part of a run's id names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// This run.
+    One(RunRecord),
+    /// Several; the first of them.
+    Many(Vec<RunId>),
+    /// None.
+    None,
+}
+
+/// One run in full: the answer to `orchctl show`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Shown {
+    /// Its row in the history.
+    #[serde(flatten)]
+    pub record: RunRecord,
+    /// Its manifest, as it stands.
+    #[serde(rename = "manifest_content")]
+    pub content: Value,
+    /// Its sidecar, as it stands.
+    pub sidecar: Option<Value>,
+    /// Where its files are.
+    pub paths: ShownPaths,
+}
+
+/// Where the files of a run are; absolute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownPaths {
+    /// Its directory.
+    pub artifact_root: PathBuf,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// Its log, all stages in one.
+    pub log: PathBuf,
+    /// Its sidecar.
+    pub sidecar: PathBuf,
+}
+
+/// A run that is taken up again: what its files say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reopened {
+    /// The task that it lives under.
+    pub task: TaskId,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Its pipeline's title.
+    pub title: String,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Whether a living process owns it and is not done with it.
+    pub owned: bool,
+    /// When it was made.
+    pub started_at: Timestamp,
+    /// What a resume may be asked for.
+    pub resume_token: String,
+    /// The run that it is a child of.
+    pub parent: Option<RunId>,
+    /// The approval policy that its caller named.
+    pub approval_policy: Option<String>,
+    /// Whether its pipeline required a guardrail, where it says so.
+    pub guardrails_required: Option<bool>,
+    /// Why it was started; none for a run that another tool made.
+    pub cause: Option<Cause>,
+    /// Its stages, in order.
+    pub stages: Vec<ReopenedStage>,
+    /// Its child runs.
+    pub children: Vec<ChildRun>,
+}
+
+/// A stage of a run that is taken up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReopenedStage {
+    /// Its place, from 1.
+    pub index: u64,
+    /// Its id.
+    pub id: StageId,
+    /// Its title.
+    pub title: String,
+    /// What it is.
+    pub kind: StageKind,
+    /// Its command line; none for a subpipeline.
+    pub command: Option<String>,
+    /// Where it stands.
+    pub status: StageStatus,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Its exit code.
+    pub exit_code: Option<i64>,
+    /// One line on how it went.
+    pub summary: Option<String>,
+    /// Its child run.
+    pub child: Option<RunId>,
+    /// What its result depends on, where the sidecar says so.
+    pub key: Option<StageKey>,
+    /// The content that it read, where the sidecar says so.
+    pub input: Option<InputDigest>,
+    /// How it ended, where the sidecar says so.
+    pub outcome: Option<Outcome>,
+    /// Attempts.
+    pub attempts: u32,
+    /// From first spawn to last exit, in milliseconds.
+    pub duration_ms: u64,
+    /// Bytes that it wrote.
+    pub log_bytes: u64,
+    /// Whether its log lacks some of them.
+    pub truncated: bool,
+    /// The run whose proof was taken instead of running it.
+    pub reused_from: Option<RunId>,
+}
+
+impl Desk {
+    /// The newest runs, of one task or of all: at most `limit`, newest first.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read.
+    pub fn runs(
+        &mut self,
+        task: Option<&TaskId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<RunRecord>, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(Vec::new());
+        };
+        self.index.refresh(&runs, now)?;
+        Ok(self.index.newest(&runs, task, limit))
+    }
+
+    /// The run that `part` of an id names.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read.
+    pub fn find(&mut self, part: &str, now: Timestamp) -> Result<Found, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(Found::None);
+        };
+        self.index.refresh(&runs, now)?;
+        let keys = self.index.matching(part);
+        Ok(match keys.as_slice() {
+            [] => Found::None,
+            [key] => match self.index.check(&runs, key) {
+                Some(row) => Found::One(row.record.clone()),
+                None => Found::None,
+            },
+            many => {
+                let first = many.iter().take(AMBIGUOUS_RUNS_SHOWN_MAX);
+                Found::Many(first.map(|key| key.1.clone()).collect())
+            }
+        })
+    }
+
+    /// One run in full.
+    ///
+    /// # Errors
+    /// When there is no such run, or its manifest cannot be read.
+    pub fn show(&mut self, run: &RunId, now: Timestamp) -> Result<Shown, EvidenceError> {
+        let (files, manifest, sidecar) = self.look(run, now)?;
+        let raw = |name: &str| -> Option<Value> {
+            let bytes = files
+                .run
+                .read(OsStr::new(name), EVIDENCE_BYTES_MAX)
+                .ok()??;
+            serde_json::from_slice(&bytes).ok()
+        };
+        let directory = files.run.path();
+        Ok(Shown {
+            record: RunRecord::of(&manifest, sidecar.as_ref(), &self.layout),
+            content: raw(MANIFEST).unwrap_or_default(),
+            sidecar: raw(SIDECAR),
+            paths: ShownPaths {
+                manifest: directory.join(MANIFEST),
+                log: directory.join("runner.ndjson"),
+                sidecar: directory.join(SIDECAR),
+                artifact_root: directory.to_path_buf(),
+            },
+        })
+    }
+
+    /// Takes a run up again: reads what its files say, and keeps its manifest in hand for [`Desk::begin`].
+    ///
+    /// # Errors
+    /// When there is no such run, or its manifest is damaged or of a newer version.
+    pub fn reopen(&mut self, run: &RunId, now: Timestamp) -> Result<Reopened, EvidenceError> {
+        let (files, manifest, sidecar) = self.look(run, now)?;
+        if let Err(ReadError::Unreadable(source)) = files.read_sidecar() {
+            let path = files.run.path().join(SIDECAR);
+            return Err(EvidenceError::Unreadable { path, source });
+        }
+        let owner = files.read_owner().filter(|owner| *owner != self.owner);
+        let owned = self.open.get(run).is_some_and(|open| open.begun)
+            || owner.is_some_and(|owner| owner.life() == Life::Alive);
+        let reopened = Reopened::of(&manifest, sidecar.as_ref(), owned);
+        if !owned {
+            let open = Open {
+                manifest,
+                sidecar,
+                guardrails_required: reopened.guardrails_required,
+                begun: false,
+                ending: Ending::New,
+            };
+            drop(self.open.insert(run.clone(), open));
+        }
+        Ok(reopened)
+    }
+
+    fn look(
+        &mut self,
+        run: &RunId,
+        now: Timestamp,
+    ) -> Result<(Files, Manifest, Option<Sidecar>), EvidenceError> {
+        let unknown = || EvidenceError::UnknownRun { run: run.clone() };
+        let runs = self.runs_dir(run)?;
+        self.index.refresh(&runs, now)?;
+        let keys = self.index.matching(run.as_str());
+        let key = keys.into_iter().find(|key| &key.1 == run);
+        let unread = || -> Option<Key> {
+            let mut unread = self.index.unread();
+            unread.find(|key| &key.1 == run).cloned()
+        };
+        let (task, run) = key.or_else(unread).ok_or_else(unknown)?;
+        let files = self.files(&runs, &task, &run)?;
+        let manifest = match files.read_manifest() {
+            Ok(manifest) => manifest,
+            Err(ReadError::Disk(error)) => return Err(error.into()),
+            Err(ReadError::Missing) => return Err(EvidenceError::UnknownRun { run }),
+            Err(ReadError::Unreadable(source)) => {
+                let path = files.run.path().join(MANIFEST);
+                return Err(EvidenceError::Unreadable { path, source });
+            }
+        };
+        let sidecar = files.read_sidecar().ok();
+        Ok((files, manifest, sidecar))
+    }
+}
+
+impl Reopened {
+    fn of(manifest: &Manifest, sidecar: Option<&Sidecar>, owned: bool) -> Self {
+        let stages = manifest.commands.iter().map(|command| {
+            let mut beside = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
+            let beside = beside.find(|stage| stage.id == command.id);
+            ReopenedStage {
+                index: command.index,
+                id: command.id.clone(),
+                title: command.title.clone(),
+                kind: command.kind,
+                command: command.command.clone(),
+                status: command.status,
+                started_at: command.started_at,
+                completed_at: command.completed_at,
+                exit_code: command.exit_code,
+                summary: command.summary.clone(),
+                child: command.sub_run_id.clone(),
+                key: beside.and_then(|stage| stage.key),
+                input: beside.and_then(|stage| stage.input_digest),
+                outcome: beside.map(|stage| stage.outcome),
+                attempts: beside.map_or(0, |stage| stage.attempts),
+                duration_ms: beside.map_or(0, |stage| stage.duration_ms),
+                log_bytes: beside.map_or(0, |stage| stage.log_bytes),
+                truncated: beside.is_some_and(|stage| stage.truncated),
+                reused_from: beside.and_then(|stage| stage.reused_from.clone()),
+            }
+        });
+        Self {
+            task: manifest.task_id.clone(),
+            pipeline: manifest.pipeline_id.clone(),
+            title: manifest.pipeline_title.clone(),
+            status: manifest.status,
+            owned,
+            started_at: manifest.started_at,
+            resume_token: manifest.resume_token.clone(),
+            parent: manifest.parent_run_id.clone(),
+            approval_policy: manifest.approval_policy.clone(),
+            guardrails_required: manifest.guardrails_required(),
+            cause: sidecar.map(|sidecar| sidecar.cause),
+            stages: stages.collect(),
+            children: manifest.child_runs.clone(),
+        }
+    }
+}

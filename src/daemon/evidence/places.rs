@@ -1,0 +1,114 @@
+//! Where one workspace's evidence stands, and how its directories are reached.
+//!
+//! What lies below the workspace is reached from its root without following a link; a directory that the environment
+//! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
+
+use crate::daemon::durable::{Dir, DurableError, create_dir_all};
+use crate::model::path::{RootPath, show};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where one workspace's evidence stands; absolute paths.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The runs directory, usually `.runs` below the root.
+    pub runs_dir: PathBuf,
+    /// The directory of the snapshots, usually `out` below the root.
+    pub out_dir: PathBuf,
+    /// The directory of the index; without one the index is kept in memory only.
+    pub index_dir: Option<PathBuf>,
+}
+
+impl Places {
+    /// The usual places below a root, with the index below the daemon's state directory.
+    #[must_use]
+    pub fn usual(root: &RootPath, state_dir: Option<&Path>) -> Self {
+        Self {
+            runs_dir: root.as_path().join(".runs"),
+            out_dir: root.as_path().join("out"),
+            index_dir: state_dir.map(|state| state.join("index")),
+        }
+    }
+}
+
+/// A directory as an anchor that is opened by path and the way down from it that follows no link.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    anchor: PathBuf,
+    below: PathBuf,
+    outside: bool,
+}
+
+impl Base {
+    pub(crate) fn new(root: &RootPath, dir: &Path) -> Self {
+        match dir.strip_prefix(root.as_path()) {
+            Ok(below) => Self {
+                anchor: root.as_path().to_path_buf(),
+                below: below.to_path_buf(),
+                outside: false,
+            },
+            Err(_) => Self {
+                anchor: dir.to_path_buf(),
+                below: PathBuf::new(),
+                outside: true,
+            },
+        }
+    }
+
+    /// How it is called from the workspace, in manifests.
+    pub(crate) fn label(&self) -> String {
+        let path = if self.outside {
+            &self.anchor
+        } else {
+            &self.below
+        };
+        show(path.as_os_str()).replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.anchor.join(&self.below)
+    }
+
+    /// Opens it; `None` when it is not there yet.
+    pub(crate) fn open(&self) -> Result<Option<Dir>, DurableError> {
+        match Dir::open(&self.anchor) {
+            Err(error) if self.outside && error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+            Ok(anchor) => anchor.descend(&self.below),
+        }
+    }
+
+    /// Opens it and makes it where it is missing.
+    pub(crate) fn create(&self, grown: &mut Grown) -> Result<Dir, DurableError> {
+        if self.outside {
+            create_dir_all(&self.anchor)?;
+        }
+        grown.create(&Dir::open(&self.anchor)?, &self.below)
+    }
+}
+
+/// Directories whose names have changed and are not yet safe from a power cut; several changes share one sync.
+#[derive(Debug, Default)]
+pub(crate) struct Grown(BTreeMap<PathBuf, Dir>);
+
+impl Grown {
+    /// Opens a directory below `dir`, makes what is missing, and notes which directories grew.
+    pub(crate) fn create(&mut self, dir: &Dir, below: &Path) -> Result<Dir, DurableError> {
+        let (made, grown) = dir.create_unsynced(below)?;
+        for dir in grown {
+            self.note(dir);
+        }
+        Ok(made)
+    }
+
+    /// Notes that `dir` grew.
+    pub(crate) fn note(&mut self, dir: Dir) {
+        drop(self.0.insert(dir.path().to_path_buf(), dir));
+    }
+
+    /// Syncs them, the deepest first, so that a name that survives never leads nowhere.
+    pub(crate) fn sync(self) -> Result<(), DurableError> {
+        self.0.values().rev().try_for_each(Dir::sync)
+    }
+}

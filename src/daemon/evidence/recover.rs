@@ -1,0 +1,406 @@
+//! What a start finds: runs whose daemon was lost, ends that were cut off, damaged files; and what is known of each task.
+//!
+//! Trouble with one run costs only that run; nothing that a newer version wrote is ever rewritten.
+
+use super::files::{Files, SIDECAR, set_aside, sweep};
+use super::finish::Ending;
+use super::heal::Birth;
+use super::owner::Life;
+use super::places::Grown;
+use super::{Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
+use crate::daemon::durable::Dir;
+use crate::daemon::index::Key;
+use crate::daemon::retention;
+use crate::limits::EVIDENCE_BYTES_MAX;
+use crate::model::evidence::{Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
+use crate::model::id::{PipelineId, RunId, StageId, TaskId};
+use crate::model::run::{StageStatus, Verdict};
+use crate::model::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a start found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovery {
+    /// Runs whose daemon was lost; they are `cancelled` now.
+    pub interrupted: Vec<RunId>,
+    /// Runs under way that somebody else seems to own; worth another look once their heartbeat is old.
+    pub alive: Vec<RunId>,
+    /// What is known of each task that was asked for.
+    pub known: BTreeMap<TaskId, Known>,
+}
+
+/// What the evidence says of a task.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its last run.
+    pub last: Option<Last>,
+    /// Per pipeline, the newest run that proves something of some content.
+    pub proofs: BTreeMap<PipelineId, Proof>,
+}
+
+/// The last run of a task.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// Its row in the history.
+    pub record: RunRecord,
+    /// Why it stands where it stands.
+    pub status_detail: Option<String>,
+    /// The first stage that failed.
+    pub failure: Option<Failure>,
+}
+
+/// A stage that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The stage.
+    pub stage: StageId,
+    /// Its exit code.
+    pub exit_code: Option<i64>,
+    /// The end of its standard error; its summary where there is none.
+    pub excerpt: String,
+    /// Its log, relative to the workspace.
+    pub log_path: Option<String>,
+}
+
+/// A verdict on the content that a run's stages read.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The run.
+    pub run: RunId,
+    /// What it proves.
+    pub verdict: Verdict,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Its stages and their keys.
+    pub stages: Vec<SidecarStage>,
+}
+
+/// What is to be done with a run that is not finished.
+enum Fate {
+    Lost,
+    CutOff,
+    Alive,
+    Leave,
+}
+
+impl Desk {
+    /// Brings the evidence in order after a start, and says what is known of `tasks`. May be asked again for runs that
+    /// seemed alive.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read at all; trouble with a single run is logged and costs only that run.
+    pub fn recover(&mut self, tasks: &[TaskId], now: Timestamp) -> Result<Recovery, EvidenceError> {
+        let mut recovery = Recovery {
+            known: tasks
+                .iter()
+                .map(|task| (task.clone(), Known::default()))
+                .collect(),
+            ..Recovery::default()
+        };
+        if let Some(runs) = self.runs.open()? {
+            if let Err(error) = retention::sweep(&runs) {
+                tracing::warn!(%error, source = %error.source, "runs that were removed are not quite gone");
+            }
+            self.index.refresh(&runs, now)?;
+            self.index.check_all(&runs);
+            let unread: Vec<Key> = self.index.unread().cloned().collect();
+            for key in &unread {
+                if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
+                    tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
+                }
+            }
+            let open = self.index.rows().filter(|row| !row.complete);
+            let open: Vec<Key> = open
+                .map(|row| (row.record.task_id.clone(), row.record.run_id.clone()))
+                .collect();
+            for key in &open {
+                if self.open.contains_key(&key.1) {
+                    continue;
+                }
+                if let Err(error) = self.settle(&runs, key, now, &mut recovery) {
+                    tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be finished");
+                }
+            }
+            self.index.refresh(&runs, now)?;
+            recovery.known = self.known(&runs, tasks);
+        }
+        Ok(recovery)
+    }
+
+    /// The runs whose daemon was lost and that [`Desk::recover`] would cancel; nothing is written.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read at all.
+    pub fn lost(&mut self, now: Timestamp) -> Result<BTreeSet<RunId>, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(BTreeSet::new());
+        };
+        self.index.refresh(&runs, now)?;
+        let rows = self.index.rows().filter(|row| !row.complete);
+        let mut lost = BTreeSet::new();
+        for (task, run) in rows.map(|row| (&row.record.task_id, &row.record.run_id)) {
+            let files = Files::open(&runs, task, run).ok().flatten();
+            let is_lost = files.is_some_and(|files| {
+                let manifest = files.read_manifest();
+                manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
+            });
+            if is_lost && !self.open.contains_key(run) {
+                lost.insert(run.clone());
+            }
+        }
+        Ok(lost)
+    }
+
+    /// A run directory whose manifest cannot be read: removed, rebuilt, or left alone.
+    fn heal(
+        &mut self,
+        runs: &Dir,
+        key: &Key,
+        now: Timestamp,
+        recovery: &mut Recovery,
+    ) -> Result<(), EvidenceError> {
+        let (task, run) = key;
+        let Some(files) = Files::open(runs, task, run)? else {
+            return Ok(());
+        };
+        match files.read_manifest() {
+            Err(ReadError::Missing) => match heal::birth(&files, &self.owner, now) {
+                Birth::Failed => return Ok(clear(runs, &files, key)?),
+                Birth::UnderWay => {
+                    recovery.alive.push(run.clone());
+                    return Ok(());
+                }
+                Birth::Past => {}
+            },
+            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Unreadable(source)) => {
+                let path = files.run.path().join(super::MANIFEST);
+                return Err(EvidenceError::Unreadable { path, source });
+            }
+            Err(ReadError::Disk(error)) => return Err(error.into()),
+            // It speaks of another run: it was copied here, and is nobody's evidence.
+            Ok(_) => return Ok(()),
+        }
+        let manifest = heal::rebuild(&files, task, run, &self.layout, now)?;
+        self.finish_found(runs, &files, manifest, now)
+    }
+
+    fn settle(
+        &mut self,
+        runs: &Dir,
+        key: &Key,
+        now: Timestamp,
+        recovery: &mut Recovery,
+    ) -> Result<(), EvidenceError> {
+        let (task, run) = key;
+        let Some(files) = Files::open(runs, task, run)? else {
+            return Ok(());
+        };
+        let Ok(mut manifest) = files.read_manifest() else {
+            return Ok(());
+        };
+        match self.fate(&files, &manifest, now) {
+            Fate::Leave => Ok(()),
+            Fate::Alive => {
+                recovery.alive.push(run.clone());
+                Ok(())
+            }
+            Fate::CutOff => self.finish_found(runs, &files, manifest, now),
+            Fate::Lost => {
+                tracing::info!(%task, %run, "its daemon was lost: the run is cancelled");
+                manifest.lose(now);
+                self.finish_found(runs, &files, manifest, now)?;
+                recovery.interrupted.push(run.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn fate(&self, files: &Files, manifest: &Manifest, now: Timestamp) -> Fate {
+        let sidecar = match files.read_sidecar() {
+            Ok(_) => true,
+            // Its schema is another's: whoever wrote it finishes it.
+            Err(ReadError::Unreadable(Unreadable::Newer { .. })) => return Fate::Leave,
+            Err(ReadError::Unreadable(_)) => true,
+            Err(ReadError::Missing | ReadError::Disk(_)) => false,
+        };
+        let owner = files.read_owner();
+        let life = match &owner {
+            // Ours, and not in our hands: an earlier desk of this daemon's.
+            Some(owner) if *owner == self.owner => Life::Dead,
+            Some(owner) => owner.life(),
+            None => Life::Unsure,
+        };
+        let lives = match life {
+            Life::Alive => true,
+            Life::Dead => false,
+            Life::Unsure => is_fresh(files, manifest, now),
+        };
+        match (manifest.status.is_terminal(), lives) {
+            (true, _) if !sidecar => Fate::Leave,
+            (true, true) if owner.is_some() => Fate::Leave,
+            (true, _) => Fate::CutOff,
+            (false, true) => Fate::Alive,
+            (false, false) => Fate::Lost,
+        }
+    }
+
+    /// Finishes a run of which only the files are known.
+    fn finish_found(
+        &mut self,
+        runs: &Dir,
+        files: &Files,
+        manifest: Manifest,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        let (task, run) = (manifest.task_id.clone(), manifest.run_id.clone());
+        sweep(&files.run)?;
+        sweep(&files.task)?;
+        self.snapshots.sweep(&task)?;
+        let beside = [
+            pointer_path(&task, &run),
+            Path::new(LOCAL_POINTERS).join(run.as_str()),
+            Path::new(task.as_str()).join(run.as_str()),
+            super::run_path(&task, &run).join("errors"),
+        ];
+        for below in beside {
+            if let Some(dir) = runs.descend(&below)? {
+                sweep(&dir)?;
+            }
+        }
+        let mut grown = Grown::default();
+        drop(Files::create(runs, &task, &run, &mut grown)?);
+        if let Some(pointer) = files.stage_pointer(&manifest, &mut grown)? {
+            pointer.place()?;
+        }
+        files.link(&manifest, &mut grown)?;
+        if let Err(ReadError::Unreadable(Unreadable::Damaged(_))) = files.read_sidecar() {
+            set_aside(&files.run, SIDECAR, now)?;
+        }
+        let sidecar = files
+            .read_sidecar()
+            .ok()
+            .map(|found| believed(found, &manifest));
+        let state = self.snapshots.state(&task, now);
+        let mut open = Open {
+            manifest,
+            sidecar,
+            guardrails_required: None,
+            begun: false,
+            ending: Ending::Again,
+        };
+        self.finish(files, &mut open, state.as_ref(), grown, now)
+    }
+
+    fn known(&mut self, runs: &Dir, tasks: &[TaskId]) -> BTreeMap<TaskId, Known> {
+        let mut known: BTreeMap<TaskId, Known> = BTreeMap::new();
+        for task in tasks {
+            let last = self.index.newest(runs, Some(task), 1).pop();
+            let last = last.map(|record| last_of(runs, record));
+            drop(known.insert(
+                task.clone(),
+                Known {
+                    last,
+                    proofs: BTreeMap::new(),
+                },
+            ));
+        }
+        for ((task, pipeline), run) in self.index.proofs() {
+            let Some(of_task) = known.get_mut(&task) else {
+                continue;
+            };
+            let Ok(Some(files)) = Files::open(runs, &task, &run) else {
+                continue;
+            };
+            if let Ok(sidecar) = files.read_sidecar() {
+                let proof = Proof {
+                    run,
+                    verdict: sidecar.verdict,
+                    completed_at: files.read_manifest().ok().and_then(|m| m.completed_at),
+                    stages: sidecar.stages,
+                };
+                drop(of_task.proofs.insert(pipeline, proof));
+            }
+        }
+        known
+    }
+}
+
+/// A sidecar from before its run's end proves nothing.
+fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
+    if manifest.status_detail.as_deref() == Some("daemon-lost") {
+        sidecar.verdict = Verdict::Unknown;
+    }
+    sidecar
+}
+
+fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
+    let modified = |name: &str| {
+        let stamp = files.run.stamp(Path::new(name))?;
+        i64::try_from(stamp.modified_ns / 1_000_000)
+            .ok()
+            .map(Timestamp::from_unix_ms)
+    };
+    let beats = [
+        manifest.heartbeat_at,
+        modified(super::files::HEARTBEAT),
+        modified("runner.ndjson"),
+    ];
+    let stale = Duration::from_secs(manifest.heartbeat_stale_after_seconds);
+    // A beat far in the future is a clock that was set back, not a sign of life.
+    let near = |beat: &Timestamp| now.since(*beat) <= stale && beat.since(now) <= stale;
+    beats.iter().flatten().any(near)
+}
+
+/// Removes what there is of a run that never began.
+fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::daemon::durable::DurableError> {
+    let (task, run) = key;
+    tracing::info!(%task, %run, "the rest of a run that never began is removed");
+    // The run itself goes last: without it nobody would look for the rest.
+    let places = [
+        runs.descend(Path::new(LOCAL_POINTERS))?,
+        files.task.descend(Path::new("mcp"))?,
+        files.task.descend(Path::new("cli"))?,
+    ];
+    let mut places = places.iter().flatten();
+    places.try_for_each(|place| place.remove_tree(OsStr::new(run.as_str())))
+}
+
+fn last_of(runs: &Dir, record: RunRecord) -> Last {
+    let files = Files::open(runs, &record.task_id, &record.run_id)
+        .ok()
+        .flatten();
+    let manifest = files.as_ref().and_then(|files| files.read_manifest().ok());
+    let failed = manifest.as_ref().and_then(|manifest| {
+        let mut stages = manifest.commands.iter();
+        stages.find(|stage| stage.status == StageStatus::Failed)
+    });
+    let failure = failed.map(|stage| {
+        let name = stage
+            .error_file
+            .as_deref()
+            .map(Path::new)
+            .and_then(Path::file_name);
+        let stderr = files.as_ref().zip(name).and_then(|(files, name)| {
+            let errors = files.run.descend(Path::new("errors")).ok()??;
+            let bytes = errors.read(name, EVIDENCE_BYTES_MAX).ok()??;
+            let error: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+            let stderr = error.pointer("/details/stderr")?.as_str()?.to_owned();
+            (!stderr.is_empty()).then_some(stderr)
+        });
+        Failure {
+            stage: stage.id.clone(),
+            exit_code: stage.exit_code,
+            excerpt: stderr.or_else(|| stage.summary.clone()).unwrap_or_default(),
+            log_path: stage.log_path.clone(),
+        }
+    });
+    Last {
+        record,
+        status_detail: manifest.and_then(|m| m.status_detail),
+        failure,
+    }
+}

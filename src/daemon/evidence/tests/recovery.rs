@@ -1,0 +1,354 @@
+//! What a start makes of what a lost daemon left.
+//!
+//! The writer is stopped after every file operation in turn, and the next start has to find whole files.
+
+use super::*;
+
+/// What the "process" came to before it was ended.
+#[derive(Clone, Copy)]
+struct Heard {
+    begun: bool,
+    ended: bool,
+}
+
+#[test]
+fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
+    // Files carry the real time; what was left long ago is asked for.
+    let late = Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
+    for steps in 0.. {
+        let space = Space::new();
+        run_to_end(&mut space.desk("before"), 1, RunStatus::Succeeded);
+        let begun = report("demo", 2, RunStatus::InProgress);
+        let ended = report("demo", 2, RunStatus::Failed);
+        let mut desk = space.desk("killed");
+        let heard = crash_after(steps, || {
+            let begun_ok = desk.begin(&begun, at(2000)).is_ok();
+            let recorded = begun_ok && desk.record(&begun, at(2010)).is_ok();
+            let ended = recorded
+                && desk
+                    .end(&ended, Some(&task_state(&ended)), at(2148))
+                    .is_ok();
+            Heard {
+                begun: begun_ok,
+                ended,
+            }
+        });
+        drop(desk);
+        die(&space, &begun);
+        let mut desk = space.desk("after");
+        let when = format!("killed after {steps} acts");
+        let lost = desk.lost(late).unwrap();
+        assert_eq!(
+            desk.lost(late).unwrap(),
+            lost,
+            "{when}: looking settles nothing"
+        );
+        let found = desk
+            .recover(std::slice::from_ref(&begun.task), late)
+            .unwrap();
+        assert_eq!(lost, found.interrupted.into_iter().collect(), "{when}");
+        space.check_files(&when);
+        let lines = check_one_end(&space, &begun, heard, &when);
+        let again = desk
+            .recover(std::slice::from_ref(&begun.task), late)
+            .unwrap();
+        assert!(again.interrupted.is_empty(), "{when}: lost twice");
+        assert_eq!(space.metrics().len(), 1 + lines, "{when}");
+        if heard.ended {
+            break;
+        }
+    }
+}
+
+/// The run stands as what was heard of it, with one end; how many metrics lines it has.
+fn check_one_end(space: &Space, run: &RunReport, heard: Heard, when: &str) -> usize {
+    let path = format!("{}/manifest.json", base(run));
+    let lines = space
+        .metrics()
+        .into_iter()
+        .filter(|line| line["run_id"] == run.run.as_str());
+    let lines: Vec<Value> = lines.collect();
+    let there = space.path(&path).exists();
+    assert!(there || !heard.begun, "{when}: an acknowledged run is gone");
+    if !there {
+        assert!(lines.is_empty(), "{when}");
+        assert!(
+            !space.path(&base(run)).exists(),
+            "{when}: the rest of it is left"
+        );
+        assert!(
+            !space.path(&format!(".runs/demo/mcp/{}", run.run)).exists(),
+            "{when}"
+        );
+        return 0;
+    }
+    let manifest = space.json(&path);
+    let status = manifest["status"].as_str().unwrap();
+    assert!(
+        ["failed", "cancelled"].contains(&status),
+        "{when}: {status}"
+    );
+    assert!(status == "failed" || !heard.ended, "{when}");
+    assert_eq!(lines.len(), 1, "{when}");
+    assert_eq!(lines[0]["status"], status, "{when}");
+    let summary = manifest["run_summary_path"].as_str().unwrap();
+    let runs = space.json("out/demo/runs.json");
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 2, "{when}");
+    assert_eq!(runs["runs"][1], space.json(summary), "{when}");
+    assert!(
+        space
+            .path(&format!(".runs/local-mcp/{}/manifest.json", run.run))
+            .exists()
+    );
+    if heard.ended {
+        assert_eq!(
+            space.json("out/demo/state.json")["orchd"]["verdict"],
+            "fail",
+            "{when}"
+        );
+    }
+    1
+}
+
+/// Makes the owner that a run names a process of an earlier start of the system.
+fn die(space: &Space, report: &RunReport) {
+    let path = format!("{}/.orchd-owner.json", base(report));
+    if space.path(&path).exists() {
+        let mut owner = Owner::current("killed");
+        owner.boot_id = "an earlier start".to_owned();
+        space.write(&path, &serde_json::to_vec(&owner).unwrap());
+    }
+}
+
+#[test]
+fn a_lost_run_is_cancelled_and_told() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    space.desk("d1").begin(&begun, at(1000)).unwrap();
+    die(&space, &begun);
+    let mut desk = space.desk("d2");
+    let found = desk
+        .recover(std::slice::from_ref(&begun.task), at(9000))
+        .unwrap();
+    assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+    assert_eq!(manifest["status"], "cancelled");
+    assert_eq!(manifest["status_detail"], "daemon-lost");
+    assert_eq!(manifest["completed_at"], at(9000).to_string());
+    assert_eq!(manifest["commands"][0]["status"], "failed");
+    assert_eq!(manifest["commands"][1]["status"], "pending");
+    let last = found.known[&begun.task].last.as_ref().unwrap();
+    assert_eq!(last.status_detail.as_deref(), Some("daemon-lost"));
+    assert_eq!(last.record.verdict, Verdict::Unknown);
+    assert_eq!(last.failure.as_ref().unwrap().excerpt, "daemon lost");
+}
+
+#[test]
+fn a_lost_run_is_resumed_with_its_token_and_ends_a_second_time() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    space.desk("d1").begin(&begun, at(1000)).unwrap();
+    die(&space, &begun);
+    let mut desk = space.desk("d2");
+    desk.recover(&[], at(9000)).unwrap();
+    let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+    let reopened = desk.reopen(&begun.run, at(9100)).unwrap();
+    assert_eq!(reopened.status, RunStatus::Cancelled);
+    assert_eq!(
+        reopened.resume_token,
+        manifest["resume_token"].as_str().unwrap()
+    );
+    assert_eq!(reopened.stages[1].key, begun.stages[1].key);
+    assert!(!reopened.owned);
+    let mut resumed = report("demo", 1, RunStatus::InProgress);
+    resumed.status_detail = Some("resuming".to_owned());
+    resumed.resumes.push(ResumeReport {
+        timestamp: at(9100),
+        actor: "cli".to_owned(),
+        reason: "manual-resume".to_owned(),
+    });
+    desk.begin(&resumed, at(9100)).unwrap();
+    let again = space.json(&format!("{}/manifest.json", base(&begun)));
+    assert_eq!(again["status_detail"], "resuming");
+    assert_eq!(again["completed_at"], Value::Null);
+    assert_eq!(again["metrics_recorded"], false);
+    assert_eq!(again["resume_events"][0]["outcome"], "accepted");
+    assert_eq!(again["resume_token"], manifest["resume_token"]);
+    assert!(desk.reopen(&begun.run, at(9150)).unwrap().owned);
+    let mut ended = report("demo", 1, RunStatus::Succeeded);
+    ended.completed_at = Some(at(9200));
+    desk.end(&ended, Some(&task_state(&ended)), at(9200))
+        .unwrap();
+    let statuses: Vec<Value> = space
+        .metrics()
+        .iter()
+        .map(|m| m["status"].clone())
+        .collect();
+    assert_eq!(statuses, ["cancelled", "succeeded"]);
+    assert_eq!(
+        space.json("out/demo/runs.json")["runs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_run_of_a_living_process_is_left_alone() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let mut living = space.desk("d1");
+    living.begin(&begun, at(1000)).unwrap();
+    let found = space.desk("other").recover(&[], at(900_000)).unwrap();
+    assert_eq!(
+        (found.alive.as_slice(), found.interrupted.len()),
+        ([begun.run.clone()].as_slice(), 0)
+    );
+    // Its own desk knows that it holds it.
+    let found = living.recover(&[], at(900_000)).unwrap();
+    assert!(found.alive.is_empty() && found.interrupted.is_empty());
+}
+
+#[test]
+fn a_run_without_an_owner_is_judged_by_its_heartbeat() {
+    let space = Space::new();
+    let theirs =
+        include_bytes!("../../../../tests/formats/upstream-0.2.1/killed-in-progress.manifest.json");
+    let value: Value = serde_json::from_slice(theirs).unwrap();
+    let run = value["run_id"].as_str().unwrap();
+    let task = value["task_id"].as_str().unwrap();
+    let path = format!(".runs/{task}/cli/{run}/manifest.json");
+    space.write(&path, theirs);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(space.path(&path))
+        .unwrap();
+    let beat = Timestamp::parse(value["heartbeat_at"].as_str().unwrap()).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let soon = Timestamp::from_unix_ms(beat.unix_ms() + 29_000);
+    let found = space.desk("d").recover(&[], soon).unwrap();
+    assert_eq!(found.alive.len(), 1);
+    let later = Timestamp::from_unix_ms(beat.unix_ms() + 31_000);
+    let found = space.desk("d").recover(&[], later).unwrap();
+    assert_eq!(found.interrupted.len(), 1);
+    let after = space.json(&path);
+    assert_eq!(after["status"], "cancelled");
+    for (key, value) in value.as_object().unwrap() {
+        assert!(after.get(key).is_some(), "{key} is lost");
+        if [
+            "memory",
+            "handles",
+            "privacy",
+            "control_plane",
+            "workspace_path",
+        ]
+        .contains(&key.as_str())
+        {
+            assert_eq!(&after[key], value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn any_torn_file_heals() {
+    for (file, cut) in [
+        ("manifest", 0),
+        ("manifest", 700),
+        ("orchd", 0),
+        ("orchd", 90),
+        ("run-summary", 0),
+        ("state", 0),
+        ("state", 300),
+        ("runs", 0),
+        ("runs", 300),
+    ] {
+        let space = Space::new();
+        let mut desk = space.desk("d1");
+        run_to_end(&mut desk, 1, RunStatus::Succeeded);
+        let run = run_to_end(&mut desk, 2, RunStatus::Succeeded);
+        drop(desk);
+        let path = match file {
+            "state" | "runs" => format!("out/demo/{file}.json"),
+            _ => format!("{}/{file}.json", base(&run)),
+        };
+        let whole = std::fs::read(space.path(&path)).unwrap();
+        space.write(&path, &whole[..cut]);
+        let mut desk = space.desk("d2");
+        desk.recover(std::slice::from_ref(&run.task), at(9000))
+            .unwrap();
+        let third = run_to_end(&mut desk, 3, RunStatus::Succeeded);
+        let state = space.json("out/demo/state.json");
+        let runs = space.json("out/demo/runs.json");
+        assert_eq!(runs["runs"], state["runs"], "{path}");
+        let ids: Vec<&Value> = runs["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["runId"])
+            .collect();
+        assert_eq!(ids.len(), 3, "{path} cut at {cut}");
+        assert_eq!(ids[2], third.run.as_str());
+        assert_eq!(state["orchd"]["verdict"], "pass");
+        let manifest = space.json(&format!("{}/manifest.json", base(&run)));
+        assert_eq!(manifest["status"], "succeeded", "{path} cut at {cut}");
+        assert_eq!(
+            manifest["commands"].as_array().unwrap().len(),
+            4,
+            "{path} cut at {cut}"
+        );
+        let rows = desk.runs(None, 10, at(9999)).unwrap();
+        assert_eq!(rows.len(), 3, "{path} cut at {cut}");
+    }
+}
+
+#[test]
+fn what_somebody_newer_wrote_is_left_alone() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    space.desk("d1").begin(&begun, at(1000)).unwrap();
+    die(&space, &begun);
+    let path = format!("{}/manifest.json", base(&begun));
+    let mut manifest = space.json(&path);
+    manifest["version"] = 2.into();
+    space.write(&path, &serde_json::to_vec(&manifest).unwrap());
+    let mut desk = space.desk("d2");
+    let found = desk.recover(&[], at(900_000)).unwrap();
+    assert!(found.interrupted.is_empty());
+    assert_eq!(space.json(&path), manifest);
+    let said = desk.reopen(&begun.run, at(900_000)).unwrap_err();
+    let source = std::error::Error::source(&said).unwrap().to_string();
+    assert!(source.contains("version 2"), "{source}");
+
+    manifest["version"] = 1.into();
+    space.write(&path, &serde_json::to_vec(&manifest).unwrap());
+    let sidecar = format!("{}/orchd.json", base(&begun));
+    space.write(&sidecar, br#"{"schema": 9, "more": true}"#);
+    let found = space.desk("d3").recover(&[], at(900_000)).unwrap();
+    assert!(found.interrupted.is_empty());
+    assert_eq!(space.json(&path), manifest);
+    assert_eq!(space.json(&sidecar)["schema"], 9);
+}
+
+#[test]
+fn a_restart_knows_what_is_proven() {
+    let space = Space::new();
+    let mut desk = space.desk("d1");
+    let proven = run_to_end(&mut desk, 1, RunStatus::Failed);
+    run_to_end(&mut desk, 2, RunStatus::Cancelled);
+    let other = TaskId::parse("other").unwrap();
+    let found = space
+        .desk("d2")
+        .recover(&[proven.task.clone(), other.clone()], at(9000))
+        .unwrap();
+    let known = &found.known[&proven.task];
+    assert_eq!(
+        known.last.as_ref().unwrap().record.status,
+        RunStatus::Cancelled
+    );
+    let proof = &known.proofs[&proven.pipeline];
+    assert_eq!((&proof.run, proof.verdict), (&proven.run, Verdict::Fail));
+    assert_eq!(proof.stages[1].key, proven.stages[1].key);
+    assert_eq!(proof.stages[1].outcome, Outcome::Failed);
+    assert!(found.known[&other].last.is_none());
+}

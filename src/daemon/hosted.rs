@@ -1,0 +1,80 @@
+//! The daemon inside another process, for one request: `--no-daemon`.
+//!
+//! The same engine and the same shell as the daemon's, connected to the caller by a pair of sockets instead of a name.
+//! It serves one workspace, trusts what the trust store trusts, registers nothing, and nothing runs by itself. It ends
+//! when its caller hangs up; runs are cancelled and recorded first.
+
+use crate::daemon::lifecycle::chain;
+use crate::daemon::server::connection::serve_connection;
+use crate::daemon::server::{About, Hub, Incoming, Peer};
+use crate::daemon::shell::{Shell, Tenancy};
+use crate::model::path::RootPath;
+use crate::model::places::Places;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// A daemon inside this process.
+#[derive(Debug)]
+pub struct Hosted {
+    /// The caller's end; closing it ends the daemon.
+    pub stream: UnixStream,
+    /// Ends when everything has been recorded.
+    pub thread: JoinHandle<()>,
+}
+
+/// Hosts a daemon for the workspace at `root`.
+///
+/// # Errors
+/// When the workspace is not there, the state directory cannot be used, or the system refuses.
+pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
+    let root = RootPath::new(&std::fs::canonicalize(root)?).map_err(io::Error::other)?;
+    let state = places.state.clone();
+    crate::daemon::lifecycle::claim::prepare_state(&state).map_err(io::Error::other)?;
+    let (stream, ours) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut name = [0_u8; 8];
+    getrandom::fill(&mut name).map_err(io::Error::other)?;
+    let about = Arc::new(About::new(base16ct::lower::encode_string(&name)));
+    let parts = crate::daemon::parts(&state, Arc::clone(&about), Tenancy::Hosted)
+        .map_err(|error| io::Error::other(chain(&error)))?;
+    let cookies = state.join("cookies").join(&about.instance_id);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name("hosted".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let (hub, mut incoming) = Hub::new(about);
+                let Ok(stream) = tokio::net::UnixStream::from_std(ours) else {
+                    return;
+                };
+                let (reader, writer) = stream.into_split();
+                let mut shell = Shell::new(parts);
+                shell.open_site(root, None);
+                let peer = Peer {
+                    uid: rustix::process::geteuid().as_raw(),
+                };
+                let served = async {
+                    // The hub goes with the connection: without it the loop hears that nobody is left, and ends.
+                    serve_connection(reader, writer, peer, &hub).await;
+                    drop(hub);
+                };
+                let looped = async {
+                    shell
+                        .run(&mut incoming, async || std::future::pending().await)
+                        .await;
+                    // Dropped so that the connection ends too, if it is the loop that ended first.
+                    drop::<tokio::sync::mpsc::Receiver<Incoming>>(incoming);
+                    drop(shell);
+                };
+                tokio::join!(served, looped);
+            });
+            // Nobody else knows the directory; what is left of it would be swept by the next daemon.
+            drop(std::fs::remove_dir_all(cookies));
+        })?;
+    Ok(Hosted { stream, thread })
+}

@@ -1,0 +1,288 @@
+//! The history of one workspace's runs in memory, with a copy on disk that makes a start quick.
+//!
+//! The run directories are the truth. The index only remembers what they said, and the stamp of the manifest that said
+//! it: a directory that changed is listed again, a manifest with another stamp is read again. The copy in the daemon's
+//! state directory is therefore a cache: deleted, torn or of another version, it is made again.
+
+mod store;
+
+use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
+use crate::daemon::evidence::{LOCAL_POINTERS, MANIFEST, read_manifest, read_sidecar, run_path};
+use crate::limits::LISTING_SETTLE;
+use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
+use crate::model::id::{PipelineId, RunId, TaskId};
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use store::Store;
+
+/// A run by its task and id.
+pub(crate) type Key = (TaskId, RunId);
+
+/// What the index remembers of one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// What the history shows.
+    pub(crate) record: RunRecord,
+    /// The manifest that said so.
+    pub(crate) stamp: Stamp,
+    /// Whether nothing is left to be written for it.
+    pub(crate) complete: bool,
+    /// Whether it has a sidecar: it is ours.
+    pub(crate) ours: bool,
+    /// Whether its sidecar proves something of some content.
+    pub(crate) proves: bool,
+}
+
+/// The history of one workspace's runs.
+#[derive(Debug)]
+pub(crate) struct Index {
+    layout: Layout,
+    rows: BTreeMap<Key, Row>,
+    by_time: BTreeSet<(Timestamp, RunId, TaskId)>,
+    listings: BTreeMap<TaskId, Stamp>,
+    unread: BTreeSet<Key>,
+    store: Store,
+}
+
+impl Row {
+    /// What the index remembers of a run, from its files.
+    pub(crate) fn of(
+        manifest: &Manifest,
+        sidecar: Option<&Sidecar>,
+        layout: &Layout,
+        stamp: Stamp,
+    ) -> Self {
+        let written = manifest.metrics_recorded && manifest.run_summary_path.is_some();
+        Self {
+            record: RunRecord::of(manifest, sidecar, layout),
+            stamp,
+            complete: manifest.status.is_terminal() && written,
+            ours: sidecar.is_some(),
+            proves: sidecar.is_some_and(Sidecar::proves),
+        }
+    }
+}
+
+impl Index {
+    /// Opens the index of the runs directory at `runs`; nothing is read yet but the copy on disk.
+    pub(crate) fn open(layout: Layout, runs: &Path, dir: Option<PathBuf>) -> Self {
+        let (store, rows) = Store::open(runs, dir);
+        let mut index = Self {
+            layout,
+            rows: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+            listings: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            store,
+        };
+        for row in rows {
+            let key = (row.record.task_id.clone(), row.record.run_id.clone());
+            index.put(key, row);
+        }
+        index
+    }
+
+    /// Notices runs that came or went since the last look.
+    pub(crate) fn refresh(&mut self, runs: &Dir, now: Timestamp) -> Result<(), DurableError> {
+        let mut seen = BTreeSet::new();
+        for name in runs.list()? {
+            let Some(task) = name.to_str().and_then(|name| TaskId::parse(name).ok()) else {
+                continue;
+            };
+            if task.as_str() == LOCAL_POINTERS {
+                continue;
+            }
+            let cli = Path::new(task.as_str()).join("cli");
+            let Some(stamp) = runs
+                .stamp(&cli)
+                .filter(|stamp| stamp.kind == Kind::Directory)
+            else {
+                continue;
+            };
+            seen.insert(task.clone());
+            if self.listings.get(&task) != Some(&stamp) {
+                self.list(runs, &task, &cli)?;
+                // Two changes within the clock's grain leave one stamp: a young listing is not believed twice.
+                if is_settled(stamp, now) {
+                    self.listings.insert(task, stamp);
+                }
+            }
+        }
+        let gone: Vec<Key> = self
+            .rows
+            .keys()
+            .filter(|key| !seen.contains(&key.0))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|key| self.forget(key));
+        self.listings.retain(|task, _| seen.contains(task));
+        for key in self.unread.clone() {
+            self.read(runs, &key);
+        }
+        self.store.settle(&self.rows);
+        Ok(())
+    }
+
+    /// Reads again what changed, of all runs.
+    pub(crate) fn check_all(&mut self, runs: &Dir) {
+        let keys: Vec<Key> = self.rows.keys().cloned().collect();
+        for key in &keys {
+            self.check(runs, key);
+        }
+        self.store.settle(&self.rows);
+    }
+
+    /// The row of a run, read again if its manifest changed; `None` when it is gone or cannot be read.
+    pub(crate) fn check(&mut self, runs: &Dir, key: &Key) -> Option<&Row> {
+        let manifest = run_path(&key.0, &key.1).join(MANIFEST);
+        let stamp = runs.stamp(&manifest);
+        let known = self.rows.get(key).map(|row| row.stamp);
+        match stamp {
+            Some(stamp) if known == Some(stamp) => {}
+            Some(_) => self.read(runs, key),
+            None => self.forget(key),
+        }
+        self.rows.get(key)
+    }
+
+    /// The newest runs, of one task or of all: at most `limit`.
+    pub(crate) fn newest(
+        &mut self,
+        runs: &Dir,
+        task: Option<&TaskId>,
+        limit: usize,
+    ) -> Vec<RunRecord> {
+        let of_task = |key: &&(Timestamp, RunId, TaskId)| task.is_none_or(|task| &key.2 == task);
+        let newest = self.by_time.iter().rev().filter(of_task).take(limit);
+        let keys: Vec<Key> = newest
+            .map(|(_, run, task)| (task.clone(), run.clone()))
+            .collect();
+        let checked = keys.iter().filter_map(|key| self.check(runs, key).cloned());
+        checked.map(|row| row.record).collect()
+    }
+
+    /// The runs whose id is `part` or contains it.
+    pub(crate) fn matching(&self, part: &str) -> Vec<Key> {
+        let exact = self.rows.keys().filter(|(_, run)| run.as_str() == part);
+        let exact: Vec<Key> = exact.cloned().collect();
+        if !exact.is_empty() || part.is_empty() {
+            return exact;
+        }
+        let partly = self
+            .rows
+            .keys()
+            .filter(|(_, run)| run.as_str().contains(part));
+        partly.cloned().collect()
+    }
+
+    /// All rows, newest first.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
+        let keys = self.by_time.iter().rev();
+        keys.filter_map(|(_, run, task)| self.rows.get(&(task.clone(), run.clone())))
+    }
+
+    /// The newest run of a task and pipeline that proves something.
+    pub(crate) fn proofs(&self) -> BTreeMap<(TaskId, PipelineId), RunId> {
+        let mut proofs = BTreeMap::new();
+        for row in self.rows().filter(|row| row.proves) {
+            let record = &row.record;
+            let subject = (record.task_id.clone(), record.pipeline_id.clone());
+            proofs
+                .entry(subject)
+                .or_insert_with(|| record.run_id.clone());
+        }
+        proofs
+    }
+
+    /// Runs whose directory is there and whose manifest could not be read.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = &Key> {
+        self.unread.iter()
+    }
+
+    /// Takes in what is known of a run that was just written.
+    pub(crate) fn note(&mut self, runs: &Dir, manifest: &Manifest, sidecar: Option<&Sidecar>) {
+        let key = (manifest.task_id.clone(), manifest.run_id.clone());
+        let path = run_path(&key.0, &key.1).join(MANIFEST);
+        if let Some(stamp) = runs.stamp(&path) {
+            let row = Row::of(manifest, sidecar, &self.layout, stamp);
+            self.store.append(&row);
+            self.put(key, row);
+        }
+    }
+
+    /// Takes a run out.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        self.unread.remove(key);
+        if let Some(old) = self.rows.remove(key) {
+            let time = (old.record.started_at, key.1.clone(), key.0.clone());
+            self.by_time.remove(&time);
+            self.store.note_garbage();
+        }
+    }
+
+    fn list(&mut self, runs: &Dir, task: &TaskId, cli: &Path) -> Result<(), DurableError> {
+        let Some(dir) = runs.descend(cli)? else {
+            return Ok(());
+        };
+        let named = |name: &OsString| name.to_str().and_then(|name| RunId::parse(name).ok());
+        let present: BTreeSet<RunId> = dir.list()?.iter().filter_map(named).collect();
+        let known = self.rows.keys().filter(|key| &key.0 == task);
+        let gone: Vec<Key> = known
+            .filter(|key| !present.contains(&key.1))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|key| self.forget(key));
+        for run in present {
+            let key = (task.clone(), run);
+            if !self.rows.contains_key(&key) {
+                self.read(runs, &key);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, runs: &Dir, key: &Key) {
+        let path = run_path(&key.0, &key.1);
+        let Ok(Some(dir)) = runs.descend(&path) else {
+            return self.forget(key);
+        };
+        // The stamp is taken first: a manifest that is replaced between the two is read again next time.
+        let stamp = dir.stamp(Path::new(MANIFEST));
+        let manifest = read_manifest(&dir).ok();
+        // A manifest that speaks of another run was copied here: its row would stand for that one.
+        let manifest = manifest.filter(|m| (&m.task_id, &m.run_id) == (&key.0, &key.1));
+        match (manifest, stamp) {
+            (Some(manifest), Some(stamp)) => {
+                let sidecar = read_sidecar(&dir).ok();
+                let row = Row::of(&manifest, sidecar.as_ref(), &self.layout, stamp);
+                self.store.append(&row);
+                self.put(key.clone(), row);
+                self.unread.remove(key);
+            }
+            (None | Some(_), _) => {
+                self.forget(key);
+                self.unread.insert(key.clone());
+            }
+        }
+    }
+
+    fn put(&mut self, key: Key, row: Row) {
+        let time = (row.record.started_at, key.1.clone(), key.0.clone());
+        if let Some(old) = self.rows.insert(key, row) {
+            let old = (old.record.started_at, time.1.clone(), time.2.clone());
+            self.by_time.remove(&old);
+        }
+        self.by_time.insert(time);
+    }
+}
+
+fn is_settled(stamp: Stamp, now: Timestamp) -> bool {
+    let age = i128::from(now.unix_ms()) * 1_000_000 - stamp.modified_ns;
+    u128::try_from(age).is_ok_and(|age| age > LISTING_SETTLE.as_nanos())
+}
+
+#[cfg(test)]
+mod tests;

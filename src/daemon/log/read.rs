@@ -1,0 +1,88 @@
+//! Reading a log while it may be written: whole lines from an offset on.
+//!
+//! A last line without its newline is left for later, so that whoever follows a log sees each line once and whole.
+
+use crate::limits::LOG_LINE_BYTES_MAX;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// A part of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSlice {
+    /// Whole lines, without their newlines.
+    pub lines: Vec<String>,
+    /// Where the next slice begins.
+    pub next_offset: u64,
+    /// The log's size when it was read; a `next_offset` below it means that there is more, or a line that is not whole.
+    pub size: u64,
+}
+
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read log `{}`", path.display())]
+pub struct ReadLogError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Reads whole lines from `offset` on until `bytes_max` bytes are read, at least one line where there is one; a log that
+/// does not exist yet is empty.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_log(path: &Path, offset: u64, bytes_max: usize) -> Result<LogSlice, ReadLogError> {
+    read(path, offset, bytes_max).map_err(|source| ReadLogError {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn read(path: &Path, offset: u64, bytes_max: usize) -> io::Result<LogSlice> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LogSlice::default()),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    let mut slice = LogSlice {
+        lines: Vec::new(),
+        next_offset: offset.min(size),
+        size,
+    };
+    file.seek(SeekFrom::Start(slice.next_offset))?;
+    let mut reader = BufReader::new(file);
+    let bytes_max = bytes_max as u64;
+    let mut taken = 0;
+    loop {
+        let mut line = Vec::new();
+        let length = reader
+            .by_ref()
+            .take(LOG_LINE_BYTES_MAX as u64)
+            .read_until(b'\n', &mut line)? as u64;
+        if line.last() != Some(&b'\n') {
+            if length < LOG_LINE_BYTES_MAX as u64 {
+                return Ok(slice);
+            }
+            // No line of ours is that long: it is passed over, once its end is there.
+            let rest = reader.skip_until(b'\n')? as u64;
+            if slice.next_offset + length + rest >= size {
+                return Ok(slice);
+            }
+            slice.next_offset += length + rest;
+            continue;
+        }
+        if taken > 0 && taken + length > bytes_max {
+            return Ok(slice);
+        }
+        line.pop();
+        slice
+            .lines
+            .push(String::from_utf8_lossy(&line).into_owned());
+        slice.next_offset += length;
+        taken += length;
+        if taken >= bytes_max {
+            return Ok(slice);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What blocking work and children tell the loop.
+//!
+//! Everything that happens outside the loop comes in as one of these, through one bounded queue.
+
+use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::evidence::{Desk, Found, Known, Recovery, Reopened};
+use crate::daemon::server::Asked;
+use crate::daemon::site::{Facts, Prepared};
+use crate::daemon::tree::{Tree, TreeError};
+use crate::engine::Record;
+use crate::model::evidence::RunRecord;
+use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::run::Ending;
+use crate::model::view::{Touches, View};
+use crate::wire::answer::Answer;
+use crate::wire::refusal::Refusal;
+use std::collections::BTreeMap;
+
+/// Something that was done for a workspace.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The workspace.
+    pub(super) workspace: WorkspaceId,
+    /// What.
+    pub(super) what: What,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub(super) enum What {
+    /// It was read for the first time, or again after its root was missing.
+    Prepared(Box<Prepared>),
+    /// Its tree is free again.
+    TreeBack(Box<Tree>),
+    /// Its desk is free again.
+    DeskBack(Box<Desk>),
+    /// Its files were looked at.
+    Looked(Box<Looked>),
+    /// Evidence of a run is on disk, or not.
+    Recorded {
+        /// The run.
+        run: RunId,
+        /// Which.
+        record: Record,
+        /// Why not.
+        failure: Option<String>,
+    },
+    /// An attempt of a stage has ended.
+    StageEnded {
+        /// The run.
+        run: RunId,
+        /// The stage's place, from 0.
+        stage: usize,
+        /// How.
+        ending: Box<Ending>,
+    },
+    /// Its configuration was read again.
+    Loaded {
+        /// What it says.
+        loaded: Box<Result<Loaded, ConfigurationError>>,
+        /// What the evidence says of its tasks.
+        known: BTreeMap<TaskId, Known>,
+        /// What to do then.
+        then: Then,
+    },
+    /// Runs of other owners were looked at again.
+    Rechecked(Recovery),
+    /// The newest runs of it, for somebody who asks for those of several.
+    Runs {
+        /// Who asks.
+        request: RequestId,
+        /// The rows, or why there are none.
+        rows: Result<Vec<RunRecord>, Refusal>,
+    },
+    /// Its runs that a part of an id names, for somebody who looks everywhere.
+    Found {
+        /// Who asks.
+        request: RequestId,
+        /// What was found.
+        found: Result<Found, Refusal>,
+    },
+    /// A run was opened to be taken up again.
+    Reopened {
+        /// Who asks.
+        request: RequestId,
+        /// The run.
+        run: RunId,
+        /// What its files say.
+        reopened: Box<Result<Reopened, Refusal>>,
+    },
+    /// A question was answered.
+    Answered {
+        /// Who asked.
+        request: RequestId,
+        /// The answer.
+        answer: Box<Result<Answer, Refusal>>,
+    },
+}
+
+/// A look at a workspace's files.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// What was touched; an error when they cannot be looked at.
+    pub(super) touches: Result<Touches, TreeError>,
+    /// The look that was asked for, and what it saw.
+    pub(super) capture: Option<(CaptureId, Option<Vec<View>>)>,
+    /// How the watching stands.
+    pub(super) facts: Facts,
+}
+
+/// What to do once a configuration was read again.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Nothing more.
+    Rest,
+    /// Somebody asked for the reload.
+    Reload(RequestId),
+    /// Somebody wants its commands allowed, or shown.
+    Allow(Box<Asked>),
+}

@@ -1,0 +1,212 @@
+//! The workspace registry, `<state>/workspaces.json`: which directories the daemon watches, across its restarts.
+//!
+//! Roots never lie inside each other: a path belongs to one workspace. Whether a root exists is not asked here, because
+//! a missing one may come back.
+
+use crate::daemon::store::{Changed, Store, StoreError};
+use crate::limits::WORKSPACES_MAX;
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "workspaces.json";
+
+/// A directory that is not taken into the registry, or could not be.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// It is part of one that is there.
+    #[error(
+        "`{root}` is inside the workspace `{outer}`: make it a [[project]] of that one, or `orchctl remove {outer}` first"
+    )]
+    Inside {
+        /// What was asked.
+        root: RootPath,
+        /// The workspace around it.
+        outer: RootPath,
+    },
+    /// One that is there is part of it.
+    #[error("`{root}` contains the workspace `{inner}`: `orchctl remove {inner}` first")]
+    Contains {
+        /// What was asked.
+        root: RootPath,
+        /// The workspace inside of it.
+        inner: RootPath,
+    },
+    /// There are too many.
+    #[error("{WORKSPACES_MAX} workspaces are registered: `orchctl remove` one first")]
+    Full,
+    /// The file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A registered directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workspace {
+    /// The directory; in the file as its key, because a name need not be text.
+    #[serde(with = "root_key")]
+    pub root: RootPath,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// `MCP_RUNNER_TASK_ID` of the `add` that registered it.
+    pub task: Option<TaskId>,
+}
+
+mod root_key {
+    use crate::model::path::RootPath;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        root: &RootPath,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&root.to_key())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RootPath, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        RootPath::from_key(&key).map_err(D::Error::custom)
+    }
+}
+
+/// What became of an `add`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is there now.
+    New,
+    /// It was there; a task that was given has been noted.
+    Already,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Workspaces {
+    workspaces: Vec<Workspace>,
+}
+
+/// The registered directories.
+#[derive(Debug)]
+pub struct Registry {
+    store: Store,
+    known: Workspaces,
+    set_aside: Option<PathBuf>,
+}
+
+impl Registry {
+    /// Reads the registry of a state directory; a missing one is empty.
+    ///
+    /// # Errors
+    /// When it cannot be read, belongs to somebody else or is of a newer version.
+    pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let store = Store::open(state, FILE)?;
+        let content = store.read(now)?;
+        Ok(Self {
+            store,
+            known: content.value,
+            set_aside: content.set_aside,
+        })
+    }
+
+    /// Where a damaged registry was moved to; what it held has to be added again.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// The registered directories, in the order in which they were added.
+    #[must_use]
+    pub fn workspaces(&self) -> &[Workspace] {
+        &self.known.workspaces
+    }
+
+    /// The registered directory that is `path` or contains it.
+    #[must_use]
+    pub fn around(&self, path: &Path) -> Option<&Workspace> {
+        let mut known = self.known.workspaces.iter();
+        known.find(|workspace| path.starts_with(workspace.root.as_path()))
+    }
+
+    /// Registers a directory; durable when this returns.
+    ///
+    /// # Errors
+    /// When it lies in a registered one or contains one, or the file cannot be read or written.
+    pub fn add(
+        &mut self,
+        root: &RootPath,
+        task: Option<TaskId>,
+        now: Timestamp,
+    ) -> Result<Added, RegistryError> {
+        let root = root.clone();
+        let (content, added) = self.store.change(now, |known: &mut Workspaces| {
+            let result = insert(&mut known.workspaces, root, task, now);
+            let changed = result.as_ref().map_or(Changed::No, |(changed, _)| *changed);
+            (changed, result)
+        })?;
+        self.known = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+        added.map(|(_, added)| added)
+    }
+
+    /// Takes a directory out; tells whether it was there.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn remove(&mut self, root: &RootPath, now: Timestamp) -> Result<bool, StoreError> {
+        let (content, removed) = self.store.change(now, |known: &mut Workspaces| {
+            let before = known.workspaces.len();
+            known.workspaces.retain(|workspace| &workspace.root != root);
+            match before == known.workspaces.len() {
+                true => (Changed::No, false),
+                false => (Changed::Yes, true),
+            }
+        })?;
+        self.known = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+        Ok(removed)
+    }
+}
+
+fn insert(
+    known: &mut Vec<Workspace>,
+    root: RootPath,
+    task: Option<TaskId>,
+    now: Timestamp,
+) -> Result<(Changed, Added), RegistryError> {
+    if let Some(same) = known.iter_mut().find(|workspace| workspace.root == root) {
+        // The newest `add` knows best; one without a task takes nothing back.
+        let changed = match task {
+            Some(task) if same.task.as_ref() != Some(&task) => {
+                same.task = Some(task);
+                Changed::Yes
+            }
+            Some(_) | None => Changed::No,
+        };
+        return Ok((changed, Added::Already));
+    }
+    for workspace in known.iter() {
+        let other = workspace.root.clone();
+        if root.as_path().starts_with(other.as_path()) {
+            return Err(RegistryError::Inside { root, outer: other });
+        }
+        if other.as_path().starts_with(root.as_path()) {
+            return Err(RegistryError::Contains { root, inner: other });
+        }
+    }
+    if known.len() >= WORKSPACES_MAX {
+        return Err(RegistryError::Full);
+    }
+    known.push(Workspace {
+        root,
+        added_at: now,
+        task,
+    });
+    Ok((Changed::Yes, Added::New))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The workspace registry on a real disk.
+//!
+//! Each test opens the file anew where it asks what was kept, as the next daemon will.
+
+use super::*;
+use crate::daemon::durable;
+use std::fs;
+use tempfile::TempDir;
+
+fn now() -> Timestamp {
+    Timestamp::from_unix_ms(1_795_342_190_592)
+}
+
+fn root(path: &str) -> RootPath {
+    RootPath::new(Path::new(path)).unwrap()
+}
+
+fn open(state: &TempDir) -> Registry {
+    Registry::open(state.path(), now()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn workspaces_are_kept_in_the_order_of_their_adding() {
+    let state = TempDir::new().unwrap();
+    let mut registry = open(&state);
+    let task = TaskId::parse("0101-web").unwrap();
+    assert_eq!(
+        registry
+            .add(&root("/w/b"), Some(task.clone()), now())
+            .unwrap(),
+        Added::New
+    );
+    assert_eq!(
+        registry.add(&root("/w/a"), None, now()).unwrap(),
+        Added::New
+    );
+    assert_eq!(
+        registry.add(&root("/w/b"), None, now()).unwrap(),
+        Added::Already
+    );
+    let again = open(&state);
+    let roots: Vec<String> = again
+        .workspaces()
+        .iter()
+        .map(|known| known.root.to_string())
+        .collect();
+    assert_eq!(roots, ["/w/b", "/w/a"]);
+    assert_eq!(again.workspaces()[0].task, Some(task));
+    assert_eq!(again.workspaces()[0].added_at, now());
+    assert_eq!(
+        again.around(Path::new("/w/a/src/x.rs")).unwrap().root,
+        root("/w/a")
+    );
+    assert_eq!(again.around(Path::new("/w/ab")), None);
+    assert!(registry.remove(&root("/w/b"), now()).unwrap());
+    assert!(!registry.remove(&root("/w/b"), now()).unwrap());
+    assert_eq!(open(&state).workspaces().len(), 1);
+}
+
+#[test]
+fn a_later_task_counts() {
+    let state = TempDir::new().unwrap();
+    let mut registry = open(&state);
+    registry.add(&root("/w"), None, now()).unwrap();
+    let task = TaskId::parse("0102").unwrap();
+    assert_eq!(
+        registry
+            .add(&root("/w"), Some(task.clone()), now())
+            .unwrap(),
+        Added::Already
+    );
+    assert_eq!(open(&state).workspaces()[0].task, Some(task));
+}
+
+#[test]
+fn workspaces_do_not_lie_inside_each_other() {
+    let state = TempDir::new().unwrap();
+    let mut registry = open(&state);
+    registry.add(&root("/w/shop"), None, now()).unwrap();
+    registry.add(&root("/w/shopping"), None, now()).unwrap();
+    insta::assert_snapshot!(registry.add(&root("/w/shop/web"), None, now()).unwrap_err(), @r#"`/w/shop/web` is inside the workspace `/w/shop`: make it a [[project]] of that one, or `orchctl remove /w/shop` first"#);
+    insta::assert_snapshot!(registry.add(&root("/w"), None, now()).unwrap_err(), @r#"`/w` contains the workspace `/w/shop`: `orchctl remove /w/shop` first"#);
+    assert_eq!(open(&state).workspaces().len(), 2);
+}
+
+#[test]
+fn a_damaged_registry_is_set_aside_and_a_newer_one_refused() {
+    let state = TempDir::new().unwrap();
+    let path = state.path().join("workspaces.json");
+    for damage in [
+        &b""[..],
+        b"{\"version\": 1, \"works",
+        b"{\"version\": 1, \"workspaces\": [{\"root\": \"relative\"}]}",
+    ] {
+        durable::write(&path, damage, durable::PRIVATE).unwrap();
+        let mut registry = open(&state);
+        let aside = registry.set_aside().unwrap().to_path_buf();
+        assert_eq!(fs::read(&aside).unwrap(), damage);
+        assert_eq!(registry.workspaces(), []);
+        registry.add(&root("/w"), None, now()).unwrap();
+        assert_eq!(open(&state).workspaces().len(), 1);
+        fs::remove_file(aside).unwrap();
+    }
+    durable::write(&path, b"{\"version\": 9}", durable::PRIVATE).unwrap();
+    let error = Registry::open(state.path(), now()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Newer { version: 9, .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"{\"version\": 9}");
+}
+
+#[test]
+fn a_root_that_is_no_text_comes_back() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let state = TempDir::new().unwrap();
+    let odd = RootPath::new(Path::new(std::ffi::OsStr::from_bytes(b"/w/a\xff\n"))).unwrap();
+    open(&state).add(&odd, None, now()).unwrap();
+    assert_eq!(open(&state).workspaces()[0].root, odd);
+}

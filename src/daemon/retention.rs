@@ -1,0 +1,184 @@
+//! Which runs are kept, and how the others go.
+//!
+//! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, and one that a
+//! checklist cites. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
+//! what a crash leaves of that is swept at the next start, its pointers included.
+
+use crate::daemon::durable::{Dir, DurableError, Kind};
+use crate::daemon::evidence::{Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, run_path};
+use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
+use crate::model::config::Retention;
+use crate::model::evidence::RunRecord;
+use crate::model::id::{RunId, TaskId};
+use crate::model::time::Timestamp;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+/// Where runs go on their way out; a name that no task may have.
+const TRASH: &str = ".orchd-trash";
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Desk {
+    /// Removes the runs of a task that are beyond its bounds, and says which.
+    ///
+    /// # Errors
+    /// When the disk says no; what was moved out of the way by then is deleted at the next start.
+    pub fn retain(
+        &mut self,
+        task: &TaskId,
+        keep: Retention,
+        active: &[RunId],
+        now: Timestamp,
+    ) -> Result<Vec<RunId>, EvidenceError> {
+        let Some(runs) = self.runs_base().open()? else {
+            return Ok(Vec::new());
+        };
+        self.index_mut().refresh(&runs, now)?;
+        let rows = self
+            .index_mut()
+            .rows()
+            .filter(|row| &row.record.task_id == task);
+        let records: Vec<RunRecord> = rows.map(|row| row.record.clone()).collect();
+        let proofs = self.index_mut().proofs();
+        let proving: BTreeSet<&RunId> = proofs
+            .iter()
+            .filter(|((of, _), _)| of == task)
+            .map(|(_, run)| run)
+            .collect();
+        let mut over = records
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(place, record)| {
+                let old = record
+                    .completed_at
+                    .is_some_and(|end| now.since(end) > DAY * keep.days);
+                let beyond = *place >= usize::try_from(keep.runs).unwrap_or(usize::MAX);
+                let free = record.status.is_terminal() && !active.contains(&record.run_id);
+                (old || beyond) && free && !proving.contains(&record.run_id)
+            });
+        let mut over: BTreeSet<RunId> = over.by_ref().map(|(_, r)| r.run_id.clone()).collect();
+        if over.is_empty() {
+            return Ok(Vec::new());
+        }
+        forget_cited(&Dir::open(self.root().as_path())?, &mut over)?;
+        let mut gone = Vec::new();
+        for run in over {
+            let key = (task.clone(), run.clone());
+            // The row may be older than what another tool has made of the run since.
+            let still = self
+                .index_mut()
+                .check(&runs, &key)
+                .map(|row| row.record.status);
+            if still.is_some_and(|status| status.is_terminal()) {
+                discard(&runs, task, &run)?;
+                self.index_mut().forget(&key);
+                gone.push(run);
+            }
+        }
+        self.forget_in_snapshots(task, &gone, now)?;
+        sweep(&runs)?;
+        Ok(gone)
+    }
+}
+
+/// Deletes what was moved out of the way.
+pub(crate) fn sweep(runs: &Dir) -> Result<(), DurableError> {
+    let Some(trash) = runs.descend(Path::new(TRASH))? else {
+        return Ok(());
+    };
+    for task in trash.list()? {
+        let Some(of_task) = trash.descend(Path::new(&task))? else {
+            continue;
+        };
+        for run in of_task.list()? {
+            let named = task.to_str().and_then(|task| TaskId::parse(task).ok());
+            let named = named.zip(run.to_str().and_then(|run| RunId::parse(run).ok()));
+            if let Some((task, run)) = named
+                && runs.stamp(&run_path(&task, &run)).is_none()
+            {
+                discard_pointers(runs, &task, &run)?;
+            }
+            of_task.remove_tree(&run)?;
+        }
+        trash.remove_empty(&task)?;
+    }
+    runs.remove_empty(OsStr::new(TRASH))
+}
+
+fn discard(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), DurableError> {
+    let mut grown = Grown::default();
+    let below = Path::new(TRASH).join(task.as_str()).join(run.as_str());
+    let trash = grown.create(runs, &below)?;
+    let from = Path::new(task.as_str()).join("cli");
+    if let Some(cli) = runs.descend(&from)? {
+        cli.rename(OsStr::new(run.as_str()), &trash, OsStr::new("cli"))?;
+    }
+    discard_pointers(runs, task, run)
+}
+
+fn discard_pointers(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), DurableError> {
+    let local = Path::new(LOCAL_POINTERS).join(run.as_str());
+    let legacy = Path::new(task.as_str()).join(run.as_str());
+    for path in [pointer_path(task, run), local, legacy] {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        if let Some(dir) = runs.descend(above)? {
+            dir.remove_tree(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the runs that a checklist mentions out of `over`.
+fn forget_cited(root: &Dir, over: &mut BTreeSet<RunId>) -> Result<(), DurableError> {
+    for below in ["tasks", ".agent/task"] {
+        // A directory behind a link is somebody else's.
+        if let Ok(Some(dir)) = root.descend(Path::new(below)) {
+            read_checklists(&dir, over, CHECKLIST_DEPTH_MAX)?;
+        }
+    }
+    if let Ok(Some(docs)) = root.descend(Path::new("docs")) {
+        read_checklist(&docs, OsStr::new("TASKS.md"), over)?;
+    }
+    Ok(())
+}
+
+fn read_checklists(
+    dir: &Dir,
+    over: &mut BTreeSet<RunId>,
+    depth: usize,
+) -> Result<(), DurableError> {
+    for name in dir.list()? {
+        let kind = dir.stamp(Path::new(&name)).map(|stamp| stamp.kind);
+        match kind {
+            Some(Kind::Directory) if depth > 0 => {
+                if let Some(below) = dir.descend(Path::new(&name))? {
+                    read_checklists(&below, over, depth.saturating_sub(1))?;
+                }
+            }
+            Some(Kind::File) if is_markdown(&name) => read_checklist(dir, &name, over)?,
+            Some(Kind::Directory | Kind::File | Kind::Link | Kind::Other) | None => {}
+        }
+    }
+    Ok(())
+}
+
+fn read_checklist(dir: &Dir, name: &OsStr, over: &mut BTreeSet<RunId>) -> Result<(), DurableError> {
+    if let Some(bytes) = dir.read(name, EVIDENCE_BYTES_MAX)? {
+        let text = String::from_utf8_lossy(&bytes);
+        over.retain(|run| !text.contains(run.as_str()));
+    }
+    Ok(())
+}
+
+fn is_markdown(name: &OsString) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("md"))
+}
+
+#[cfg(test)]
+mod tests;

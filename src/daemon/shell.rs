@@ -1,0 +1,237 @@
+//! The only loop of the program: every source becomes an input, every effect is carried out.
+//!
+//! It decides nothing about runs or verdicts. Inputs that come of carrying out an effect wait in a queue, so that a step
+//! is never taken inside another.
+
+use crate::daemon::clock::Clock;
+use crate::daemon::evidence::Owner;
+use crate::daemon::lifecycle::signals::Signal;
+use crate::daemon::message::Done;
+use crate::daemon::registry::Registry;
+use crate::daemon::runner::Stopper;
+use crate::daemon::server::feed::Feed;
+use crate::daemon::server::{About, Incoming};
+use crate::daemon::site::Site;
+use crate::daemon::trust::TrustStore;
+use crate::daemon::waiting::Waiting;
+use crate::daemon::watcher::Watcher;
+use crate::engine::{Engine, Input};
+use crate::limits::{HEARTBEAT, INPUTS_MAX};
+use crate::model::evidence::Layout;
+use crate::model::id::{RequestId, RunId, WorkspaceId};
+use crate::model::path::RootPath;
+use crate::model::time::Tick;
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+/// What the loop has hold of.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) engine: Engine,
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) clock: Clock,
+    started: Instant,
+    pub(super) state: PathBuf,
+    pub(super) owner: Owner,
+    pub(super) about: Arc<About>,
+    pub(super) sites: BTreeMap<WorkspaceId, Site>,
+    pub(super) next_site: WorkspaceId,
+    /// How each workspace and its files are called; kept when it goes, because its last events name it.
+    pub(super) names: BTreeMap<WorkspaceId, (RootPath, Layout)>,
+    pub(super) watcher: Watcher,
+    wake: Arc<Notify>,
+    pub(super) registry: Registry,
+    pub(super) trust: TrustStore,
+    pub(super) feed: Feed,
+    pub(super) waiting: BTreeMap<RequestId, Waiting>,
+    pub(super) stoppers: BTreeMap<(RunId, usize), Stopper>,
+    pub(super) children: JoinSet<()>,
+    pub(super) out: mpsc::Sender<Done>,
+    done: mpsc::Receiver<Done>,
+    heartbeat_at: Tick,
+    pub(super) tenancy: Tenancy,
+    pub(super) exiting: bool,
+}
+
+/// For whom a shell works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tenancy {
+    /// For everybody who connects, with the registered workspaces.
+    Daemon,
+    /// For one request of its own process, with the one workspace that it names; nothing runs by itself.
+    Hosted,
+}
+
+/// What a shell is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) state: PathBuf,
+    pub(super) about: Arc<About>,
+    pub(super) watcher: Watcher,
+    pub(super) wake: Arc<Notify>,
+    pub(super) registry: Registry,
+    pub(super) trust: TrustStore,
+    pub(super) clock: Clock,
+    pub(super) seed: u64,
+    pub(super) tenancy: Tenancy,
+}
+
+impl Shell {
+    pub(super) fn new(parts: Parts) -> Self {
+        let (out, done) = mpsc::channel(INPUTS_MAX);
+        let cores = std::thread::available_parallelism().ok();
+        let cores = cores.and_then(|cores| u32::try_from(cores.get()).ok());
+        let cores = cores
+            .and_then(std::num::NonZeroU32::new)
+            .unwrap_or(std::num::NonZeroU32::MIN);
+        Self {
+            engine: Engine::new(parts.seed, cores),
+            inputs: VecDeque::new(),
+            started: Instant::now(),
+            owner: Owner::current(&parts.about.instance_id),
+            clock: parts.clock,
+            state: parts.state,
+            about: parts.about,
+            sites: BTreeMap::new(),
+            next_site: WorkspaceId(1),
+            names: BTreeMap::new(),
+            watcher: parts.watcher,
+            wake: parts.wake,
+            registry: parts.registry,
+            trust: parts.trust,
+            feed: Feed::new(),
+            waiting: BTreeMap::new(),
+            stoppers: BTreeMap::new(),
+            children: JoinSet::new(),
+            out,
+            done,
+            heartbeat_at: Tick::default().after(HEARTBEAT),
+            tenancy: parts.tenancy,
+            exiting: false,
+        }
+    }
+
+    /// Serves until everything has been recorded after an end was asked for.
+    pub(super) async fn run(
+        &mut self,
+        incoming: &mut mpsc::Receiver<Incoming>,
+        mut signals: impl AsyncFnMut() -> Option<Signal>,
+    ) {
+        let wake = Arc::clone(&self.wake);
+        let mut ends = 0_u32;
+        while !self.is_over() {
+            self.settle();
+            if self.is_over() {
+                break;
+            }
+            let due = self.started + self.next_due().since_start();
+            tokio::select! {
+                signal = signals() => match signal {
+                    Some(Signal::Drain) | None => {
+                        ends = ends.saturating_add(1);
+                        self.stop(ends > 1);
+                    }
+                    Some(Signal::End) => self.stop(true),
+                    Some(Signal::Reload) => self.reload_all(),
+                    Some(Signal::Dump) => self.dump(),
+                },
+                message = incoming.recv(), if !incoming.is_closed() => match message {
+                    Some(Incoming::Asked(asked)) => self.hear(asked),
+                    Some(Incoming::Gone(request)) => self.forget_request(request),
+                    Some(Incoming::Evicted) | None => self.stop(false),
+                },
+                Some(done) = self.done.recv() => self.take(done),
+                () = wake.notified() => self.examine_doubts(),
+                () = sleep_until(due) => self.pass_time(),
+                Some(ended) = self.children.join_next() => if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    std::panic::resume_unwind(error.into_panic());
+                },
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.exiting && self.sites.values().all(Site::is_idle)
+    }
+
+    /// Ends what runs and then the loop; `now` gives running stages no grace.
+    pub(super) fn stop(&mut self, now: bool) {
+        self.inputs.push_back(Input::Stopping);
+        if now {
+            self.settle();
+            for stopper in self.stoppers.values() {
+                stopper.stop(crate::daemon::runner::Stop::Kill);
+            }
+        }
+    }
+
+    /// Takes every step that waits, carries out what comes of it, and gives away the work.
+    pub(super) fn settle(&mut self) {
+        while let Some(input) = self.inputs.pop_front() {
+            tracing::trace!(?input, "input");
+            let effects = self.engine.step(self.clock.now(), input);
+            effects
+                .into_iter()
+                .for_each(|effect| self.carry_out(effect));
+        }
+        self.lend_out();
+    }
+
+    fn lend_out(&mut self) {
+        let tick = self.clock.tick();
+        let exiting = self.exiting;
+        for (id, site) in &mut self.sites {
+            let id = *id;
+            site.flush(id, tick, exiting, self.clock);
+            if let Some(tree) = &mut site.tree {
+                tree.lend(&self.out, move |tree| Done::tree_back(id, tree));
+            }
+            if let Some(desk) = &mut site.desk {
+                desk.lend(&self.out, move |desk| Done::desk_back(id, desk));
+            }
+        }
+    }
+
+    fn next_due(&self) -> Tick {
+        let sites = self.sites.values();
+        let sites = sites.flat_map(|site| [site.flush_at, site.look_at, site.recheck_at]);
+        let times = sites.flatten().chain(self.engine.next_wake());
+        let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
+        // Nothing is due for a day where nothing is due at all.
+        let never = self.clock.tick().after(crate::limits::IDLE_WAIT_MAX);
+        times.chain(beats).min().unwrap_or(never).min(never)
+    }
+
+    fn pass_time(&mut self) {
+        let tick = self.clock.tick();
+        if self.engine.next_wake().is_some_and(|at| at <= tick) {
+            self.inputs.push_back(Input::Woke);
+        }
+        if self.heartbeat_at <= tick {
+            self.heartbeat_at = tick.after(HEARTBEAT);
+            self.beat();
+        }
+        let due: Vec<WorkspaceId> = self
+            .sites
+            .iter()
+            .filter(|(_, site)| site.look_at.is_some_and(|at| at <= tick))
+            .map(|(id, _)| *id)
+            .collect();
+        due.into_iter().for_each(|id| self.look_again(id));
+        self.recheck_due(tick);
+    }
+
+    fn dump(&self) {
+        let status = self.status(&crate::wire::call::Scope::default());
+        match serde_json::to_string(&status) {
+            Ok(text) => tracing::info!(state = %text, waiting = self.waiting.len(), "state dump"),
+            Err(error) => tracing::error!(%error, "failed to write the state dump"),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A site: one workspace as the shell holds it, its tree, its desk, its configuration, and what waits to be written.
+//!
+//! Progress and standings are written late and only in their latest state; the end of a run is written at once and takes
+//! its progress with it.
+
+use crate::daemon::clock::Clock;
+use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
+use crate::daemon::lend::Lent;
+use crate::daemon::lifecycle::chain;
+use crate::daemon::message::Done;
+use crate::daemon::server::Asked;
+use crate::daemon::tree::{Places as TreePlaces, Scopes, Tree, TreeError};
+use crate::daemon::watcher::Watcher;
+use crate::engine::Watch;
+use crate::model::config::Config;
+use crate::model::evidence::{Layout, TaskState};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::path::{RelPath, RootPath};
+use crate::model::run::RunReport;
+use crate::model::time::Tick;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One workspace as the shell holds it.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) root: RootPath,
+    /// Its task where its files name none.
+    pub(super) task: Option<TaskId>,
+    pub(super) spots: Spots,
+    pub(super) layout: Layout,
+    /// None until it has been prepared.
+    pub(super) desk: Option<Lent<Desk, Done>>,
+    /// None while its root is missing.
+    pub(super) tree: Option<Lent<Tree, Done>>,
+    pub(super) loaded: Option<Arc<Loaded>>,
+    pub(super) config: Option<Arc<Config>>,
+    /// What is wrong with its files as they are now.
+    pub(super) refused: Option<String>,
+    pub(super) facts: Facts,
+    /// An examination is on its way; another would find nothing new.
+    pub(super) examining: bool,
+    pub(super) progress: BTreeMap<RunId, Box<RunReport>>,
+    pub(super) states: BTreeMap<TaskId, TaskState>,
+    /// When progress and standings are written.
+    pub(super) flush_at: Option<Tick>,
+    /// When it is looked at although nothing was told: it is polled, or its root is missing.
+    pub(super) look_at: Option<Tick>,
+    /// When runs of other owners are looked at again.
+    pub(super) recheck_at: Option<Tick>,
+    /// Being prepared; questions wait.
+    pub(super) preparing: bool,
+    pub(super) parked: Vec<Asked>,
+    pub(super) closing: bool,
+    /// Those who added it and wait until it has been read.
+    pub(super) adding: Vec<RequestId>,
+    /// Those who removed it and wait until nothing of it is under way.
+    pub(super) removing: Vec<RequestId>,
+}
+
+/// What the last look told of the watching itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) watches: usize,
+    pub(super) files: usize,
+    pub(super) directories: usize,
+    /// Why it is polled, if it is.
+    pub(super) polled: Option<String>,
+    pub(super) unreadable: Vec<String>,
+}
+
+/// Where one workspace's files lie; absolute.
+#[derive(Clone, Debug)]
+pub(super) struct Spots {
+    pub(super) runs: PathBuf,
+    pub(super) out: PathBuf,
+    index: Option<PathBuf>,
+}
+
+/// What a workspace is made of once it has been read.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) desk: Box<Desk>,
+    pub(super) recovery: Recovery,
+    pub(super) loaded: Result<Loaded, ConfigurationError>,
+    pub(super) tree: Result<Box<Tree>, TreeError>,
+    pub(super) facts: Facts,
+}
+
+impl Spots {
+    /// The places below `root`, unless the environment names others.
+    pub(super) fn of(root: &RootPath, state: &Path) -> Self {
+        let named = |variable: &str, usual: &str| {
+            let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+            root.as_path()
+                .join(path.map_or_else(|| PathBuf::from(usual), PathBuf::from))
+        };
+        Self {
+            runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
+            out: named("CODEX_ORCHESTRATOR_OUT_DIR", "out"),
+            index: Some(state.join("index")),
+        }
+    }
+
+    pub(super) fn evidence(&self) -> EvidencePlaces {
+        EvidencePlaces {
+            runs_dir: self.runs.clone(),
+            out_dir: self.out.clone(),
+            index_dir: self.index.clone(),
+        }
+    }
+
+    /// What the tree has to leave out and to look for.
+    pub(super) fn tree(&self, depends_on: &[RelPath]) -> TreePlaces {
+        TreePlaces {
+            runs: Some(self.runs.clone()),
+            out: Some(self.out.clone()),
+            configuration: depends_on.to_vec(),
+        }
+    }
+}
+
+impl Facts {
+    pub(super) fn of(tree: &Tree) -> Self {
+        let seeing = tree.seeing();
+        Self {
+            watches: tree.watches(),
+            files: tree.files(),
+            directories: tree.directories(),
+            polled: polled(seeing),
+            unreadable: tree
+                .unreadable()
+                .map(|(path, kind)| format!("{path}: {kind}"))
+                .collect(),
+        }
+    }
+
+    /// How well a workspace is watched whose last look went well.
+    pub(super) fn watch(&self) -> Watch {
+        match &self.polled {
+            None => Watch::Watching,
+            Some(detail) => Watch::Polling {
+                detail: detail.clone(),
+            },
+        }
+    }
+}
+
+fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
+    use crate::daemon::tree::Seeing;
+    match seeing {
+        Seeing::Events => None,
+        Seeing::Configured => Some("`poll = \"always\"`".to_owned()),
+        Seeing::FileSystem(kind) => Some(format!("{kind} tells no events of what others do")),
+        Seeing::Refused(error) => Some(error.to_string()),
+    }
+}
+
+/// The paths that a configuration may come from, where none could be read.
+fn usual_files() -> Vec<RelPath> {
+    let names = ["orchd.toml", "codex.orchestrator.json"];
+    names
+        .iter()
+        .filter_map(|name| RelPath::parse(name).ok())
+        .collect()
+}
+
+/// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
+pub(super) fn scopes(root: &RootPath, spots: &Spots, loaded: Option<&Loaded>) -> Scopes {
+    let files = loaded.map_or_else(usual_files, |loaded| loaded.depends_on.clone());
+    let places = spots.tree(&files);
+    let compiled = loaded.map(|loaded| Scopes::compile(&loaded.config, root, &places));
+    match compiled {
+        Some(Ok(scopes)) => scopes,
+        // Patterns are checked when the configuration is parsed; what is wrong with them is told there.
+        Some(Err(_)) | None => Scopes::bare(root, &places),
+    }
+}
+
+/// What it takes to prepare a workspace.
+#[derive(Clone, Debug)]
+pub(super) struct Preparation {
+    pub(super) id: WorkspaceId,
+    pub(super) root: RootPath,
+    pub(super) task: Option<TaskId>,
+    pub(super) spots: Spots,
+    pub(super) owner: Owner,
+    pub(super) watcher: Watcher,
+    pub(super) clock: Clock,
+}
+
+impl Preparation {
+    /// Reads a workspace: its configuration, its evidence (brought in order), its files. Blocks.
+    pub(super) fn prepare(self) -> Prepared {
+        let loaded = crate::daemon::configuration::load(&self.root, self.task.as_ref());
+        let tasks: Vec<TaskId> = loaded
+            .iter()
+            .flat_map(|loaded| tasks(&loaded.config))
+            .collect();
+        let mut desk = Desk::open(self.root.clone(), self.spots.evidence(), self.owner.clone());
+        let recovery = recover(&mut desk, &tasks, self.clock);
+        let scopes = scopes(&self.root, &self.spots, loaded.as_ref().ok());
+        let eye = self.watcher.eye(self.id, &self.root);
+        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
+            tree.scan()?;
+            Ok(Box::new(tree))
+        });
+        let facts = tree
+            .as_ref()
+            .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        Prepared {
+            desk: Box::new(desk),
+            recovery,
+            loaded,
+            tree,
+            facts,
+        }
+    }
+}
+
+/// The task that the environment names, for a workspace whose files and whose `add` name none.
+fn own_task() -> Option<TaskId> {
+    let named = std::env::var("MCP_RUNNER_TASK_ID")
+        .ok()
+        .filter(|task| !task.is_empty())?;
+    match TaskId::parse(&named) {
+        Ok(task) => Some(task),
+        Err(error) => {
+            tracing::warn!(%error, "MCP_RUNNER_TASK_ID is not taken");
+            None
+        }
+    }
+}
+
+/// The tasks of a configuration.
+pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
+    config
+        .projects
+        .iter()
+        .map(|project| project.task.clone())
+        .collect()
+}
+
+/// Ends what is left of interrupted runs and brings the evidence in order. Blocks.
+///
+/// The processes go first: once a manifest says `cancelled`, no later start would look for them.
+pub(super) fn recover(desk: &mut Desk, tasks: &[TaskId], clock: Clock) -> Recovery {
+    let lost = desk.lost(clock.wall()).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "failed to look for interrupted runs");
+        BTreeSet::new()
+    });
+    end_leftovers(lost.clone(), clock);
+    let recovery = desk.recover(tasks, clock.wall()).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "failed to read the evidence");
+        Recovery::default()
+    });
+    let later = recovery
+        .interrupted
+        .iter()
+        .filter(|run| !lost.contains(*run));
+    end_leftovers(later.cloned().collect(), clock);
+    recovery
+}
+
+/// Ends the processes of runs that were interrupted.
+fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
+    if runs.is_empty() {
+        return;
+    }
+    let grace = crate::limits::LEFTOVER_GRACE;
+    for ended in crate::daemon::leftovers::end_leftovers(runs, &[], grace, clock) {
+        tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
+    }
+}
+
+impl Site {
+    pub(super) fn new(root: RootPath, task: Option<TaskId>, state: &Path) -> Self {
+        let spots = Spots::of(&root, state);
+        let below = spots
+            .runs
+            .strip_prefix(root.as_path())
+            .unwrap_or(&spots.runs);
+        let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
+        Self {
+            root,
+            task: task.or_else(own_task),
+            spots,
+            layout,
+            desk: None,
+            tree: None,
+            loaded: None,
+            config: None,
+            refused: None,
+            facts: Facts::default(),
+            examining: false,
+            progress: BTreeMap::new(),
+            states: BTreeMap::new(),
+            flush_at: None,
+            look_at: None,
+            recheck_at: None,
+            preparing: true,
+            parked: Vec::new(),
+            closing: false,
+            adding: Vec::new(),
+            removing: Vec::new(),
+        }
+    }
+
+    /// Whether nothing is being done for it and nothing waits to be written.
+    pub(super) fn is_idle(&self) -> bool {
+        let desk = self.desk.as_ref().is_none_or(Lent::is_idle);
+        desk && self.progress.is_empty() && self.states.is_empty()
+    }
+}

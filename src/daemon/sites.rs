@@ -1,0 +1,390 @@
+//! Workspaces come and go: added, allowed, denied, reloaded, removed, listed, explained.
+//!
+//! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
+//! under way any more.
+
+use crate::daemon::lifecycle::chain;
+use crate::daemon::message::{Done, Then, What};
+use crate::daemon::registry::RegistryError;
+use crate::daemon::server::Asked;
+use crate::daemon::shell::Shell;
+use crate::daemon::site::{Preparation, Site};
+use crate::daemon::waiting::Purpose;
+use crate::engine::Input;
+use crate::model::id::{RequestId, TaskId, WorkspaceId};
+use crate::model::path::{RelPath, RootPath};
+use crate::model::report::{
+    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
+    ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
+};
+use crate::model::view::Explanation;
+use crate::wire::call;
+use crate::wire::refusal::{ErrorKind, Refusal};
+use std::path::Path;
+
+impl Shell {
+    /// Begins to serve a workspace; it is read in the background.
+    pub(super) fn open_site(&mut self, root: RootPath, task: Option<TaskId>) -> WorkspaceId {
+        let id = self.next_site;
+        self.next_site = id.next();
+        let site = Site::new(root.clone(), task, &self.state);
+        let layout = site.layout.clone();
+        self.sites.insert(id, site);
+        self.names.insert(id, (root.clone(), layout.clone()));
+        self.inputs.push_back(Input::Opened {
+            workspace: id,
+            root,
+            layout,
+        });
+        self.prepare(id);
+        id
+    }
+
+    /// Reads a workspace in the background.
+    pub(super) fn prepare(&mut self, id: WorkspaceId) {
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        site.preparing = true;
+        let preparation = Preparation {
+            id,
+            root: site.root.clone(),
+            task: site.task.clone(),
+            spots: site.spots.clone(),
+            owner: self.owner.clone(),
+            watcher: self.watcher.clone(),
+            clock: self.clock,
+        };
+        let out = self.out.clone();
+        // The loop that does not hear it has ended.
+        drop(tokio::task::spawn_blocking(move || {
+            let what = What::Prepared(Box::new(preparation.prepare()));
+            drop(out.blocking_send(Done {
+                workspace: id,
+                what,
+            }));
+        }));
+    }
+
+    pub(super) fn add(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
+        let root = match real_directory(&add.path) {
+            Ok(root) => root,
+            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
+        };
+        let known = self
+            .sites
+            .iter()
+            .find(|(_, site)| site.root == root && !site.closing);
+        let known = known.map(|(id, site)| (*id, site.preparing, site.task.clone()));
+        if let Err(error) = self
+            .registry
+            .add(&root, add.task_id.clone(), self.clock.wall())
+        {
+            let refusal = refuse_add(&error);
+            return self.answer_now(asked, |_| Err(refusal));
+        }
+        let purpose = Purpose::Add { allow: add.allow };
+        match known {
+            Some((id, false, task)) => {
+                let other = add.task_id.is_some() && add.task_id != task;
+                if let Some(site) = self.sites.get_mut(&id).filter(|_| other) {
+                    site.task.clone_from(&add.task_id);
+                    self.reload(id, Then::Rest);
+                }
+                let request = self.wait_for(asked, purpose);
+                self.added(id, request);
+            }
+            Some((id, true, _)) => {
+                let request = self.wait_for(asked, purpose);
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.adding.push(request);
+                }
+            }
+            None => {
+                let id = self.open_site(root, add.task_id.clone());
+                let request = self.wait_for(asked, purpose);
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.adding.push(request);
+                }
+            }
+        }
+    }
+
+    /// A workspace has been read: answers those who added it.
+    pub(super) fn answer_added(&mut self, id: WorkspaceId) {
+        let adding = self
+            .sites
+            .get_mut(&id)
+            .map(|site| std::mem::take(&mut site.adding));
+        for request in adding.unwrap_or_default() {
+            self.added(id, request);
+        }
+    }
+
+    fn added(&mut self, id: WorkspaceId, request: RequestId) {
+        let allow = self
+            .waiting
+            .get(&request)
+            .is_some_and(|waiting| matches!(waiting.purpose, Purpose::Add { allow: true }));
+        let allowed = if allow {
+            self.allow_present(id)
+        } else {
+            Ok(())
+        };
+        // What was decided has to be seen in the answer.
+        self.settle();
+        let result = allowed.and_then(|()| {
+            self.entry(id).ok_or_else(|| {
+                Refusal::new(ErrorKind::UnknownWorkspace, "it was removed meanwhile")
+            })
+        });
+        self.answer(request, result.map(Into::into));
+    }
+
+    pub(super) fn remove(&mut self, asked: Asked, root: &RootPath) {
+        let found = self.site_at(root).ok().filter(|id| {
+            // A directory inside a workspace is not the workspace.
+            let site = self.sites.get(id).map(|site| site.root.as_path());
+            let real = std::fs::canonicalize(root.as_path()).ok();
+            site == Some(real.as_deref().unwrap_or_else(|| root.as_path()))
+        });
+        let Some(id) = found else {
+            let refusal = self.site_at(root).err().unwrap_or_else(|| {
+                Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    format!("`{root}` is not the root of a workspace"),
+                )
+                .hint("`orchctl list` shows the roots")
+            });
+            return self.answer_now(asked, |_| Err(refusal));
+        };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let root = site.root.clone();
+        if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
+            let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
+            return self.answer_now(asked, |_| Err(refusal));
+        }
+        site.closing = true;
+        let request = self.wait_for(asked, Purpose::Remove);
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.removing.push(request);
+        }
+        self.inputs.push_back(Input::Closed { workspace: id });
+    }
+
+    /// Nothing of a workspace is under way any more.
+    pub(super) fn forget(&mut self, id: WorkspaceId) {
+        let Some(mut site) = self.sites.remove(&id) else {
+            return;
+        };
+        if let Some(tree) = site
+            .tree
+            .as_mut()
+            .and_then(crate::daemon::lend::Lent::give_away)
+        {
+            // It takes its watches away, one by one.
+            drop(tokio::task::spawn_blocking(move || tree.close()));
+        }
+        for request in site.removing {
+            let change = WorkspaceChange {
+                root: site.root.clone(),
+                changed: true,
+            };
+            self.answer(request, Ok(change.into()));
+        }
+    }
+
+    pub(super) fn list(&self) -> WorkspaceList {
+        let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
+        WorkspaceList {
+            workspaces: ids.into_iter().filter_map(|id| self.entry(id)).collect(),
+        }
+    }
+
+    fn entry(&self, id: WorkspaceId) -> Option<WorkspaceEntry> {
+        let site = self.sites.get(&id).filter(|site| !site.closing)?;
+        let (state, detail) = self.standing_of(id)?;
+        let tasks = site
+            .config
+            .iter()
+            .flat_map(|config| crate::daemon::site::tasks(config));
+        Some(WorkspaceEntry {
+            root: site.root.clone(),
+            state,
+            detail,
+            tasks: tasks.collect(),
+        })
+    }
+
+    pub(super) fn reload_asked(&mut self, asked: Asked, scope: &call::Scope) {
+        let ids: Vec<WorkspaceId> = match self.scope_of(scope.workspace.as_ref()) {
+            Ok(Some(id)) => vec![id],
+            Ok(None) => self
+                .sites
+                .iter()
+                .filter(|(_, s)| s.desk.is_some())
+                .map(|(id, _)| *id)
+                .collect(),
+            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
+        };
+        let request = self.wait_for(
+            asked,
+            Purpose::Reload {
+                left: ids.len(),
+                done: Vec::new(),
+            },
+        );
+        if ids.is_empty() {
+            self.answer(
+                request,
+                Ok(ReloadAnswer {
+                    workspaces: Vec::new(),
+                }
+                .into()),
+            );
+        }
+        for id in ids {
+            self.reload(id, Then::Reload(request));
+        }
+    }
+
+    pub(super) fn take_reloaded(&mut self, id: WorkspaceId, request: RequestId) {
+        let Some(site) = self.sites.get(&id) else {
+            return;
+        };
+        let row = ReloadedWorkspace {
+            root: site.root.clone(),
+            ok: site.refused.is_none(),
+            detail: site.refused.clone(),
+        };
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        let Purpose::Reload { left, done } = &mut waiting.purpose else {
+            return;
+        };
+        done.push(row);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            let workspaces = std::mem::take(done);
+            self.answer(request, Ok(ReloadAnswer { workspaces }.into()));
+        }
+    }
+
+    pub(super) fn explain(&mut self, asked: Asked, named: &call::PathNamed) {
+        let path = Path::new(&named.path);
+        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
+        let found = match root {
+            Some(root) => self.site_at(&root),
+            None => Err(Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                "no workspace was named",
+            )),
+        };
+        let id = match found {
+            Ok(id) => id,
+            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
+        };
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let below = if path.is_absolute() {
+            site.root.relative(path)
+        } else {
+            RelPath::new(path).ok()
+        };
+        let (root, config) = (site.root.clone(), site.config.clone());
+        let (Some(below), Some(tree)) = (below, site.tree.as_mut()) else {
+            let message = format!("`{}` is not below `{root}`", named.path);
+            let refusal = Refusal::new(ErrorKind::UnknownWorkspace, message);
+            return self.answer_now(asked, |_| Err(refusal));
+        };
+        let owner =
+            config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
+        let request = asked.request;
+        tree.push(move |tree| {
+            let answer = explained(&tree.explain(&below), (root, below, owner));
+            let answer = Box::new(Ok(answer.into()));
+            Some(Done {
+                workspace: id,
+                what: What::Answered { request, answer },
+            })
+        });
+        self.wait_for(asked, Purpose::Plain);
+    }
+}
+
+fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
+    let (workspace, path, owner) = about;
+    let projects = match found {
+        Explanation::Triggers { projects } => projects.as_slice(),
+        Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
+    };
+    let ignored = match found {
+        Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
+            rule: rule.clone(),
+            source: source.clone(),
+            line: *line,
+        }),
+        Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
+    };
+    let projects = projects.iter().map(|(task, stages)| ExplainedProject {
+        task_id: task.clone(),
+        stages: stages
+            .iter()
+            .map(|(pipeline, stage)| ExplainedStage {
+                pipeline_id: pipeline.clone(),
+                stage: stage.clone(),
+            })
+            .collect(),
+    });
+    ExplainAnswer {
+        path: path.to_string(),
+        workspace,
+        owner,
+        projects: projects.collect(),
+        ignored,
+    }
+}
+
+/// The real path of a directory that is to be a workspace.
+fn real_directory(path: &RootPath) -> Result<RootPath, Refusal> {
+    let refuse = |why: String, hint: &str| {
+        Err(Refusal::new(ErrorKind::UnknownWorkspace, why).hint(hint.to_owned()))
+    };
+    let real = match std::fs::canonicalize(path.as_path()) {
+        Ok(real) => real,
+        Err(error) => {
+            return refuse(
+                format!("failed to open `{path}`: {error}"),
+                "name a directory that is there",
+            );
+        }
+    };
+    match std::fs::read_dir(&real) {
+        Ok(_) => {
+            RootPath::new(&real).or_else(|error| refuse(error.to_string(), "name an absolute path"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => refuse(
+            format!("`{path}` is a file"),
+            "name the directory that holds it",
+        ),
+        Err(error) => refuse(
+            format!("failed to read `{path}`: {error}"),
+            "give the daemon's user the right to read it",
+        ),
+    }
+}
+
+fn refuse_add(error: &RegistryError) -> Refusal {
+    let kind = match error {
+        RegistryError::Inside { .. } | RegistryError::Contains { .. } => {
+            ErrorKind::UnknownWorkspace
+        }
+        RegistryError::Full => ErrorKind::Busy,
+        RegistryError::Store(_) => ErrorKind::Internal,
+    };
+    Refusal::new(kind, chain(error))
+}

@@ -1,0 +1,131 @@
+//! What a stage is executed with: where, in which environment, with which logs.
+//!
+//! Declared variables beat ours, ours beat the daemon's; values are never logged.
+
+use crate::daemon::durable::{Dir, DurableError};
+use crate::daemon::log::{Durability, LogPlan};
+use crate::daemon::runner::{Attempt, Written};
+use crate::daemon::site::Site;
+use crate::model::config::{Config, Cwd};
+use crate::model::path::RelPath;
+use crate::model::run::{Changed, RunReport};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The file in a run's directory that lists what changed.
+const CHANGED: &str = ".changed-files";
+
+/// Everything that an attempt of a stage needs; nothing if the configuration has no such stage.
+pub(super) fn attempt(
+    site: &Site,
+    config: &Config,
+    report: &RunReport,
+    index: usize,
+) -> Option<Attempt> {
+    let stage = config.pipeline(&report.pipeline)?.stages.get(index)?;
+    let told = report.stages.get(index)?;
+    let command = stage.command()?;
+    let place = index.saturating_add(1);
+    let root = site.root.as_path();
+    let cwd = match &command.cwd {
+        Cwd::Project(below) => site.root.join(&report.project.join(below)),
+        Cwd::Workspace(below) => site.root.join(below),
+    };
+    let mut env = environment(site, report);
+    for (name, value) in &command.env {
+        env.insert(name.into(), value.into());
+    }
+    let at = |path: String| root.join(path);
+    Some(Attempt {
+        line: command.line.clone(),
+        cwd,
+        env,
+        run: report.run.clone(),
+        stage: stage.id.clone(),
+        grace: command.grace,
+        log: LogPlan {
+            stage: at(site
+                .layout
+                .stage_log(&report.task, &report.run, place, &stage.id)),
+            run: at(site.layout.runner_log(&report.task, &report.run)),
+            index: u32::try_from(place).unwrap_or(u32::MAX),
+            attempt: told.attempts,
+            attempts_max: command.retries.saturating_add(1),
+            durability: Durability::Cached,
+        },
+        earlier: Written {
+            bytes: told.log_bytes,
+            truncated: told.truncated,
+        },
+    })
+}
+
+/// What every stage is told: by the published orchestrator's variables, and by ours.
+fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> {
+    let root = site.root.as_path();
+    let manifest = root.join(site.layout.manifest(&report.task, &report.run));
+    let run_dir = root.join(site.layout.artifact_root(&report.task, &report.run));
+    let text = |text: &str| OsString::from(text);
+    let variables: [(&str, OsString); 12] = [
+        ("MCP_RUNNER_TASK_ID", text(report.task.as_str())),
+        ("CODEX_ORCHESTRATOR_TASK_ID", text(report.task.as_str())),
+        ("CODEX_ORCHESTRATOR_RUN_ID", text(report.run.as_str())),
+        (
+            "CODEX_ORCHESTRATOR_PIPELINE_ID",
+            text(report.pipeline.as_str()),
+        ),
+        (
+            "CODEX_ORCHESTRATOR_MANIFEST_PATH",
+            manifest.into_os_string(),
+        ),
+        ("CODEX_ORCHESTRATOR_RUN_DIR", run_dir.into_os_string()),
+        ("CODEX_ORCHESTRATOR_ROOT", root.as_os_str().to_owned()),
+        (
+            "CODEX_ORCHESTRATOR_RUNS_DIR",
+            site.spots.runs.as_os_str().to_owned(),
+        ),
+        (
+            "CODEX_ORCHESTRATOR_OUT_DIR",
+            site.spots.out.as_os_str().to_owned(),
+        ),
+        ("ORCHD_RUN_ID", text(report.run.as_str())),
+        (
+            "ORCHD_CHANGED_FILES",
+            changed_file(site, report).into_os_string(),
+        ),
+        ("ORCHD_PROJECT", text(&report.project.to_string())),
+    ];
+    variables
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect()
+}
+
+/// Where the list of changed files of a run stands.
+pub(super) fn changed_file(site: &Site, report: &RunReport) -> PathBuf {
+    site.root
+        .as_path()
+        .join(site.layout.artifact_root(&report.task, &report.run))
+        .join(CHANGED)
+}
+
+/// Writes the list: NUL-separated, relative to the workspace; empty when everything may have changed.
+pub(super) fn write_changed(path: &Path, changed: &Changed) -> Result<(), DurableError> {
+    let mut bytes = Vec::new();
+    if let Changed::Paths(paths) = changed {
+        for path in paths {
+            bytes.extend(bytes_of(path));
+            bytes.push(0);
+        }
+    }
+    let (directory, name) = (
+        path.parent().unwrap_or(path),
+        path.file_name().unwrap_or_default(),
+    );
+    Dir::open(directory)?.overwrite(name, &bytes, 0o600)
+}
+
+fn bytes_of(path: &RelPath) -> Vec<u8> {
+    path.as_path().as_os_str().as_encoded_bytes().to_vec()
+}

@@ -1,0 +1,256 @@
+//! One versioned JSON file of the daemon's own state: read whole, changed under a lock, replaced whole.
+//!
+//! ```text
+//! missing ─▶ empty      damaged ─▶ renamed to <name>.corrupt-<time>, told, empty      newer, or not ours ─▶ refused
+//! ```
+//!
+//! What it holds is never believed when in doubt and never lost: a damaged file is set aside, a file of a newer version
+//! or of another owner is neither read nor written.
+
+use crate::daemon::durable::{self, Dir, DurableError};
+use crate::limits::STATE_BYTES_MAX;
+use crate::model::time::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// The version that this program writes and the only one that there has been.
+const VERSION: u32 = 1;
+
+/// State of the daemon that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or its directory.
+    #[error(transparent)]
+    Durable(#[from] DurableError),
+    /// The file could not be read to its end, or locked.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A later version of this program wrote it.
+    #[error(
+        "`{}` has version {version}, this program knows version {VERSION}: use the newer orchd, or move the file away",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
+    /// Somebody else may write it.
+    #[error(
+        "`{}` {why}: it is not believed; look at it, then `chown`, `chmod 600` or remove it",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with its owner or mode.
+        why: &'static str,
+    },
+    /// The content could not be written as JSON.
+    #[error("failed to write the content of `{}` as JSON", path.display())]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// A state file.
+#[derive(Debug)]
+pub(super) struct Store {
+    dir: Dir,
+    name: &'static str,
+}
+
+/// A state file's content, and where a damaged one was set aside.
+#[derive(Debug)]
+pub(super) struct Content<T> {
+    pub(super) value: T,
+    pub(super) set_aside: Option<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    #[serde(flatten)]
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct Peek {
+    version: u64,
+}
+
+impl Store {
+    /// Opens the state directory, and makes it if it is missing.
+    pub(super) fn open(state: &Path, name: &'static str) -> Result<Self, StoreError> {
+        durable::create_dir_all(state)?;
+        let dir = Dir::open(state)?;
+        Ok(Self { dir, name })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join(self.name)
+    }
+
+    /// Reads the file. A damaged one is set aside, named with `now`.
+    pub(super) fn read<T: DeserializeOwned + Default>(
+        &self,
+        now: Timestamp,
+    ) -> Result<Content<T>, StoreError> {
+        let _held = self.lock()?;
+        self.read_locked(now)
+    }
+
+    /// Reads the file, changes its content, and replaces it if `change` says that it differs.
+    pub(super) fn change<T: DeserializeOwned + Serialize + Default, R>(
+        &self,
+        now: Timestamp,
+        change: impl FnOnce(&mut T) -> (Changed, R),
+    ) -> Result<(Content<T>, R), StoreError> {
+        let _held = self.lock()?;
+        let mut content = self.read_locked(now)?;
+        let (changed, result) = change(&mut content.value);
+        if changed == Changed::Yes {
+            self.write(&content.value)?;
+        }
+        Ok((content, result))
+    }
+
+    fn read_locked<T: DeserializeOwned + Default>(
+        &self,
+        now: Timestamp,
+    ) -> Result<Content<T>, StoreError> {
+        let Some(file) = self.dir.file(OsStr::new(self.name))? else {
+            return Ok(Content {
+                value: T::default(),
+                set_aside: None,
+            });
+        };
+        self.check_owner(&file)?;
+        let bytes = self.bytes(file)?;
+        if let Some(value) = self.parse(&bytes)? {
+            let set_aside = None;
+            return Ok(Content { value, set_aside });
+        }
+        Ok(Content {
+            value: T::default(),
+            set_aside: Some(self.set_aside(now)?),
+        })
+    }
+
+    /// The content; `None` when the file is damaged.
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<Option<T>, StoreError> {
+        let Ok(Peek { version }) = serde_json::from_slice(bytes) else {
+            return Ok(None);
+        };
+        if version > u64::from(VERSION) {
+            let path = self.path();
+            return Err(StoreError::Newer { path, version });
+        }
+        let parsed: Result<Versioned<T>, _> = serde_json::from_slice(bytes);
+        Ok(parsed.ok().map(|content| content.value))
+    }
+
+    fn bytes(&self, file: File) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        let read = file.take(STATE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let read = read.and_then(|_| {
+            let fits = bytes.len() as u64 <= STATE_BYTES_MAX;
+            fits.then_some(())
+                .ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))
+        });
+        match read {
+            Ok(()) => Ok(bytes),
+            Err(source) => Err(StoreError::Read {
+                path: self.path(),
+                source,
+            }),
+        }
+    }
+
+    fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
+        let stamp = now.to_string().replace([':', '.'], "-");
+        let mut aside = OsString::from(format!("{}.corrupt-{stamp}", self.name));
+        // Two damaged files of one millisecond: the first is kept too.
+        let mut again = 1;
+        while self.dir.stamp(Path::new(&aside)).is_some() {
+            again += 1;
+            aside = OsString::from(format!("{}.corrupt-{stamp}-{again}", self.name));
+        }
+        self.dir.rename(OsStr::new(self.name), &self.dir, &aside)?;
+        self.dir.sync()?;
+        Ok(self.dir.path().join(aside))
+    }
+
+    fn write<T: Serialize>(&self, value: &T) -> Result<(), StoreError> {
+        let version = VERSION;
+        let encoded = serde_json::to_vec_pretty(&Versioned { version, value });
+        let mut bytes = encoded.map_err(|source| StoreError::Encode {
+            path: self.path(),
+            source,
+        })?;
+        bytes.push(b'\n');
+        self.dir
+            .write(OsStr::new(self.name), &bytes, durable::PRIVATE)?;
+        self.dir.sync()?;
+        Ok(())
+    }
+
+    /// Two daemons may share a state directory: reading, changing and replacing is one act.
+    fn lock(&self) -> Result<File, StoreError> {
+        let name = OsString::from(format!("{}.lock", self.name));
+        self.dir.create_new(&name, b"")?;
+        let path = self.dir.path().join(&name);
+        let locked = match self.dir.file(&name)? {
+            Some(file) => file.lock().map(|()| file),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        locked.map_err(|source| StoreError::Read { path, source })
+    }
+
+    #[cfg(unix)]
+    fn check_owner(&self, file: &File) -> Result<(), StoreError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let path = self.path();
+        let metadata = match file.metadata() {
+            Ok(metadata) => metadata,
+            Err(source) => return Err(StoreError::Read { path, source }),
+        };
+        let why = if metadata.uid() != rustix::process::geteuid().as_raw() {
+            "belongs to another user"
+        } else if metadata.mode() & 0o022 != 0 {
+            "may be written by others"
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::Foreign { path, why })
+    }
+
+    #[cfg(not(unix))]
+    #[expect(
+        clippy::unused_self,
+        reason = "the other platforms have no owner to check"
+    )]
+    fn check_owner(&self, _file: &File) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Whether a change made a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    Yes,
+    No,
+}

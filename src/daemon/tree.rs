@@ -1,0 +1,378 @@
+//! The tree: one workspace's files as they were last seen, and the digests of what stages read.
+//!
+//! It is a plain struct with blocking methods and no thread of its own: whoever holds it may ask. Events are hints that
+//! the [`Eye`] collects; each look settles them against the disk and tells true differences only. A directory is
+//! watched first and listed then, so that whatever comes later is an event. When events are lost, when they cannot be
+//! had, or when too many came at once, the answer is the same scan that began it all.
+//!
+//! It never follows a symbolic link, never writes, and never reads a file's content but to hash it.
+
+mod around;
+mod capture;
+mod content;
+mod examine;
+mod explain;
+mod journal;
+mod merkle;
+mod mount;
+mod names;
+mod print;
+mod rules;
+mod scopes;
+mod settle;
+mod snapshot;
+mod walk;
+
+pub use capture::CaptureError;
+pub use rules::PatternError;
+pub use scopes::{Places, ScopeError, Scopes};
+
+use crate::daemon::watcher::{Doubt, Eye, WatchError};
+use crate::model::config::Poll;
+use crate::model::digest::Digest;
+use crate::model::path::{RelPath, RootPath};
+use crate::model::run::Changed;
+use crate::model::view::{Subject, Touches};
+use around::Surroundings;
+use capture::Digests;
+use journal::Changes;
+use print::Node;
+use settle::{Links, Look};
+use snapshot::{DirId, Snapshot};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use walk::{Reach, Renew, Step};
+
+/// Why a workspace's files cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// There is no directory at the root.
+    #[error("`{root}` is missing")]
+    Missing {
+        /// The root.
+        root: RootPath,
+    },
+    /// The root is there, and yet cannot be looked at.
+    #[error("failed to look at `{root}`")]
+    Root {
+        /// The root.
+        root: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory cannot be watched, and the configuration forbids to poll instead.
+    #[error("failed to watch `{root}`, and `poll = \"never\"` forbids to scan instead")]
+    Watch {
+        /// The root.
+        root: RootPath,
+        /// Why.
+        source: WatchError,
+    },
+}
+
+/// Whether the root of a workspace is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootState {
+    /// It is.
+    Present,
+    /// It is not; it is picked up when it is back.
+    Missing,
+}
+
+/// How changes are found.
+#[derive(Debug)]
+pub enum Seeing {
+    /// By events.
+    Events,
+    /// By scanning, because the configuration says so.
+    Configured,
+    /// By scanning, because this kind of file system tells no events of what others do.
+    FileSystem(&'static str),
+    /// By scanning, because the kernel refuses to watch: mostly a limit, which the error names.
+    Refused(WatchError),
+}
+
+impl Seeing {
+    /// Whether changes are found by events.
+    #[must_use]
+    pub fn is_by_events(&self) -> bool {
+        matches!(self, Self::Events)
+    }
+}
+
+/// One workspace's files.
+#[derive(Debug)]
+pub struct Tree {
+    root: RootPath,
+    eye: Eye,
+    scopes: Scopes,
+    surroundings: Surroundings,
+    snapshot: Snapshot,
+    seeing: Seeing,
+    state: RootState,
+    scanned: bool,
+    /// The directory above the root that is watched, to see the root come and go.
+    anchor: Option<PathBuf>,
+    digests: Digests,
+    /// What differs since the last view of each subject.
+    journals: BTreeMap<Subject, Changes>,
+    configuration: BTreeMap<RelPath, Option<Digest>>,
+    unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
+}
+
+impl Tree {
+    /// Takes up a workspace; nothing is read yet but the rules around it.
+    ///
+    /// # Errors
+    /// When the root is missing or no directory.
+    pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
+        let node = look_at(&root)?;
+        let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
+        let mut tree = Self {
+            seeing: Seeing::Events,
+            root,
+            eye,
+            scopes,
+            surroundings,
+            snapshot: Snapshot::new(node),
+            state: RootState::Present,
+            scanned: false,
+            anchor: None,
+            digests: Digests::default(),
+            journals: BTreeMap::new(),
+            configuration: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+        };
+        tree.seeing = tree.choose_seeing();
+        Ok(tree)
+    }
+
+    fn choose_seeing(&self) -> Seeing {
+        match self.scopes.poll {
+            Poll::Always => Seeing::Configured,
+            Poll::Never => Seeing::Events,
+            Poll::Auto => {
+                mount::silent(self.root.as_path()).map_or(Seeing::Events, Seeing::FileSystem)
+            }
+        }
+    }
+
+    /// Looks at everything: each directory is watched, then listed, and compared with what was known.
+    ///
+    /// The first scan tells "everything" for every project, and the configuration.
+    ///
+    /// # Errors
+    /// When the root is missing, or cannot be watched where it must be.
+    pub fn scan(&mut self) -> Result<Touches, TreeError> {
+        // What is on the board came before this look; it settles all of it.
+        drop(self.eye.drain());
+        let renew = self.check_root()?;
+        self.surroundings = self.read_surroundings();
+        self.full_scan(renew)
+    }
+
+    /// Looks at everything below one path.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
+        if !self.scanned || subtree.is_root() {
+            return self.scan();
+        }
+        if self.check_root()? == Renew::Yes {
+            return self.full_scan(Renew::Yes);
+        }
+        let path = names::of(subtree);
+        let mut look = Look::new(Changes::none());
+        let start = match self.snapshot.reach(&path) {
+            (directory, None) => vec![Step::new(directory, Reach::Below, Renew::No)],
+            (directory, Some(name)) => {
+                let names = BTreeMap::from([(name.into(), Doubt::Content)]);
+                self.settle_names(directory, &names, &mut look)
+            }
+        };
+        self.walk(start, &mut look)?;
+        self.snapshot.reclaim();
+        let configuration = self.check_configuration();
+        Ok(self.tell(look.changes, configuration))
+    }
+
+    /// Takes new scopes: a new configuration. Every project may read other files than before.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn configure(&mut self, scopes: Scopes) -> Result<Touches, TreeError> {
+        let shows_same = scopes.patterns_of_setting == self.scopes.patterns_of_setting
+            && scopes.excluded == self.scopes.excluded
+            && scopes.poll == self.scopes.poll;
+        self.scopes = scopes;
+        self.digests = Digests::default();
+        self.journals.clear();
+        if !shows_same || !self.seeing.is_by_events() {
+            let was_by_events = self.seeing.is_by_events();
+            self.seeing = self.choose_seeing();
+            if was_by_events && !self.seeing.is_by_events() {
+                self.unwatch_below(DirId::ROOT);
+            }
+            if self.scanned {
+                self.scan()?;
+            }
+        }
+        Ok(self.everything())
+    }
+
+    /// Whether the root is there, as far as the last look told.
+    #[must_use]
+    pub fn root_state(&self) -> RootState {
+        self.state
+    }
+
+    /// How changes are found.
+    #[must_use]
+    pub fn seeing(&self) -> &Seeing {
+        &self.seeing
+    }
+
+    /// Directories that the kernel watches for this workspace.
+    #[must_use]
+    pub fn watches(&self) -> usize {
+        self.snapshot.watches()
+    }
+
+    /// Files and symbolic links that are not ignored.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.snapshot.files()
+    }
+
+    /// Directories that are not ignored, the root among them.
+    #[must_use]
+    pub fn directories(&self) -> usize {
+        self.snapshot.directories()
+    }
+
+    /// What could not be read, and why; at most `UNREADABLE_MAX` are named.
+    pub fn unreadable(&self) -> impl Iterator<Item = (RelPath, io::ErrorKind)> {
+        self.unreadable
+            .iter()
+            .map(|(path, kind)| (names::rel(path), *kind))
+    }
+
+    /// Gives the workspace up: takes its watches away.
+    pub fn close(mut self) {
+        self.unwatch_below(DirId::ROOT);
+        if let Some(anchor) = self.anchor.take() {
+            self.eye.unwatch(&anchor);
+        }
+        self.eye.close();
+    }
+
+    fn full_scan(&mut self, renew: Renew) -> Result<Touches, TreeError> {
+        let mut look = Look::new(if self.scanned {
+            Changes::none()
+        } else {
+            Changes::Everything
+        });
+        // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
+        look.links = Links::Met;
+        let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
+        self.walk(start, &mut look)?;
+        self.snapshot.reclaim();
+        let configuration = self.check_configuration() || !self.scanned;
+        self.scanned = true;
+        Ok(self.tell(look.changes, configuration))
+    }
+
+    fn read_surroundings(&self) -> Surroundings {
+        let found = Surroundings::read(self.root.as_path(), Arc::clone(&self.scopes.setting));
+        if self.seeing.is_by_events()
+            && let Some(info) = &found.info
+        {
+            // Without it an edit of `exclude` shows at the next look instead of by itself.
+            drop(self.eye.watch(info));
+        }
+        found
+    }
+
+    /// Compares the configuration files with what they were.
+    fn check_configuration(&mut self) -> bool {
+        let mut found = BTreeMap::new();
+        for path in &self.scopes.configuration {
+            let text = fs::read(self.root.join(path)).ok();
+            found.insert(path.clone(), text.map(|text| Digest::of(&text)));
+        }
+        let differs = found != self.configuration;
+        self.configuration = found;
+        differs
+    }
+
+    /// Writes changes into the journals, and says who reads what changed.
+    fn tell(&mut self, changes: Changes, configuration: bool) -> Touches {
+        let paths = match changes {
+            Changes::Everything => {
+                let everything = self.everything();
+                return Touches {
+                    configuration,
+                    ..everything
+                };
+            }
+            Changes::Paths(paths) => paths,
+        };
+        let mut projects: BTreeMap<_, Vec<RelPath>> = BTreeMap::new();
+        for (path, was) in &paths {
+            for task in self.scopes.readers(path) {
+                let touched = projects.entry(task.clone()).or_default();
+                touched.push(names::rel(path));
+            }
+            for (subject, journal) in &mut self.journals {
+                let scope = self.scopes.subject(subject);
+                if scope.is_some_and(|scope| self.scopes.reads(scope.union, path)) {
+                    journal.note(path.to_vec(), *was);
+                }
+            }
+        }
+        let sorted = |mut paths: Vec<RelPath>| {
+            paths.sort();
+            Changed::Paths(paths)
+        };
+        Touches {
+            projects: projects
+                .into_iter()
+                .map(|(task, paths)| (task, sorted(paths)))
+                .collect(),
+            configuration,
+        }
+    }
+
+    /// Everything may differ, for every project.
+    fn everything(&mut self) -> Touches {
+        for journal in self.journals.values_mut() {
+            *journal = Changes::Everything;
+        }
+        let tasks = self.scopes.triggers().map(|(task, _)| task.clone());
+        Touches {
+            projects: tasks.map(|task| (task, Changed::Everything)).collect(),
+            configuration: false,
+        }
+    }
+}
+
+/// Which directory is at the root now.
+fn look_at(root: &RootPath) -> Result<Node, TreeError> {
+    match fs::symlink_metadata(root.as_path()) {
+        Ok(meta) if meta.is_dir() => Ok(Node::of(&meta)),
+        Ok(_) => Err(TreeError::Missing { root: root.clone() }),
+        Err(error) if content::is_gone(&error) => Err(TreeError::Missing { root: root.clone() }),
+        Err(source) => Err(TreeError::Root {
+            root: root.clone(),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -1,0 +1,423 @@
+//! Capturing: the content that stages read, at one moment, as digests.
+//!
+//! First a sync, so that every change made before the call is known; then the doubts; then whatever these stages read
+//! and nobody has read yet is hashed; then the digests, of which only those are computed anew that a change spoiled.
+
+use super::content::{Reading, read_all};
+use super::journal::{Changes, Was};
+use super::merkle::{Address, Directory, DirectoryNode, FileNode, Summary, SymlinkNode, text};
+use super::names;
+use super::scopes::{Filter, FilterId, Scopes, Standing, SubjectScope};
+use super::settle::{Extent, Found, Look, What};
+use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
+use super::{Tree, TreeError};
+use crate::daemon::watcher::Unsynced;
+use crate::limits::HASH_BATCH_FILES;
+use crate::model::digest::{Digest, InputDigest};
+use crate::model::run::Changed;
+use crate::model::view::{Subject, Touches, View};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why nobody can say what the content is.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// Whether every change was seen is not known.
+    #[error(transparent)]
+    Unsynced(#[from] Unsynced),
+    /// The files cannot be looked at.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The configuration holds no such project or pipeline.
+    #[error("there is no project `{}` with a pipeline `{}`", subject.task, subject.pipeline)]
+    Unknown {
+        /// What was asked.
+        subject: Subject,
+    },
+}
+
+/// What is known of one directory's digest under one filter.
+#[derive(Clone, Copy, Debug, Default)]
+enum Slot {
+    /// It has to be computed.
+    #[default]
+    Spoiled,
+    /// It holds nothing that the filter takes.
+    Empty,
+    /// This.
+    Whole(Summary),
+}
+
+/// The digests of the directories, per filter.
+#[derive(Debug, Default)]
+pub(super) struct Digests {
+    filters: Vec<Vec<Slot>>,
+}
+
+impl Digests {
+    /// A directory's content differs: its digests and those of all above it have to be computed again.
+    pub(super) fn spoil(&mut self, snapshot: &Snapshot, id: DirId) {
+        for id in snapshot.upwards(id) {
+            self.forget(id);
+        }
+    }
+
+    /// An id of the arena stands for another directory now.
+    pub(super) fn forget(&mut self, id: DirId) {
+        for slots in &mut self.filters {
+            if let Some(slot) = slots.get_mut(id.index()) {
+                *slot = Slot::Spoiled;
+            }
+        }
+    }
+
+    fn slots(&mut self, filter: FilterId) -> &mut Vec<Slot> {
+        if self.filters.len() <= filter.0 {
+            self.filters.resize_with(filter.0 + 1, Vec::new);
+        }
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the vector was just made long enough"
+        )]
+        &mut self.filters[filter.0]
+    }
+}
+
+/// A file that is to be read, by its place.
+type Pending = (DirId, u32);
+
+impl Tree {
+    /// Says what the stages of these pipelines read, with every change made before the call in it.
+    ///
+    /// # Errors
+    /// When the watcher does not catch up in time, the root is missing, or a subject does not exist.
+    pub fn capture(
+        &mut self,
+        subjects: &[Subject],
+        timeout: Duration,
+    ) -> Result<(Touches, Vec<View>), CaptureError> {
+        let mut scopes = Vec::new();
+        for subject in subjects {
+            match self.scopes.subject(subject) {
+                Some(scope) => scopes.push((subject, scope)),
+                None => {
+                    return Err(CaptureError::Unknown {
+                        subject: subject.clone(),
+                    });
+                }
+            }
+        }
+        if self.seeing.is_by_events() {
+            self.eye.sync(timeout)?;
+        }
+        let mut touches = self.examine()?;
+        let late = self.hash(&scopes)?;
+        merge(&mut touches, late);
+        let views = scopes
+            .iter()
+            .map(|(subject, scope)| self.view(subject, scope))
+            .collect();
+        Ok((touches, views))
+    }
+
+    /// Reads what these scopes take and nobody has read.
+    fn hash(&mut self, scopes: &[(&Subject, SubjectScope)]) -> Result<Touches, TreeError> {
+        let mut pending = BTreeSet::new();
+        let mut done = BTreeSet::new();
+        for (_, scope) in scopes {
+            for filter in scope.stages.values().chain([&scope.union]) {
+                if done.insert(*filter) {
+                    self.fold(*filter, &mut Errand::Collect(&mut pending));
+                }
+            }
+        }
+        let pending: Vec<Pending> = pending.into_iter().collect();
+        let mut look = Look::new(Changes::none());
+        let mut gone = Vec::new();
+        for batch in pending.chunks(HASH_BATCH_FILES) {
+            let paths: Vec<PathBuf> = batch.iter().map(|place| self.place(*place)).collect();
+            let readings = read_all(&paths);
+            for (place, reading) in batch.iter().zip(readings) {
+                self.take_reading(*place, reading, &mut gone, &mut look);
+            }
+        }
+        let mut start = Vec::new();
+        // Last, since it moves places.
+        for (id, name) in gone {
+            let found = Found {
+                name,
+                what: What::Nothing,
+                doubt: None,
+            };
+            start.extend(self.settle(id, vec![found], Extent::Names, &mut look));
+        }
+        self.walk(start, &mut look)?;
+        Ok(self.tell(look.changes, false))
+    }
+
+    fn place(&self, (id, at): Pending) -> PathBuf {
+        let dir = self.snapshot.dir(id);
+        let entry = usize::try_from(at)
+            .ok()
+            .and_then(|at| dir.entries().get(at));
+        let name = entry.map_or(&b""[..], |entry| dir.name_of(entry));
+        names::below(self.root.as_path(), &self.snapshot.path_of(id, name))
+    }
+
+    fn take_reading(
+        &mut self,
+        (id, at): Pending,
+        reading: Reading,
+        gone: &mut Vec<(DirId, Box<[u8]>)>,
+        look: &mut Look,
+    ) {
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let dir = self.snapshot.dir(id);
+        let Some(entry) = dir.entries().get(at) else {
+            return;
+        };
+        let name: Box<[u8]> = dir.name_of(entry).into();
+        let mut update = |print, hash, known| {
+            self.update(id, at, |entry| {
+                entry.print = print;
+                entry.hash = hash;
+                entry.known = known;
+            });
+        };
+        match reading {
+            Reading::Hashed { print, hash, racy } => {
+                let known = if racy { Known::Racy } else { Known::Yes };
+                update(print, hash, known);
+            }
+            Reading::Torn { print, hash } => {
+                update(print, hash, Known::Torn);
+                // The view is of no moment: whoever gets it has to look again.
+                let path = self.snapshot.path_of(id, &name);
+                look.changes.note(path, Was::Unknown);
+            }
+            // Its event is on the way; the view is without it already.
+            Reading::Gone => gone.push((id, name)),
+            Reading::Unreadable(kind) => {
+                self.update(id, at, |entry| entry.known = Known::Unreadable);
+                let path = self.snapshot.path_of(id, &name);
+                self.note_unreadable(&path, kind);
+            }
+        }
+    }
+
+    fn view(&mut self, subject: &Subject, scope: &SubjectScope) -> View {
+        let stages = scope.stages.iter();
+        let stages = stages
+            .map(|(stage, filter)| (stage.clone(), self.digest(*filter)))
+            .collect();
+        let input = self.digest(scope.union);
+        let since = self.journals.insert(subject.clone(), Changes::none());
+        let (changed, undone) = match since {
+            None | Some(Changes::Everything) => (Changed::Everything, Vec::new()),
+            Some(Changes::Paths(paths)) => {
+                let (differing, alike): (Vec<_>, Vec<_>) = paths
+                    .iter()
+                    .partition(|(path, was)| self.differs(path, was));
+                let mut changed: Vec<_> =
+                    differing.iter().map(|(path, _)| names::rel(path)).collect();
+                changed.sort();
+                // What came and went is no input of either content: mostly a tool's temporary file.
+                let alike = alike
+                    .iter()
+                    .filter(|(_, was)| matches!(was, Was::Content(_)));
+                let mut undone: Vec<_> = alike.map(|(path, _)| names::rel(path)).collect();
+                undone.sort();
+                (Changed::Paths(changed), undone)
+            }
+        };
+        View {
+            subject: subject.clone(),
+            input,
+            stages,
+            changed,
+            undone,
+        }
+    }
+
+    /// Whether a path is not what it was.
+    fn differs(&self, path: &[u8], was: &Was) -> bool {
+        let now = names::split(path).and_then(|(directory, name)| {
+            let dir = self.snapshot.dir(self.snapshot.find(directory)?);
+            dir.entries().get(dir.position(name)?)
+        });
+        match (was, now) {
+            (Was::Absent, now) => now.is_some(),
+            (Was::Content(was), Some(now)) => now.content() != Some(*was),
+            (Was::Content(_), None) | (Was::Unknown, _) => true,
+        }
+    }
+
+    fn digest(&mut self, filter: FilterId) -> InputDigest {
+        let summary = self.fold(filter, &mut Errand::Digest);
+        InputDigest(summary.map_or_else(|| Digest::of(b""), |summary| summary.digest))
+    }
+
+    fn fold(&mut self, id: FilterId, errand: &mut Errand<'_>) -> Option<Summary> {
+        let filter = self.scopes.filter(id)?.clone();
+        let base = self.scopes.base(&filter);
+        let top = self.snapshot.find(base)?;
+        let mut fold = Fold {
+            snapshot: &self.snapshot,
+            scopes: &self.scopes,
+            filter: &filter,
+            slots: self.digests.slots(id),
+            path: Vec::new(),
+        };
+        let standing = self.scopes.outset(&filter);
+        fold.directory(top, &standing, errand).0
+    }
+}
+
+/// What a fold is for.
+enum Errand<'a> {
+    /// To find what has to be read first.
+    Collect(&'a mut BTreeSet<Pending>),
+    /// To digest.
+    Digest,
+}
+
+/// Whether a digest may be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Yes,
+    /// There is a torn file below: the next look reads it again.
+    No,
+}
+
+/// One pass over a project's directories under one filter; what no change has spoiled is not entered.
+struct Fold<'a> {
+    snapshot: &'a Snapshot,
+    scopes: &'a Scopes,
+    filter: &'a Filter,
+    slots: &'a mut Vec<Slot>,
+    /// Below the project.
+    path: Vec<u8>,
+}
+
+impl Fold<'_> {
+    fn directory(
+        &mut self,
+        id: DirId,
+        standing: &Standing,
+        errand: &mut Errand<'_>,
+    ) -> (Option<Summary>, Keep) {
+        match self.slots.get(id.index()) {
+            Some(Slot::Empty) => return (None, Keep::Yes),
+            Some(Slot::Whole(summary)) => return (Some(*summary), Keep::Yes),
+            Some(Slot::Spoiled) | None => {}
+        }
+        let mut node = Directory::default();
+        let mut keep = self.leaves(id, standing, errand, &mut node);
+        for sub in self.snapshot.dir(id).dirs() {
+            let name = self.snapshot.dir(*sub).name();
+            let len = self.path.len();
+            names::push(&mut self.path, name);
+            let below = self.scopes.enter(self.filter, standing, &self.path);
+            let (summary, kept) = self.directory(*sub, &below, errand);
+            self.path.truncate(len);
+            if kept == Keep::No {
+                keep = Keep::No;
+            }
+            node.directories
+                .extend(summary.map(|summary| DirectoryNode {
+                    name: text(name),
+                    digest: Some(Address::of(summary.digest.bytes(), summary.bytes.into())),
+                }));
+        }
+        if let Errand::Collect(_) = errand {
+            return (None, Keep::No);
+        }
+        let summary = (!node.is_empty()).then(|| node.summary());
+        if keep == Keep::Yes {
+            self.keep(id, summary.map_or(Slot::Empty, Slot::Whole));
+        }
+        (summary, keep)
+    }
+
+    fn leaves(
+        &mut self,
+        id: DirId,
+        standing: &Standing,
+        errand: &mut Errand<'_>,
+        node: &mut Directory,
+    ) -> Keep {
+        let dir = self.snapshot.dir(id);
+        let mut keep = Keep::Yes;
+        for (at, entry) in (0..).zip(dir.entries()) {
+            let name = dir.name_of(entry);
+            let len = self.path.len();
+            names::push(&mut self.path, name);
+            let taken = self.scopes.takes(self.filter, standing, &self.path);
+            self.path.truncate(len);
+            if !taken {
+                continue;
+            }
+            match errand {
+                Errand::Collect(pending) => {
+                    if entry.is_unhashed() {
+                        pending.insert((id, at));
+                    }
+                }
+                Errand::Digest => {
+                    if entry.is_unhashed() {
+                        keep = Keep::No;
+                    }
+                    add(node, entry, name, dir.target_of(entry));
+                }
+            }
+        }
+        keep
+    }
+
+    fn keep(&mut self, id: DirId, slot: Slot) {
+        if self.slots.len() <= id.index() {
+            self.slots.resize_with(id.index() + 1, Slot::default);
+        }
+        if let Some(place) = self.slots.get_mut(id.index()) {
+            *place = slot;
+        }
+    }
+}
+
+fn add(node: &mut Directory, entry: &Entry, name: &[u8], target: &[u8]) {
+    match entry.leaf {
+        Leaf::Symlink => node.symlinks.push(SymlinkNode {
+            name: text(name),
+            target: text(target),
+        }),
+        Leaf::File => node.files.push(FileNode {
+            name: text(name),
+            digest: Some(match entry.known {
+                Known::Unreadable => Address::unreadable(),
+                Known::No | Known::Torn | Known::Racy | Known::Yes => {
+                    Address::of(&entry.hash, entry.print.size)
+                }
+            }),
+            is_executable: entry.print.is_executable(),
+        }),
+    }
+}
+
+/// Adds what was touched while files were read.
+fn merge(touches: &mut Touches, late: Touches) {
+    for (task, more) in late.projects {
+        let held = touches.projects.remove(&task);
+        let both = match (held, more) {
+            (None, more) => more,
+            (Some(Changed::Paths(mut paths)), Changed::Paths(more)) => {
+                paths.extend(more);
+                paths.sort();
+                paths.dedup();
+                Changed::Paths(paths)
+            }
+            (Some(_), _) => Changed::Everything,
+        };
+        touches.projects.insert(task, both);
+    }
+}

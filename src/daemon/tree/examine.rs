@@ -1,0 +1,174 @@
+//! Examining: settles the doubts that events raised, and no more than these.
+//!
+//! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
+//! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
+
+use super::journal::Changes;
+use super::names;
+use super::rules::{GITIGNORE, IGNORE, Present};
+use super::settle::{Extent, Found, Look, What};
+use super::snapshot::DirId;
+use super::walk::{Reach, Renew, Sieve, Step};
+use super::{RootState, Tree, TreeError, look_at};
+use crate::daemon::watcher::{Dirty, Doubt};
+use crate::model::view::Touches;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+type Names = BTreeMap<Box<[u8]>, Doubt>;
+
+impl Tree {
+    /// Settles what came in since the last look.
+    ///
+    /// Where changes are found by scanning, this is the scan.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn examine(&mut self) -> Result<Touches, TreeError> {
+        if !self.scanned {
+            return self.scan();
+        }
+        let dirty = self.eye.drain();
+        let renew = self.check_root()?;
+        let outdated = self.surroundings.is_outdated();
+        if outdated {
+            self.surroundings = self.read_surroundings();
+        }
+        let paths = match dirty {
+            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated => paths,
+            Dirty::Paths(_) | Dirty::Everything => return self.full_scan(renew),
+        };
+        if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
+            return self.full_scan(Renew::Yes);
+        }
+        let mut look = Look::new(Changes::none());
+        let mut files = self.scopes.configuration.iter().map(names::of);
+        let configuration =
+            files.any(|file| paths.keys().any(|path| names::is_within(&file, path)));
+        let mut start = Vec::new();
+        for (directory, names) in self.sort_doubts(paths) {
+            if self.snapshot.is_alive(directory) {
+                start.extend(self.settle_names(directory, &names, &mut look));
+            }
+        }
+        self.walk(start, &mut look)?;
+        self.snapshot.reclaim();
+        let configuration = configuration && self.check_configuration();
+        Ok(self.tell(look.changes, configuration))
+    }
+
+    /// Groups doubts by the directory in which they are settled.
+    fn sort_doubts(&self, paths: BTreeMap<Box<[u8]>, Doubt>) -> BTreeMap<DirId, Names> {
+        let mut sorted: BTreeMap<DirId, Names> = BTreeMap::new();
+        for (path, doubt) in paths {
+            let (directory, name, doubt) = match self.snapshot.reach(&path) {
+                (DirId::ROOT, None) => {
+                    // The root itself: whether it can still be read shows when it is listed.
+                    sorted.entry(DirId::ROOT).or_default();
+                    continue;
+                }
+                (id, None) => {
+                    let dir = self.snapshot.dir(id);
+                    (dir.parent, dir.name(), doubt)
+                }
+                (id, Some(name)) => {
+                    let whole = path.len() == self.snapshot.path_of(id, name).len();
+                    (id, name, if whole { doubt } else { Doubt::Content })
+                }
+            };
+            let held = sorted.entry(directory).or_default();
+            let held = held.entry(name.into()).or_insert(doubt);
+            *held = doubt.max(*held);
+        }
+        sorted
+    }
+
+    /// Looks at some names of a directory; at all of it when there are none.
+    pub(super) fn settle_names(&mut self, id: DirId, names: &Names, look: &mut Look) -> Vec<Step> {
+        if names.is_empty() {
+            return vec![Step::new(id, Reach::Only, Renew::No)];
+        }
+        let path = self.snapshot.path(id);
+        let directory = names::below(self.root.as_path(), &path);
+        let about_rules = names.contains_key(GITIGNORE) || names.contains_key(IGNORE);
+        if about_rules && self.load_rules(id, &directory, Present::UNKNOWN) {
+            return vec![Step::new(id, Reach::Below, Renew::No)];
+        }
+        let sieve = self.sieve(id);
+        let found = names
+            .iter()
+            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt))
+            .collect();
+        self.settle(id, found, Extent::Names, look)
+    }
+
+    /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
+    pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
+        if self.anchor.is_none() || self.state == RootState::Missing {
+            self.cast_anchor();
+        }
+        match look_at(&self.root) {
+            Ok(node) => {
+                let root = self.snapshot.dir_mut(DirId::ROOT);
+                let other = root.node != node || self.state == RootState::Missing;
+                root.node = node;
+                self.state = RootState::Present;
+                Ok(if other { Renew::Yes } else { Renew::No })
+            }
+            Err(error) => {
+                let was = std::mem::replace(&mut self.state, RootState::Missing);
+                if was == RootState::Present {
+                    // It may be back before what is above it is watched: so look once more.
+                    return self.check_root();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The root vanished while it was looked at.
+    pub(super) fn lost_root(&mut self) -> TreeError {
+        self.state = RootState::Missing;
+        self.cast_anchor();
+        TreeError::Missing {
+            root: self.root.clone(),
+        }
+    }
+
+    /// Watches the directory above the root, or the nearest that is there: it tells when the root comes or goes.
+    fn cast_anchor(&mut self) {
+        if !self.seeing.is_by_events() {
+            return;
+        }
+        let above = self.root.as_path().ancestors().skip(1);
+        for directory in above {
+            // One that cannot be watched, since it may not be read, tells nothing; the next look at the root does.
+            if directory.is_dir() {
+                let held = PathBuf::from(directory);
+                if self.eye.watch(directory).is_ok()
+                    && self.anchor.as_ref() != Some(&held)
+                    && let Some(old) = self.anchor.replace(held)
+                {
+                    self.eye.unwatch(&old);
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
+    let path = names::below(directory, name);
+    let what = match fs::symlink_metadata(&path) {
+        _ if sieve.is_excluded(name) => What::Nothing,
+        Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, &path),
+        // What cannot even be looked at is nothing that a stage could read.
+        Ok(_) | Err(_) => What::Nothing,
+    };
+    Found {
+        name: name.into(),
+        what,
+        doubt: Some(doubt),
+    }
+}

@@ -1,0 +1,38 @@
+//! File systems that tell no events of what others do to them.
+//!
+//! On a network or a user-space file system inotify sees this machine's own changes only; there a scan is the only truth.
+
+use std::path::Path;
+
+/// The name of the file system at `path`, if it is one that tells no events of others' changes.
+#[cfg(target_os = "linux")]
+pub(super) fn silent(path: &Path) -> Option<&'static str> {
+    // The magic numbers of statfs(2), as the kernel has them in linux/magic.h and beside each file system.
+    const SILENT: [(u32, &str); 12] = [
+        (0x6969, "nfs"),
+        (0x517b, "smb"),
+        (0xfe53_4d42, "smb2"),
+        (0xff53_4d42, "cifs"),
+        (0x0102_1997, "9p"),
+        (0x6573_5546, "fuse"),
+        (0x786f_4256, "vboxsf"),
+        (0x00c3_6400, "ceph"),
+        (0x5346_414f, "afs"),
+        (0x6b41_4653, "kafs"),
+        (0x7375_7245, "coda"),
+        (0x564c, "ncp"),
+    ];
+    let stat = rustix::fs::statfs(path).ok()?;
+    // The field's width and sign differ between architectures; the numbers are 32 bits of it.
+    let magic = u32::try_from(stat.f_type & 0xffff_ffff).ok()?;
+    SILENT
+        .iter()
+        .find(|(number, _)| *number == magic)
+        .map(|(_, name)| *name)
+}
+
+/// The name of the file system at `path`, if it is one that tells no events of others' changes.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn silent(_path: &Path) -> Option<&'static str> {
+    None
+}

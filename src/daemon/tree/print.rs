@@ -1,0 +1,188 @@
+//! Fingerprints: what `stat` says of an entry, so that an unchanged file is not read again.
+//!
+//! Two equal fingerprints mean equal content, except right after a change: the clock of a file system ticks slower than
+//! a writer writes. A hash that was taken within a tick of the last change is therefore *racy*, and no proof.
+
+use crate::limits::{RACY_MARGIN, RACY_MARGIN_COARSE};
+use std::fs::Metadata;
+
+/// What `stat` says of a file or symbolic link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Print {
+    node: u64,
+    /// Bytes of the content.
+    pub(super) size: u64,
+    mtime_ns: i64,
+    ctime_ns: i64,
+    mode: u32,
+    links: u32,
+}
+
+/// Which directory it is: device and inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Node {
+    device: u64,
+    inode: u64,
+}
+
+/// Who may do what with a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mode(u32);
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+#[cfg(unix)]
+mod of {
+    use super::{NS_PER_S, Node, Print};
+    use std::fs::Metadata;
+    use std::os::unix::fs::MetadataExt as _;
+
+    pub(super) fn print(meta: &Metadata) -> Print {
+        let ns = |s: i64, ns: i64| s.saturating_mul(NS_PER_S).saturating_add(ns);
+        Print {
+            // Devices differ below one directory only where a file is mounted; folded in, it costs no room.
+            node: meta.ino() ^ meta.dev().rotate_left(32),
+            size: meta.size(),
+            mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+            ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+            mode: meta.mode(),
+            links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub(super) fn node(meta: &Metadata) -> Node {
+        Node {
+            device: meta.dev(),
+            inode: meta.ino(),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod of {
+    use super::{Node, Print};
+    use std::fs::Metadata;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    fn ns(time: std::io::Result<SystemTime>) -> i64 {
+        time.ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_nanos()).ok())
+            .unwrap_or(0)
+    }
+
+    pub(super) fn print(meta: &Metadata) -> Print {
+        Print {
+            node: 0,
+            size: meta.len(),
+            mtime_ns: ns(meta.modified()),
+            ctime_ns: ns(meta.created()),
+            mode: u32::from(meta.permissions().readonly()),
+            links: 1,
+        }
+    }
+
+    pub(super) fn node(meta: &Metadata) -> Node {
+        // No inode without a handle: the moment of creation tells one directory from its successor.
+        Node {
+            device: 0,
+            inode: u64::try_from(ns(meta.created())).unwrap_or(0),
+        }
+    }
+}
+
+impl Print {
+    pub(super) fn of(meta: &Metadata) -> Self {
+        of::print(meta)
+    }
+
+    /// Which inode it is.
+    pub(super) fn inode(&self) -> u64 {
+        self.node
+    }
+
+    /// Whether the inode has other names.
+    pub(super) fn is_linked(&self) -> bool {
+        self.links > 1
+    }
+
+    /// Whether the owner may execute it: what git keeps of a mode.
+    pub(super) fn is_executable(&self) -> bool {
+        cfg!(unix) && self.mode & 0o100 != 0
+    }
+
+    /// Whether the file may have changed after `now` without a change of its fingerprint.
+    pub(super) fn is_racy_at(&self, now: Moment) -> bool {
+        let changed = self.mtime_ns.max(self.ctime_ns);
+        let whole_seconds = self.mtime_ns % NS_PER_S == 0 && self.ctime_ns % NS_PER_S == 0;
+        let margin = if whole_seconds {
+            RACY_MARGIN_COARSE
+        } else {
+            RACY_MARGIN
+        };
+        let margin_ns = i64::try_from(margin.as_nanos()).unwrap_or(i64::MAX);
+        changed >= now.0.saturating_sub(margin_ns)
+    }
+}
+
+impl Mode {
+    pub(super) fn of(meta: &Metadata) -> Self {
+        Self(Print::of(meta).mode)
+    }
+}
+
+impl Node {
+    pub(super) fn of(meta: &Metadata) -> Self {
+        of::node(meta)
+    }
+}
+
+/// A moment on the clock that file systems stamp with, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment(i64);
+
+impl Moment {
+    /// Now.
+    pub(super) fn now() -> Self {
+        #[cfg(target_os = "linux")]
+        let clock = rustix::time::ClockId::RealtimeCoarse;
+        #[cfg(all(unix, not(target_os = "linux")))]
+        let clock = rustix::time::ClockId::Realtime;
+        #[cfg(unix)]
+        {
+            let time = rustix::time::clock_gettime(clock);
+            Self(
+                time.tv_sec
+                    .saturating_mul(NS_PER_S)
+                    .saturating_add(time.tv_nsec),
+            )
+        }
+        #[cfg(not(unix))]
+        {
+            // Without that clock every hash is racy: a file is read again rather than missed.
+            Self(0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_racy_until_the_clock_has_moved_on() {
+        let at = |s: i64, ms: i64| s * NS_PER_S + ms * 1_000_000;
+        let print = |changed| Print {
+            mtime_ns: at(50, 0),
+            ctime_ns: changed,
+            ..Print::default()
+        };
+        let fine = print(at(100, 500));
+        assert!(fine.is_racy_at(Moment(at(100, 499))), "it lies ahead");
+        assert!(fine.is_racy_at(Moment(at(100, 510))));
+        assert!(!fine.is_racy_at(Moment(at(100, 511))));
+        let whole_seconds = print(at(100, 0));
+        assert!(whole_seconds.is_racy_at(Moment(at(102, 0))));
+        assert!(!whole_seconds.is_racy_at(Moment(at(102, 1))));
+    }
+}

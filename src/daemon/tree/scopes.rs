@@ -1,0 +1,489 @@
+//! Scopes: which files each stage of each project reads, compiled from the configuration.
+//!
+//! A path belongs to the deepest project that contains it. A stage without declared inputs reads all of its project; one
+//! with declared inputs reads what they match, also in a project inside. No stage reads what its project declares as
+//! outputs: those of the project's own pipeline, and of pipelines that no project runs by itself. Ignored files are in
+//! no scope, because the tree never shows them. Nothing here touches the disk.
+
+use super::names;
+use super::rules::{PatternError, compile};
+use crate::model::config::{Action, Config, Poll};
+use crate::model::id::{PipelineId, StageId, TaskId};
+use crate::model::path::{RelPath, RootPath};
+use crate::model::view::Subject;
+use ignore::Match;
+use ignore::gitignore::Gitignore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directories that hold evidence, and the files that hold the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// Where runs are kept if not in `.runs`; relative to the workspace or absolute.
+    pub runs: Option<PathBuf>,
+    /// Where snapshots are kept if not in `out`; relative to the workspace or absolute.
+    pub out: Option<PathBuf>,
+    /// Files below the workspace that the configuration is made of.
+    pub configuration: Vec<RelPath>,
+}
+
+/// Why a configuration's patterns are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    /// In the workspace's `ignore`.
+    #[error("`ignore` of the workspace is not valid")]
+    Ignore(#[source] PatternError),
+    /// In a stage's `inputs` or `outputs`.
+    #[error("{list} of stage `{stage}` in pipeline `{pipeline}` are not valid")]
+    Stage {
+        /// Its pipeline.
+        pipeline: PipelineId,
+        /// The stage.
+        stage: StageId,
+        /// `inputs` or `outputs`.
+        list: &'static str,
+        /// The pattern.
+        source: PatternError,
+    },
+}
+
+/// A list of patterns, compiled once however many stages declare it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PatternsId(usize);
+
+/// One stage's way to choose files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// Every file of the project itself.
+    Own,
+    /// What these match.
+    Declared(PatternsId),
+}
+
+/// Which filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FilterId(pub(super) usize);
+
+/// A set of files of one project.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Filter {
+    project: usize,
+    parts: BTreeSet<Part>,
+    outputs: BTreeSet<PatternsId>,
+}
+
+/// What a filter says of a directory, for what lies in it.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    parts: Vec<bool>,
+    outputs: Vec<bool>,
+    nested: bool,
+}
+
+/// What the stages of one pipeline read in one project.
+#[derive(Clone, Debug)]
+pub(super) struct SubjectScope {
+    pub(super) union: FilterId,
+    pub(super) stages: BTreeMap<(PipelineId, StageId), FilterId>,
+}
+
+#[derive(Debug)]
+struct ProjectScope {
+    task: TaskId,
+    base: Box<[u8]>,
+    pipeline: PipelineId,
+    /// The projects directly or further inside, by their paths below this one.
+    nested: BTreeSet<Box<[u8]>>,
+    outputs: BTreeSet<PatternsId>,
+}
+
+/// What a stage declares.
+#[derive(Debug)]
+struct Declared {
+    part: Part,
+    outputs: PatternsId,
+}
+
+/// Which files each stage of each project reads.
+#[derive(Debug)]
+pub struct Scopes {
+    projects: Vec<ProjectScope>,
+    by_path: BTreeMap<Box<[u8]>, usize>,
+    by_task: BTreeMap<TaskId, usize>,
+    /// The command stages of each pipeline and of its subpipelines.
+    stages: BTreeMap<PipelineId, BTreeMap<(PipelineId, StageId), Declared>>,
+    patterns: Vec<(Vec<String>, Gitignore)>,
+    filters: Vec<Filter>,
+    filter_ids: BTreeMap<Filter, FilterId>,
+    subjects: BTreeMap<Subject, SubjectScope>,
+    pub(super) setting: Arc<Gitignore>,
+    pub(super) patterns_of_setting: Vec<String>,
+    pub(super) poll: Poll,
+    pub(super) excluded: BTreeSet<Box<[u8]>>,
+    pub(super) configuration: Vec<RelPath>,
+}
+
+impl Scopes {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// When a pattern is none.
+    pub fn compile(config: &Config, root: &RootPath, places: &Places) -> Result<Self, ScopeError> {
+        let mut scopes = Self::bare(root, places);
+        scopes.poll = config.settings.poll;
+        scopes.setting = Arc::new(compile(&config.settings.ignore).map_err(ScopeError::Ignore)?);
+        scopes
+            .patterns_of_setting
+            .clone_from(&config.settings.ignore);
+        let mut tables = BTreeMap::new();
+        for pipeline in &config.pipelines {
+            let mut stages = BTreeMap::new();
+            scopes.declare(config, &pipeline.id, &mut tables, &mut stages)?;
+            scopes.stages.insert(pipeline.id.clone(), stages);
+        }
+        for project in &config.projects {
+            scopes.exclude_task(root, places, &project.task);
+        }
+        scopes.place(config);
+        for project in &config.projects {
+            let subject = Subject {
+                task: project.task.clone(),
+                pipeline: project.pipeline.clone(),
+            };
+            scopes.subject(&subject);
+        }
+        Ok(scopes)
+    }
+
+    /// No project at all: what a workspace without a valid configuration is watched with.
+    #[must_use]
+    pub fn bare(root: &RootPath, places: &Places) -> Self {
+        let runs = places.runs.as_deref();
+        let excluded = [Some(Path::new(".runs")), runs];
+        Self {
+            projects: Vec::new(),
+            by_path: BTreeMap::new(),
+            by_task: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            patterns: Vec::new(),
+            filters: Vec::new(),
+            filter_ids: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            setting: Arc::new(Gitignore::empty()),
+            patterns_of_setting: Vec::new(),
+            poll: Poll::Auto,
+            excluded: excluded
+                .into_iter()
+                .flatten()
+                .filter_map(|path| below(root, path))
+                .collect(),
+            configuration: places.configuration.clone(),
+        }
+    }
+
+    fn exclude_task(&mut self, root: &RootPath, places: &Places, task: &TaskId) {
+        for out in [Some(Path::new("out")), places.out.as_deref()] {
+            let out = out.map(|out| out.join(task.as_str()));
+            self.excluded.extend(out.and_then(|out| below(root, &out)));
+        }
+    }
+
+    /// Collects what the command stages of a pipeline and of its subpipelines declare.
+    fn declare(
+        &mut self,
+        config: &Config,
+        id: &PipelineId,
+        tables: &mut BTreeMap<Vec<String>, PatternsId>,
+        into: &mut BTreeMap<(PipelineId, StageId), Declared>,
+    ) -> Result<(), ScopeError> {
+        let Some(pipeline) = config.pipeline(id) else {
+            return Ok(());
+        };
+        for stage in &pipeline.stages {
+            let key = (pipeline.id.clone(), stage.id.clone());
+            let command = match &stage.action {
+                Action::Command(command) => command,
+                // A pipeline that is met twice declares the same twice; the configuration has no circles.
+                Action::Subpipeline(sub) => {
+                    self.declare(config, &sub.pipeline, tables, into)?;
+                    continue;
+                }
+            };
+            let refuse = |list| {
+                let (pipeline, stage) = key.clone();
+                move |source| ScopeError::Stage {
+                    pipeline,
+                    stage,
+                    list,
+                    source,
+                }
+            };
+            let part = match &command.inputs {
+                None => Part::Own,
+                Some(inputs) => {
+                    Part::Declared(self.intern(inputs, tables).map_err(refuse("inputs"))?)
+                }
+            };
+            let outputs = self
+                .intern(&command.outputs, tables)
+                .map_err(refuse("outputs"))?;
+            into.insert(key, Declared { part, outputs });
+        }
+        Ok(())
+    }
+
+    fn intern(
+        &mut self,
+        patterns: &[String],
+        tables: &mut BTreeMap<Vec<String>, PatternsId>,
+    ) -> Result<PatternsId, PatternError> {
+        if let Some(id) = tables.get(patterns) {
+            return Ok(*id);
+        }
+        let id = PatternsId(self.patterns.len());
+        self.patterns.push((patterns.to_vec(), compile(patterns)?));
+        tables.insert(patterns.to_vec(), id);
+        Ok(id)
+    }
+
+    fn place(&mut self, config: &Config) {
+        let mut claimed = BTreeSet::new();
+        for project in &config.projects {
+            if let Some(stages) = self.stages.get(&project.pipeline) {
+                claimed.extend(stages.keys().map(|(pipeline, _)| pipeline.clone()));
+            }
+        }
+        let free = self.stages.iter().filter(|(id, _)| !claimed.contains(*id));
+        let free: BTreeSet<PatternsId> = free.flat_map(|(_, stages)| outputs(stages)).collect();
+        for (index, project) in config.projects.iter().enumerate() {
+            let base = names::of(&project.path);
+            let own = self.stages.get(&project.pipeline);
+            self.by_path.insert(base.clone(), index);
+            self.by_task.insert(project.task.clone(), index);
+            let outputs = own
+                .into_iter()
+                .flat_map(outputs)
+                .chain(free.iter().copied());
+            self.projects.push(ProjectScope {
+                task: project.task.clone(),
+                nested: BTreeSet::new(),
+                base,
+                pipeline: project.pipeline.clone(),
+                outputs: outputs.collect(),
+            });
+        }
+        for base in self.by_path.keys() {
+            let above = upwards(base).skip(1);
+            for holder in above.filter_map(|directory| self.by_path.get(directory)) {
+                if let Some(holder) = self.projects.get_mut(*holder) {
+                    let below = names::strip(base, &holder.base).unwrap_or_default();
+                    holder.nested.insert(below.into());
+                }
+            }
+        }
+    }
+
+    /// What the stages of a pipeline read in a project; `None` where either does not exist.
+    pub(super) fn subject(&mut self, subject: &Subject) -> Option<SubjectScope> {
+        if let Some(scope) = self.subjects.get(subject) {
+            return Some(scope.clone());
+        }
+        let index = *self.by_task.get(&subject.task)?;
+        let project = self.projects.get(index)?;
+        let declared = self.stages.get(&subject.pipeline)?;
+        let outputs: BTreeSet<PatternsId> = project
+            .outputs
+            .iter()
+            .copied()
+            .chain(outputs(declared))
+            .collect();
+        let filter = |parts| Filter {
+            project: index,
+            parts,
+            outputs: outputs.clone(),
+        };
+        let union = filter(declared.values().map(|stage| stage.part).collect());
+        let stages: Vec<_> = declared
+            .iter()
+            .map(|(key, stage)| (key.clone(), filter(BTreeSet::from([stage.part]))))
+            .collect();
+        let scope = SubjectScope {
+            union: self.filter_id(union),
+            stages: stages
+                .into_iter()
+                .map(|(key, filter)| (key, self.filter_id(filter)))
+                .collect(),
+        };
+        self.subjects.insert(subject.clone(), scope.clone());
+        Some(scope)
+    }
+
+    fn filter_id(&mut self, filter: Filter) -> FilterId {
+        let next = FilterId(self.filters.len());
+        let id = *self.filter_ids.entry(filter.clone()).or_insert(next);
+        if id == next {
+            self.filters.push(filter);
+        }
+        id
+    }
+
+    pub(super) fn filter(&self, id: FilterId) -> Option<&Filter> {
+        self.filters.get(id.0)
+    }
+
+    /// Where the project of a filter lies.
+    pub(super) fn base(&self, filter: &Filter) -> &[u8] {
+        self.projects
+            .get(filter.project)
+            .map_or(b"", |project| &project.base)
+    }
+
+    /// Each project, with what a change of it triggers.
+    pub(super) fn triggers(&self) -> impl Iterator<Item = (&TaskId, &SubjectScope)> {
+        self.projects.iter().filter_map(|project| {
+            let subject = Subject {
+                task: project.task.clone(),
+                pipeline: project.pipeline.clone(),
+            };
+            Some((&project.task, self.subjects.get(&subject)?))
+        })
+    }
+
+    /// The projects that contain a path, the deepest first.
+    fn holders(&self, path: &[u8]) -> impl Iterator<Item = &ProjectScope> {
+        upwards(path)
+            .filter_map(|directory| self.by_path.get(directory))
+            .filter_map(|index| self.projects.get(*index))
+    }
+
+    /// The project that a path belongs to.
+    pub(super) fn owner(&self, path: &[u8]) -> Option<&TaskId> {
+        self.holders(path).next().map(|project| &project.task)
+    }
+
+    /// The projects whose pipeline reads a path.
+    pub(super) fn readers(&self, path: &[u8]) -> Vec<&TaskId> {
+        let mut readers = Vec::new();
+        for project in self.holders(path) {
+            let subject = Subject {
+                task: project.task.clone(),
+                pipeline: project.pipeline.clone(),
+            };
+            let scope = self.subjects.get(&subject);
+            if scope.is_some_and(|scope| self.reads(scope.union, path)) {
+                readers.push(&project.task);
+            }
+        }
+        readers
+    }
+
+    /// Whether a file at this path is in a filter.
+    pub(super) fn reads(&self, id: FilterId, path: &[u8]) -> bool {
+        let Some(filter) = self.filter(id) else {
+            return false;
+        };
+        let Some(below) = names::strip(path, self.base(filter)) else {
+            return false;
+        };
+        let mut standing = self.outset(filter);
+        let mut at = Vec::new();
+        let mut components = names::components(below).peekable();
+        while let Some(name) = components.next() {
+            names::push(&mut at, name);
+            if components.peek().is_none() {
+                return self.takes(filter, &standing, &at);
+            }
+            standing = self.enter(filter, &standing, &at);
+        }
+        false
+    }
+
+    /// The pattern that makes a path an output of the project that it belongs to.
+    pub(super) fn output_pattern(&self, path: &[u8]) -> Option<String> {
+        let project = self.holders(path).next()?;
+        let below = names::strip(path, &project.base)?;
+        project.outputs.iter().find_map(|id| {
+            let (patterns, globs) = self.patterns.get(id.0)?;
+            let at = names::path(below);
+            match globs.matched_path_or_any_parents(&at, false) {
+                Match::Ignore(glob) => Some(glob.original().to_owned()),
+                Match::None | Match::Whitelist(_) => None,
+            }
+            .filter(|_| !patterns.is_empty())
+        })
+    }
+
+    /// What a filter says of its project's directory.
+    pub(super) fn outset(&self, filter: &Filter) -> Standing {
+        Standing {
+            parts: vec![false; filter.parts.len()],
+            outputs: vec![false; filter.outputs.len()],
+            nested: false,
+        }
+    }
+
+    /// What a filter says of a directory, given what it says of the one above; `path` is relative to the project.
+    pub(super) fn enter(&self, filter: &Filter, above: &Standing, path: &[u8]) -> Standing {
+        let project = self.projects.get(filter.project);
+        let nested = project.is_some_and(|project| project.nested.contains(path));
+        self.stand(filter, above, path, (true, above.nested || nested))
+    }
+
+    /// Whether a filter takes a file, given what it says of its directory.
+    pub(super) fn takes(&self, filter: &Filter, above: &Standing, path: &[u8]) -> bool {
+        let stand = self.stand(filter, above, path, (false, above.nested));
+        !stand.outputs.contains(&true) && stand.parts.contains(&true)
+    }
+
+    fn stand(
+        &self,
+        filter: &Filter,
+        above: &Standing,
+        path: &[u8],
+        (is_directory, nested): (bool, bool),
+    ) -> Standing {
+        let path = names::path(path);
+        let says = |id: &PatternsId, inherited: bool| {
+            let globs = self.patterns.get(id.0).map(|(_, globs)| globs);
+            match globs.map(|globs| globs.matched(&path, is_directory)) {
+                Some(Match::Ignore(_)) => true,
+                Some(Match::Whitelist(_)) => false,
+                Some(Match::None) | None => inherited,
+            }
+        };
+        let part = |(part, inherited): (&Part, &bool)| match part {
+            Part::Own => !nested,
+            Part::Declared(id) => says(id, *inherited),
+        };
+        let outputs = filter.outputs.iter().zip(&above.outputs);
+        Standing {
+            parts: filter.parts.iter().zip(&above.parts).map(part).collect(),
+            outputs: outputs
+                .map(|(id, inherited)| says(id, *inherited))
+                .collect(),
+            nested,
+        }
+    }
+}
+
+fn outputs(stages: &BTreeMap<(PipelineId, StageId), Declared>) -> impl Iterator<Item = PatternsId> {
+    stages.values().map(|stage| stage.outputs)
+}
+
+/// A path and every directory above it, down to the root's empty one.
+fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(path), |at| {
+        names::split(at).map(|(directory, _)| directory)
+    })
+}
+
+/// The bytes of a path below the root; `None` for the root itself and for what lies elsewhere.
+fn below(root: &RootPath, path: &Path) -> Option<Box<[u8]>> {
+    let path = if path.is_absolute() {
+        root.relative(path)?
+    } else {
+        RelPath::new(path).ok()?
+    };
+    (!path.is_root()).then(|| names::of(&path))
+}

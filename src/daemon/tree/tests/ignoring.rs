@@ -1,0 +1,203 @@
+//! What is ignored, against git itself.
+//!
+//! On generated trees and patterns; where git and the tree differ, git is right.
+
+use super::*;
+use crate::model::view::Explanation;
+use proptest::prelude::*;
+
+#[test]
+fn ignored_directories_take_no_watch_whenever_they_appear() {
+    let mut it = Fixture::with(&plain(), |root| {
+        write(&root.join(".gitignore"), "node_modules/\n*.log\n");
+        write(&root.join("node_modules/x/y"), "1");
+        write(&root.join("src/f"), "1");
+    });
+    assert_eq!((it.tree.watches(), it.tree.files()), (2, 2));
+    it.write("src/node_modules/x", "1");
+    it.write("src/a.log", "1");
+    it.write("node_modules/x/y", "2");
+    assert_eq!(it.touched(), Touches::default());
+    assert_eq!(it.tree.watches(), 2);
+    it.write("src/new/node_modules/deep/x", "1");
+    it.write("src/new/f", "1");
+    assert_eq!(paths(&it.touched()), ["src/new/f"]);
+    assert_eq!(it.tree.watches(), 3);
+}
+
+#[test]
+fn an_edit_of_an_ignore_file_shows_and_hides() {
+    let mut it = Fixture::with(&plain(), |root| {
+        write(&root.join("sub/build/f"), "1");
+        write(&root.join("sub/g"), "1");
+    });
+    it.true_view();
+    it.write("sub/.gitignore", "build\n");
+    assert_eq!(paths(&it.touched()), ["sub/.gitignore", "sub/build/f"]);
+    assert_eq!(it.tree.watches(), 2);
+    it.write("sub/build/f", "2");
+    assert_eq!(it.touched(), Touches::default());
+    it.write("sub/.gitignore", "g\n");
+    let told = ["sub/.gitignore", "sub/build/f", "sub/g"];
+    assert_eq!(paths(&it.touched()), told);
+    it.write("sub/build/f", "3");
+    assert_eq!(paths(&it.touched()), ["sub/build/f"]);
+    fs::remove_file(it.path("sub/.gitignore")).unwrap();
+    assert_eq!(paths(&it.touched()), ["sub/.gitignore", "sub/g"]);
+    it.true_view();
+    it.write(".ignore", "sub\n");
+    it.touched();
+    assert_eq!(files(&it.tree), set(&[".ignore"]));
+}
+
+#[test]
+fn exclude_and_rules_above_the_root_count() {
+    let above = TempDir::new().unwrap();
+    let top = above.path().canonicalize().unwrap();
+    run(&top, "git", &["init", "-q", "."]);
+    write(&top.join(".gitignore"), "*.o\n/pkg/web/dist\n");
+    let path = top.join("pkg/web");
+    for file in ["f", "x.o", "dist/f", "secret"] {
+        write(&path.join(file), "1");
+    }
+    let watcher = Watcher::start(&above.path().join(".git/c"), Arc::new(Notify::new())).unwrap();
+    let root = RootPath::new(&path).unwrap();
+    let eye = watcher.eye(WorkspaceId(1), &root);
+    let scopes = Scopes::compile(&plain(), &root, &Places::default()).unwrap();
+    let mut tree = Tree::open(root, eye, scopes).unwrap();
+    tree.scan().unwrap();
+    assert_eq!(files(&tree), set(&["f", "secret"]));
+    write(&top.join(".git/info/exclude"), "secret\n");
+    tree.examine().unwrap();
+    assert_eq!(files(&tree), set(&["f"]));
+    write(&top.join(".gitignore"), "/pkg/web/f\n");
+    tree.examine().unwrap();
+    assert_eq!(files(&tree), set(&["dist/f", "x.o"]));
+}
+
+#[test]
+fn an_edit_of_exclude_is_an_event() {
+    let mut it = Fixture::with(&plain(), |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&root.join("f"), "1");
+    });
+    it.true_view();
+    it.write(".git/info/exclude", "f\n");
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    assert_eq!(it.watcher.ready(), [WorkspaceId(1)]);
+    assert_eq!(paths(&it.tree.examine().unwrap()), ["f"]);
+}
+
+#[test]
+fn the_setting_has_the_last_word_and_explain_names_the_rule() {
+    let mut config = plain();
+    config.settings.ignore = vec!["*.snap.new".to_owned(), "!keep.log".to_owned()];
+    let mut it = Fixture::with(&config, |root| {
+        write(&root.join(".gitignore"), "# logs\n*.log\n{a}\n");
+        for file in ["keep.log", "other.log", "x.snap.new", "src/{a}", "src/a"] {
+            write(&root.join(file), "1");
+        }
+    });
+    assert_eq!(files(&it.tree), set(&[".gitignore", "keep.log", "src/a"]));
+    it.touched();
+    let explain = |it: &Fixture, path: &str| it.tree.explain(&RelPath::parse(path).unwrap());
+    let ignored = |rule: &str, source: &str, line| Explanation::Ignored {
+        rule: rule.to_owned(),
+        source: source.to_owned(),
+        line,
+    };
+    assert_eq!(
+        explain(&it, "other.log"),
+        ignored("*.log", ".gitignore", Some(2))
+    );
+    assert_eq!(
+        explain(&it, "new/deep/x.log"),
+        ignored("*.log", ".gitignore", Some(2))
+    );
+    assert_eq!(
+        explain(&it, "src/{a}"),
+        ignored("{a}", ".gitignore", Some(3))
+    );
+    let setting = "`ignore` of the workspace's configuration";
+    assert_eq!(
+        explain(&it, "x.snap.new"),
+        ignored("*.snap.new", setting, None)
+    );
+    let evidence = ignored("out/0101", "built in: evidence", None);
+    assert_eq!(explain(&it, "out/0101/state.json"), evidence);
+    let Explanation::Triggers { projects } = explain(&it, "keep.log") else {
+        panic!("keep.log triggers nothing");
+    };
+    assert_eq!(projects.len(), 1);
+}
+
+#[test]
+fn a_pattern_that_is_none_is_named() {
+    let mut config = plain();
+    config.settings.ignore = vec!["a[".to_owned(), "ok".to_owned(), "z[b-a]".to_owned()];
+    let root = RootPath::new(Path::new("/w")).unwrap();
+    let refused = Scopes::compile(&config, &root, &Places::default()).unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(cause, "`z[b-a]` is no gitignore pattern");
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("c"),
+        Just("*"),
+        Just("?"),
+        Just("a*"),
+        Just("[ab]"),
+        Just("[!a]"),
+        Just("{a}"),
+        Just("**")
+    ];
+    let names = proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"));
+    let edge = |text: &'static str| prop_oneof![2 => Just(""), 1 => Just(text)];
+    (edge("!"), edge("/"), names, edge("/"))
+        .prop_map(|(not, top, names, directory)| format!("{not}{top}{names}{directory}"))
+}
+
+fn place() -> impl Strategy<Value = String> {
+    let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("ab"), Just("{a}")];
+    proptest::collection::vec(name, 1..5).prop_map(|names| names.join("/"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn the_matcher_is_gits(
+        places in proptest::collection::btree_set(place(), 1..25),
+        sheets in proptest::collection::vec(
+            (place(), proptest::collection::vec(pattern(), 1..6)), 1..4),
+        exclude in proptest::collection::vec(pattern(), 0..3),
+    ) {
+        let it = Fixture::with(&plain(), |root| {
+            run(root, "git", &["init", "-q", "."]);
+            write(&root.join(".git/info/exclude"), &exclude.join("\n"));
+            for place in &places {
+                // A name that is a directory already cannot be a file, nor the other way round.
+                let path = root.join(place);
+                if path.parent().is_some_and(|above| fs::create_dir_all(above).is_ok()) {
+                    drop(fs::write(&path, "x"));
+                }
+            }
+            for (number, (place, patterns)) in sheets.iter().enumerate() {
+                let at = if number == 0 { root.to_path_buf() } else { root.join(place) };
+                if at.is_dir() {
+                    write(&at.join(".gitignore"), &patterns.join("\n"));
+                }
+            }
+        });
+        let args = ["-c", "core.excludesFile=/dev/null", "ls-files", "-o", "-z", "--exclude-standard"];
+        let listed = run(it.root.as_path(), "git", &args);
+        let theirs: BTreeSet<String> = listed
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        prop_assert_eq!(files(&it.tree), theirs);
+    }
+}

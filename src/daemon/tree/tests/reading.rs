@@ -1,0 +1,164 @@
+//! Who reads what: projects in projects, declared inputs and outputs, subpipelines.
+//!
+//! What a stage reads decides what triggers it and what its key is made of.
+
+use super::*;
+use crate::model::config::Subpipeline;
+use crate::model::view::Explanation;
+
+fn two() -> Config {
+    let outer = vec![
+        stage("own", None, &["dist/**"]),
+        stage(
+            "named",
+            Some(&["packages/web/package.json", "src", "!src/gen"]),
+            &[],
+        ),
+        Stage {
+            action: Action::Subpipeline(Subpipeline {
+                pipeline: PipelineId::parse("smoke").unwrap(),
+                optional: false,
+            }),
+            ..stage("sub", None, &[])
+        },
+    ];
+    config(
+        vec![
+            project("outer", ".", "outer"),
+            project("web", "packages/web", "web"),
+        ],
+        vec![
+            pipeline("outer", outer),
+            pipeline("smoke", vec![stage("probe", Some(&["*.sh"]), &["log"])]),
+            pipeline("web", vec![stage("all", None, &[])]),
+            pipeline("by-hand", vec![stage("made", None, &["made"])]),
+        ],
+    )
+}
+
+fn readers(touches: &Touches) -> Vec<String> {
+    touches.projects.keys().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_path_touches_who_reads_it() {
+    let mut it = Fixture::with(&two(), |_| {});
+    for (path, who) in [
+        ("README", vec!["outer"]),
+        ("packages/f", vec!["outer"]),
+        ("packages/web/f", vec!["web"]),
+        ("packages/web/package.json", vec!["outer", "web"]),
+        ("dist/bundle", vec![]),
+        ("src/x", vec!["outer"]),
+        ("log", vec![]),
+        ("made", vec![]),
+        ("packages/web/dist/f", vec!["web"]),
+        ("packages/web/made", vec![]),
+    ] {
+        it.write(path, "1");
+        assert_eq!(readers(&it.touched()), who, "{path}");
+    }
+}
+
+#[test]
+fn each_stage_has_its_own_digest() {
+    let mut it = Fixture::with(&two(), |_| {});
+    let key = |pipeline, stage| {
+        (
+            PipelineId::parse(pipeline).unwrap(),
+            StageId::parse(stage).unwrap(),
+        )
+    };
+    let (own, named, probe) = (
+        key("outer", "own"),
+        key("outer", "named"),
+        key("smoke", "probe"),
+    );
+    it.write("run.sh", "1");
+    it.write("src/gen/x", "1");
+    it.write("src/y", "1");
+    it.write("packages/web/package.json", "{}");
+    let mut before = it.view();
+    assert_eq!(
+        before.stages.keys().collect::<Vec<_>>(),
+        [&named, &own, &probe]
+    );
+    let changes = [
+        ("run.sh", [false, true, true]),
+        ("src/gen/x", [false, true, false]),
+        ("src/y", [true, true, false]),
+        ("packages/web/package.json", [true, false, false]),
+        ("packages/web/f", [false, false, false]),
+        ("dist/f", [false, false, false]),
+    ];
+    for (path, differ) in changes {
+        it.write(path, "2");
+        let after = it.view();
+        let found = [&named, &own, &probe].map(|key| before.stages[key] != after.stages[key]);
+        assert_eq!(found, differ, "{path}");
+        assert_eq!(
+            before.input != after.input,
+            differ.contains(&true),
+            "{path}"
+        );
+        let changed = if differ.contains(&true) {
+            vec![path]
+        } else {
+            vec![]
+        };
+        assert_eq!(shown(&after.changed), changed);
+        before = after;
+    }
+}
+
+#[test]
+fn a_digest_is_relative_to_its_project() {
+    let mut it = Fixture::with(&two(), |root| {
+        write(&root.join("packages/web/src/f"), "1");
+        write(&root.join("other"), "1");
+    });
+    it.subject = Subject {
+        task: TaskId::parse("web").unwrap(),
+        pipeline: PipelineId::parse("web").unwrap(),
+    };
+    assert_eq!(it.view().input, oracle(&it.path("packages/web")));
+    fs::remove_dir_all(it.path("packages")).unwrap();
+    assert_eq!(it.view().input, InputDigest(Digest::of(b"")));
+}
+
+#[test]
+fn what_does_not_exist_is_refused_by_name() {
+    let mut it = Fixture::new();
+    it.subject.pipeline = PipelineId::parse("nope").unwrap();
+    let refused = it.tree.capture(&[it.subject.clone()], TIMEOUT).unwrap_err();
+    let said = "there is no project `0101` with a pipeline `nope`";
+    assert_eq!(refused.to_string(), said);
+}
+
+#[test]
+fn explain_tells_stages_outputs_and_what_nobody_reads() {
+    let mut config = two();
+    config.projects.remove(0);
+    let it = Fixture::with(&config, |_| {});
+    let explain = |path: &str| it.tree.explain(&RelPath::parse(path).unwrap());
+    let nobody = RelPath::parse("README").unwrap();
+    assert_eq!(
+        explain("README"),
+        Explanation::Unread {
+            owner: None,
+            path: nobody
+        }
+    );
+    let Explanation::Triggers { projects } = explain("packages/web/x") else {
+        panic!("nothing is triggered");
+    };
+    let told: Vec<_> = projects
+        .iter()
+        .map(|(task, stages)| (task.as_str(), stages.len()))
+        .collect();
+    assert_eq!(told, [("web", 1)]);
+    let Explanation::Ignored { rule, .. } = explain("packages/web/made") else {
+        panic!("an output triggers");
+    };
+    assert_eq!(rule, "made");
+}

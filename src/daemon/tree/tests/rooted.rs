@@ -1,0 +1,136 @@
+//! Roots that go and come, and configuration files.
+//!
+//! A root that goes is missing, one that comes back is picked up, one that is swapped is another.
+
+use super::*;
+
+#[test]
+fn a_root_that_is_deleted_is_missing_and_is_picked_up_again() {
+    let mut it = Fixture::new();
+    it.write("d/f", "1");
+    let first = it.true_view();
+    fs::remove_dir_all(it.root.as_path()).unwrap();
+    let gone = it.tree.capture(&[it.subject.clone()], TIMEOUT).unwrap_err();
+    assert_eq!(gone.to_string(), format!("`{}` is missing", it.root));
+    assert_eq!(it.tree.root_state(), RootState::Missing);
+    assert!(
+        it.watcher.ready().is_empty(),
+        "a missing root keeps nobody busy"
+    );
+    it.write("d/f", "1");
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    assert_eq!(
+        it.watcher.ready(),
+        [WorkspaceId(1)],
+        "its return is an event"
+    );
+    let (touches, view) = it.capture();
+    assert_eq!(it.tree.root_state(), RootState::Present);
+    assert_eq!((touches, view.input), (Touches::default(), first.input));
+    it.write("d/f", "2");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+    it.true_view();
+}
+
+#[test]
+fn a_root_that_is_swapped_is_seen_by_its_name() {
+    let mut it = Fixture::new();
+    it.write("d/f", "1");
+    it.true_view();
+    let aside = it.above.path().join("aside");
+    fs::rename(it.root.as_path(), &aside).unwrap();
+    it.write("d/f", "2");
+    it.write("g", "1");
+    assert_eq!(paths(&it.touched()), ["d/f", "g"]);
+    it.true_view();
+    write(&aside.join("d/f"), "not ours");
+    assert_eq!(it.touched(), Touches::default());
+    it.write("d/f", "3");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, it.root.as_path(), CWD, &aside, RenameFlags::EXCHANGE).unwrap();
+    assert_eq!(paths(&it.touched()), ["d/f", "g"]);
+    it.write("d/f", "4");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+    it.true_view();
+}
+
+#[test]
+fn a_root_whose_parent_goes_with_it_comes_back() {
+    let mut it = Fixture::new();
+    it.write("f", "1");
+    it.true_view();
+    let above = it.above.path().to_path_buf();
+    fs::remove_dir_all(&above).unwrap();
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    let missing = it.tree.examine().unwrap_err();
+    assert!(matches!(missing, TreeError::Missing { .. }), "{missing}");
+    it.write("f", "2");
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    assert_eq!(shown(&it.true_view().changed), ["f"]);
+    it.write("f", "3");
+    assert_eq!(paths(&it.touched()), ["f"]);
+}
+
+#[test]
+fn there_is_no_tree_without_a_directory() {
+    let it = Fixture::new();
+    it.write("file", "");
+    let root = RootPath::new(&it.path("file")).unwrap();
+    let eye = it.watcher.eye(WorkspaceId(2), &root);
+    let scopes = Scopes::bare(&root, &Places::default());
+    let refused = Tree::open(root, eye, scopes).unwrap_err();
+    assert!(matches!(refused, TreeError::Missing { .. }), "{refused}");
+}
+
+#[test]
+fn a_configuration_file_is_told_even_when_it_is_ignored() {
+    let mut it = Fixture::new();
+    let file = RelPath::parse("orchd.toml").unwrap();
+    let places = Places {
+        configuration: vec![file],
+        ..Places::default()
+    };
+    it.write(".gitignore", "orchd.toml\n");
+    let scopes = Scopes::compile(&plain(), &it.root, &places).unwrap();
+    it.tree.configure(scopes).unwrap();
+    it.tree.scan().unwrap();
+    it.write("orchd.toml", "one");
+    let told = it.touched();
+    assert!(told.configuration && told.projects.is_empty(), "{told:?}");
+    it.write("orchd.toml", "one");
+    it.write("other", "");
+    assert!(!it.touched().configuration);
+}
+
+#[test]
+fn evidence_and_git_trigger_nothing() {
+    let mut it = Fixture::new();
+    it.true_view();
+    for path in [
+        ".git/index",
+        ".runs/0101/cli/r/manifest.json",
+        "out/0101/state.json",
+    ] {
+        it.write(path, "1");
+        assert_eq!(it.touched(), Touches::default(), "{path}");
+        it.write(path, "2");
+        assert_eq!(it.touched(), Touches::default(), "{path}");
+    }
+    it.write("out/other/f", "content");
+    assert_eq!(paths(&it.touched()), ["out/other/f"]);
+}
+
+#[test]
+fn a_closed_tree_leaves_no_doubt_behind() {
+    let it = Fixture::new();
+    it.write("f", "1");
+    let other = it.watcher.eye(WorkspaceId(2), &it.root);
+    it.tree.close();
+    write(&it.root.as_path().join("g"), "1");
+    other.sync(TIMEOUT).unwrap();
+    drop(other.drain());
+    write(&it.root.as_path().join("h"), "1");
+    other.sync(TIMEOUT).unwrap();
+    assert_eq!(it.watcher.ready(), [], "a watch was left");
+}

@@ -1,0 +1,158 @@
+//! The trust store, `<state>/trust.json`: which commands a person has allowed in which workspace.
+//!
+//! A configuration's commands run only while the digest of its command set is the one that was allowed for its root;
+//! anything else, an unreadable store included, means that nothing runs. It is never written by anything but `allow`
+//! and `deny`, and nothing below a workspace can reach it.
+
+use crate::daemon::store::{Changed, Store, StoreError};
+use crate::model::config::commands::{CommandDiff, CommandText};
+use crate::model::digest::CommandSet;
+use crate::model::path::RootPath;
+use crate::model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "trust.json";
+
+/// Whether a workspace's commands may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// They are the ones that were allowed.
+    Allowed,
+    /// Nobody has allowed any.
+    Never,
+    /// Others were allowed.
+    Changed {
+        /// What is different; may be empty where only the order or what is not listed differs.
+        diff: CommandDiff,
+        /// When the others were allowed.
+        allowed_at: Timestamp,
+    },
+}
+
+/// What was allowed for a workspace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Entry {
+    command_set: CommandSet,
+    allowed_at: Timestamp,
+    commands: Vec<CommandText>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Entries {
+    roots: BTreeMap<String, Entry>,
+}
+
+/// The allowed command sets.
+#[derive(Debug)]
+pub struct TrustStore {
+    store: Store,
+    entries: Entries,
+    set_aside: Option<PathBuf>,
+}
+
+impl TrustStore {
+    /// Reads the store of a state directory; a missing one allows nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read, belongs to somebody else or is of a newer version: then nothing is allowed.
+    pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let store = Store::open(state, FILE)?;
+        let content = store.read(now)?;
+        Ok(Self {
+            store,
+            entries: content.value,
+            set_aside: content.set_aside,
+        })
+    }
+
+    /// Reads the store again, for what another process allowed or denied.
+    ///
+    /// # Errors
+    /// As [`TrustStore::open`]; then nothing is allowed any more.
+    pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        // Taken first, so that an error leaves nothing allowed.
+        self.entries = Entries::default();
+        let content = self.store.read(now)?;
+        self.entries = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+        Ok(())
+    }
+
+    /// Where a damaged store was moved to; everything that it allowed has to be allowed again.
+    #[must_use]
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.set_aside.as_deref()
+    }
+
+    /// Allows a command set for a workspace, instead of what was allowed before; durable when this returns.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written: then nothing has changed.
+    pub fn allow(
+        &mut self,
+        root: &RootPath,
+        command_set: CommandSet,
+        commands: Vec<CommandText>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let entry = Entry {
+            command_set,
+            allowed_at: now,
+            commands,
+        };
+        self.change(now, |entries| {
+            entries.roots.insert(root.to_key(), entry);
+            (Changed::Yes, ())
+        })
+    }
+
+    /// Takes back what was allowed for a workspace; tells whether anything was.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written: then nothing has changed.
+    pub fn deny(&mut self, root: &RootPath, now: Timestamp) -> Result<bool, StoreError> {
+        self.change(now, |entries| match entries.roots.remove(&root.to_key()) {
+            Some(_) => (Changed::Yes, true),
+            None => (Changed::No, false),
+        })
+    }
+
+    /// The commands that were allowed for a workspace last.
+    #[must_use]
+    pub fn allowed(&self, root: &RootPath) -> Vec<CommandText> {
+        let entry = self.entries.roots.get(&root.to_key());
+        entry
+            .map(|entry| entry.commands.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether a workspace's present command set may run; `present` are its commands as [`CommandText`].
+    #[must_use]
+    pub fn check(&self, root: &RootPath, set: CommandSet, present: &[CommandText]) -> Trust {
+        match self.entries.roots.get(&root.to_key()) {
+            None => Trust::Never,
+            Some(entry) if entry.command_set == set => Trust::Allowed,
+            Some(entry) => Trust::Changed {
+                diff: CommandDiff::between(&entry.commands, present),
+                allowed_at: entry.allowed_at,
+            },
+        }
+    }
+
+    fn change<R>(
+        &mut self,
+        now: Timestamp,
+        change: impl FnOnce(&mut Entries) -> (Changed, R),
+    ) -> Result<R, StoreError> {
+        let (content, result) = self.store.change(now, change)?;
+        self.entries = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+        Ok(result)
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

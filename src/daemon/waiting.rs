@@ -1,0 +1,242 @@
+//! Those who wait for an answer, and what becomes of it once it is there.
+//!
+//! What the engine answers in its own words is put into the protocol's here.
+
+use crate::daemon::server::Asked;
+use crate::daemon::shell::Shell;
+use crate::engine::Input;
+use crate::engine::ask::{Answer as Found, Denied, Reply};
+use crate::model::evidence::RunRecord;
+use crate::model::id::{RequestId, WorkspaceId};
+use crate::model::report::runs::RunAnswer;
+use crate::model::report::{
+    GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
+};
+use crate::model::run::{RunReport, Verdict};
+use crate::wire::answer::Answer;
+use crate::wire::call::{LogsWanted, RunResume};
+use crate::wire::refusal::{ErrorKind, Refusal};
+use tokio::sync::oneshot;
+
+/// Somebody who waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) answer: oneshot::Sender<Result<Answer, Refusal>>,
+    pub(super) purpose: Purpose,
+}
+
+/// What somebody waits for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// The engine's answer, or one piece of work.
+    Plain,
+    /// A sync of these workspaces.
+    Sync(Option<WorkspaceId>),
+    /// The history of several workspaces.
+    Runs {
+        left: usize,
+        limit: usize,
+        rows: Vec<RunRecord>,
+    },
+    /// A run, wherever it is.
+    Find {
+        left: usize,
+        part: String,
+        found: Vec<(WorkspaceId, RunRecord)>,
+        many: Vec<String>,
+        then: Lookup,
+    },
+    /// A run that is being opened again.
+    Resume(Box<RunResume>),
+    /// Configurations that are read again.
+    Reload {
+        left: usize,
+        done: Vec<ReloadedWorkspace>,
+    },
+    /// A workspace that is being added; allowed as it is found, if so asked.
+    Add { allow: bool },
+    /// A workspace that is being removed.
+    Remove,
+}
+
+/// What is wanted of a run once it is found.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    Show,
+    Logs(LogsWanted),
+    Cancel,
+    Resume(RunResume),
+}
+
+impl Shell {
+    /// Notes that somebody waits.
+    pub(super) fn wait_for(&mut self, asked: Asked, purpose: Purpose) -> RequestId {
+        let Asked {
+            request, answer, ..
+        } = asked;
+        self.waiting.insert(request, Waiting { answer, purpose });
+        request
+    }
+
+    /// Answers, if anybody still waits.
+    pub(super) fn answer(&mut self, request: RequestId, result: Result<Answer, Refusal>) {
+        if let Some(waiting) = self.waiting.remove(&request) {
+            // Whoever has gone away needs no answer.
+            drop(waiting.answer.send(result));
+        }
+    }
+
+    pub(super) fn forget_request(&mut self, request: RequestId) {
+        self.waiting.remove(&request);
+        self.inputs.push_back(Input::Withdrawn { request });
+    }
+
+    pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        let result = match reply {
+            Reply::Denied(denied) => Err(refusal(denied)),
+            Reply::Synced => Ok(self.synced(request).into()),
+            Reply::Verdicts(found) => Ok(self.gate_answer(&found).into()),
+            Reply::Run(report) => match self.run_answer(&report) {
+                Some(answer) => Ok(answer.into()),
+                None => Err(Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    "the workspace was removed",
+                )),
+            },
+            Reply::Cancelled(report) => match self.run_answer(&report) {
+                Some(answer) => Ok(answer.into()),
+                None => Err(Refusal::new(
+                    ErrorKind::UnknownWorkspace,
+                    "the workspace was removed",
+                )),
+            },
+        };
+        self.answer(request, result);
+    }
+
+    fn synced(&self, request: RequestId) -> SyncAnswer {
+        let scope = match self.waiting.get(&request).map(|waiting| &waiting.purpose) {
+            Some(Purpose::Sync(scope)) => *scope,
+            _ => None,
+        };
+        let sites = self
+            .sites
+            .iter()
+            .filter(|(id, _)| scope.is_none_or(|wanted| **id == wanted));
+        SyncAnswer {
+            synced: true,
+            seq: self.engine.seq(),
+            workspaces: sites
+                .map(|(_, site)| SyncedWorkspace {
+                    root: site.root.clone(),
+                    synced: true,
+                    detail: None,
+                })
+                .collect(),
+        }
+    }
+
+    fn gate_answer(&self, found: &[Found]) -> GateAnswer {
+        let projects = found.iter().map(|answer| {
+            let site = self.sites.get(&answer.project.workspace);
+            let manifest = site.zip(answer.run.as_ref());
+            GateProject {
+                task_id: answer.project.task.clone(),
+                verdict: answer.verdict,
+                input_digest: answer.input,
+                run_id: answer.run.clone(),
+                manifest: manifest
+                    .map(|(site, run)| site.layout.manifest(&answer.project.task, run)),
+                reused: answer.reused,
+                detail: answer.detail.clone(),
+            }
+        });
+        let verdict = found
+            .iter()
+            .map(|answer| answer.verdict)
+            .min_by_key(|verdict| goodness(*verdict));
+        let verdict = verdict.unwrap_or(Verdict::Unknown);
+        let green = found.iter().all(|answer| answer.green);
+        GateAnswer {
+            verdict,
+            green: (verdict == Verdict::Flaky).then_some(green),
+            projects: projects.collect(),
+        }
+    }
+
+    pub(super) fn run_answer(&self, report: &RunReport) -> Option<RunAnswer> {
+        let site = self.sites.get(&report.workspace)?;
+        let layout = &site.layout;
+        let flaky = site.config.as_ref().map(|config| config.settings.flaky);
+        let green = flaky.map(|flaky| report.verdict.is_green(flaky));
+        Some(RunAnswer {
+            run_id: report.run.clone(),
+            status: report.status,
+            artifact_root: layout.artifact_root(&report.task, &report.run),
+            manifest: layout.manifest(&report.task, &report.run),
+            log_path: layout.runner_log(&report.task, &report.run),
+            verdict: report.verdict,
+            green: green.filter(|_| report.verdict == Verdict::Flaky),
+        })
+    }
+}
+
+/// From the worst to the best: what a gate over several projects says is the worst of them.
+fn goodness(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Fail => 0,
+        Verdict::Unstable => 1,
+        Verdict::Error => 2,
+        Verdict::Unknown => 3,
+        Verdict::Flaky => 4,
+        Verdict::Pass => 5,
+    }
+}
+
+/// What the engine refuses, in the protocol's words.
+pub(super) fn refusal(denied: Denied) -> Refusal {
+    use ErrorKind as Kind;
+    match denied {
+        Denied::UnknownWorkspace => {
+            Refusal::new(Kind::UnknownWorkspace, "no such workspace is registered")
+                .hint("`orchctl list` shows the registered ones, `orchctl add DIR` registers one")
+        }
+        Denied::UnknownProject(task) => Refusal::new(
+            Kind::UnknownProject,
+            format!("no project has the task id `{task}`"),
+        )
+        .hint("`orchctl status` lists the projects"),
+        Denied::AmbiguousProject(task, roots) => {
+            let roots: Vec<String> = roots.iter().map(|root| format!("`{root}`")).collect();
+            let message = format!("the task id `{task}` is found in {}", roots.join(" and "));
+            Refusal::new(Kind::UnknownProject, message).hint("name one with --workspace DIR")
+        }
+        Denied::UnknownPipeline(pipeline, known) => {
+            let known: Vec<String> = known.iter().map(|id| format!("`{id}`")).collect();
+            Refusal::new(
+                Kind::InvalidConfig,
+                format!("there is no pipeline `{pipeline}`"),
+            )
+            .hint(format!("the configuration defines {}", known.join(", ")))
+        }
+        Denied::UnknownRun(run) => {
+            Refusal::new(Kind::UnknownRun, format!("run {run} is not under way"))
+                .hint("`orchctl runs` lists the runs")
+        }
+        Denied::Untrusted(detail) => Refusal::new(Kind::Untrusted, detail)
+            .hint("`orchctl allow` shows the commands and allows them"),
+        Denied::Misconfigured(detail) => Refusal::new(Kind::InvalidConfig, detail)
+            .hint("correct the file; it is read again when it is saved"),
+        Denied::Busy(run) => Refusal::new(
+            Kind::Busy,
+            format!("run {run} of this project is under way"),
+        )
+        .hint(format!("wait for it, or `orchctl cancel {run}`")),
+        Denied::Unsynced(detail) => Refusal::new(Kind::Unsynced, detail),
+        Denied::Unavailable(detail) => Refusal::new(Kind::Unsynced, detail)
+            .hint("`orchctl status` tells when the workspace is watched again"),
+        Denied::TooLate => Refusal::new(Kind::Unsynced, "there was no answer in time")
+            .hint("ask again, with a longer --timeout where the runs take longer"),
+        Denied::ShuttingDown => Refusal::new(Kind::ShuttingDown, "the daemon is ending"),
+    }
+}

@@ -1,0 +1,407 @@
+//! The watcher: one inotify instance for the whole daemon, reduced to "these paths may differ".
+//!
+//! An event is a hint and the disk is the truth, so the callback on `notify`'s thread only marks a path on the board and
+//! wakes the loop. It never watches (that would wait for itself), never touches a file, never blocks but for the board's
+//! short lock. On Linux each directory has its own watch, which its tree asks for; elsewhere one recursive watch on
+//! the root does.
+//!
+//! Two locks, never held together: the board (marking and taking, no I/O under it) and the handle of `notify`, whose
+//! calls wait for a thread that may be waiting for the board. No state of the daemon is behind either.
+
+mod board;
+mod cookie;
+mod noise;
+
+pub use board::{Dirty, Doubt};
+pub use cookie::Unsynced;
+pub(crate) use noise::is_noise;
+
+use crate::model::id::WorkspaceId;
+use crate::model::path::RootPath;
+use board::{Board, Wake};
+use cookie::Cookies;
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Whether a directory is watched by itself; if not, a root is watched with all that lies below.
+pub const PER_DIRECTORY: bool = cfg!(target_os = "linux");
+/// Whether events of all directories come in the order of the changes, so that a sync is exact. FSEvents delivers each
+/// stream in its own time: there a sync means that things have settled, not that all has been seen.
+pub const ORDERED: bool = cfg!(target_os = "linux");
+
+const MAX_USER_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
+const MAX_USER_INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
+
+/// Why something cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The kernel grants this user no more watches.
+    #[error(
+        "no inotify watch is left for `{}` (fs.inotify.max_user_watches is {limit}): run \
+         `sudo sysctl fs.inotify.max_user_watches={wanted}`", path.display()
+    )]
+    Watches {
+        /// The directory that got none.
+        path: PathBuf,
+        /// The limit as it is.
+        limit: u64,
+        /// A limit that is likely to do.
+        wanted: u64,
+    },
+    /// The kernel grants this user no more inotify instances.
+    #[error(
+        "no inotify instance is left (fs.inotify.max_user_instances is {limit}): run \
+         `sudo sysctl fs.inotify.max_user_instances={wanted}`"
+    )]
+    Instances {
+        /// The limit as it is.
+        limit: u64,
+        /// A limit that is likely to do.
+        wanted: u64,
+    },
+    /// It is not there, or no directory.
+    #[error("`{}` is not there", path.display())]
+    Gone {
+        /// What was to be watched.
+        path: PathBuf,
+    },
+    /// This user may not read it.
+    #[error("`{}` may not be read", path.display())]
+    Denied {
+        /// What was to be watched.
+        path: PathBuf,
+    },
+    /// The directory of the cookies cannot be made or swept.
+    #[error("failed to prepare the directory `{}`", path.display())]
+    Prepare {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Anything else that the kernel says.
+    #[error("failed to watch `{}`", path.display())]
+    Watch {
+        /// What was to be watched.
+        path: PathBuf,
+        /// Why.
+        source: notify::Error,
+    },
+}
+
+/// The one watcher of a daemon.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    shared: Arc<Shared>,
+}
+
+/// One workspace's view of the watcher; cheap to clone, and its methods may block.
+#[derive(Clone, Debug)]
+pub struct Eye {
+    shared: Arc<Shared>,
+    workspace: WorkspaceId,
+    root: RootPath,
+}
+
+/// What the callback may touch.
+struct Post {
+    board: Mutex<Board>,
+    cookies: Cookies,
+    wake: Arc<Notify>,
+}
+
+struct Shared {
+    post: Arc<Post>,
+    notify: Mutex<RecommendedWatcher>,
+}
+
+impl Watcher {
+    /// Starts watching for nothing yet.
+    ///
+    /// `cookies` is a private directory for syncs: it is made, watched, and swept of what is in it. `wake` is notified
+    /// when a workspace that had no doubts gets one.
+    ///
+    /// # Errors
+    /// When the kernel grants no inotify instance, or the directory cannot be used.
+    pub fn start(cookies: &Path, wake: Arc<Notify>) -> Result<Self, WatchError> {
+        let prepare = |source| WatchError::Prepare {
+            path: cookies.to_path_buf(),
+            source,
+        };
+        // Events carry real paths (FSEvents resolves links), so the directory's own has to be real too.
+        fs::create_dir_all(cookies).map_err(prepare)?;
+        let real = fs::canonicalize(cookies).map_err(prepare)?;
+        let post = Arc::new(Post {
+            board: Mutex::default(),
+            cookies: Cookies::new(real).map_err(prepare)?,
+            wake,
+        });
+        let config = notify::Config::default().with_follow_symlinks(false);
+        let callback = Arc::clone(&post);
+        let notify = RecommendedWatcher::new(move |event| callback.take(event), config)
+            .map_err(|source| WatchError::start(cookies, source))?;
+        let shared = Arc::new(Shared {
+            post,
+            notify: Mutex::new(notify),
+        });
+        shared.watch(shared.post.cookies.directory(), RecursiveMode::NonRecursive)?;
+        Ok(Self { shared })
+    }
+
+    /// Registers a workspace: from now on events below its root are kept for it.
+    #[must_use]
+    pub fn eye(&self, workspace: WorkspaceId, root: &RootPath) -> Eye {
+        self.shared
+            .post
+            .with(|board| board.add(workspace, root.as_path()));
+        Eye {
+            shared: Arc::clone(&self.shared),
+            workspace,
+            root: root.clone(),
+        }
+    }
+
+    /// The workspaces that have doubts now; each stays in the answer until its eye is drained.
+    #[must_use]
+    pub fn ready(&self) -> Vec<WorkspaceId> {
+        self.shared.post.with(|board| board.ready())
+    }
+}
+
+impl Watcher {
+    /// Whether events of a workspace were lost, so that it has to be looked at as a whole.
+    #[must_use]
+    pub fn has_lost(&self, workspace: WorkspaceId) -> bool {
+        self.shared.post.with(|board| board.has_lost(workspace))
+    }
+}
+
+impl Eye {
+    /// The workspace that it looks for.
+    #[must_use]
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    /// Watches one directory; a second time does no harm, and hooks it again if it is another inode by now.
+    ///
+    /// # Errors
+    /// When there is none, it may not be read, or the kernel grants no more watches.
+    pub fn watch(&self, directory: &Path) -> Result<(), WatchError> {
+        let inside = directory.starts_with(self.root.as_path());
+        if PER_DIRECTORY || !inside {
+            self.shared.watch(directory, RecursiveMode::NonRecursive)
+        } else if directory == self.root.as_path() {
+            self.shared.watch(directory, RecursiveMode::Recursive)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Stops watching one directory. By name: when a directory was renamed, its old name has to go before its new name
+    /// is watched, since both mean the same watch of the kernel.
+    pub fn unwatch(&self, directory: &Path) {
+        if PER_DIRECTORY
+            || !directory.starts_with(self.root.as_path())
+            || directory == self.root.as_path()
+        {
+            self.shared.unwatch(directory);
+            let post = &self.shared.post;
+            post.wake(post.with(|board| board.note_unwatched(self.workspace, directory)));
+        }
+    }
+
+    /// Takes what may differ since the last time.
+    #[must_use]
+    pub fn drain(&self) -> Dirty {
+        self.shared.post.with(|board| board.drain(self.workspace))
+    }
+
+    /// Puts everything in doubt, as a lost event does.
+    pub fn doubt_everything(&self) {
+        let post = &self.shared.post;
+        post.wake(post.with(|board| board.note_all_of(self.workspace)));
+    }
+
+    /// Returns once every change that was made before the call is on the board.
+    ///
+    /// # Errors
+    /// When that takes longer than `timeout`, or the cookie cannot be written.
+    pub fn sync(&self, timeout: Duration) -> Result<(), Unsynced> {
+        let cookies = &self.shared.post.cookies;
+        match cookies.wait(timeout) {
+            Err(Unsynced::Write { path, source }) if source.kind() == io::ErrorKind::NotFound => {
+                // Somebody removed the directory: make it anew, once.
+                let again =
+                    fs::create_dir_all(cookies.directory()).map_err(|source| Unsynced::Write {
+                        path: path.clone(),
+                        source,
+                    });
+                again?;
+                let mode = RecursiveMode::NonRecursive;
+                match self.shared.watch(cookies.directory(), mode) {
+                    Ok(()) => cookies.wait(timeout),
+                    Err(_) => Err(Unsynced::Write { path, source }),
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Forgets the workspace: no event is kept for it any more. Its watches are its tree's to take away first.
+    pub fn close(&self) {
+        self.shared.post.with(|board| board.remove(self.workspace));
+    }
+}
+
+impl Shared {
+    fn watch(&self, directory: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
+        let mut notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = notify.watch(directory, mode);
+        drop(notify);
+        watched.map_err(|source| WatchError::watch(directory, source))
+    }
+
+    fn unwatch(&self, directory: &Path) {
+        let mut notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner);
+        // It fails when `notify` has dropped the watch by itself, after the event that made us ask.
+        drop(notify.unwatch(directory));
+    }
+}
+
+impl Post {
+    fn take(&self, event: notify::Result<Event>) {
+        match event {
+            Ok(event) if !event.need_rescan() => self.note(&event),
+            Ok(_) | Err(_) => {
+                // The kernel's queue overflowed or could not be read: there is no path in it, so nobody is spared.
+                // Marked first, freed then: who waited finds "everything".
+                let wake = self.with(Board::note_everything);
+                self.cookies.release();
+                self.wake(wake);
+            }
+        }
+    }
+
+    fn note(&self, event: &Event) {
+        let Some(doubt) = doubt_of(&event.kind) else {
+            return;
+        };
+        for path in &event.paths {
+            if self.cookies.note(path) {
+                continue;
+            }
+            let noise = path
+                .file_name()
+                .is_some_and(|name| is_noise(name.as_encoded_bytes()));
+            if !noise {
+                self.wake(self.with(|board| board.note(path, doubt)));
+            }
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Board) -> T) -> T {
+        act(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn wake(&self, wake: Wake) {
+        if wake == Wake::Needed {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// What an event puts in doubt; `None` for one that changes nothing or repeats another.
+fn doubt_of(kind: &EventKind) -> Option<Doubt> {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Doubt::Content),
+        // Reading is no change, and our own reading would never end. `Both` repeats `From` and `To`.
+        EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => Some(Doubt::Hook),
+        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
+            Some(Doubt::Content)
+        }
+    }
+}
+
+impl WatchError {
+    fn start(path: &Path, source: notify::Error) -> Self {
+        // The kernel says "too many open files" where it means instances.
+        if cause(&source).is_some_and(is_too_many_files) {
+            let limit = read_limit(MAX_USER_INSTANCES);
+            return Self::Instances {
+                limit,
+                wanted: limit.saturating_mul(2).max(512),
+            };
+        }
+        Self::Watch {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
+    fn watch(path: &Path, source: notify::Error) -> Self {
+        let path = path.to_path_buf();
+        if matches!(source.kind, notify::ErrorKind::MaxFilesWatch) {
+            let limit = read_limit(MAX_USER_WATCHES);
+            return Self::Watches {
+                path,
+                limit,
+                wanted: limit.saturating_mul(2).max(524_288),
+            };
+        }
+        let cause = cause(&source).map(io::Error::kind);
+        let gone = matches!(source.kind, notify::ErrorKind::PathNotFound)
+            || matches!(
+                cause,
+                Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            );
+        if gone {
+            Self::Gone { path }
+        } else if cause == Some(io::ErrorKind::PermissionDenied) {
+            Self::Denied { path }
+        } else {
+            Self::Watch { path, source }
+        }
+    }
+}
+
+fn cause(error: &notify::Error) -> Option<&io::Error> {
+    if let notify::ErrorKind::Io(cause) = &error.kind {
+        Some(cause)
+    } else {
+        None
+    }
+}
+
+fn is_too_many_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let full = rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::MFILE);
+    #[cfg(not(unix))]
+    let full = error.kind() == io::ErrorKind::OutOfMemory;
+    full
+}
+
+/// The kernel's limit; 0 where it cannot be read.
+fn read_limit(path: &str) -> u64 {
+    fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

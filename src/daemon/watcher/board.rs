@@ -1,0 +1,283 @@
+//! The board: per workspace, the paths that may differ since somebody last looked.
+//!
+//! Pure and bounded: an event only marks a path here, however often it comes, and past `DOUBTS_MAX` the board says
+//! "everything". A path belongs to every workspace whose root contains it, so that a workspace inside another costs
+//! neither a change. Nothing is ever taken off but by the workspace's own look.
+
+use crate::limits::DOUBTS_MAX;
+use crate::model::id::WorkspaceId;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+/// Why a path is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// It may have other content.
+    Content,
+    /// It was removed or renamed at least once: if it is a directory, the kernel's watch on it may be gone.
+    Hook,
+}
+
+/// What may differ since the last look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dirty {
+    /// Events were lost, or there were too many.
+    Everything,
+    /// Exactly these; the bytes of each path below the root, empty for the root itself.
+    Paths(BTreeMap<Box<[u8]>, Doubt>),
+}
+
+impl Dirty {
+    fn nothing() -> Self {
+        Self::Paths(BTreeMap::new())
+    }
+
+    /// Whether nothing may differ.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Paths(paths) if paths.is_empty())
+    }
+}
+
+/// One workspace's place on the board.
+#[derive(Debug)]
+struct Slot {
+    root: PathBuf,
+    dirty: Dirty,
+}
+
+/// Every workspace's doubts.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    slots: BTreeMap<WorkspaceId, Slot>,
+    /// The roots in order, so that one look-up finds those at or below a path.
+    roots: BTreeMap<PathBuf, Vec<WorkspaceId>>,
+}
+
+/// Whether somebody who waits for doubts has to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    Needed,
+    Spared,
+}
+
+impl Wake {
+    fn or(self, other: Self) -> Self {
+        if self == Self::Needed { self } else { other }
+    }
+}
+
+impl Board {
+    /// Whether everything of a workspace is in doubt.
+    pub(super) fn has_lost(&self, workspace: WorkspaceId) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_some_and(|slot| slot.dirty == Dirty::Everything)
+    }
+
+    pub(super) fn add(&mut self, workspace: WorkspaceId, root: &Path) {
+        self.remove(workspace);
+        let slot = Slot {
+            root: root.to_path_buf(),
+            dirty: Dirty::nothing(),
+        };
+        self.slots.insert(workspace, slot);
+        self.roots
+            .entry(root.to_path_buf())
+            .or_default()
+            .push(workspace);
+    }
+
+    pub(super) fn remove(&mut self, workspace: WorkspaceId) {
+        let Some(slot) = self.slots.remove(&workspace) else {
+            return;
+        };
+        if let Some(holders) = self.roots.get_mut(&slot.root) {
+            holders.retain(|holder| *holder != workspace);
+            if holders.is_empty() {
+                self.roots.remove(&slot.root);
+            }
+        }
+    }
+
+    /// Marks a path in every workspace that it is of interest to.
+    pub(super) fn note(&mut self, path: &Path, doubt: Doubt) -> Wake {
+        let mut wake = Wake::Spared;
+        for root in path.ancestors() {
+            let Some(holders) = self.roots.get(root) else {
+                continue;
+            };
+            let below = path.strip_prefix(root).unwrap_or(Path::new(""));
+            let below = below.as_os_str().as_encoded_bytes();
+            for slot in holders {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    wake = wake.or(slot.mark(below, doubt));
+                }
+            }
+        }
+        // Something happened to a directory above a root: is the root still there? Its watches hang on inodes and
+        // outlive a rename further up, so the doubt is about the root only.
+        for (root, holders) in self
+            .roots
+            .range::<Path, _>((Bound::Included(path), Bound::Unbounded))
+        {
+            if !root.starts_with(path) {
+                break;
+            }
+            if root == path {
+                continue;
+            }
+            for slot in holders {
+                if let Some(slot) = self.slots.get_mut(slot) {
+                    wake = wake.or(slot.mark(b"", Doubt::Content));
+                }
+            }
+        }
+        wake
+    }
+
+    /// Events were lost: nobody knows which.
+    pub(super) fn note_everything(&mut self) -> Wake {
+        self.slots
+            .values_mut()
+            .fold(Wake::Spared, |wake, slot| wake.or(slot.mark_everything()))
+    }
+
+    /// Marks everything in one workspace.
+    pub(super) fn note_all_of(&mut self, workspace: WorkspaceId) -> Wake {
+        self.slots
+            .get_mut(&workspace)
+            .map_or(Wake::Spared, Slot::mark_everything)
+    }
+
+    /// A watch was taken away by one workspace: every other that relies on it has to look again.
+    pub(super) fn note_unwatched(&mut self, by: WorkspaceId, directory: &Path) -> Wake {
+        let mut wake = Wake::Spared;
+        for (workspace, slot) in &mut self.slots {
+            let relies = directory.starts_with(&slot.root) || slot.root.parent() == Some(directory);
+            if *workspace != by && relies {
+                wake = wake.or(slot.mark_everything());
+            }
+        }
+        wake
+    }
+
+    pub(super) fn drain(&mut self, workspace: WorkspaceId) -> Dirty {
+        self.slots
+            .get_mut(&workspace)
+            .map_or_else(Dirty::nothing, |slot| {
+                std::mem::replace(&mut slot.dirty, Dirty::nothing())
+            })
+    }
+
+    pub(super) fn ready(&self) -> Vec<WorkspaceId> {
+        let dirty = self.slots.iter().filter(|(_, slot)| !slot.dirty.is_empty());
+        dirty.map(|(workspace, _)| *workspace).collect()
+    }
+}
+
+impl Slot {
+    fn mark(&mut self, below: &[u8], doubt: Doubt) -> Wake {
+        let Dirty::Paths(paths) = &mut self.dirty else {
+            return Wake::Spared;
+        };
+        let wake = if paths.is_empty() {
+            Wake::Needed
+        } else {
+            Wake::Spared
+        };
+        if let Some(known) = paths.get_mut(below) {
+            *known = doubt.max(*known);
+        } else if paths.len() < DOUBTS_MAX {
+            paths.insert(below.into(), doubt);
+        } else {
+            self.dirty = Dirty::Everything;
+        }
+        wake
+    }
+
+    fn mark_everything(&mut self) -> Wake {
+        let was = std::mem::replace(&mut self.dirty, Dirty::Everything);
+        if was.is_empty() {
+            Wake::Needed
+        } else {
+            Wake::Spared
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(roots: &[&str]) -> Board {
+        let mut board = Board::default();
+        for (number, root) in (0..).zip(roots) {
+            board.add(WorkspaceId(number), Path::new(root));
+        }
+        board
+    }
+
+    fn paths(dirty: Dirty) -> Vec<(String, Doubt)> {
+        let Dirty::Paths(paths) = dirty else {
+            return vec![("everything".to_owned(), Doubt::Hook)];
+        };
+        let text = |(path, doubt): (Box<[u8]>, Doubt)| {
+            (String::from_utf8_lossy(&path).into_owned(), doubt)
+        };
+        paths.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_path_is_marked_once_where_it_belongs_and_wakes_once() {
+        let mut board = board(&["/w/a", "/w/ab"]);
+        assert_eq!(board.note(Path::new("/w/a/x"), Doubt::Hook), Wake::Needed);
+        assert_eq!(
+            board.note(Path::new("/w/a/x"), Doubt::Content),
+            Wake::Spared
+        );
+        assert_eq!(board.note(Path::new("/w/other"), Doubt::Hook), Wake::Spared);
+        assert_eq!(board.ready(), [WorkspaceId(0)]);
+        let taken = paths(board.drain(WorkspaceId(0)));
+        assert_eq!(taken, [("x".to_owned(), Doubt::Hook)]);
+        assert_eq!(board.ready(), []);
+        assert_eq!(
+            board.note(Path::new("/w/a/x"), Doubt::Content),
+            Wake::Needed
+        );
+    }
+
+    #[test]
+    fn a_workspace_in_a_workspace_hides_nothing_from_the_outer_one() {
+        let mut board = board(&["/w", "/w/in"]);
+        board.note(Path::new("/w/in/f"), Doubt::Content);
+        let outer = paths(board.drain(WorkspaceId(0)));
+        let inner = paths(board.drain(WorkspaceId(1)));
+        assert_eq!(outer, [("in/f".to_owned(), Doubt::Content)]);
+        assert_eq!(inner, [("f".to_owned(), Doubt::Content)]);
+    }
+
+    #[test]
+    fn what_happens_to_a_root_or_above_it_is_a_doubt_about_the_root() {
+        let mut board = board(&["/w/deep/root"]);
+        board.note(Path::new("/w/deep/root"), Doubt::Hook);
+        let at = paths(board.drain(WorkspaceId(0)));
+        assert_eq!(at, [(String::new(), Doubt::Hook)]);
+        board.note(Path::new("/w"), Doubt::Hook);
+        let above = paths(board.drain(WorkspaceId(0)));
+        assert_eq!(above, [(String::new(), Doubt::Content)]);
+    }
+
+    #[test]
+    fn too_many_doubts_are_everything_and_a_lost_event_is_everything_everywhere() {
+        let mut board = board(&["/w", "/v"]);
+        for number in 0..=DOUBTS_MAX {
+            board.note(&Path::new("/w").join(number.to_string()), Doubt::Content);
+        }
+        assert_eq!(board.drain(WorkspaceId(0)), Dirty::Everything);
+        assert!(board.drain(WorkspaceId(1)).is_empty());
+        assert_eq!(board.note_everything(), Wake::Needed);
+        assert_eq!(board.ready(), [WorkspaceId(0), WorkspaceId(1)]);
+        assert_eq!(board.drain(WorkspaceId(1)), Dirty::Everything);
+    }
+}

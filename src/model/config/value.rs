@@ -1,0 +1,114 @@
+//! Rules for single values that both files share: command lines, variables, patterns.
+//!
+//! What passes here reaches the kernel or the ignore rules unchanged, so anything that they would cut, refuse or never
+//! match is refused first.
+
+use crate::limits::{COMMAND_BYTES_MAX, MUTEX_BYTES_MAX, PATTERN_BYTES_MAX};
+use crate::model::config::fault::Fault;
+use ignore::gitignore::GitignoreBuilder;
+
+/// Checks one argument or shell line.
+pub(super) fn argument(key: &'static str, text: &str) -> Result<(), Fault> {
+    if text.contains('\0') {
+        return Err(Fault::Nul { key });
+    }
+    within(key, text, COMMAND_BYTES_MAX)
+}
+
+/// Checks a line for the shell: there has to be something in it.
+pub(super) fn shell_line(key: &'static str, text: &str) -> Result<(), Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::Empty { key });
+    }
+    argument(key, text)
+}
+
+/// Checks the name of an environment variable.
+pub(super) fn variable_name(name: &str) -> Result<(), Fault> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let name = name.to_owned();
+        return Err(Fault::VariableName { name });
+    }
+    Ok(())
+}
+
+/// Checks the name of a mutex.
+pub(super) fn mutex(name: &str) -> Result<(), Fault> {
+    if name.trim().is_empty() {
+        return Err(Fault::Empty { key: "mutex" });
+    }
+    within("mutex", name, MUTEX_BYTES_MAX)
+}
+
+/// Checks a line of gitignore syntax: it has to be able to match something.
+pub(super) fn pattern(key: &'static str, text: &str) -> Result<(), Fault> {
+    within(key, text, PATTERN_BYTES_MAX)?;
+    let refused = |said: &str| Fault::Pattern {
+        key,
+        pattern: text.to_owned(),
+        said: said.to_owned(),
+    };
+    if text.trim().trim_start_matches('!').is_empty() {
+        return Err(Fault::Empty { key });
+    }
+    if text.contains('\0') {
+        return Err(Fault::Nul { key });
+    }
+    if text.starts_with('#') {
+        return Err(refused(
+            "it is a comment; write `\\#` for a name that begins with `#`",
+        ));
+    }
+    if text.contains(['\n', '\r']) {
+        return Err(refused("it holds a line break"));
+    }
+    let names = text.trim_start_matches('!').split('/');
+    if names.clone().any(|name| name == "..") {
+        return Err(refused("`..` leaves the project"));
+    }
+    let mut names = names.filter(|name| !name.is_empty());
+    if names.any(|name| name == ".") {
+        return Err(refused("`.` matches nothing; leave it out"));
+    }
+    let mut builder = GitignoreBuilder::new("");
+    match builder.add_line(None, text) {
+        Ok(_) => Ok(()),
+        Err(ignore::Error::Glob { err, .. }) => Err(refused(&err)),
+        Err(other) => Err(refused(&other.to_string())),
+    }
+}
+
+fn within(key: &'static str, text: &str, max: usize) -> Result<(), Fault> {
+    let bytes = text.len();
+    if bytes > max {
+        return Err(Fault::TooLong { key, bytes, max });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_patterns_that_can_match_are_taken() {
+        for good in [
+            "src/**", "*.rs", "/dist/", "!keep", "\\#odd", "a b", "[ab].c", "...",
+        ] {
+            assert!(pattern("inputs", good).is_ok(), "{good} was refused");
+        }
+        for (bad, said) in [
+            ("", "empty"),
+            ("!", "empty"),
+            ("# note", "comment"),
+            ("../x", "leaves the project"),
+            ("./src/**", "leave it out"),
+            ("a\nb", "line break"),
+            ("[z-a]", "no gitignore pattern"),
+            ("a\0", "NUL"),
+        ] {
+            let error = pattern("inputs", bad).unwrap_err().to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+}

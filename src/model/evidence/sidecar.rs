@@ -1,0 +1,138 @@
+//! `orchd.json`: what a run's manifest has no field for, and what a later daemon needs to believe its verdict.
+//!
+//! A sidecar of a newer schema is read by nobody and rewritten by nobody.
+
+use super::manifest::{Unreadable, diagnose};
+use crate::limits::CHANGED_PATHS_SHOWN_MAX;
+use crate::model::digest::{InputDigest, StageKey};
+use crate::model::id::{RunId, StageId};
+use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// The version of the sidecar that we read and write.
+const SCHEMA: u64 = 1;
+
+/// What a run's manifest has no field for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// Always 1.
+    pub schema: u64,
+    /// Why the run was started.
+    pub cause: Cause,
+    /// What had changed.
+    pub changed: ChangedPaths,
+    /// One entry per stage, in order.
+    pub stages: Vec<SidecarStage>,
+    /// What the run proves.
+    pub verdict: Verdict,
+    /// What changed while it was under way, so that it proves nothing of what is there now.
+    pub void: Option<VoidPaths>,
+}
+
+/// The paths of a change set: the first hundred; none where everything may have changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedPaths {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them, relative to the workspace.
+    pub paths: Vec<String>,
+}
+
+/// The paths that changed while a run was under way: the first hundred; none where everything may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidPaths {
+    /// The first of them, relative to the workspace.
+    pub paths: Vec<String>,
+}
+
+/// What the manifest has no field for, of one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidecarStage {
+    /// The stage.
+    pub id: StageId,
+    /// What its result depends on.
+    pub key: Option<StageKey>,
+    /// The content that it reads.
+    pub input_digest: Option<InputDigest>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The run whose proof was taken instead of running it.
+    pub reused_from: Option<RunId>,
+    /// Attempts.
+    pub attempts: u32,
+    /// From first spawn to last exit.
+    pub duration_ms: u64,
+    /// Bytes that it wrote.
+    pub log_bytes: u64,
+    /// Whether its log lacks some of them.
+    pub truncated: bool,
+}
+
+impl Sidecar {
+    /// The sidecar of a run.
+    #[must_use]
+    pub fn of(report: &RunReport) -> Self {
+        let (count, paths) = shown(&report.changed);
+        Self {
+            schema: SCHEMA,
+            cause: report.cause,
+            changed: ChangedPaths { count, paths },
+            stages: report.stages.iter().map(SidecarStage::of).collect(),
+            verdict: report.verdict,
+            void: report.void.as_ref().map(|void| VoidPaths {
+                paths: shown(&void.changed).1,
+            }),
+        }
+    }
+
+    /// Reads a sidecar.
+    ///
+    /// # Errors
+    /// When it is damaged, newer, or none.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(sidecar) if sidecar.schema > SCHEMA => Err(Unreadable::Newer {
+                found: sidecar.schema,
+                known: SCHEMA,
+            }),
+            Ok(sidecar) => Ok(sidecar),
+            Err(error) => Err(diagnose(bytes, error, "schema", SCHEMA)),
+        }
+    }
+
+    /// Whether a later daemon may believe its verdict for content with the same stage keys.
+    #[must_use]
+    pub fn proves(&self) -> bool {
+        let verdict = match self.verdict {
+            Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Unstable => true,
+            Verdict::Error | Verdict::Unknown => false,
+        };
+        verdict && self.void.is_none()
+    }
+}
+
+impl SidecarStage {
+    fn of(stage: &StageReport) -> Self {
+        Self {
+            id: stage.id.clone(),
+            key: stage.key,
+            input_digest: stage.input,
+            outcome: stage.outcome,
+            reused_from: stage.reused_from.clone(),
+            attempts: stage.attempts,
+            duration_ms: u64::try_from(stage.duration.as_millis()).unwrap_or(u64::MAX),
+            log_bytes: stage.log_bytes,
+            truncated: stage.truncated,
+        }
+    }
+}
+
+fn shown(changed: &Changed) -> (usize, Vec<String>) {
+    match changed {
+        Changed::Everything => (0, Vec::new()),
+        Changed::Paths(paths) => {
+            let first = paths.iter().take(CHANGED_PATHS_SHOWN_MAX);
+            (paths.len(), first.map(ToString::to_string).collect())
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What needs no daemon: `init`, `completions`, `man`, `doctor`; and `watch` where nobody can be asked.
+
+use crate::support::{Place, Say};
+use orch::wire::call::Call;
+use serde_json::json;
+
+#[test]
+fn init_writes_once_and_keeps_the_evidence_out_of_git() {
+    let place = Place::new();
+    place.write("Cargo.toml", "[package]\nname = \"x\"\n");
+    place.write(".gitignore", "target");
+    let dry = place.run(&["init", "--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{dry:?}");
+    assert!(dry.text().contains("[[pipeline.stage]]"), "{dry:?}");
+    assert!(!place.work.join("orchd.toml").exists());
+    let done = place.run(&["init"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let written = std::fs::read_to_string(place.work.join("orchd.toml")).unwrap();
+    assert_eq!(written, dry.text());
+    let ignored = std::fs::read_to_string(place.work.join(".gitignore")).unwrap();
+    assert_eq!(ignored, "target\n/.runs/\n/out/0101/\n");
+    let again = place.run(&["init"]);
+    assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("init never overwrites"), "{again:?}");
+}
+
+#[test]
+fn init_does_not_hide_the_other_configuration() {
+    let place = Place::new();
+    place.write("codex.orchestrator.json", "{}");
+    let done = place.run(&["init"]);
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("is a configuration already"), "{done:?}");
+}
+
+#[test]
+fn packagers_get_completions_and_pages() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let done = place.run(&["completions", shell]);
+        assert!(done.text().contains("orchctl"), "{shell}");
+    }
+    assert!(place.run(&["man"]).text().contains(".TH orchctl 1"));
+    let done = place.run(&["man", "--dir", "pages"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for page in ["orchctl.1", "orchctl-watch.1", "orchctl-gate.1", "orchd.1"] {
+        assert!(place.work.join("pages").join(page).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn doctor_works_with_the_daemon_down() {
+    let place = Place::new();
+    let done = place.run(&["doctor", "--json"]);
+    assert_eq!(done.code, Some(4), "{done:?}");
+    let json = done.json();
+    let checks = json["checks"].as_array().unwrap();
+    let state = |id: &str| {
+        let found = checks.iter().find(|check| check["id"] == id);
+        found.map(|check| check["state"].as_str().unwrap())
+    };
+    assert_eq!(state("daemon"), Some("fail"));
+    assert_eq!(state("lock"), Some("ok"));
+    for check in checks.iter().filter(|check| check["state"] != "ok") {
+        assert!(check["fix"].is_string(), "{check}");
+    }
+}
+
+#[test]
+fn doctor_shows_what_is_wrong_with_a_configuration() {
+    let place = Place::new();
+    place.write("orchd.toml", "[[projet]]\ntask = \"0101\"\n");
+    let done = place.run(&["doctor"]);
+    assert!(done.text().contains("unknown key `projet`"), "{done:?}");
+    assert!(done.text().contains("orchd.toml:1:3"), "{done:?}");
+}
+
+#[test]
+fn doctor_adds_what_the_daemon_says_of_itself() {
+    let place = Place::with_daemon(|_| {
+        Say::Answer(json!({"checks": [
+            {"id": "watch-limit", "state": "fail", "detail": "reached", "fix": "raise it"},
+        ]}))
+    });
+    let done = place.run(&["doctor"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.text().contains("fix: raise it"), "{done:?}");
+}
+
+#[test]
+fn watch_runs_nothing_that_nobody_has_allowed() {
+    let place = Place::with_daemon(|call| match call {
+        Call::WorkspaceAdd(wanted) => {
+            assert!(!wanted.allow);
+            Say::Answer(
+                json!({"root": wanted.path, "state": "untrusted", "detail": null, "tasks": []}),
+            )
+        }
+        Call::WorkspaceAllow(wanted) => {
+            assert!(wanted.dry_run, "nobody agreed");
+            Say::Answer(
+                json!({"root": wanted.path, "digest": "4be1".repeat(16), "allowed": false,
+                "commands": [{"pipeline_id": "p", "stage": "evil", "command": "rm -rf ~", "known": false}]}),
+            )
+        }
+        other => panic!("{other:?}"),
+    });
+    let done = place.run(&["watch", "."]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    assert!(done.err.contains("+ p/evil  rm -rf ~"), "{done:?}");
+    assert!(done.err.contains("--yes"), "{done:?}");
+}

@@ -1,0 +1,234 @@
+//! `run` and `resume`: following a run to its end, whatever happens on the way.
+
+use crate::support::{Place, Say, event, keys, value};
+use orch::model::report::event::{Event, Happening, RunDone};
+use orch::model::report::status::Failure;
+use orch::model::run::{RunStatus, Verdict};
+use orch::wire::call::Call;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn begun() -> Value {
+    json!({"run_id": "r-1", "status": "in_progress", "artifact_root": "a", "manifest": "m",
+           "log_path": "l", "verdict": "unknown"})
+}
+
+fn ended(run: &str, verdict: Verdict) -> Event {
+    let root = orch::model::path::RootPath::new(Path::new("/w")).unwrap();
+    event(
+        7,
+        Happening::RunEnded(RunDone {
+            workspace: root,
+            task_id: orch::model::id::TaskId::parse("0101").unwrap(),
+            run_id: orch::model::id::RunId::parse(run).unwrap(),
+            pipeline_id: orch::model::id::PipelineId::parse("p").unwrap(),
+            parent_run_id: None,
+            status: RunStatus::Failed,
+            status_detail: None,
+            verdict,
+            green: None,
+            input_digest: None,
+            void: false,
+            duration_ms: 5,
+            manifest: "m".to_owned(),
+            failure: (verdict == Verdict::Fail).then(|| Failure {
+                stage: orch::model::id::StageId::parse("lint").unwrap(),
+                exit_code: Some(1),
+                excerpt: "a.ts:3 wrong".to_owned(),
+                log_path: None,
+            }),
+        }),
+    )
+}
+
+fn subscribed() -> Value {
+    json!({"subscribed": true, "seq": 0})
+}
+
+fn place(start: impl Fn() -> Say + Send + Sync + 'static) -> Place {
+    let place = Place::with_daemon(move |call| match call {
+        Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+        Call::RunStart(wanted) => {
+            assert!(!wanted.wait, "the client follows by events");
+            start()
+        }
+        Call::RunResume(_) => start(),
+        Call::RunGet(_) => Say::Answer(json!({
+            "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "succeeded",
+            "verdict": "pass", "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
+            "completed_at": null, "duration_ms": 1, "manifest": "m", "workspace": "/w",
+            "parent_run_id": null, "status_detail": null, "summary": null, "artifact_root": "a",
+            "log_path": "l", "changed": null, "void": null, "stages": [],
+        })),
+        other => panic!("{other:?}"),
+    });
+    place.write("orchd.toml", "");
+    place
+}
+
+#[test]
+fn a_run_is_followed_to_its_end() {
+    let place = place(|| {
+        let events = vec![ended("r-0", Verdict::Pass), ended("r-1", Verdict::Fail)];
+        Say::AnswerAnd(begun(), events)
+    });
+    let done = place.run(&["run"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert_eq!(
+        done.text(),
+        "  lint  exit 1\n    | a.ts:3 wrong\nx fail  r-1\n  m\n"
+    );
+    for arguments in [
+        &["run", "--json"][..],
+        &["start", "--format", "json"],
+        &["resume", "--run", "r", "--json"],
+    ] {
+        let done = place.run(arguments);
+        assert_eq!(done.code, Some(1), "{done:?}");
+        let json = done.json();
+        let fields = [
+            "run_id",
+            "status",
+            "artifact_root",
+            "manifest",
+            "log_path",
+            "verdict",
+        ];
+        assert_eq!(keys(&json), fields);
+        assert_eq!(
+            (&json["status"], &json["verdict"]),
+            (&json!("failed"), &json!("fail"))
+        );
+    }
+}
+
+#[test]
+fn an_end_that_is_told_before_the_answer_is_not_missed() {
+    let place = place(|| Say::EventsFirst(vec![ended("r-1", Verdict::Flaky)], begun()));
+    let done = place.run(&["run", "--json"]);
+    assert_eq!(
+        (done.code, &done.json()["verdict"]),
+        (Some(0), &json!("flaky"))
+    );
+}
+
+#[test]
+fn after_a_resync_the_run_itself_is_asked() {
+    let place = place(|| {
+        let status = json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
+            "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0}, "workspaces": []});
+        let snapshot = Happening::Snapshot {
+            status: serde_json::from_value(status).unwrap(),
+        };
+        Say::AnswerAnd(
+            begun(),
+            vec![event(9, Happening::Resync), event(9, snapshot)],
+        )
+    });
+    let done = place.run(&["run", "--json"]);
+    assert_eq!(
+        (done.code, &done.json()["status"]),
+        (Some(0), &json!("succeeded"))
+    );
+}
+
+#[test]
+fn a_daemon_that_ends_in_the_middle_is_no_verdict() {
+    let place = place(|| Say::AnswerAndLeave(begun()));
+    let done = place.run(&["run"]);
+    assert_eq!(done.code, Some(4), "{done:?}");
+    assert!(done.err.contains("went away"), "{done:?}");
+}
+
+#[test]
+fn detach_returns_once_the_run_has_begun() {
+    let done = place(|| Say::Answer(begun())).run(&["run", "--detach"]);
+    assert_eq!((done.code, done.text()), (Some(0), "> running  r-1\n  m\n"));
+}
+
+#[test]
+fn an_interrupt_lets_go_and_says_how_to_end_the_run() {
+    let place = place(|| Say::Answer(begun()));
+    let child = place.orchctl(&["run"]).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let listening = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = text
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:\t"))
+            .unwrap();
+        u64::from_str_radix(caught, 16).unwrap() & 0b10 != 0
+    };
+    wait_until(listening);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("interrupted"), "{said}");
+}
+
+/// Waits for what another process does, with a deadline.
+pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "it never happened");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn every_flag_reaches_the_daemon() {
+    let place = Place::with_daemon(|call| match call {
+        Call::EventsSubscribe(wanted) if wanted.since.is_none() => Say::Answer(subscribed()),
+        call => Say::Refuse(orch::wire::refusal::Refusal::new(
+            orch::wire::refusal::ErrorKind::Internal,
+            value(call).to_string(),
+        )),
+    });
+    place.write("orchd.toml", "");
+    let root = place.work_str();
+    for (line, asked) in [
+        (
+            "run lint --task 0101 --force --parent-run p --approval-policy never",
+            format!(
+                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":false,"parent_run":"p","approval_policy":"never"}}"#
+            ),
+        ),
+        (
+            "resume --run r --token t --actor a --reason b",
+            r#"{"run_id":"r","token":"t","actor":"a","reason":"b","wait":false}"#.to_owned(),
+        ),
+        (
+            "gate --task a --task b --no-wait",
+            format!(r#"{{"workspace":"{root}","tasks":["a","b"],"wait":false}}"#),
+        ),
+        (
+            "runs --limit 3",
+            format!(r#"{{"workspace":"{root}","limit":3}}"#),
+        ),
+        (
+            "sync --timeout 500ms",
+            format!(r#"{{"workspace":"{root}","timeout_ms":500}}"#),
+        ),
+        (
+            "wait --timeout 2m",
+            format!(r#"{{"workspace":"{root}","timeout_ms":120000}}"#),
+        ),
+        ("events --since 4", r#"{"since":4}"#.to_owned()),
+        ("cancel r", r#"{"run_id":"r"}"#.to_owned()),
+        ("explain a/b", format!(r#"{{"path":"{root}/a/b"}}"#)),
+        (
+            "add --allow",
+            format!(r#"{{"path":"{root}","allow":true}}"#),
+        ),
+        ("remove gone", format!(r#"{{"path":"{root}/gone"}}"#)),
+        (
+            "plan p",
+            format!(r#"{{"workspace":"{root}","pipeline":"p"}}"#),
+        ),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let done = place.run(&arguments);
+        assert!(done.err.contains(&asked), "{line}: {done:?}");
+    }
+}
