@@ -248,14 +248,19 @@ impl Shell {
             site == Some(real.as_deref().unwrap_or_else(|| root.as_path()))
         });
         let Some(id) = found else {
-            let refusal = self.site_at(root).err().unwrap_or_else(|| {
-                Refusal::new(
+            let result = match self.site_at(root) {
+                // What is not registered stays so: whoever removes it twice has what he wants.
+                Err(_) => Ok(WorkspaceChange {
+                    root: root.clone(),
+                    changed: false,
+                }),
+                Ok(_) => Err(Refusal::new(
                     ErrorKind::UnknownWorkspace,
                     format!("`{root}` is not the root of a workspace"),
                 )
-                .hint("`orchctl list` shows the roots")
-            });
-            return self.answer_now(asked, |_| Err(refusal));
+                .hint("`orchctl list` shows the roots")),
+            };
+            return self.answer_now(asked, |_| result.map(Into::into));
         };
         let Some(site) = self.sites.get_mut(&id) else {
             return;
