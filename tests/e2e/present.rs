@@ -1,0 +1,202 @@
+//! A verdict is about the present content: edits during a run, formatters, roots that go, questions asked twice.
+
+use crate::events::{Client, of_type};
+use crate::support::{Running, World, check, lines};
+use serde_json::json;
+
+#[test]
+fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check(&format!("cat a.txt; read _ < {}", gate.display())),
+    );
+    workspace.write("a.txt", "one\n");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_stage("check");
+    workspace.write("a.txt", "two\n");
+    let unproven = workspace.ctl(&["gate", "--no-wait", "--json"]);
+    assert_eq!(unproven.code, Some(3), "{unproven:?}");
+    std::fs::write(&gate, "go\n").unwrap();
+    let void = events.until_type("run.ended");
+    assert_eq!(
+        (&void["void"], &void["status"]),
+        (&json!(true), &json!("succeeded")),
+        "{void}"
+    );
+    let sidecar = void["manifest"]
+        .as_str()
+        .unwrap()
+        .replace("manifest.json", "orchd.json");
+    assert_eq!(workspace.json(&sidecar)["void"]["paths"], json!(["a.txt"]));
+    let follow = events.until_type("run.started");
+    assert_eq!(
+        (&follow["cause"], &follow["paths"]),
+        (&json!("change"), &json!(["a.txt"]))
+    );
+    std::fs::write(&gate, "go\n").unwrap();
+    let ended = events.until_type("run.ended");
+    assert_eq!(
+        (&ended["void"], &ended["verdict"]),
+        (&json!(false), &json!("pass"))
+    );
+    assert_eq!(workspace.wait()["projects"][0]["run_id"], ended["run_id"]);
+    assert_eq!(workspace.done(&["logs"]).out, "two\n");
+    assert_eq!(workspace.runs().len(), 2);
+}
+
+#[test]
+fn restart_cancels_the_run_and_begins_on_the_new_content() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let up = world.fifo("up");
+    let toml = check(&format!(
+        "if grep -q slow a.txt; then echo up > {}; sleep 1000; fi; cat a.txt",
+        up.display()
+    ));
+    workspace.write(
+        "orchd.toml",
+        toml.replace("task = \"t\"", "task = \"t\"\non_busy = \"restart\""),
+    );
+    workspace.write("a.txt", "slow\n");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    workspace.write("a.txt", "quick\n");
+    let first = events.until_type("run.ended");
+    assert_eq!(first["status"], "cancelled", "{first}");
+    let second = events.until_type("run.ended");
+    assert_eq!(
+        (&second["status"], &second["verdict"]),
+        (&json!("succeeded"), &json!("pass"))
+    );
+    assert_eq!(workspace.done(&["logs"]).out, "quick\n");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+}
+
+#[test]
+fn a_formatter_gets_one_more_run() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check("if grep -q ugly a.txt; then echo fine > a.txt; fi; cat a.txt"),
+    );
+    workspace.write("a.txt", "ugly\n");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let first = events.until_type("run.ended");
+    assert_eq!(first["void"], true, "{first}");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.settle(&mut events);
+    assert_eq!(of_type(&events.heard, "run.ended").len(), 2);
+}
+
+#[test]
+fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
+    let world = World::new();
+    let counter = world.path("counter");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check(&format!(
+            "echo >> {}; echo more >> a.txt",
+            counter.display()
+        )),
+    );
+    workspace.write("a.txt", "one\n");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let unstable =
+        events.until(|event| event["type"] == "verdict" && event["verdict"] == "unstable");
+    assert_eq!(unstable["fresh"], true, "{unstable}");
+    workspace.settle(&mut events);
+    let gate = workspace.ctl(&["gate", "--json"]);
+    assert_eq!(gate.code, Some(1), "{gate:?}");
+    assert_eq!(gate.json()["verdict"], "unstable");
+    let waited = workspace.ctl(&["wait"]);
+    assert_eq!(waited.code, Some(1), "{waited:?}");
+    workspace.settle(&mut events);
+    assert_eq!(lines(&counter), 2);
+    // Whoever changes something else gets a fresh chance, and again no loop.
+    workspace.write("b.txt", "b\n");
+    let waited = workspace.ctl(&["wait"]);
+    assert_eq!(waited.code, Some(1), "{waited:?}");
+    workspace.settle(&mut events);
+    assert!((3..=4).contains(&lines(&counter)), "{}", lines(&counter));
+}
+
+#[test]
+fn a_root_that_goes_is_missing_and_picked_up_again() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat a.txt || true"));
+    let other = world.watched("x", &check("true").replace("\"t\"", "\"x\""));
+    let mut events = world.events();
+    std::fs::rename(&workspace.root, world.path("away")).unwrap();
+    let missing = events.until(|event| event["type"] == "workspace" && event["state"] == "missing");
+    assert_eq!(missing["workspace"], workspace.root());
+    assert_eq!(world.ctl(&["gate", "--task", "t"]).code, Some(3));
+    assert_eq!(other.done(&["gate", "--json"]).json()["verdict"], "pass");
+    std::fs::write(world.path("away/a.txt"), "away\n").unwrap();
+    std::fs::rename(world.path("away"), &workspace.root).unwrap();
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "away\n");
+    workspace.write("a.txt", "back\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "back\n");
+    // Deleted and made anew, without its evidence.
+    std::fs::rename(&workspace.root, world.path("gone")).unwrap();
+    events.until(|event| event["type"] == "workspace" && event["state"] == "missing");
+    assert!(!workspace.root.exists(), "a missing root was made again");
+    workspace.write("orchd.toml", check("cat a.txt || true"));
+    workspace.write("a.txt", "anew\n");
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    let waited = workspace.wait();
+    assert_eq!(waited["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "anew\n");
+    assert!(workspace.has(waited["projects"][0]["manifest"].as_str().unwrap()));
+}
+
+#[test]
+fn asked_twice_it_runs_once() {
+    let world = World::new();
+    let (gate, counter) = (world.fifo("gate"), world.path("counter"));
+    let workspace = world.directory("w");
+    let command = format!("echo >> {}; read _ < {}", counter.display(), gate.display());
+    workspace.write(
+        "orchd.toml",
+        format!("[workspace]\non_start = false\n{}", check(&command)),
+    );
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let happened = workspace.settle(&mut events);
+    assert_eq!(
+        of_type(&happened, "run.started").len(),
+        0,
+        "on_start = false"
+    );
+    assert_eq!(workspace.status()["projects"][0]["verdict"], "unknown");
+    let first = Running::of(workspace.orchctl(&["run", "--json"]));
+    let started = events.until_stage("check");
+    let second = Running::of(workspace.orchctl(&["gate", "--json"]));
+    let mut client = Client::introduced(&world.socket());
+    let shared = client.ask(
+        "run.start",
+        &json!({"workspace": workspace.root(), "wait": false}),
+    );
+    assert_eq!(shared["result"]["run_id"], started["run_id"], "{shared}");
+    std::fs::write(&gate, "go\n").unwrap();
+    let (first, second) = (first.end(), second.end());
+    assert_eq!(
+        (first.code, second.code),
+        (Some(0), Some(0)),
+        "{first:?} {second:?}"
+    );
+    assert_eq!(first.json()["run_id"], started["run_id"]);
+    assert_eq!(second.json()["projects"][0]["run_id"], started["run_id"]);
+    assert_eq!(lines(&counter), 1);
+}

@@ -1,0 +1,313 @@
+//! What scripts ask: exit codes, workspaces found, names that fit more than one, no daemon at all.
+
+use crate::support::{Done, World, check, lines, pipeline};
+use serde_json::json;
+
+#[test]
+fn without_a_daemon_every_question_is_exit_4() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("true"));
+    for arguments in [
+        &["status"][..],
+        &["run"],
+        &["wait"],
+        &["gate"],
+        &["sync"],
+        &["runs"],
+        &["events"],
+        &["ping"],
+        &["reload"],
+        &["shutdown"],
+        &["list"],
+        &["add"],
+        &["explain", "a"],
+        &["show", "x"],
+        &["logs", "x"],
+        &["cancel", "x"],
+        &["resume", "--run", "x"],
+        &["plan"],
+    ] {
+        let done = workspace.ctl(arguments);
+        assert_eq!(done.code, Some(4), "{arguments:?}: {done:?}");
+        assert!(done.err.contains("orchd"), "{arguments:?}: {done:?}");
+    }
+    assert_eq!(workspace.ctl(&["doctor"]).code, Some(4));
+    assert_eq!(workspace.ctl(&["frobnicate"]).code, Some(2));
+    assert_eq!(workspace.ctl(&["run", "--frob"]).code, Some(2));
+}
+
+#[test]
+fn a_verdict_is_an_exit_code() {
+    let world = World::new();
+    for (name, command, code, verdict) in [("a", "true", 0, "pass"), ("b", "false", 1, "fail")] {
+        let workspace = world.directory(name);
+        workspace.write(
+            "orchd.toml",
+            check(command).replace("\"t\"", &format!("\"{name}\"")),
+        );
+        workspace.done(&["add", "--allow"]);
+        for arguments in [
+            &["wait", "--json"][..],
+            &["gate", "--json"],
+            &["run", "--force", "--json"],
+            &["start", "--format", "json"],
+        ] {
+            let done = workspace.ctl(arguments);
+            assert_eq!(
+                (done.code, &done.json()["verdict"]),
+                (Some(code), &json!(verdict)),
+                "{arguments:?}: {done:?}"
+            );
+        }
+        let detached = workspace
+            .done(&["run", "--force", "--detach", "--json"])
+            .json();
+        let part = detached["run_id"]
+            .as_str()
+            .unwrap()
+            .rsplit('-')
+            .next()
+            .unwrap()
+            .to_owned();
+        assert_eq!(workspace.ctl(&["wait"]).code, Some(code));
+        assert_eq!(
+            workspace.done(&["show", &part, "--json"]).json()["run_id"],
+            detached["run_id"]
+        );
+    }
+    // Outside of any workspace all of them are meant; the worst verdict counts.
+    let all = world.ctl(&["gate", "--json"]);
+    assert_eq!(
+        (all.code, &all.json()["verdict"]),
+        (Some(1), &json!("fail"))
+    );
+    let one = world.ctl(&["gate", "--task", "a", "--json"]);
+    assert_eq!(
+        (one.code, &one.json()["verdict"]),
+        (Some(0), &json!("pass"))
+    );
+    assert_eq!(world.ctl(&["wait", "--task", "b"]).code, Some(1));
+    let nobody = world.ctl(&["gate", "--task", "nobody", "--json"]);
+    assert_eq!(
+        (nobody.code, &nobody.json()["error"]["kind"]),
+        (Some(2), &json!("unknown_project")),
+        "{nobody:?}"
+    );
+    let run = world.ctl(&["run"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    let runs = world.ctl(&["runs", "--task", "b", "--json"]).json();
+    assert!(
+        runs["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|run| run["task_id"] == "b"),
+        "{runs}"
+    );
+}
+
+#[test]
+fn a_task_that_two_workspaces_have_is_refused_with_both_named() {
+    let world = World::new();
+    let one = world.watched("one", &check("true"));
+    let two = world.watched("two", &check("true"));
+    for arguments in [
+        &["gate", "--task", "t"][..],
+        &["wait", "--task", "t"],
+        &["status", "--task", "t"],
+        &["runs", "--task", "t"],
+        &["run", "--task", "t"],
+    ] {
+        let refused = world.ctl(arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {refused:?}");
+        assert!(
+            arguments[0] == "run"
+                || refused.err.contains(one.root()) && refused.err.contains(two.root()),
+            "{arguments:?}: {refused:?}"
+        );
+    }
+    assert_eq!(
+        one.done(&["gate", "--task", "t", "--json"]).json()["verdict"],
+        "pass"
+    );
+}
+
+#[test]
+fn a_wait_that_is_over_before_the_verdict_is_exit_3() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check(&format!("read _ < {}", gate.display())));
+    workspace.done(&["add", "--allow"]);
+    let late = workspace.ctl(&["wait", "--timeout", "200ms", "--json"]);
+    assert_eq!(late.code, Some(3), "{late:?}");
+    let now = workspace.ctl(&["gate", "--no-wait", "--json"]);
+    assert_eq!(
+        (now.code, &now.json()["verdict"]),
+        (Some(3), &json!("unknown"))
+    );
+    assert_eq!(workspace.ctl(&["sync", "--timeout", "10s"]).code, Some(0));
+    std::fs::write(&gate, "go\n").unwrap();
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.runs().len(), 1);
+}
+
+#[test]
+fn a_run_is_named_by_any_part_that_fits_no_other() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    workspace.done(&["run", "--force"]);
+    let runs = workspace.runs();
+    assert_eq!(runs.len(), 2);
+    let ids: Vec<&str> = runs
+        .iter()
+        .map(|run| run["run_id"].as_str().unwrap())
+        .collect();
+    assert!(ids[0] > ids[1], "newest first: {ids:?}");
+    for command in ["show", "logs", "cancel"] {
+        let refused = workspace.ctl(&[command, "Z-"]);
+        assert_eq!(refused.code, Some(2), "{command}: {refused:?}");
+        assert!(
+            refused.err.contains(ids[0]) && refused.err.contains(ids[1]),
+            "{refused:?}"
+        );
+        let unknown = workspace.ctl(&[command, "nothing-like-it", "--json"]);
+        assert_eq!(
+            (unknown.code, &unknown.json()["error"]["kind"]),
+            (Some(2), &json!("unknown_run"))
+        );
+    }
+    let part = &ids[1][ids[1].len() - 8..];
+    assert_eq!(
+        workspace.done(&["show", part, "--json"]).json()["run_id"],
+        ids[1]
+    );
+    let limited = workspace.done(&["runs", "--limit", "1", "--json"]).json();
+    assert_eq!(limited["runs"].as_array().unwrap().len(), 1);
+    let stage = workspace.ctl(&["logs", ids[0], "nostage"]);
+    assert_eq!(stage.code, Some(2));
+    assert!(
+        stage.err.contains("nostage") && stage.err.contains("orchctl show"),
+        "{stage:?}"
+    );
+}
+
+#[test]
+fn explain_says_who_is_triggered_or_what_ignores() {
+    let world = World::new();
+    let toml = pipeline(&[
+        ("js", "command = 'true'\ninputs = [\"src/**\"]"),
+        ("all", "command = 'true'\noutputs = [\"dist/**\"]"),
+    ]);
+    let workspace = world.directory("w");
+    workspace.write(".gitignore", "*.log\n");
+    workspace.write("orchd.toml", toml);
+    workspace.done(&["add", "--allow"]);
+    workspace.wait();
+    let stages = |path: &str| {
+        let answer = workspace.done(&["explain", path, "--json"]).json();
+        let projects = answer["projects"].as_array().unwrap().clone();
+        let stages = projects
+            .iter()
+            .flat_map(|project| project["stages"].as_array().unwrap().clone());
+        (
+            stages
+                .map(|stage| stage["stage"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>(),
+            answer["ignored"].clone(),
+        )
+    };
+    assert_eq!(stages("src/new.js").0, ["all", "js"]);
+    assert_eq!(stages("other.txt").0, ["all"]);
+    let (none, ignored) = stages("a.log");
+    assert_eq!(
+        (none.len(), &ignored["rule"]),
+        (0, &json!("*.log")),
+        "{ignored}"
+    );
+    assert!(
+        ignored["source"].as_str().unwrap().ends_with(".gitignore"),
+        "{ignored}"
+    );
+    assert_eq!(ignored["line"], 1);
+    for path in [".runs/x", "out/t/state.json", ".git/HEAD"] {
+        let (none, ignored) = stages(path);
+        assert_eq!(none.len(), 0, "{path}");
+        assert!(!ignored.is_null(), "{path}");
+    }
+    assert_eq!(workspace.ctl(&["explain", "/etc/passwd"]).code, Some(2));
+}
+
+#[test]
+fn plan_runs_nothing_and_names_what_would_run() {
+    let world = World::new();
+    let counter = world.path("counter");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        format!(
+            "[workspace]\non_start = false\n{}",
+            check(&format!("echo >> {}", counter.display()))
+        ),
+    );
+    workspace.done(&["add", "--allow"]);
+    let here = workspace.done(&["plan", "--json"]).json();
+    let alone = workspace
+        .done(&["plan", "--no-daemon", "--format", "json"])
+        .json();
+    assert_eq!(here, alone);
+    assert_eq!(
+        (&here["stages"][0]["id"], &here["targetId"]),
+        (&json!("check"), &json!("diagnostics:check"))
+    );
+    assert_eq!(lines(&counter), 0);
+    assert_eq!(workspace.ctl(&["plan", "nowhere"]).code, Some(2));
+    assert_eq!(workspace.ctl(&["run", "nowhere"]).code, Some(2));
+}
+
+fn succeeded(done: &Done) {
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_eq!(done.json()["verdict"], "pass");
+}
+
+#[test]
+fn without_a_daemon_run_and_gate_leave_the_same_evidence() {
+    let mut world = World::empty();
+    let counter = world.path("counter");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check(&format!("cat a.txt; echo >> {}", counter.display())),
+    );
+    workspace.write("a.txt", "one\n");
+    assert_eq!(workspace.ctl(&["allow"]).code, Some(0));
+    succeeded(&workspace.ctl(&["run", "--no-daemon", "--json"]));
+    let gate = workspace.ctl(&["gate", "--no-daemon", "--json"]);
+    succeeded(&gate);
+    assert_eq!(
+        (lines(&counter), &gate.json()["projects"][0]["reused"]),
+        (1, &json!(true))
+    );
+    workspace.write("a.txt", "two\n");
+    succeeded(&workspace.ctl(&["gate", "--no-daemon", "--json"]));
+    assert_eq!(lines(&counter), 2);
+    let state = workspace.json("out/t/state.json");
+    assert_eq!(state["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
+    workspace.write("orchd.toml", check("false"));
+    assert_eq!(
+        workspace.ctl(&["run", "--no-daemon"]).code,
+        Some(2),
+        "untrusted"
+    );
+    assert_eq!(workspace.ctl(&["allow"]).code, Some(0));
+    assert_eq!(workspace.ctl(&["run", "--no-daemon"]).code, Some(1));
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    // A daemon that comes later knows it all.
+    world.start();
+    let workspace = world.directory("w");
+    workspace.done(&["add"]);
+    assert_eq!(workspace.ctl(&["gate", "--no-wait"]).code, Some(1));
+    assert_eq!(workspace.runs().len(), 3);
+}

@@ -1,0 +1,102 @@
+//! A run taken up again: by its token, from the stage that did not succeed.
+
+use crate::support::{Workspace, World, lines, pipeline};
+use serde_json::json;
+
+#[test]
+fn only_what_did_not_succeed_is_run_again() {
+    let world = World::new();
+    let (first, second) = (world.path("first"), world.path("second"));
+    let repaired = world.path("repaired");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        pipeline(&[
+            ("one", &format!("command = 'echo >> {}'", first.display())),
+            (
+                "two",
+                &format!(
+                    "command = 'echo >> {}; test -e {}'",
+                    second.display(),
+                    repaired.display()
+                ),
+            ),
+            ("three", "command = 'true'"),
+        ]),
+    );
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    let runs = workspace.runs();
+    let run = runs[0]["run_id"].as_str().unwrap();
+    let at = format!(".runs/t/cli/{run}");
+    let started = workspace.json(&format!("{at}/manifest.json"))["started_at"].clone();
+    let wrong = workspace.ctl(&["resume", "--run", run, "--token", "wrong", "--json"]);
+    assert_eq!(
+        (wrong.code, &wrong.json()["error"]["message"]),
+        (Some(2), &json!("Resume token mismatch.")),
+        "{wrong:?}"
+    );
+    assert_eq!((lines(&first), lines(&second)), (1, 1));
+    std::fs::write(&repaired, "").unwrap();
+    let token = workspace.read(&format!("{at}/.resume-token"));
+    let resumed = workspace.ctl(&[
+        "resume",
+        "--run",
+        run,
+        "--token",
+        token.trim(),
+        "--actor",
+        "me",
+        "--reason",
+        "mended",
+        "--json",
+    ]);
+    assert_eq!(
+        (resumed.code, &resumed.json()["status"]),
+        (Some(0), &json!("succeeded")),
+        "{resumed:?}"
+    );
+    assert_eq!(resumed.json()["run_id"], run);
+    assert_eq!((lines(&first), lines(&second)), (1, 2));
+    let manifest = workspace.json(&format!("{at}/manifest.json"));
+    assert_eq!(
+        (&manifest["status"], &manifest["started_at"]),
+        (&json!("succeeded"), &started)
+    );
+    let event = manifest["resume_events"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap();
+    assert_eq!(
+        (&event["actor"], &event["reason"], &event["outcome"]),
+        (&json!("me"), &json!("mended"), &json!("accepted"))
+    );
+    counted_twice(&workspace, run);
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
+}
+
+fn counted_twice(workspace: &Workspace<'_>, run: &str) {
+    let metrics = workspace.read(".runs/t/metrics.json");
+    assert_eq!(metrics.lines().filter(|line| line.contains(run)).count(), 2);
+}
+
+#[test]
+fn a_run_that_is_under_way_or_unknown_cannot_be_resumed() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", pipeline(&[("one", "command = 'sleep 1000'")]));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let started = events.until_stage("one");
+    let run = started["run_id"].as_str().unwrap();
+    let unknown = workspace.ctl(&["resume", "--run", "nothing-like-it"]);
+    assert_eq!(unknown.code, Some(2));
+    let refused = workspace.ctl(&["resume", "--run", run, "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()["error"]["kind"]),
+        (Some(3), &json!("busy")),
+        "{refused:?}"
+    );
+    workspace.done(&["cancel", run]);
+}

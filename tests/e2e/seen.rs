@@ -1,0 +1,195 @@
+//! Nothing is lost: new trees, however they come, are told file by file, and what lies in them is watched.
+
+use crate::events::{Events, of_type};
+use crate::support::{Workspace, World, check};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The files below a directory, relative to `root`.
+fn files(root: &Path, below: &Path, into: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(below).unwrap().flatten() {
+        let path = entry.path();
+        if entry.file_name() == ".git" {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            files(root, &path, into);
+        } else {
+            into.insert(
+                path.strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+fn tree(workspace: &Workspace<'_>, below: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    files(&workspace.root, &workspace.root.join(below), &mut all);
+    all
+}
+
+/// The paths that changes told; nothing where one said "everything may have changed".
+fn told(events: &[Value]) -> Option<BTreeSet<String>> {
+    let mut paths = BTreeSet::new();
+    for change in of_type(events, "change") {
+        change["count"].as_u64()?;
+        let list = change["paths"].as_array().unwrap();
+        paths.extend(list.iter().map(|path| path.as_str().unwrap().to_owned()));
+    }
+    Some(paths)
+}
+
+/// Does it, and looks whether every file that is there now was told, watched, and read by the last run.
+fn appears(workspace: &Workspace<'_>, events: &mut Events, below: &str, act: &str) {
+    workspace.settle(events);
+    workspace.sh(act);
+    let happened = workspace.settle(events);
+    let expected = tree(workspace, below);
+    assert!(expected.len() > 2, "{act} made {expected:?}");
+    if let Some(told) = told(&happened) {
+        let lost: Vec<_> = expected.difference(&told).collect();
+        assert!(lost.is_empty(), "{act}: lost {lost:?}");
+    }
+    let deep = expected
+        .iter()
+        .max_by_key(|path| path.matches('/').count())
+        .unwrap();
+    workspace.write(deep, format!("written after {act}\n"));
+    let happened = workspace.settle(events);
+    let told = told(&happened);
+    assert!(
+        told.as_ref().is_none_or(|told| told.contains(deep)),
+        "{act}: {deep} is not watched: {told:?}"
+    );
+    assert!(
+        !of_type(&happened, "change").is_empty(),
+        "{act}: {deep} is not watched"
+    );
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let seen = workspace.done(&["logs"]).out;
+    let seen: BTreeSet<String> = seen
+        .lines()
+        .map(|line| line.trim_start_matches("./").to_owned())
+        .collect();
+    let missing: Vec<_> = tree(workspace, below)
+        .into_iter()
+        .filter(|path| !seen.contains(path))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{act}: the last run did not see {missing:?}"
+    );
+}
+
+const LIST: &str =
+    "find . -name .git -prune -o -name .runs -prune -o -name out -prune -o -type f -print";
+
+#[test]
+fn directories_that_appear_lose_no_file() {
+    let world = World::new();
+    let workspace = world.watched("w", &check(LIST));
+    let mut events = world.events();
+    workspace.sh("mkdir ../full && cd ../full && for d in a b c d e f g h; do mkdir -p $d/in/deep; for f in 1 2; do echo $d$f > $d/$f; echo $d$f > $d/in/deep/$f; done; done");
+    workspace.sh("cd .. && tar cf full.tar full && cp -r full moved && cp -r full repo && cd repo && git init -q && git add . && git commit -qm a");
+    let acts = [
+        (
+            "a",
+            "mkdir -p a/b/c && echo x > a/b/c/f && echo y > a/b/c/g && echo z > a/b/c/h",
+        ),
+        (
+            "many",
+            "for i in 1 2 3 4 5 6 7 8 9; do mkdir -p many/$i/b/c && echo x > many/$i/b/c/f; done",
+        ),
+        ("copied", "cp -r ../full copied"),
+        ("cloned", "git clone -q ../repo cloned"),
+        ("full", "tar xf ../full.tar"),
+        ("moved", "mv ../moved moved"),
+        ("renamed", "mv moved renamed"),
+    ];
+    for (below, act) in acts {
+        appears(&workspace, &mut events, below, act);
+    }
+}
+
+#[test]
+fn every_way_of_saving_a_file_is_seen() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat a.txt 2>/dev/null || true"));
+    let mut events = world.events();
+    let ways = [
+        "echo 1 > a.txt",
+        "echo 2 >> a.txt",
+        "sed -i s/1/3/ a.txt",
+        "cp a.txt a.txt~ && mv a.txt~ backup && echo 4 > a.txt",
+        "echo 5 > .a.txt.tmp && mv .a.txt.tmp a.txt",
+        "echo 6 > ../outside && mv ../outside a.txt",
+        "echo 7 > ../linked && rm a.txt && ln ../linked a.txt",
+        "chmod +x a.txt",
+        "rm a.txt",
+        "ln -s nowhere a.txt",
+        "ln -sfn elsewhere a.txt",
+        "rm a.txt && mkdir a.txt && echo 8 > a.txt/b",
+        "mv a.txt ../gone",
+    ];
+    for way in ways {
+        workspace.settle(&mut events);
+        workspace.sh(way);
+        let happened = workspace.settle(&mut events);
+        let told = told(&happened);
+        assert!(
+            told.as_ref()
+                .is_none_or(|told| told.iter().any(|path| path.starts_with("a.txt"))),
+            "{way}: {told:?}"
+        );
+        assert_eq!(workspace.wait()["verdict"], "pass", "{way}");
+    }
+}
+
+#[test]
+fn a_change_right_after_add_is_seen() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("cat a.txt"));
+    workspace.write("a.txt", "before\n");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    workspace.write("a.txt", "after\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.settle(&mut events);
+    assert_eq!(workspace.done(&["logs"]).out, "after\n");
+}
+
+#[test]
+fn an_ignore_file_is_obeyed_as_it_stands_now() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat gen/a.txt || true"));
+    workspace.write("gen/a.txt", "one\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    workspace.write(".gitignore", "/gen/\n");
+    workspace.wait();
+    workspace.settle(&mut events);
+    workspace.write("gen/a.txt", "two\n");
+    assert_eq!(
+        of_type(&workspace.settle(&mut events), "change"),
+        Vec::<&Value>::new()
+    );
+    let explained = workspace.done(&["explain", "gen/a.txt", "--json"]).json();
+    assert_eq!(explained["ignored"]["rule"], "/gen/", "{explained}");
+    std::fs::remove_file(workspace.root.join(".gitignore")).unwrap();
+    workspace.wait();
+    workspace.settle(&mut events);
+    workspace.write("gen/a.txt", "three\n");
+    let happened = workspace.settle(&mut events);
+    assert_eq!(
+        told(&happened).unwrap(),
+        BTreeSet::from(["gen/a.txt".to_owned()])
+    );
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "three\n");
+}

@@ -1,0 +1,297 @@
+//! Stages as processes: what they end with is what is told, and nothing of them is left.
+
+use crate::events::Events;
+use crate::support::{Running, Workspace, World, check, lines, pipeline};
+use serde_json::{Value, json};
+
+/// The run's manifest and sidecar, once the present content has a verdict.
+fn ended(workspace: &Workspace<'_>) -> (Value, Value) {
+    workspace.wait();
+    let runs = workspace.runs();
+    let of_project = runs.iter().find(|run| run["cause"] != "parent").unwrap();
+    let path = of_project["manifest"].as_str().unwrap();
+    let sidecar = path.replace("manifest.json", "orchd.json");
+    (workspace.json(path), workspace.json(&sidecar))
+}
+
+fn added<'a>(world: &'a World, toml: &str) -> (Workspace<'a>, Events) {
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", toml);
+    let events = world.events();
+    workspace.done(&["add", "--allow"]);
+    (workspace, events)
+}
+
+#[test]
+fn a_stage_past_its_time_is_ended_with_its_children() {
+    let world = World::new();
+    let toml = pipeline(&[(
+        "slow",
+        "command = '''trap \"\" TERM; sleep 1000 & sleep 1000'''\ntimeout = \"300ms\"\ngrace = \"100ms\"",
+    )]);
+    let (workspace, mut events) = added(&world, &toml);
+    let end = events.until_type("run.ended");
+    assert_eq!(
+        (&end["status"], &end["verdict"]),
+        (&json!("failed"), &json!("fail")),
+        "{end}"
+    );
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    let (manifest, sidecar) = ended(&workspace);
+    let summary = manifest["commands"][0]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("Timed out after 300ms"), "{summary}");
+    assert_eq!(sidecar["stages"][0]["outcome"], "timed-out", "{sidecar}");
+}
+
+#[test]
+fn cancel_is_at_once_and_leaves_nothing() {
+    let world = World::new();
+    let up = world.fifo("up");
+    let command = format!("sleep 1000 & echo up > {}; sleep 1000", up.display());
+    let (workspace, mut events) = added(&world, &check(&command));
+    let started = events.until_stage("check");
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    let waiting = Running::of(workspace.orchctl(&["wait", "--json"]));
+    let run = started["run_id"].as_str().unwrap();
+    let part = run.rsplit('-').next().unwrap();
+    assert!(
+        !world.processes().is_empty(),
+        "the stage is looked for in vain"
+    );
+    let cancelled = workspace.done(&["cancel", part, "--json"]).json();
+    assert_eq!(
+        (&cancelled["run_id"], &cancelled["status"]),
+        (&json!(run), &json!("cancelled"))
+    );
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    let manifest = workspace.json(cancelled["manifest"].as_str().unwrap());
+    assert_eq!(manifest["status"], "cancelled");
+    let waited = waiting.end();
+    assert_eq!(waited.code, Some(3), "{waited:?}");
+    let again = workspace.ctl(&["cancel", part]);
+    assert_eq!(again.code, Some(2), "{again:?}");
+}
+
+#[test]
+fn a_killed_stage_is_never_green() {
+    let world = World::new();
+    let (workspace, mut events) = added(&world, &check("kill -9 $$"));
+    events.until_type("run.ended");
+    let (manifest, _) = ended(&workspace);
+    assert_eq!(
+        (&manifest["commands"][0]["exit_code"], &manifest["status"]),
+        (&json!(137), &json!("failed"))
+    );
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(1));
+}
+
+#[test]
+fn what_cannot_be_started_is_an_error_and_no_failure() {
+    let world = World::new();
+    let toml = pipeline(&[("check", "command = [\"/nowhere/at-all\"]")]);
+    let (workspace, mut events) = added(&world, &toml);
+    let end = events.until_type("run.ended");
+    assert_eq!(
+        (&end["status"], &end["verdict"]),
+        (&json!("failed"), &json!("error")),
+        "{end}"
+    );
+    assert_eq!(end["status_detail"], "stage:check:error");
+    let (manifest, _) = ended(&workspace);
+    let summary = manifest["commands"][0]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("Execution error: "), "{summary}");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(3));
+}
+
+#[test]
+fn a_grandchild_that_holds_the_output_delays_nothing() {
+    let world = World::new();
+    let (workspace, mut events) = added(&world, &check("sleep 1000 & echo hi"));
+    let end = events.until_type("run.ended");
+    assert_eq!(end["verdict"], "pass");
+    assert!(end["duration_ms"].as_u64().unwrap() < 10_000, "{end}");
+    assert_eq!(workspace.done(&["logs"]).out, "hi\n");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+}
+
+#[test]
+fn output_is_kept_byte_for_byte_and_its_middle_dropped_past_the_bound() {
+    let world = World::new();
+    let toml = pipeline(&[
+        ("odd", r"command = '''printf '\377\000\nlast' '''"),
+        (
+            "big",
+            "command = '''echo first; head -c 70000000 /dev/zero | tr '\\0' x; echo; echo last'''",
+        ),
+    ]);
+    let (workspace, mut events) = added(&world, &toml);
+    let end = events.until_type("run.ended");
+    assert_eq!(end["verdict"], "pass", "{end}");
+    let run = end["run_id"].as_str().unwrap();
+    let mut command = workspace.orchctl(&["logs", run, "odd"]);
+    assert_eq!(command.output().unwrap().stdout, b"\xff\0\nlast");
+    let (_, sidecar) = ended(&workspace);
+    let stages = &sidecar["stages"];
+    assert_eq!(
+        (&stages[0]["truncated"], &stages[1]["truncated"]),
+        (&json!(false), &json!(true))
+    );
+    assert!(
+        stages[1]["log_bytes"].as_u64().unwrap() > 70_000_000,
+        "{sidecar}"
+    );
+    let mut command = workspace.orchctl(&["logs", run, "big"]);
+    let shown = command.output().unwrap();
+    assert!(shown.stdout.starts_with(b"first\nx") && shown.stdout.ends_with(b"x\nlast\n"));
+    assert!(shown.stdout.len() < 70_000_000 && !shown.stderr.is_empty());
+}
+
+#[test]
+fn a_pass_after_a_failure_is_flaky_and_told() {
+    let world = World::new();
+    let tries = world.path("tries");
+    let command = format!(
+        "command = '''echo >> {0}; test $(wc -l < {0}) -gt 2'''\nretries = 2",
+        tries.display()
+    );
+    let (workspace, mut events) = added(&world, &pipeline(&[("check", &command)]));
+    let end = events.until_type("run.ended");
+    assert_eq!(
+        (&end["status"], &end["verdict"]),
+        (&json!("succeeded"), &json!("flaky")),
+        "{end}"
+    );
+    assert_eq!(lines(&tries), 3);
+    let (_, sidecar) = ended(&workspace);
+    assert_eq!(sidecar["stages"][0]["attempts"], 3);
+    let gate = workspace.done(&["gate", "--json"]).json();
+    assert_eq!(
+        (&gate["verdict"], &gate["green"]),
+        (&json!("flaky"), &json!(true))
+    );
+    let strict = format!(
+        "[workspace]\nflaky = \"fail\"\n{}",
+        workspace.read("orchd.toml")
+    );
+    std::fs::remove_file(&tries).unwrap();
+    workspace.write("orchd.toml", strict);
+    workspace.done(&["reload"]);
+    assert_eq!(workspace.ctl(&["wait"]).code, Some(1));
+}
+
+#[test]
+fn a_failure_that_is_allowed_is_skipped() {
+    let world = World::new();
+    let toml = pipeline(&[
+        ("may", "command = 'exit 5'\nallow_failure = true"),
+        ("must", "command = 'true'"),
+    ]);
+    let (workspace, mut events) = added(&world, &toml);
+    assert_eq!(events.until_type("run.ended")["verdict"], "pass");
+    let (manifest, _) = ended(&workspace);
+    assert_eq!(
+        (
+            &manifest["commands"][0]["status"],
+            &manifest["commands"][0]["exit_code"]
+        ),
+        (&json!("skipped"), &json!(5))
+    );
+    assert_eq!(manifest["status"], "succeeded");
+}
+
+#[test]
+fn a_subpipeline_is_a_child_run_that_counts_unless_it_is_optional() {
+    let world = World::new();
+    for (name, optional, verdict, status) in [
+        ("a", true, "pass", "skipped"),
+        ("b", false, "fail", "failed"),
+    ] {
+        let workspace = world.directory(name);
+        let stage = format!("pipeline = \"smoke\"\noptional = {optional}");
+        let mut toml = pipeline(&[("first", "command = 'true'"), ("sub", &stage)])
+            .replace("\"t\"", &format!("\"{name}\""));
+        toml +=
+            "[[pipeline]]\nid = \"smoke\"\n[[pipeline.stage]]\nid = \"no\"\ncommand = 'exit 1'\n";
+        workspace.write("orchd.toml", toml);
+        workspace.done(&["add", "--allow"]);
+        assert_eq!(workspace.wait()["verdict"], verdict);
+        let (manifest, _) = ended(&workspace);
+        let entry = &manifest["commands"][1];
+        assert_eq!(
+            (&entry["kind"], &entry["status"]),
+            (&json!("subpipeline"), &json!(status))
+        );
+        let child = &manifest["child_runs"][0];
+        assert_eq!(
+            (&child["run_id"], &child["status"]),
+            (&entry["sub_run_id"], &json!("failed"))
+        );
+        let of_child = workspace.json(child["manifest"].as_str().unwrap());
+        assert_eq!(
+            (&of_child["parent_run_id"], &of_child["pipeline_id"]),
+            (&manifest["run_id"], &json!("smoke"))
+        );
+        assert_eq!(of_child["status"], "failed");
+    }
+}
+
+#[test]
+fn a_graph_runs_what_is_ready_side_by_side() {
+    let world = World::new();
+    let (left, right) = (world.fifo("left"), world.fifo("right"));
+    let order = world.path("order");
+    let say = |name: &str| format!("echo {name} >> {}", order.display());
+    // Each side waits for the other: one after the other they would never end.
+    let toml = pipeline(&[
+        (
+            "join",
+            &format!("command = '{}'\nneeds = [\"left\", \"right\"]", say("join")),
+        ),
+        (
+            "left",
+            &format!(
+                "command = 'echo > {}; read _ < {}'\nneeds = [\"root\"]",
+                left.display(),
+                right.display()
+            ),
+        ),
+        (
+            "right",
+            &format!(
+                "command = 'read _ < {}; echo > {}'\nneeds = [\"root\"]",
+                left.display(),
+                right.display()
+            ),
+        ),
+        ("root", &format!("command = '{}'\nneeds = []", say("root"))),
+    ]);
+    let (workspace, mut events) = added(&world, &format!("[workspace]\njobs = 4\n{toml}"));
+    assert_eq!(events.until_type("run.ended")["verdict"], "pass");
+    assert_eq!(std::fs::read_to_string(&order).unwrap(), "root\njoin\n");
+    let (manifest, _) = ended(&workspace);
+    let ids: Vec<&Value> = manifest["commands"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["id"])
+        .collect();
+    assert_eq!(ids, ["join", "left", "right", "root"]);
+}
+
+#[test]
+fn a_process_that_made_a_session_of_its_own_is_found() {
+    let world = World::new();
+    let up = world.fifo("up");
+    let command = format!(
+        "setsid sh -c 'echo up > {}; sleep 1000' & sleep 1000",
+        up.display()
+    );
+    let toml = pipeline(&[("check", &format!("command = {command:?}"))]);
+    let (_workspace, mut events) = added(&world, &toml);
+    let started = events.until_stage("check");
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    let run = started["run_id"].as_str().unwrap();
+    let cancelled = world.ctl(&["cancel", run]);
+    assert_eq!(cancelled.code, Some(0), "{cancelled:?}");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+}

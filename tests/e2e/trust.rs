@@ -1,0 +1,166 @@
+//! Nothing runs that was not allowed as it is.
+
+use crate::events::Client;
+use crate::support::{World, check};
+use serde_json::json;
+
+#[test]
+fn what_was_never_allowed_never_runs() {
+    let world = World::new();
+    let marker = world.path("marker");
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check(&format!("touch {}", marker.display())));
+    let added = workspace.done(&["add", "--json"]).json();
+    assert_eq!(added["state"], "untrusted");
+    workspace.write("a.txt", "change\n");
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    for arguments in [
+        &["run"][..],
+        &["gate"],
+        &["wait"],
+        &["run", "--detach"],
+        &["run", "--no-daemon"],
+        &["gate", "--no-daemon"],
+        &["gate", "--no-wait"],
+    ] {
+        let refused = workspace.ctl(arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains("orchctl allow"), "{refused:?}");
+    }
+    workspace.done(&["reload"]);
+    let status = workspace.status();
+    assert_eq!(
+        (&status["state"], &status["projects"][0]["verdict"]),
+        (&json!("untrusted"), &json!("unknown"))
+    );
+    assert!(
+        status["detail"].as_str().unwrap().contains("orchctl allow"),
+        "{status}"
+    );
+    assert!(!marker.exists(), "an untrusted command was run");
+    let shown = workspace.done(&["allow", "--json"]).json();
+    assert_eq!(shown["commands"][0]["known"], false, "{shown}");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert!(marker.exists());
+}
+
+#[test]
+fn a_changed_command_waits_for_leave_and_status_says_what_changed() {
+    let world = World::new();
+    let marker = world.path("marker");
+    let workspace = world.watched("w", &check("true"));
+    let mut events = world.events();
+    workspace.write("orchd.toml", check(&format!("touch {}", marker.display())));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "untrusted");
+    workspace.write("a.txt", "change\n");
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("touch") && detail.contains("orchctl allow"),
+        "{detail}"
+    );
+    let refused = workspace.ctl(&["run", "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()["error"]["kind"]),
+        (Some(2), &json!("untrusted"))
+    );
+    assert!(!marker.exists(), "a changed command was run");
+    // Back as it was, it is allowed again.
+    workspace.write("orchd.toml", check("true"));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.write("orchd.toml", check(&format!("touch {}", marker.display())));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "untrusted");
+    let told = workspace.done(&["allow"]);
+    assert!(
+        told.out.contains(&format!("touch {}", marker.display())),
+        "{told:?}"
+    );
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert!(marker.exists());
+}
+
+#[test]
+fn what_was_shown_is_what_is_allowed() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("true"));
+    workspace.done(&["add"]);
+    let mut client = Client::introduced(&world.socket());
+    let shown = client.ask(
+        "workspace.allow",
+        &json!({"path": workspace.root(), "dry_run": true}),
+    );
+    let digest = shown["result"]["digest"].clone();
+    assert_eq!(shown["result"]["allowed"], false);
+    let marker = world.path("marker");
+    workspace.write("orchd.toml", check(&format!("touch {}", marker.display())));
+    let refused = client.ask(
+        "workspace.allow",
+        &json!({"path": workspace.root(), "digest": digest}),
+    );
+    assert_eq!(refused["error"]["data"]["kind"], "untrusted", "{refused}");
+    workspace.done(&["sync"]);
+    assert_eq!(workspace.status()["state"], "untrusted");
+    assert!(!marker.exists());
+}
+
+#[test]
+fn deny_takes_it_back() {
+    let world = World::new();
+    let counter = world.path("counter");
+    let workspace = world.watched(
+        "w",
+        &check(&format!("cat a.txt; echo >> {}", counter.display())),
+    );
+    let root = workspace.root();
+    let denied = world.ctl(&["deny", root, "--json"]);
+    assert_eq!(
+        (denied.code, &denied.json()["changed"]),
+        (Some(0), &json!(true)),
+        "{denied:?}"
+    );
+    let before = crate::support::lines(&counter);
+    workspace.write("a.txt", "change\n");
+    assert_eq!(workspace.ctl(&["wait"]).code, Some(2));
+    assert_eq!(workspace.status()["state"], "untrusted");
+    assert_eq!(crate::support::lines(&counter), before);
+    assert_eq!(
+        world.ctl(&["deny", root, "--json"]).json()["changed"],
+        false
+    );
+}
+
+#[test]
+fn a_project_that_a_repository_brings_along_is_not_trusted_for_it() {
+    let world = World::new();
+    let marker = world.path("marker");
+    let workspace = world.directory("w");
+    workspace.write(
+        "package.json",
+        format!(
+            "{{\"scripts\": {{\"lint\": \"touch {}\"}}}}",
+            marker.display()
+        ),
+    );
+    workspace.done(&["add"]);
+    assert_eq!(workspace.ctl(&["run"]).code, Some(2));
+    assert!(!marker.exists());
+}
+
+#[test]
+fn trust_survives_a_restart_and_is_bound_to_the_directory() {
+    let mut world = World::new();
+    let marker = world.path("marker");
+    let toml = check(&format!("echo >> {}", marker.display()));
+    drop(world.watched("w", &toml));
+    world.kill();
+    world.start();
+    let workspace = world.directory("w");
+    workspace.done(&["sync"]);
+    assert_eq!(workspace.status()["state"], "watching");
+    let other = world.directory("other");
+    other.write("orchd.toml", &toml);
+    assert_eq!(other.done(&["add", "--json"]).json()["state"], "untrusted");
+}
