@@ -1,4 +1,7 @@
 //! `orchctl`: the client. Here alone client and daemon meet in one process, for `--no-daemon`.
+//!
+//! It decides nothing: what was typed goes to `client`, and what `client` may not know (how a daemon is hosted, what `orchd` takes) it
+//! brings along. It ends only after a daemon that it hosted has recorded everything.
 
 use interprocess::local_socket::Stream;
 use interprocess::os::unix::uds_local_socket::Stream as UnixStream;

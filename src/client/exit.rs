@@ -1,4 +1,6 @@
 //! The exit codes of `orchctl`, each decided here and nowhere else.
+//!
+//! One match per question, after the table in `docs/cli.md`; a broken pipe is success.
 
 use crate::client::failure::Failure;
 use crate::model::run::Verdict;

@@ -1,4 +1,6 @@
 //! What every command needs: where the daemon is, how to get one, which workspace is meant, and where to print.
+//!
+//! It connects when a command asks for it and not before, so that what needs no daemon needs none.
 
 use crate::client::args::Global;
 use crate::client::connect::Connection;

@@ -1,4 +1,6 @@
 //! A sign of life on a terminal while something runs; nothing anywhere else.
+//!
+//! It writes to stderr only, and leaves no trace when it goes.
 
 use crate::client::output::{Output, OutputError};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -32,7 +32,7 @@ impl Shell {
             Call::WorkspaceAllow(allow) => {
                 self.with_site(asked, &allow.path, |shell, id, asked| {
                     shell.reload(id, Then::Allow(Box::new(asked)));
-                })
+                });
             }
             Call::WorkspaceDeny(named) => self.deny(asked, &named.path),
             Call::RunStart(start) => self.start_run(asked, start),
@@ -43,7 +43,7 @@ impl Shell {
                 Lookup::Cancel,
             ),
             Call::RunGet(named) => {
-                self.find_run(asked, named.run_id, named.workspace.as_ref(), Lookup::Show)
+                self.find_run(asked, named.run_id, named.workspace.as_ref(), Lookup::Show);
             }
             Call::RunResume(resume) => {
                 let (part, workspace) = (resume.run_id.clone(), resume.workspace.clone());
@@ -86,10 +86,8 @@ impl Shell {
             Call::Doctor(_) => self.answer_now(asked, |shell| Ok(shell.doctor().into())),
             Call::Reload(scope) => self.reload_asked(asked, &scope),
             Call::Shutdown(_) => self.shutdown(asked),
-            Call::Ping(_) | Call::EventsUnsubscribe(_) => {
-                let message = format!("`{}` is answered by the connection", asked.call.method());
-                self.answer_now(asked, |_| Err(Refusal::new(ErrorKind::Internal, message)));
-            }
+            // Answered by the connection; the sender that is dropped here answers `internal`.
+            Call::Ping(_) | Call::EventsUnsubscribe(_) => drop(asked),
         }
     }
 

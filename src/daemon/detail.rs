@@ -1,4 +1,6 @@
 //! One run in full, from its manifest and its sidecar.
+//!
+//! A field that the files do not hold is `None`; nothing is guessed from other runs.
 
 use crate::daemon::evidence::Shown;
 use crate::model::evidence::{Manifest, Sidecar, SidecarStage};

@@ -1,4 +1,6 @@
 //! How the daemon itself is: what it can tell of its watching, its disk and its workspaces.
+//!
+//! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
 use crate::daemon::shell::Shell;
 use crate::model::report::status::WorkspaceState;
@@ -30,7 +32,7 @@ impl Shell {
 
     fn check_daemon(&self) -> DoctorCheck {
         DoctorCheck {
-            id: "daemon".to_owned(),
+            id: "service".to_owned(),
             state: Health::Ok,
             detail: format!(
                 "orchd {}, pid {}, up for {} s, {} workspaces, {} runs under way",

@@ -1,4 +1,7 @@
 //! Carrying out what the engine decided: looks, evidence, stages, answers, news.
+//!
+//! Each effect is given away at once (a tree, a desk, a runner, the server) and answered by an arrival; none of them waits.
+//! Progress and standings are written late and in their latest state only; the end of a run is written at once.
 
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, What};

@@ -8,7 +8,6 @@ use crate::daemon::lifecycle::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
-use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::places::Places;
 use std::io;
@@ -33,9 +32,7 @@ pub struct Hosted {
 pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let root = RootPath::new(&std::fs::canonicalize(root)?).map_err(io::Error::other)?;
     let state = places.state.clone();
-    crate::daemon::lifecycle::claim::prepare_private(&state).map_err(io::Error::other)?;
-    let task = std::env::var("MCP_RUNNER_TASK_ID").ok();
-    let task = task.and_then(|task| TaskId::parse(&task).ok());
+    crate::daemon::lifecycle::claim::prepare_state(&state).map_err(io::Error::other)?;
     let (stream, ours) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut name = [0_u8; 8];
@@ -57,7 +54,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
                 };
                 let (reader, writer) = stream.into_split();
                 let mut shell = Shell::new(parts);
-                shell.open_site(root, task);
+                shell.open_site(root, None);
                 let peer = Peer {
                     uid: rustix::process::geteuid().as_raw(),
                 };

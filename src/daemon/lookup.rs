@@ -185,7 +185,7 @@ impl Shell {
         };
         many.extend(found.iter().map(|(_, record)| record.run_id.to_string()));
         match (found.as_slice(), many.len()) {
-            ([(id, record)], 1) => self.act_on(*id, record.clone(), request, then),
+            ([(id, record)], 1) => self.act_on(*id, record, request, then),
             (_, 0) => {
                 let refusal = Refusal::new(
                     ErrorKind::UnknownRun,
@@ -205,7 +205,7 @@ impl Shell {
         }
     }
 
-    fn act_on(&mut self, id: WorkspaceId, record: RunRecord, request: RequestId, then: Lookup) {
+    fn act_on(&mut self, id: WorkspaceId, record: &RunRecord, request: RequestId, then: Lookup) {
         let run = record.run_id.clone();
         match then {
             Lookup::Cancel if self.engine.run(&run).is_some() => {
@@ -221,7 +221,7 @@ impl Shell {
                     ErrorKind::UnknownRun,
                     format!(
                         "run {run} is not under way here: its status is `{}`",
-                        status_word(&record)
+                        status_word(record)
                     ),
                 )
                 .hint("`orchctl status` shows what runs");
@@ -363,7 +363,7 @@ impl Shell {
         &mut self,
         id: WorkspaceId,
         request: RequestId,
-        run: RunId,
+        run: &RunId,
         reopened: Result<Reopened, Refusal>,
     ) {
         let purpose = self
@@ -373,7 +373,7 @@ impl Shell {
         let Some(Purpose::Resume(resume)) = purpose else {
             return;
         };
-        let ask = reopened.and_then(|reopened| resume_ask(id, &run, reopened, *resume));
+        let ask = reopened.and_then(|reopened| resume_ask(id, run, reopened, *resume));
         match ask {
             Ok(ask) => {
                 let ask = Ask::Resume(Box::new(ask));

@@ -1,4 +1,6 @@
 //! What blocking work and children tell the loop.
+//!
+//! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Desk, Found, Known, Recovery, Reopened};

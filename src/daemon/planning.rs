@@ -1,4 +1,6 @@
 //! What a run of a pipeline would do, as the published orchestrator's `plan` says it.
+//!
+//! It runs nothing and writes nothing; the shape is checked against the real thing in `tests/interop/`.
 
 use crate::daemon::shell::Shell;
 use crate::model::config::{Action, Config, Pipeline, Stage};

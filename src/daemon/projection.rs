@@ -1,4 +1,6 @@
 //! What the engine knows, as the protocol says it: `status`, and an event per piece of news.
+//!
+//! It only translates: every piece of news becomes exactly one event, so that the numbers have no gap.
 
 use crate::daemon::shell::Shell;
 use crate::engine::news::{News, StageTold};
@@ -85,9 +87,10 @@ impl Shell {
             let site = self.sites.get(&workspace.id)?;
             let first = site.facts.unreadable.first()?;
             let count = site.facts.unreadable.len();
-            Some(format!(
-                "{count} paths cannot be read, the first is {first}"
-            ))
+            Some(match count {
+                1 => format!("cannot read {first}"),
+                _ => format!("{count} paths cannot be read, the first is {first}"),
+            })
         };
         match (workspace.watch, workspace.refused, workspace.untrusted) {
             (Watch::Missing { detail }, _, _) => (WorkspaceState::Missing, told(detail)),

@@ -12,8 +12,7 @@
 //! Invariants: a group is signalled by its id only while its leader is not reaped, so that the id cannot be somebody
 //! else's. When the ending is told, nobody of the group is left. A process that left the group, the session and both
 //! outputs is looked for only when the attempt was stopped or was not clean otherwise: a look over all processes costs
-//! milliseconds on a busy machine, and what detaches that carefully from a stage that ends by itself is a build server
-//! (Gradle's, sccache's) whose end would slow every later run.
+//! milliseconds, and what detaches that carefully is a build server whose end would slow every later run.
 
 mod excerpt;
 mod pump;

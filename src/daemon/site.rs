@@ -3,9 +3,11 @@
 //! Progress and standings are written late and only in their latest state; the end of a run is written at once and takes
 //! its progress with it.
 
+use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
+use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
 use crate::daemon::server::Asked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Tree, TreeError};
@@ -17,7 +19,7 @@ use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::run::RunReport;
 use crate::model::time::Tick;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +48,8 @@ pub(super) struct Site {
     pub(super) flush_at: Option<Tick>,
     /// When it is looked at although nothing was told: it is polled, or its root is missing.
     pub(super) look_at: Option<Tick>,
+    /// Its root could not be looked at: what was read of its files then is read again when it is back.
+    pub(super) was_missing: bool,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
     /// Being prepared; questions wait.
@@ -186,7 +190,7 @@ pub(super) struct Preparation {
     pub(super) spots: Spots,
     pub(super) owner: Owner,
     pub(super) watcher: Watcher,
-    pub(super) clock: crate::daemon::clock::Clock,
+    pub(super) clock: Clock,
 }
 
 impl Preparation {
@@ -198,14 +202,10 @@ impl Preparation {
             .flat_map(|loaded| tasks(&loaded.config))
             .collect();
         let mut desk = Desk::open(self.root.clone(), self.spots.evidence(), self.owner.clone());
-        let recovery = desk.recover(&tasks, self.clock.wall()).unwrap_or_else(|error| {
-            tracing::warn!(root = %self.root, error = %crate::daemon::lifecycle::chain(&error), "failed to read the evidence");
-            Recovery::default()
-        });
-        end_leftovers(&recovery, self.clock);
+        let recovery = recover(&mut desk, &tasks, self.clock);
         let scopes = scopes(&self.root, &self.spots, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
-        let tree = Tree::open(self.root.clone(), eye, scopes).and_then(|mut tree| {
+        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
             Ok(Box::new(tree))
         });
@@ -222,6 +222,20 @@ impl Preparation {
     }
 }
 
+/// The task that the environment names, for a workspace whose files and whose `add` name none.
+fn own_task() -> Option<TaskId> {
+    let named = std::env::var("MCP_RUNNER_TASK_ID")
+        .ok()
+        .filter(|task| !task.is_empty())?;
+    match TaskId::parse(&named) {
+        Ok(task) => Some(task),
+        Err(error) => {
+            tracing::warn!(%error, "MCP_RUNNER_TASK_ID is not taken");
+            None
+        }
+    }
+}
+
 /// The tasks of a configuration.
 pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
     config
@@ -231,12 +245,32 @@ pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
         .collect()
 }
 
+/// Ends what is left of interrupted runs and brings the evidence in order. Blocks.
+///
+/// The processes go first: once a manifest says `cancelled`, no later start would look for them.
+pub(super) fn recover(desk: &mut Desk, tasks: &[TaskId], clock: Clock) -> Recovery {
+    let lost = desk.lost(clock.wall()).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "failed to look for interrupted runs");
+        BTreeSet::new()
+    });
+    end_leftovers(lost.clone(), clock);
+    let recovery = desk.recover(tasks, clock.wall()).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "failed to read the evidence");
+        Recovery::default()
+    });
+    let later = recovery
+        .interrupted
+        .iter()
+        .filter(|run| !lost.contains(*run));
+    end_leftovers(later.cloned().collect(), clock);
+    recovery
+}
+
 /// Ends the processes of runs that were interrupted.
-pub(super) fn end_leftovers(recovery: &Recovery, clock: crate::daemon::clock::Clock) {
-    if recovery.interrupted.is_empty() {
+fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
+    if runs.is_empty() {
         return;
     }
-    let runs = recovery.interrupted.iter().cloned().collect();
     let grace = crate::limits::LEFTOVER_GRACE;
     for ended in crate::daemon::leftovers::end_leftovers(runs, &[], grace, clock) {
         tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
@@ -253,7 +287,7 @@ impl Site {
         let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
         Self {
             root,
-            task,
+            task: task.or_else(own_task),
             spots,
             layout,
             desk: None,
@@ -267,6 +301,7 @@ impl Site {
             states: BTreeMap::new(),
             flush_at: None,
             look_at: None,
+            was_missing: false,
             recheck_at: None,
             preparing: true,
             parked: Vec::new(),

@@ -1,4 +1,7 @@
 //! Workspaces come and go: added, allowed, denied, reloaded, removed, listed, explained.
+//!
+//! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
+//! under way any more.
 
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Then, What};
@@ -8,18 +11,15 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::{Preparation, Site};
 use crate::daemon::waiting::Purpose;
 use crate::engine::Input;
-use crate::model::config::Config;
-use crate::model::config::commands::CommandText;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::{
-    AllowAnswer, AllowedCommand, ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage,
-    ReloadAnswer, ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
+    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
+    ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
 };
 use crate::model::view::Explanation;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 impl Shell {
@@ -141,105 +141,6 @@ impl Shell {
         self.answer(request, result.map(Into::into));
     }
 
-    /// Allows the commands that a workspace has now.
-    fn allow_present(&mut self, id: WorkspaceId) -> Result<(), Refusal> {
-        let Some(site) = self.sites.get(&id) else {
-            return Ok(());
-        };
-        let Some(loaded) = site.loaded.clone() else {
-            let detail = site
-                .refused
-                .clone()
-                .unwrap_or_else(|| "its configuration could not be read".to_owned());
-            return Err(Refusal::new(ErrorKind::InvalidConfig, detail)
-                .hint("correct the file, then run `orchctl allow`"));
-        };
-        let root = site.root.clone();
-        let commands = loaded.commands.clone();
-        self.trust
-            .allow(&root, loaded.command_set, commands, self.clock.wall())
-            .map_err(|error| Refusal::new(ErrorKind::Internal, chain(&error)))?;
-        self.configure(id, BTreeMap::new());
-        Ok(())
-    }
-
-    /// Shows what would be allowed, or allows it; the configuration was read a moment ago.
-    pub(super) fn allow(&mut self, id: WorkspaceId, asked: Asked) {
-        let call::Call::WorkspaceAllow(wanted) = &asked.call else {
-            return;
-        };
-        let wanted = wanted.clone();
-        let result = self.allow_as_shown(id, &wanted);
-        self.settle();
-        self.answer_now(asked, |_| result.map(Into::into));
-    }
-
-    fn allow_as_shown(
-        &mut self,
-        id: WorkspaceId,
-        wanted: &call::WorkspaceAllow,
-    ) -> Result<AllowAnswer, Refusal> {
-        let Some(site) = self.sites.get(&id) else {
-            return Err(Refusal::new(
-                ErrorKind::UnknownWorkspace,
-                "it was removed meanwhile",
-            ));
-        };
-        if let Some(detail) = &site.refused {
-            return Err(Refusal::new(ErrorKind::InvalidConfig, detail.clone())
-                .hint("correct the file, then run `orchctl allow` again"));
-        }
-        let Some(loaded) = site.loaded.clone() else {
-            return Err(Refusal::new(
-                ErrorKind::InvalidConfig,
-                "its configuration could not be read",
-            ));
-        };
-        let root = site.root.clone();
-        if wanted
-            .digest
-            .is_some_and(|shown| shown != loaded.command_set)
-        {
-            return Err(Refusal::new(
-                ErrorKind::Untrusted,
-                format!("the commands of `{root}` have changed since they were shown"),
-            )
-            .hint("run `orchctl allow` again and read them anew"));
-        }
-        let known = self.trust.allowed(&root);
-        if !wanted.dry_run {
-            self.allow_present(id)?;
-        }
-        Ok(AllowAnswer {
-            root,
-            digest: loaded.command_set,
-            allowed: !wanted.dry_run,
-            commands: allowed_commands(&loaded.config, &known),
-        })
-    }
-
-    pub(super) fn deny(&mut self, asked: Asked, root: &RootPath) {
-        let id = match self.site_at(root) {
-            Ok(id) => id,
-            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
-        };
-        let root = self
-            .sites
-            .get(&id)
-            .map_or_else(|| root.clone(), |site| site.root.clone());
-        match self.trust.deny(&root, self.clock.wall()) {
-            Ok(changed) => {
-                self.configure(id, BTreeMap::new());
-                self.settle();
-                self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
-            }
-            Err(error) => {
-                let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
-                self.answer_now(asked, |_| Err(refusal));
-            }
-        }
-    }
-
     pub(super) fn remove(&mut self, asked: Asked, root: &RootPath) {
         let found = self.site_at(root).ok().filter(|id| {
             // A directory inside a workspace is not the workspace.
@@ -248,19 +149,9 @@ impl Shell {
             site == Some(real.as_deref().unwrap_or_else(|| root.as_path()))
         });
         let Some(id) = found else {
-            let result = match self.site_at(root) {
-                // What is not registered stays so: whoever removes it twice has what he wants.
-                Err(_) => Ok(WorkspaceChange {
-                    root: root.clone(),
-                    changed: false,
-                }),
-                Ok(_) => Err(Refusal::new(
-                    ErrorKind::UnknownWorkspace,
-                    format!("`{root}` is not the root of a workspace"),
-                )
-                .hint("`orchctl list` shows the roots")),
-            };
-            return self.answer_now(asked, |_| result.map(Into::into));
+            // It is already as it was asked to be.
+            let (root, changed) = (root.clone(), false);
+            return self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
         };
         let Some(site) = self.sites.get_mut(&id) else {
             return;
@@ -381,7 +272,16 @@ impl Shell {
         let path = Path::new(&named.path);
         let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
         let found = match root {
-            Some(root) => self.site_at(&root),
+            Some(root) => self
+                .site_at(&root)
+                .map_err(|refusal| match path.is_absolute() {
+                    true if named.workspace.is_none() => Refusal::new(
+                        refusal.kind,
+                        format!("`{}` is in no registered workspace", named.path),
+                    )
+                    .hint("`orchctl list` shows the registered ones"),
+                    _ => refusal,
+                }),
             None => Err(Refusal::new(
                 ErrorKind::UnknownWorkspace,
                 "no workspace was named",
@@ -451,27 +351,6 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
         projects: projects.collect(),
         ignored,
     }
-}
-
-/// Every command of a configuration; known where it was allowed before as it is.
-fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
-    let present = config.commands();
-    let stages = config.pipelines.iter().flat_map(|pipeline| {
-        let stages = pipeline.stages.iter();
-        stages.filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
-    });
-    stages
-        .map(|(pipeline, stage, command)| {
-            let of = format!("{}/{}", pipeline.id, stage.id);
-            let now = present.iter().find(|text| text.of == of);
-            AllowedCommand {
-                pipeline_id: pipeline.id.clone(),
-                stage: stage.id.clone(),
-                command: command.line.text(),
-                known: now.is_some_and(|now| known.contains(now)),
-            }
-        })
-        .collect()
 }
 
 /// The real path of a directory that is to be a workspace.

@@ -1,4 +1,6 @@
 //! What a stage is executed with: where, in which environment, with which logs.
+//!
+//! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
 use crate::daemon::durable::{Dir, DurableError};
 use crate::daemon::log::{Durability, LogPlan};

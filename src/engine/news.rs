@@ -1,4 +1,6 @@
 //! What subscribers are told: one variant per event type of the protocol.
+//!
+//! Facts only, each told once, and those about a run only after its evidence was recorded.
 
 use crate::engine::ProjectId;
 use crate::model::digest::InputDigest;

@@ -1,4 +1,6 @@
 //! Questions as they come in, questions that go away, and the passing of time.
+//!
+//! What is refused is data that names the thing; nobody who asks is ever left without an answer.
 
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
 use crate::engine::state::Engine;

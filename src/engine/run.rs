@@ -43,7 +43,6 @@ pub(super) struct Run {
     pub(super) cancelled: Option<&'static str>,
     /// Its verdict is an error whatever its stages say: evidence of it, or of a child run, could not be written.
     pub(super) broken: bool,
-    pub(super) began: Tick,
     /// Questions that are answered once it has begun or ended.
     pub(super) requests: BTreeSet<RequestId>,
 }

@@ -1,4 +1,6 @@
 //! The life of a run: begin, advance, cancel, finish; what its stages do is in `stages`, what it proves in `verdicts`.
+//!
+//! Nothing starts before the run's first evidence is recorded, and nothing after it was cancelled.
 
 use crate::engine::ask::{KeptStage, Origin, ResumeAsk, Stop};
 use crate::engine::change::ChangeSet;
@@ -183,7 +185,6 @@ impl Engine {
             last_stage: None,
             cancelled: None,
             broken: false,
-            began: self.now.tick,
             requests: BTreeSet::new(),
             config,
         })

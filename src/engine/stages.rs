@@ -1,4 +1,6 @@
 //! The stages of a run: which may start, how an attempt ends, when one is signalled.
+//!
+//! The runner only obeys: deadlines, grace and retries are decided here, on the monotonic clock.
 
 use crate::engine::ask::Stop;
 use crate::engine::news::{News, StageTold};

@@ -1,4 +1,6 @@
 //! What the engine holds, and what it promises of it after every step.
+//!
+//! One owner and no lock; whatever a step breaks of it stops the program rather than proving something wrong.
 
 use crate::engine::news::News;
 use crate::engine::project::{Project, Settle};

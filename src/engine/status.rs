@@ -1,4 +1,6 @@
 //! What is visible of the engine's state: a standing per project, told and recorded when it changes.
+//!
+//! A verdict is shown as fresh only while it is about the present content and nothing stands in the way of knowing it.
 
 use crate::engine::news::News;
 use crate::engine::state::Engine;

@@ -1,4 +1,6 @@
 //! What a run proves, and how its end is told: evidence first, then news, then answers.
+//!
+//! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
@@ -131,7 +133,10 @@ impl Engine {
                 status_detail: report.status_detail.clone(),
                 started_at: report.started_at,
                 completed_at: report.completed_at,
-                duration_ms: u64::try_from(self.now.tick.since(run.began).as_millis()).ok(),
+                // As the history has it, which knows no other clock than the manifest's.
+                duration_ms: report
+                    .completed_at
+                    .and_then(|end| u64::try_from(end.since(report.started_at).as_millis()).ok()),
                 manifest: manifest.unwrap_or_default(),
                 cause: Some(report.cause),
             },

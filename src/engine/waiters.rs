@@ -3,7 +3,7 @@
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
 use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Until};
-use crate::engine::keys::Seen;
+use crate::engine::keys::{Proof, Seen};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
 use crate::engine::{Effect, ProjectId};
@@ -298,8 +298,15 @@ impl Engine {
             input: seen.map(|seen| seen.input),
             run: proof.map(|proof| proof.run.clone()),
             reused,
-            detail: None,
+            detail: proof.and_then(|proof| self.why_error(id, proof)),
         }
+    }
+
+    /// Why the run of a proof could not be run: a person cannot see it in evidence that is not there.
+    fn why_error(&self, id: &ProjectId, proof: &Proof) -> Option<String> {
+        let last = self.projects.get(id)?.last.as_ref()?;
+        let is_it = proof.verdict == Verdict::Error && last.run.run_id == proof.run;
+        last.run.status_detail.clone().filter(|_| is_it)
     }
 
     pub(super) fn no_answer(&self, id: &ProjectId, detail: &str) -> Answer {

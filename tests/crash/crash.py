@@ -4,7 +4,8 @@
     tests/crash/crash.py [KILLS] [--seed N] [--keep]       default 100 kills
 
 A round: a run is under way, the daemon dies, a file is edited, the daemon comes back. Then every promise is checked:
-every JSON file is whole (also before the restart), no run is left queued or in progress and the interrupted ones are
+every JSON file is whole (also before the restart), every line of metrics and logs parses (but for a log's torn last one),
+every run directory has a manifest, no run is left queued or in progress and the interrupted ones are
 `cancelled`/`daemon-lost`, no process of a run is left, the edited content has reached a verdict in a run that read it,
 no temp file is left. A seed fixes the moments that are asked for; the scheduler adds its own.
 Binaries: ORCHD_BIN and ORCHCTL_BIN, default target/debug/. Linux, Python 3.11, standard library only. Builds nothing.
@@ -30,7 +31,7 @@ COMMAND_S_MAX = 90
 DEADLINE_S = 30
 FINDINGS_MAX = 20  # more say nothing new, and each costs its deadline
 RUN_MS_ABOUT = 400  # what a run of the pipeline takes; a random moment falls into it
-MOMENTS = ["run"] * 5 + ["write"] * 3 + ["stage"] + ["start"]
+MOMENTS = ["run"] * 5 + ["write"] * 3 + ["stage"] + ["start"] * 3
 
 # `keeper` leaves an orphan behind when its shell dies before it: an interrupted run's processes are more than its stages.
 CONFIG = """\
@@ -95,6 +96,7 @@ class Site:
         }
         self.log = open(self.scratch / "orchd.log", "ab")
         self.child = None
+        self.torn_logs = set()
 
     def start(self):
         self.child = subprocess.Popen([self.orchd], cwd=self.scratch, env=self.env, stdin=subprocess.DEVNULL,
@@ -206,6 +208,14 @@ def await_moment(site, moment):
     return True
 
 
+def is_judged(site):
+    """Whether the newest run has ended; cheap, so that the moment is caught."""
+    try:
+        return json.loads((site.run_dirs()[-1] / "manifest.json").read_text())["status"] in TERMINAL
+    except (OSError, ValueError, IndexError):
+        return False
+
+
 def temp_files_near(site):
     """Temp files where a run in progress writes; cheap, so that a write is caught while it lasts."""
     dirs = [site.root / "out" / TASK, site.root / ".runs" / TASK, *site.run_dirs()[-1:]]
@@ -229,7 +239,10 @@ def crash(site, number, counts):
     site.kill()
     if moment == "start":
         site.start()
-        time.sleep(site.rng.uniform(0, 100) / 1000)  # the moment itself is what is random
+        if site.rng.random() < 0.5:
+            until(lambda: is_judged(site), 1)  # the moment after the interrupted run was judged
+        else:
+            time.sleep(site.rng.uniform(0, 100) / 1000)  # the moment itself is what is random
         site.kill()
     counts[f"at {moment}"] += met
 
@@ -296,9 +309,26 @@ def check_left(site, interrupted, orphans):
         yield "temp file left", ", ".join(temp_files(site))
     for text in torn(site, metrics_too=True):
         yield "torn", text
+    yield from check_runs(site)
+
+
+def check_runs(site):
+    """Every run directory has its manifest, and every log line parses but for a last one that was torn."""
     for path in site.run_dirs():
-        if not (path / "manifest.json").is_file():
+        # One that was only just made is left alone for a while, as somebody may be at it.
+        if not until((path / "manifest.json").is_file, 70) and path.exists():
             yield "no manifest", path.name
+        for log in [path / "runner.ndjson", *path.glob("commands/*.ndjson")]:
+            try:
+                *whole, last = log.read_bytes().split(b"\n")
+            except FileNotFoundError:
+                continue  # no stage began
+            for number, line in enumerate(whole, 1):
+                try:
+                    json.loads(line)
+                except ValueError as error:
+                    yield "torn log line", f"{log.relative_to(site.root)}:{number}: {error}"
+            site.torn_logs.update([str(log)] if last else [])
 
 
 def metrics_twice(site):
@@ -328,6 +358,9 @@ def main():
             if failures.total() >= FINDINGS_MAX:
                 raise Broken(f"{failures.total()} findings are enough")
         counts["metrics twice"] = metrics_twice(site)
+        counts["torn logs"] = len(site.torn_logs)
+        if not counts["orphans"]:
+            raise Broken("no kill left a process behind: nothing was shown about leftovers")
     except (Broken, subprocess.TimeoutExpired) as error:
         failures["broken"] += 1
         print(f"crash: after {done} kills, seed {args.seed}: {error}", file=sys.stderr)

@@ -1,4 +1,6 @@
 //! Flags of the commands about runs that were, and about what happens.
+//!
+//! Only what was typed; which run is meant is the daemon's to say, because only it knows the ids.
 
 use crate::model::id::{StageId, TaskId};
 use clap::ValueHint;

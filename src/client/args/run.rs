@@ -1,4 +1,6 @@
 //! Flags of the commands that run something, or wait for what runs.
+//!
+//! Only what was typed: a flag is a word here and gets its meaning in `commands`.
 
 use super::value;
 use crate::model::id::{PipelineId, TaskId};

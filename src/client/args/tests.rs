@@ -1,4 +1,6 @@
 //! What is typed against what is understood, and the texts that teach it.
+//!
+//! The help texts are kept as snapshots, so that a changed word is a decision.
 
 use super::*;
 use clap::CommandFactory as _;

@@ -1,4 +1,6 @@
 //! Flags of the commands about workspaces.
+//!
+//! Only what was typed; paths are made absolute where the working directory is known, in `place`.
 
 use crate::model::id::TaskId;
 use clap::ValueHint;

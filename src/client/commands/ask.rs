@@ -1,4 +1,6 @@
 //! `status`, `sync`, `wait`, `gate`, `explain`: questions about the present content.
+//!
+//! Each is one request and one answer; nothing is started here but what `wait` and `gate` make the daemon start.
 
 use super::print;
 use crate::client::args::history::Explain;

@@ -1,4 +1,6 @@
 //! `runs`, `show`.
+//!
+//! Read-only: they show what the evidence says, and change nothing.
 
 use super::print;
 use crate::client::args::history::{Run, Runs};

@@ -1,4 +1,6 @@
 //! `completions` and `man`: what packagers need, made of the same table as `--help`.
+//!
+//! They need neither a daemon nor a workspace, so that a package can be built anywhere.
 
 use crate::client::args::{Args, Completions, Man};
 use crate::client::exit::Exit;

@@ -1,4 +1,6 @@
 //! `run`, `plan`, `resume`, `cancel`.
+//!
+//! A run is always started without waiting and followed by its events, so that ^C leaves it running.
 
 use super::follow::Follow;
 use super::print;

@@ -1,4 +1,6 @@
 //! `add`, `remove`, `list`, `allow`, `deny`.
+//!
+//! What is allowed is what was shown: the digest of the commands goes along with the question.
 
 use super::print;
 use crate::client::args::workspace::{Add, Named, Place};

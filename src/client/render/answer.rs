@@ -1,4 +1,6 @@
 //! Answers about the present content: `gate`, `wait`, `sync`, `explain`; and `plan`.
+//!
+//! Pure text from a report; nothing is asked and nothing is looked up here.
 
 use crate::client::output::Look;
 use crate::client::render::mark::{self, short};
@@ -33,6 +35,9 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
         };
         text.push_str(format!("{verdict}  {task}{gap}{trusted}").trim_end());
         text.push('\n');
+        if let Some(detail) = &project.detail {
+            text.push_str(&indented(detail, 4, look));
+        }
         if let Some(manifest) = &project.manifest {
             let manifest = short_path(&clean(manifest), look, 4);
             add(&mut text, format_args!("    {}\n", styled(DIM, &manifest)));

@@ -1,4 +1,6 @@
 //! `orchctl doctor`, `ping`, `reload`, `shutdown`: about the daemon itself.
+//!
+//! Pure text from a report; every failed check has a line that says what to do.
 
 use crate::client::output::Look;
 use crate::client::render::mark;

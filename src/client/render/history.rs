@@ -1,4 +1,6 @@
 //! `orchctl runs`, `show` and the result of `run`: what was executed, and what came of it.
+//!
+//! Pure text from a report; in a narrow terminal a row becomes a pair of lines.
 
 use crate::client::output::Look;
 use crate::client::render::live::changed_paths;
@@ -7,7 +9,7 @@ use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::{Cause, Verdict};
+use crate::model::run::Cause;
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
@@ -28,7 +30,7 @@ pub fn runs(list: &RunList, look: &Look) -> String {
     let pipelines = widest(|run| run.pipeline_id.as_str()).unwrap_or(0);
     let mut text = String::new();
     for run in &list.runs {
-        let verdict = verdict_cell(Some(run.verdict), VERDICT_COLUMNS);
+        let verdict = mark::verdict(run.verdict).cell(VERDICT_COLUMNS);
         let task = clean(run.task_id.as_str());
         let span = run.duration_ms.map(|ms| took(Duration::from_millis(ms)));
         let span = span.unwrap_or_else(|| "-".to_owned());
@@ -74,19 +76,12 @@ pub fn cause_word(cause: Cause) -> &'static str {
     }
 }
 
-fn verdict_cell(verdict: Option<Verdict>, width: usize) -> String {
-    verdict.map_or_else(
-        || pad("-", width),
-        |verdict| mark::verdict(verdict).cell(width),
-    )
-}
-
 /// Renders one run in full.
 #[must_use]
 pub fn show(run: &RunDetail, look: &Look) -> String {
     let record = &run.record;
     let mut text = format!("{}\n", styled(BOLD, record.run_id.as_str()));
-    let verdict = verdict_cell(Some(record.verdict), 0);
+    let verdict = mark::verdict(record.verdict).cell(0);
     let status = mark::run(record.status).cell(0);
     add(&mut text, format_args!("  {verdict}  {status}"));
     if let Some(detail) = &run.status_detail {

@@ -1,4 +1,6 @@
 //! `orchctl init`: what was found, and what came of it.
+//!
+//! Pure text; what is written to disk is decided in `commands/init`.
 
 use crate::client::output::Look;
 use crate::client::render::status::short_path;

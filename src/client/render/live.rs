@@ -308,6 +308,9 @@ pub fn changed_paths(changed: &ChangedPaths) -> String {
     let Some(number) = changed.count else {
         return "everything may have changed".to_owned();
     };
+    if number == 0 {
+        return "no path changed".to_owned();
+    }
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     let named = changed.paths.iter().take(PATHS_SHOWN_MAX);
     let named: Vec<String> = named.map(|path| clean(&path.to_string())).collect();

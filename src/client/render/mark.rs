@@ -1,4 +1,6 @@
 //! A symbol and a word for every state; the colour only repeats them.
+//!
+//! So that nothing is lost without colour, in a log, or to a screen reader.
 
 use crate::client::render::text::{CYAN, DIM, GREEN, RED, YELLOW};
 use crate::model::id::RunId;

@@ -1,4 +1,6 @@
 //! What people see, line by line: red, green, flaky, unknown, untrusted; wide, 40 columns, with and without colour.
+//!
+//! Snapshots of text that people read; a changed column is a decision.
 
 mod answers;
 mod live;
@@ -33,7 +35,7 @@ fn plain(text: &str) -> String {
 }
 
 fn root() -> RootPath {
-    RootPath::new(Path::new("/home/ann/src/shop")).unwrap()
+    RootPath::new(Path::new("/srv/ann/src/shop")).unwrap()
 }
 
 fn task(text: &str) -> TaskId {
@@ -125,7 +127,7 @@ fn shop() -> Status {
         projects: vec![project("0101-web", Verdict::Pass), red, flaky, unknown],
     };
     let untrusted = WorkspaceStatus {
-        root: RootPath::new(Path::new("/home/ann/src/new tool")).unwrap(),
+        root: RootPath::new(Path::new("/srv/ann/src/new tool")).unwrap(),
         state: WorkspaceState::Untrusted,
         detail: None,
         projects: Vec::new(),
@@ -136,7 +138,7 @@ fn shop() -> Status {
 #[test]
 fn status_without_a_terminal_has_one_line_per_project_and_cuts_nothing() {
     insta::assert_snapshot!(plain(&status::status(&shop(), &look(None))), @"
-    /home/ann/src/shop  + watching
+    /srv/ann/src/shop  + watching
       + pass      0101-web   fresh  idle      3d0103be  succeeded  3.1s  2m ago
         manifest .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
       x fail      0102-api   fresh  idle      3d0103be  failed  3.1s  2m ago
@@ -146,8 +148,8 @@ fn status_without_a_terminal_has_one_line_per_project_and_cuts_nothing() {
       ~ flaky     0103-docs  fresh  idle      3d0103be  succeeded  3.1s  2m ago
         manifest .runs/0103-docs/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
       ? unknown   0104-cli   stale  running test 12s  no run yet
-    /home/ann/src/new tool  ? untrusted
-      Allow its commands with: orchctl allow '/home/ann/src/new tool'
+    /srv/ann/src/new tool  ? untrusted
+      Allow its commands with: orchctl allow '/srv/ann/src/new tool'
     orchd 0.1.0, pid 4121, up 3h 5m, 2 workspaces, 18204 watches, 12.1 MiB
     ");
 }
@@ -160,7 +162,7 @@ fn status_fits_forty_columns() {
         Some(40)
     );
     insta::assert_snapshot!(text, @"
-    /home/ann/src/shop
+    /srv/ann/src/shop
       + watching
       + pass      0101-web
         fresh, idle
@@ -178,10 +180,10 @@ fn status_fits_forty_columns() {
         manifest .runs/01…03be/manifest.json
       ? unknown   0104-cli
         stale, running test 12s
-    /home/ann/src/new tool
+    /srv/ann/src/new tool
       ? untrusted
       Allow its commands with: orchctl allow
-      '/home/ann/src/new tool'
+      '/srv/ann/src/new tool'
     orchd 0.1.0, pid 4121, up 3h 5m, 2
     workspaces, 18204 watches, 12.1 MiB
     ");

@@ -1,4 +1,6 @@
 //! `orchctl list`, `add`, `allow`: directories, and the commands that may run in them.
+//!
+//! Commands are never shortened here: what is allowed has to be readable in full.
 
 use crate::client::output::Look;
 use crate::client::render::mark;

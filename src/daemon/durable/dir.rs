@@ -1,4 +1,6 @@
 //! An open directory, and everything that is done to the names in it.
+//!
+//! Every write goes through here; a failed sync is told and never tried again on the same descriptor.
 
 use super::staged::Staged;
 use super::{

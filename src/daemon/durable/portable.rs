@@ -1,5 +1,7 @@
 //! Directories by path, for platforms without directory descriptors. Links are looked for, but can be swapped in
 //! between the look and the use; there is no sync of a directory.
+//!
+//! Not used on Unix, where `unix` stands in its place with the same names.
 
 use super::{Kind, Stamp};
 use std::ffi::{OsStr, OsString};

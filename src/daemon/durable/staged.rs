@@ -1,4 +1,6 @@
 //! A file between its bytes and its name.
+//!
+//! It has its bytes on disk before it has its name, and several may share the sync of their directory.
 
 use super::dir::Dir;
 use super::{Act, DurableError, fail, probe, sync_file, sys};

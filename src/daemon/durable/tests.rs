@@ -1,3 +1,7 @@
+//! Real files: what is there after a write, after a failure, and after a link was planted.
+//!
+//! A writer is stopped after each of its operations in turn; what it leaves must be old or new.
+
 use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -67,12 +71,20 @@ fn a_planted_link_is_not_followed() {
     symlink(victim.join("f"), root.join("metrics.json")).unwrap();
     let dir = Dir::open(&root).unwrap();
 
-    assert!(dir.create(Path::new(".runs/demo/cli")).is_err());
-    assert!(dir.descend(Path::new(".runs")).is_err());
     let name = OsStr::new("metrics.json");
-    assert!(dir.append_line(name, b"{}", SHARED).is_err());
-    assert!(dir.overwrite(name, b"{}", SHARED).is_err());
-    assert!(dir.read(name, 100).is_err());
+    let refused = [
+        dir.create(Path::new(".runs/demo/cli")).unwrap_err(),
+        dir.descend(Path::new(".runs")).unwrap_err(),
+        dir.append_line(name, b"{}", SHARED).unwrap_err(),
+        dir.overwrite(name, b"{}", SHARED).unwrap_err(),
+        dir.read(name, 100).unwrap_err(),
+    ];
+    for (error, named) in refused
+        .iter()
+        .zip([".runs", ".runs", "metrics", "metrics", "metrics"])
+    {
+        assert!(error.to_string().contains(named), "{error}");
+    }
     // Replacing a link replaces the link.
     dir.write(name, b"mine", SHARED).unwrap();
     assert_eq!(std::fs::read(victim.join("f")).unwrap(), b"precious");
@@ -91,7 +103,8 @@ fn directories_are_made_below_what_is_there() {
     let ((), counts) = measure(|| create_dir_all(&deep).unwrap());
     assert_eq!(counts.steps, 0);
     write(&temp.path().join("file"), b"", SHARED).unwrap();
-    assert!(create_dir_all(&temp.path().join("file/x")).is_err());
+    let error = create_dir_all(&temp.path().join("file/x")).unwrap_err();
+    assert!(error.to_string().contains("file"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Directories by descriptor: every name is looked up in an open directory, and a link in the last place is refused.
+//!
+//! So a directory that is swapped for a link between two operations leads nowhere else.
 
 use super::{Kind, Stamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};

@@ -1,4 +1,6 @@
 //! The files of one run: their names, and reading and writing each of them.
+//!
+//! It knows names and modes, not their order; that is the desk's.
 
 use super::owner::Owner;
 use super::places::Grown;

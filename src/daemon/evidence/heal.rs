@@ -5,6 +5,7 @@
 
 use super::EvidenceError;
 use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
+use super::owner::{Life, Owner, process_exists};
 use crate::daemon::durable::temp_owner;
 use crate::limits::{EVIDENCE_BYTES_MAX, UNBORN_RUN};
 use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind};
@@ -12,29 +13,54 @@ use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// Whether a run directory without a manifest is the rest of a run that never began: nothing is in it but what is
-/// written before the first manifest, and nobody has touched it for a while.
-pub(super) fn is_unborn(files: &Files, now: Timestamp) -> bool {
+/// What a run directory without a manifest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Birth {
+    /// The rest of a run that never began.
+    Failed,
+    /// Somebody may be writing its first manifest right now.
+    UnderWay,
+    /// A run that had a manifest once.
+    Past,
+}
+
+/// Judges a run directory without a manifest by what is in it, and by who wrote that and when.
+pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     let Ok(names) = files.run.list() else {
-        return false;
+        return Birth::UnderWay;
     };
-    let early = |name: &std::ffi::OsString| {
+    let early = |name: &OsString| {
         let empty = files.run.descend(Path::new(name)).ok().flatten();
         let empty = empty
             .and_then(|dir| dir.list().ok())
             .is_some_and(|inside| inside.is_empty());
         name == OWNER || temp_owner(name).is_some() || empty
     };
-    let owned = files.read_owner().is_some();
+    if !names.iter().all(early) {
+        return Birth::Past;
+    }
     let stamp = files.run.stamp(Path::new(""));
     let modified = stamp.map_or(0, |stamp| {
         i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0)
     });
     let old = now.since(Timestamp::from_unix_ms(modified)) > UNBORN_RUN;
-    names.iter().all(early) && (owned || old)
+    let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
+    let abandoned = match files.read_owner() {
+        // Ours, and not in our hands: an earlier desk of this daemon's.
+        Some(owner) => owner == *own || owner.life() == Life::Dead,
+        None => {
+            let gone = |pid| pid == own.pid || process_exists(pid) == Some(false);
+            writers.peek().is_some() && writers.all(gone)
+        }
+    };
+    if old || abandoned {
+        Birth::Failed
+    } else {
+        Birth::UnderWay
+    }
 }
 
 /// Makes the manifest of a run again and puts the damaged one aside; it is written by whoever finishes the run.

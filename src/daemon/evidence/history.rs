@@ -1,4 +1,6 @@
 //! What was: the list of runs, one run in full, and a run taken up again.
+//!
+//! Read from the index and checked against the files that are shown, so that another tool's changes are seen.
 
 use super::files::{Files, MANIFEST, SIDECAR};
 use super::finish::Ending;

@@ -1,4 +1,6 @@
 //! Who a run belongs to while it is under way: a process, told from a later one with the same number.
+//!
+//! Where the system tells no start times the heartbeat has to decide, and that is said as `Unsure`.
 
 use serde::{Deserialize, Serialize};
 

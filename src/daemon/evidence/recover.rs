@@ -1,7 +1,10 @@
 //! What a start finds: runs whose daemon was lost, ends that were cut off, damaged files; and what is known of each task.
+//!
+//! Trouble with one run costs only that run; nothing that a newer version wrote is ever rewritten.
 
 use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;
+use super::heal::Birth;
 use super::owner::Life;
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
@@ -13,7 +16,7 @@ use crate::model::evidence::{Manifest, RunRecord, Sidecar, SidecarStage, Unreada
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{StageStatus, Verdict};
 use crate::model::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +24,7 @@ use std::time::Duration;
 /// What a start found.
 #[derive(Clone, Debug, Default)]
 pub struct Recovery {
-    /// Runs whose daemon was lost; they are `cancelled` now. Their processes may still be there.
+    /// Runs whose daemon was lost; they are `cancelled` now.
     pub interrupted: Vec<RunId>,
     /// Runs under way that somebody else seems to own; worth another look once their heartbeat is old.
     pub alive: Vec<RunId>,
@@ -105,7 +108,7 @@ impl Desk {
             self.index.check_all(&runs);
             let unread: Vec<Key> = self.index.unread().cloned().collect();
             for key in &unread {
-                if let Err(error) = self.heal(&runs, key, now) {
+                if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }
             }
@@ -127,18 +130,52 @@ impl Desk {
         Ok(recovery)
     }
 
+    /// The runs whose daemon was lost and that [`Desk::recover`] would cancel; nothing is written.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read at all.
+    pub fn lost(&mut self, now: Timestamp) -> Result<BTreeSet<RunId>, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(BTreeSet::new());
+        };
+        self.index.refresh(&runs, now)?;
+        let rows = self.index.rows().filter(|row| !row.complete);
+        let mut lost = BTreeSet::new();
+        for (task, run) in rows.map(|row| (&row.record.task_id, &row.record.run_id)) {
+            let files = Files::open(&runs, task, run).ok().flatten();
+            let is_lost = files.is_some_and(|files| {
+                let manifest = files.read_manifest();
+                manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
+            });
+            if is_lost && !self.open.contains_key(run) {
+                lost.insert(run.clone());
+            }
+        }
+        Ok(lost)
+    }
+
     /// A run directory whose manifest cannot be read: removed, rebuilt, or left alone.
-    fn heal(&mut self, runs: &Dir, key: &Key, now: Timestamp) -> Result<(), EvidenceError> {
+    fn heal(
+        &mut self,
+        runs: &Dir,
+        key: &Key,
+        now: Timestamp,
+        recovery: &mut Recovery,
+    ) -> Result<(), EvidenceError> {
         let (task, run) = key;
         let Some(files) = Files::open(runs, task, run)? else {
             return Ok(());
         };
         match files.read_manifest() {
-            Err(ReadError::Missing) if heal::is_unborn(&files, now) => {
-                return Ok(clear(runs, &files, key)?);
-            }
-            Err(ReadError::Missing) if files.run.list()?.is_empty() => return Ok(()),
-            Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Missing) => match heal::birth(&files, &self.owner, now) {
+                Birth::Failed => return Ok(clear(runs, &files, key)?),
+                Birth::UnderWay => {
+                    recovery.alive.push(run.clone());
+                    return Ok(());
+                }
+                Birth::Past => {}
+            },
+            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
             Err(ReadError::Unreadable(source)) => {
                 let path = files.run.path().join(super::MANIFEST);
                 return Err(EvidenceError::Unreadable { path, source });
@@ -148,9 +185,6 @@ impl Desk {
             Ok(_) => return Ok(()),
         }
         let manifest = heal::rebuild(&files, task, run, &self.layout, now)?;
-        files.write_manifest(&manifest)?;
-        self.index
-            .note(runs, &manifest, files.read_sidecar().ok().as_ref());
         self.finish_found(runs, &files, manifest, now)
     }
 
@@ -325,15 +359,14 @@ fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
 fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::daemon::durable::DurableError> {
     let (task, run) = key;
     tracing::info!(%task, %run, "the rest of a run that never began is removed");
-    for (dir, name) in [("cli", run), ("mcp", run)] {
-        if let Some(dir) = files.task.descend(Path::new(dir))? {
-            dir.remove_tree(OsStr::new(name.as_str()))?;
-        }
-    }
-    match runs.descend(Path::new(LOCAL_POINTERS))? {
-        Some(local) => local.remove_tree(OsStr::new(run.as_str())),
-        None => Ok(()),
-    }
+    // The run itself goes last: without it nobody would look for the rest.
+    let places = [
+        runs.descend(Path::new(LOCAL_POINTERS))?,
+        files.task.descend(Path::new("mcp"))?,
+        files.task.descend(Path::new("cli"))?,
+    ];
+    let mut places = places.iter().flatten();
+    places.try_for_each(|place| place.remove_tree(OsStr::new(run.as_str())))
 }
 
 fn last_of(runs: &Dir, record: RunRecord) -> Last {

@@ -1,3 +1,7 @@
+//! What a desk writes for whole runs, and what it finds of them afterwards.
+//!
+//! Each test has a workspace of its own on a real disk.
+
 use super::*;
 use crate::daemon::durable::{crash_after, measure};
 use crate::model::evidence::tests::{at, report, task_state};
@@ -79,8 +83,12 @@ pub(crate) fn run_to_end(desk: &mut Desk, salt: u32, status: RunStatus) -> RunRe
     let begun = report("demo", salt, RunStatus::InProgress);
     desk.begin(&begun, begun.started_at).unwrap();
     let ended = report("demo", salt, status);
-    desk.end(&ended, &task_state(&ended), ended.completed_at.unwrap())
-        .unwrap();
+    desk.end(
+        &ended,
+        Some(&task_state(&ended)),
+        ended.completed_at.unwrap(),
+    )
+    .unwrap();
     ended
 }
 
@@ -127,7 +135,8 @@ fn a_run_that_ended_leaves_every_file_in_step() {
     let base = base(&begun);
     let token = std::fs::read_to_string(space.path(&format!("{base}/.resume-token"))).unwrap();
     let ended = report("demo", 1, RunStatus::Failed);
-    desk.end(&ended, &task_state(&ended), at(1148)).unwrap();
+    desk.end(&ended, Some(&task_state(&ended)), at(1148))
+        .unwrap();
     let manifest = space.json(&format!("{base}/manifest.json"));
     assert_eq!(manifest["status"], "failed");
     assert_eq!(manifest["metrics_recorded"], true);
@@ -206,8 +215,11 @@ fn links_planted_in_the_workspace_are_refused() {
         let ended = report("demo", 1, RunStatus::Succeeded);
         let written = desk
             .begin(&begun, at(0))
-            .and_then(|()| desk.end(&ended, &task_state(&ended), at(1)));
-        assert!(written.is_err(), "{planted}");
+            .and_then(|()| desk.end(&ended, Some(&task_state(&ended)), at(1)));
+        assert!(
+            matches!(written, Err(EvidenceError::Disk(_))),
+            "{planted}: {written:?}"
+        );
         assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0, "{planted}");
     }
 }
@@ -217,11 +229,13 @@ fn a_root_that_is_gone_is_not_made_again() {
     let space = Space::new();
     std::fs::remove_dir(space.path("")).unwrap();
     let mut desk = space.desk("d");
+    let begun = desk.begin(&report("demo", 1, RunStatus::InProgress), at(0));
+    assert!(matches!(begun, Err(EvidenceError::Disk(_))), "{begun:?}");
+    let recovered = desk.recover(&[], at(0));
     assert!(
-        desk.begin(&report("demo", 1, RunStatus::InProgress), at(0))
-            .is_err()
+        matches!(recovered, Err(EvidenceError::Disk(_))),
+        "{recovered:?}"
     );
-    assert!(desk.recover(&[], at(0)).is_err());
     assert!(!space.path("").exists());
 }
 
@@ -291,9 +305,10 @@ fn an_end_that_failed_can_be_asked_for_again() {
     let begun = report("demo", 1, RunStatus::InProgress);
     let ended = report("demo", 1, RunStatus::Succeeded);
     desk.begin(&begun, at(0)).unwrap();
-    let cut = crash_after(12, || desk.end(&ended, &task_state(&ended), at(148)));
-    assert!(cut.is_err());
-    desk.end(&ended, &task_state(&ended), at(160)).unwrap();
+    let cut = crash_after(12, || desk.end(&ended, Some(&task_state(&ended)), at(148)));
+    assert!(matches!(cut, Err(EvidenceError::Disk(_))), "{cut:?}");
+    desk.end(&ended, Some(&task_state(&ended)), at(160))
+        .unwrap();
     assert_eq!(space.metrics().len(), 1);
     assert_eq!(
         space.json(&format!("{}/manifest.json", base(&ended)))["status"],

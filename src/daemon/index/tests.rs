@@ -1,8 +1,12 @@
+//! The index against the run directories that it stands for.
+//!
+//! Deleted, torn or of another version, it has to say the same as before.
+
 use crate::daemon::durable;
 use crate::daemon::evidence::tests::{Space, run_to_end};
 use crate::model::evidence::tests::at;
 use crate::model::run::{RunStatus, Verdict};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn index_file(space: &Space) -> PathBuf {
     let dir = space.dir.path().join("state/index");
@@ -81,70 +85,4 @@ fn runs_that_another_tool_makes_resumes_or_removes_are_noticed() {
     assert_eq!(desk.runs(None, 10, at(0)).unwrap().len(), 1);
     std::fs::remove_dir_all(space.path(".runs/demo")).unwrap();
     assert!(desk.runs(None, 10, at(0)).unwrap().is_empty());
-}
-
-/// Ten thousand runs: `cargo test --release --lib -- --ignored ten_thousand --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn ten_thousand_runs() {
-    let space = Space::new();
-    let first = run_to_end(&mut space.desk("d"), 1, RunStatus::Succeeded);
-    let cli = space.path(".runs/demo/cli");
-    let read =
-        |name: &str| std::fs::read_to_string(cli.join(first.run.as_str()).join(name)).unwrap();
-    let (manifest, sidecar) = (read("manifest.json"), read("orchd.json"));
-    for n in 2..=10_000_i64 {
-        let mut run = crate::model::evidence::tests::report("demo", 1, RunStatus::Succeeded);
-        run.started_at = at(n * 1000);
-        run.run = crate::model::id::RunId::new(run.started_at, 7);
-        let dir = cli.join(run.run.as_str());
-        std::fs::create_dir(&dir).unwrap();
-        let text = manifest
-            .replace(first.run.as_str(), run.run.as_str())
-            .replace(&first.started_at.to_string(), &run.started_at.to_string());
-        plain(&dir.join("manifest.json"), &text);
-        plain(&dir.join("orchd.json"), &sidecar);
-    }
-    let late = crate::model::time::Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
-    let mut told = Vec::new();
-    let mut time = |what: &str, act: &mut dyn FnMut() -> usize| {
-        let begin = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let rows = act();
-        let end = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let ns = (end.tv_sec - begin.tv_sec) * 1_000_000_000 + end.tv_nsec - begin.tv_nsec;
-        told.push(format!("{what}: {rows} rows, {} us", ns / 1000));
-    };
-    let tasks = [first.task.clone()];
-    assert!(!space.dir.path().join("state").exists());
-    let mut desk = space.desk("d");
-    time("no index, first list", &mut || {
-        desk.runs(None, 50, late).unwrap().len()
-    });
-    time("warm list", &mut || {
-        desk.runs(None, 50, late).unwrap().len()
-    });
-    time("warm list of a task", &mut || {
-        desk.runs(Some(&first.task), 50, late).unwrap().len()
-    });
-    time("find", &mut || {
-        usize::from(desk.find("nothing", late).is_ok())
-    });
-    drop(desk);
-    let mut desk = None;
-    time("cold start with index, first list", &mut || {
-        desk.insert(space.desk("d"))
-            .runs(None, 50, late)
-            .unwrap()
-            .len()
-    });
-    time("recover with index", &mut || {
-        space.desk("d").recover(&tasks, late).unwrap().known.len()
-    });
-    assert!(told.is_empty(), "{told:#?}");
-}
-
-fn plain(path: &Path, text: &str) {
-    use std::io::Write as _;
-    let mut file = std::fs::File::create(path).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
 }

@@ -1,4 +1,6 @@
 //! The command line of `orchd`, for the program itself and for its manual page.
+//!
+//! It is read before anything else happens, because `--detach` forks before any thread lives.
 
 use clap::{CommandFactory as _, Parser};
 use std::path::PathBuf;

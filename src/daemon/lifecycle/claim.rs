@@ -13,6 +13,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+    PermissionsExt as _,
 };
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub enum ClaimError {
     },
     /// Others could reach into the directory.
     #[error(
-        "the directory `{}` of the socket has mode {mode:04o}: others could reach into it, run `chmod 700` on it",
+        "the directory `{}` has mode {mode:04o}: others could reach into it, run `chmod 700` on it",
         path.display()
     )]
     Open {
@@ -52,7 +53,7 @@ pub enum ClaimError {
         mode: u32,
     },
     /// Somebody else owns the directory.
-    #[error("the directory `{}` of the socket belongs to user {uid}: name another with --socket or ORCHD_SOCKET", path.display())]
+    #[error("the directory `{}` belongs to user {uid}: name another with ORCHD_SOCKET or ORCHD_STATE_DIR", path.display())]
     NotOurs {
         /// The directory.
         path: PathBuf,
@@ -60,7 +61,7 @@ pub enum ClaimError {
         uid: u32,
     },
     /// It is no directory.
-    #[error("`{}` is no directory: the socket needs one of its own", path.display())]
+    #[error("`{}` is no directory: the daemon needs one of its own", path.display())]
     NoDirectory {
         /// The path.
         path: PathBuf,
@@ -76,6 +77,9 @@ pub enum ClaimError {
         source: io::Error,
     },
 }
+
+/// The mode bits with which the group or everybody may write.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// The right to a socket's name, for as long as it lives.
 #[derive(Debug)]
@@ -176,11 +180,47 @@ impl Drop for Claim {
     }
 }
 
-/// Makes a directory that is ours alone, or checks that it is.
+/// Makes a directory that is ours alone, or checks that it is. One that is still empty becomes ours.
 ///
 /// # Errors
 /// When it is somebody else's, or others can reach into it.
 pub fn prepare_private(path: &Path) -> Result<(), ClaimError> {
+    let mode = prepare(path)?;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    // A directory that holds something may be one that others are meant to reach, such as a home.
+    let empty = std::fs::read_dir(path)
+        .map_err(failed("list", path))?
+        .next()
+        .is_none();
+    if mode & OTHERS_WRITE == 0 && empty {
+        let private = std::fs::Permissions::from_mode(0o700);
+        return std::fs::set_permissions(path, private).map_err(failed("run `chmod 700` on", path));
+    }
+    Err(ClaimError::Open {
+        path: path.to_path_buf(),
+        mode,
+    })
+}
+
+/// Makes a directory in which nobody else can put anything, or checks that it is one.
+///
+/// # Errors
+/// When it is somebody else's, or others can write there.
+pub fn prepare_state(path: &Path) -> Result<(), ClaimError> {
+    let mode = prepare(path)?;
+    if mode & OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    Err(ClaimError::Open {
+        path: path.to_path_buf(),
+        mode,
+    })
+}
+
+/// Makes a directory that is private, or finds out the mode of our own one that is there.
+fn prepare(path: &Path) -> Result<u32, ClaimError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -205,13 +245,7 @@ pub fn prepare_private(path: &Path) -> Result<(), ClaimError> {
             uid: meta.uid(),
         });
     }
-    if meta.mode() & 0o077 != 0 {
-        return Err(ClaimError::Open {
-            path,
-            mode: meta.mode() & 0o7777,
-        });
-    }
-    Ok(())
+    Ok(meta.mode() & 0o7777)
 }
 
 fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {

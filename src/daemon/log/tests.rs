@@ -1,3 +1,7 @@
+//! What a stage's log holds, byte for byte, when it is short, long, torn, or cannot be written.
+//!
+//! Real files, and a decoder that is the client's own.
+
 use super::read::{LogSlice, read_log};
 use super::*;
 use crate::model::log::decode;

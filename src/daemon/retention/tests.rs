@@ -1,3 +1,7 @@
+//! Which runs go and which stay.
+//!
+//! Real run directories, with checklists that cite some of them.
+
 use super::*;
 use crate::daemon::durable::{self, crash_after};
 use crate::daemon::evidence::tests::{Space, run_to_end};

@@ -1,4 +1,6 @@
 //! What is kept in memory of an output of any length: its beginning and its end.
+//!
+//! Bounded however long the output is, and cut between characters.
 
 use crate::limits::STAGE_EXCERPT_BYTES_MAX;
 

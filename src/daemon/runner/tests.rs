@@ -1,5 +1,7 @@
 //! Real processes for every rule of the runner. Whatever a script leaves behind is named by pid through a FIFO, so that
 //! its end can be proved.
+//!
+//! Scripts may sleep; the tests wait for ends with a deadline.
 
 use super::*;
 use crate::daemon::leftovers::end_leftovers;

@@ -1,4 +1,6 @@
 //! Real files, real events, real git: what the tree says against what is there.
+//!
+//! The tree is asked as the shell asks it, and compared with a fresh look at the disk.
 
 #![expect(
     clippy::disallowed_methods,
@@ -45,6 +47,7 @@ struct Fixture {
 fn stage(id: &str, inputs: Option<&[&str]>, outputs: &[&str]) -> Stage {
     let all = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect();
     Stage {
+        plan: crate::model::config::PlanHints::default(),
         id: StageId::parse(id).unwrap(),
         title: id.to_owned(),
         needs: Vec::new(),

@@ -1,4 +1,6 @@
 //! The watcher on real files: routing, syncs, and what wakes.
+//!
+//! Real events with a deadline; nothing here waits for a fixed time.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,4 +1,6 @@
 //! `errors/NN-<slug>.json`: what is known of a stage's failure.
+//!
+//! In the published orchestrator's words and limits; it holds no environment.
 
 use super::layout::numbered;
 use crate::limits::ERROR_DETAIL_CHARS_MAX;

@@ -1,4 +1,6 @@
 //! Which stages of a run are guardrails in the published orchestrator's sense, and the line that it reads of them.
+//!
+//! Only text is looked at: a stage is one if its id, title or command says so.
 
 use super::manifest::{Command, Manifest};
 use crate::model::run::StageStatus;

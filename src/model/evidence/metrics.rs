@@ -1,5 +1,7 @@
 //! One line of `metrics.json`: the 13 keys of the first generation, and the shape that the published orchestrator's
 //! reader expects behind them, with nothing in it.
+//!
+//! A line is whole or not there: whoever appends it writes it in one go.
 
 use super::guardrail::Guardrails;
 use super::manifest::Manifest;

@@ -1,4 +1,6 @@
 //! `orchd.json`: what a run's manifest has no field for, and what a later daemon needs to believe its verdict.
+//!
+//! A sidecar of a newer schema is read by nobody and rewritten by nobody.
 
 use super::manifest::{Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;

@@ -1,4 +1,6 @@
 //! `run-summary.json`: the published orchestrator's report of a run (plan, build, test, review), in its own words.
+//!
+//! Made from the manifest alone, so that it can be made again when it is lost.
 
 use super::guardrail::Guardrails;
 use super::manifest::{Command, Manifest, StageKind};

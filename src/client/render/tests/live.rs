@@ -1,4 +1,6 @@
 //! Runs as they are told while they happen.
+//!
+//! In the order in which the daemon tells them, resync and snapshot included.
 
 use super::{RUN, at, failure, look, pipeline, plain, root, run, stage, task};
 use crate::client::render::live::{Focus, Live};

@@ -1,3 +1,7 @@
+//! What a start makes of what a lost daemon left.
+//!
+//! The writer is stopped after every file operation in turn, and the next start has to find whole files.
+
 use super::*;
 
 /// What the "process" came to before it was ended.
@@ -20,7 +24,10 @@ fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
         let heard = crash_after(steps, || {
             let begun_ok = desk.begin(&begun, at(2000)).is_ok();
             let recorded = begun_ok && desk.record(&begun, at(2010)).is_ok();
-            let ended = recorded && desk.end(&ended, &task_state(&ended), at(2148)).is_ok();
+            let ended = recorded
+                && desk
+                    .end(&ended, Some(&task_state(&ended)), at(2148))
+                    .is_ok();
             Heard {
                 begun: begun_ok,
                 ended,
@@ -29,9 +36,17 @@ fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
         drop(desk);
         die(&space, &begun);
         let mut desk = space.desk("after");
-        desk.recover(std::slice::from_ref(&begun.task), late)
-            .unwrap();
         let when = format!("killed after {steps} acts");
+        let lost = desk.lost(late).unwrap();
+        assert_eq!(
+            desk.lost(late).unwrap(),
+            lost,
+            "{when}: looking settles nothing"
+        );
+        let found = desk
+            .recover(std::slice::from_ref(&begun.task), late)
+            .unwrap();
+        assert_eq!(lost, found.interrupted.into_iter().collect(), "{when}");
         space.check_files(&when);
         let lines = check_one_end(&space, &begun, heard, &when);
         let again = desk
@@ -162,7 +177,8 @@ fn a_lost_run_is_resumed_with_its_token_and_ends_a_second_time() {
     assert!(desk.reopen(&begun.run, at(9150)).unwrap().owned);
     let mut ended = report("demo", 1, RunStatus::Succeeded);
     ended.completed_at = Some(at(9200));
-    desk.end(&ended, &task_state(&ended), at(9200)).unwrap();
+    desk.end(&ended, Some(&task_state(&ended)), at(9200))
+        .unwrap();
     let statuses: Vec<Value> = space
         .metrics()
         .iter()

@@ -88,12 +88,31 @@ fn a_socket_that_answers_and_a_file_that_is_none_are_left_alone() {
 fn a_directory_that_others_can_reach_into_is_refused() {
     let room = Room::new();
     DirBuilder::new().create(room.run()).unwrap();
-    std::fs::set_permissions(room.run(), PermissionsExt::from_mode(0o750)).unwrap();
-    let said = Claim::take(&room.places).unwrap_err().to_string();
-    assert!(
-        said.contains("mode 0750") && said.contains("chmod 700"),
-        "{said}"
-    );
+    for (mode, holds) in [(0o770, None), (0o750, Some("mine"))] {
+        std::fs::set_permissions(room.run(), PermissionsExt::from_mode(mode)).unwrap();
+        if let Some(name) = holds {
+            drop(File::create(room.run().join(name)).unwrap());
+        }
+        let said = Claim::take(&room.places).unwrap_err().to_string();
+        assert!(
+            said.contains(&format!("mode {mode:04o}")) && said.contains("chmod 700"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_directory_becomes_private_and_state_may_be_looked_at() {
+    let room = Room::new();
+    DirBuilder::new().create(room.run()).unwrap();
+    std::fs::set_permissions(room.run(), PermissionsExt::from_mode(0o755)).unwrap();
+    prepare_state(&room.run()).unwrap();
+    assert_eq!(std::fs::metadata(room.run()).unwrap().mode() & 0o777, 0o755);
+    let _claim = Claim::take(&room.places).unwrap();
+    assert_eq!(std::fs::metadata(room.run()).unwrap().mode() & 0o777, 0o700);
+    std::fs::set_permissions(room.run(), PermissionsExt::from_mode(0o775)).unwrap();
+    let said = prepare_state(&room.run()).unwrap_err().to_string();
+    assert!(said.contains("mode 0775"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! How attempts end: exits, signals, requests to stop, and what a command leaves behind.
+//!
+//! After each of them nobody of the command's group may be left.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! What becomes of output: bytes, long and short, and logs that cannot be written.
+//!
+//! The log has to give back exactly what was written, or say what is missing.
 
 use super::*;
 use crate::limits::{STAGE_EXCERPT_BYTES_MAX, STAGE_LOG_BYTES_MAX};

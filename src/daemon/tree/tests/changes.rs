@@ -1,4 +1,6 @@
 //! Single changes: what is told, and what is passed over.
+//!
+//! Each of them is made as an editor or a tool makes it.
 
 use super::*;
 use std::os::unix::fs::symlink;

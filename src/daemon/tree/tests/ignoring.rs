@@ -1,4 +1,6 @@
 //! What is ignored, against git itself.
+//!
+//! On generated trees and patterns; where git and the tree differ, git is right.
 
 use super::*;
 use crate::model::view::Explanation;

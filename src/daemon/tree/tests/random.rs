@@ -1,4 +1,6 @@
 //! A random writer against an independent reading of the disk.
+//!
+//! After each storm the tree's digest must be the one of an independent, slow, simple reader.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,6 @@
 //! Who reads what: projects in projects, declared inputs and outputs, subpipelines.
+//!
+//! What a stage reads decides what triggers it and what its key is made of.
 
 use super::*;
 use crate::model::config::Subpipeline;

@@ -1,0 +1,241 @@
+//! Which configuration is in force, and whether it may run: read, compared, trusted, told to the engine.
+//!
+//! A bad file keeps the last good configuration, and its workspace is told to be misconfigured until it is mended. The
+//! trust store is read again each time, because another process may have allowed or denied meanwhile.
+
+use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::evidence::Known as DiskKnown;
+use crate::daemon::lifecycle::chain;
+use crate::daemon::message::{Done, Looked, Then, What};
+use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::site::scopes;
+use crate::daemon::trust::Trust as Trusted;
+use crate::engine::keys::Proof;
+use crate::engine::{Input, Known, Latest, Setup, Trust};
+use crate::limits::CONFIG_PAUSE;
+use crate::model::id::{TaskId, WorkspaceId};
+use crate::model::report::status::{Failure, LastRun};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Shell {
+    /// Reads a workspace's configuration again, and what the evidence says of its tasks.
+    pub(super) fn reload(&mut self, id: WorkspaceId, then: Then) {
+        let clock = self.clock;
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let (root, task) = (site.root.clone(), site.task.clone());
+        let held: Vec<TaskId> = site
+            .config
+            .iter()
+            .flat_map(|c| crate::daemon::site::tasks(c))
+            .collect();
+        let Some(desk) = site.desk.as_mut() else {
+            return;
+        };
+        desk.push(move |desk| {
+            let mut loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            if loaded.is_err() && matches!(then, Then::Rest) {
+                // A file that is written in place is empty for a moment.
+                std::thread::sleep(CONFIG_PAUSE);
+                loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            }
+            let tasks = loaded
+                .iter()
+                .flat_map(|loaded| crate::daemon::site::tasks(&loaded.config));
+            let new: Vec<TaskId> = tasks.filter(|task| !held.contains(task)).collect();
+            let known = if new.is_empty() {
+                BTreeMap::new()
+            } else {
+                crate::daemon::site::recover(desk, &new, clock).known
+            };
+            let what = What::Loaded {
+                loaded: Box::new(loaded),
+                known,
+                then,
+            };
+            Some(Done {
+                workspace: id,
+                what,
+            })
+        });
+    }
+
+    pub(super) fn reload_all(&mut self) {
+        let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.reload(id, Then::Rest));
+    }
+
+    pub(super) fn take_loaded(
+        &mut self,
+        id: WorkspaceId,
+        loaded: Result<Loaded, ConfigurationError>,
+        known: &BTreeMap<TaskId, DiskKnown>,
+        then: Then,
+    ) {
+        self.take_configuration(id, loaded, known);
+        match then {
+            Then::Rest => {}
+            Then::Reload(request) => self.take_reloaded(id, request),
+            Then::Allow(asked) => self.allow(id, *asked),
+        }
+    }
+
+    /// Takes a configuration into force, or tells why it is not.
+    pub(super) fn take_configuration(
+        &mut self,
+        id: WorkspaceId,
+        loaded: Result<Loaded, ConfigurationError>,
+        known: &BTreeMap<TaskId, DiskKnown>,
+    ) {
+        let hosted = self.tenancy == Tenancy::Hosted;
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let loaded = match loaded {
+            Ok(loaded) => Arc::new(loaded),
+            Err(error) => {
+                let detail = chain(&error);
+                tracing::warn!(root = %site.root, %detail, "the configuration is refused");
+                site.refused = Some(detail.clone());
+                self.inputs.push_back(Input::Misconfigured {
+                    workspace: id,
+                    detail,
+                });
+                return;
+            }
+        };
+        for warning in &loaded.config.warnings {
+            tracing::warn!(root = %site.root, %warning, "the configuration is odd");
+        }
+        let same = site.loaded.as_ref() == Some(&loaded) && site.refused.is_none();
+        site.refused = None;
+        site.loaded = Some(Arc::clone(&loaded));
+        let config = match hosted {
+            true => crate::daemon::effects::quiet(&loaded.config),
+            false => Arc::new(loaded.config.clone()),
+        };
+        if site.config.as_ref() != Some(&config) {
+            let scopes = scopes(&site.root, &site.spots, Some(&loaded));
+            if let Some(tree) = site.tree.as_mut() {
+                tree.push(move |tree| {
+                    let touches = tree.configure(scopes);
+                    let facts = crate::daemon::site::Facts::of(tree);
+                    let failed = touches.err().map(Err);
+                    let touches = failed.unwrap_or_else(|| Ok(Default::default()));
+                    let looked = Looked {
+                        touches,
+                        capture: None,
+                        facts,
+                    };
+                    Some(Done {
+                        workspace: id,
+                        what: What::Looked(Box::new(looked)),
+                    })
+                });
+            }
+        }
+        site.config = Some(config);
+        let known = known
+            .iter()
+            .map(|(task, known)| (task.clone(), engine_known(known, &loaded, task)));
+        let known = known.collect();
+        if !same {
+            self.configure(id, known);
+        }
+    }
+
+    /// Tells the engine the configuration that is in force, and whether it may run.
+    pub(super) fn configure(&mut self, id: WorkspaceId, known: BTreeMap<TaskId, Known>) {
+        let trust = self.trust_of(id);
+        let Some(config) = self.sites.get(&id).and_then(|site| site.config.clone()) else {
+            return;
+        };
+        let setup = Setup {
+            config,
+            trust,
+            known,
+        };
+        self.inputs.push_back(Input::Configured {
+            workspace: id,
+            setup,
+        });
+    }
+
+    fn trust_of(&mut self, id: WorkspaceId) -> Trust {
+        let Some(site) = self.sites.get(&id) else {
+            return untrusted("it is not registered");
+        };
+        let Some(loaded) = &site.loaded else {
+            return untrusted("it could not be read");
+        };
+        if let Err(error) = self.trust.refresh(self.clock.wall()) {
+            return untrusted(&chain(&error));
+        }
+        match self
+            .trust
+            .check(&site.root, loaded.command_set, &loaded.commands)
+        {
+            Trusted::Allowed => Trust::Allowed,
+            Trusted::Never => untrusted(&format!(
+                "the commands of `{}` have not been allowed: run `orchctl allow {}`",
+                site.root, site.root
+            )),
+            Trusted::Changed { diff, .. } => {
+                let lines = diff.lines();
+                let what = if lines.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", lines.join("; "))
+                };
+                untrusted(&format!(
+                    "the commands of `{}` have changed since they were allowed{what}: run `orchctl allow {}`",
+                    site.root, site.root
+                ))
+            }
+        }
+    }
+}
+
+fn untrusted(detail: &str) -> Trust {
+    Trust::Untrusted {
+        detail: detail.to_owned(),
+    }
+}
+
+/// What the evidence says of a task, in the engine's words.
+fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
+    let pipeline = loaded.config.project(task).map(|project| &project.pipeline);
+    let proofs = known.proofs.iter().filter(|(id, _)| Some(*id) == pipeline);
+    let proofs = proofs.filter_map(|(_, proof)| {
+        let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
+        Some(Proof {
+            keys: keys?,
+            verdict: proof.verdict,
+            run: proof.run.clone(),
+        })
+    });
+    let last = known.last.as_ref().map(|last| Latest {
+        run: LastRun {
+            run_id: last.record.run_id.clone(),
+            status: last.record.status,
+            status_detail: last.status_detail.clone(),
+            started_at: last.record.started_at,
+            completed_at: last.record.completed_at,
+            duration_ms: last.record.duration_ms,
+            manifest: last.record.manifest.clone(),
+            cause: last.record.cause,
+        },
+        failure: last.failure.as_ref().map(|failure| Failure {
+            stage: failure.stage.clone(),
+            exit_code: failure.exit_code.and_then(|code| i32::try_from(code).ok()),
+            excerpt: failure.excerpt.clone(),
+            log_path: failure.log_path.clone(),
+        }),
+    });
+    Known {
+        last,
+        proofs: proofs.collect(),
+    }
+}
