@@ -133,7 +133,7 @@ impl Engine {
                 .is_some_and(|look| look.subjects.iter().any(|s| s.task == id.task))
         };
         let unsettled = self.settles.contains_key(id)
-            || (seen.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
+            || (told.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
         let phase = match &project.active {
             Some(_) => Phase::Running,
             None if !project.pending.is_empty() => Phase::Queued,

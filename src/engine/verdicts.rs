@@ -4,7 +4,7 @@
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{Phase, Run};
+use crate::engine::run::{BY_HAND, Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::model::evidence::Layout;
@@ -188,7 +188,11 @@ impl super::project::Project {
                     self.remember(proof(seen, Verdict::Unstable));
                 }
             }
-            Verdict::Unknown if run.cancelled.is_some() || run.report.void.is_none() => {
+            // What somebody ended is left alone; what was ended to make way is not.
+            Verdict::Unknown if run.cancelled == Some(BY_HAND) => {
+                self.left_alone = Some(run.seen.keys.clone());
+            }
+            Verdict::Unknown if run.cancelled.is_none() && run.report.void.is_none() => {
                 self.left_alone = Some(run.seen.keys.clone());
             }
             Verdict::Unknown => {}
