@@ -153,12 +153,17 @@ impl Shell {
         });
     }
 
-    fn note_watch(&mut self, id: WorkspaceId) {
+    pub(super) fn note_watch(&mut self, id: WorkspaceId) {
         let tick = self.clock.tick();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let watch = site.facts.watch();
+        let watch = match site.rereading {
+            true => Watch::Rescanning {
+                detail: "its configuration has changed and is being read again".to_owned(),
+            },
+            false => site.facts.watch(),
+        };
         site.look_at = match &watch {
             Watch::Polling { .. } => {
                 let pause = site
@@ -220,6 +225,7 @@ impl Shell {
         match touches {
             Ok(touches) => {
                 reload = touches.configuration | std::mem::take(&mut site.was_missing);
+                site.rereading |= reload;
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;

@@ -75,6 +75,13 @@ impl Shell {
         then: Then,
     ) {
         self.take_configuration(id, loaded, known);
+        let reread = self
+            .sites
+            .get_mut(&id)
+            .is_some_and(|site| std::mem::take(&mut site.rereading));
+        if reread {
+            self.note_watch(id);
+        }
         match then {
             Then::Rest => {}
             Then::Reload(request) => self.take_reloaded(id, request),

@@ -24,6 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One workspace as the shell holds it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about work that is under way, and all can be true at once"
+)]
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) root: RootPath,
@@ -54,6 +58,8 @@ pub(super) struct Site {
     pub(super) recheck_at: Option<Tick>,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
+    /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
+    pub(super) rereading: bool,
     pub(super) parked: Vec<Asked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -304,6 +310,7 @@ impl Site {
             was_missing: false,
             recheck_at: None,
             preparing: true,
+            rereading: false,
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

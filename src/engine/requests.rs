@@ -323,7 +323,6 @@ impl Engine {
             .collect();
         for project in self.projects.values_mut() {
             project.pending.clear();
-            project.doubt();
         }
         active
             .iter()

@@ -127,7 +127,7 @@ impl Engine {
         let obstacle = workspace.obstacle();
         let seen = project.known();
         let proof = seen.and_then(|seen| project.proof(&seen.keys));
-        let told = proof.filter(|_| !self.stopping && obstacle.is_none());
+        let told = proof.filter(|_| obstacle.is_none());
         let looking = |look: &Option<super::workspace::Look>| {
             look.as_ref()
                 .is_some_and(|look| look.subjects.iter().any(|s| s.task == id.task))
@@ -145,7 +145,8 @@ impl Engine {
             path: project.place.clone(),
             pipeline,
             verdict: told.map_or(Verdict::Unknown, |proof| proof.verdict),
-            fresh: told.is_some(),
+            // Nobody looks any more: what was proven stays proven of that content, and may not be the present one.
+            fresh: told.is_some() && !self.stopping,
             phase,
             input: seen.map(|seen| seen.input),
             proof: told.map(|proof| proof.run.clone()),

@@ -87,12 +87,10 @@ impl Engine {
         });
         if let Some((parent, stage)) = &run.parent_stage {
             let said = of_child(&run.report);
-            if run.report.verdict == Verdict::Error
-                && let Some(parent) = self.runs.get_mut(parent)
-            {
-                parent.broken = true;
+            if let Some(parent) = self.runs.get_mut(parent) {
+                parent.broken |= run.broken;
             }
-            self.end_child(parent, *stage, run.report.status, &said);
+            self.end_child(parent, *stage, &run.report, &said);
             self.tell_run(run.requests, &report);
             return;
         }
@@ -246,6 +244,9 @@ fn still_changed(run: &Run, changed: &Changed) -> super::run::Culprits {
 /// Why a run failed, in the published orchestrator's words.
 pub(super) fn detail(stage: &StageReport) -> String {
     match (&stage.work, stage.outcome) {
+        (StageWork::Subpipeline { pipeline, .. }, Outcome::Unspawnable) => {
+            format!("subpipeline:{pipeline}:error")
+        }
         (StageWork::Subpipeline { pipeline, .. }, _) => format!("subpipeline:{pipeline}:failed"),
         (StageWork::Command(_), Outcome::Unspawnable) => format!("stage:{}:error", stage.id),
         (StageWork::Command(_), _) => format!("stage:{}:failed", stage.id),

@@ -8,6 +8,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::format_push_string,
     reason = "clippy does not take the modules of an integration test for tests; here a panic is a finding"
 )]
 
