@@ -215,7 +215,8 @@ impl Engine {
                 workspace: id.workspace,
                 standing,
             });
-            if changed {
+            // Subscribers are told by the end of their connection that nothing is fresh any more.
+            if changed && !self.stopping {
                 self.publish(News::Verdict {
                     project: id,
                     verdict,
