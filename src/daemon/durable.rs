@@ -5,7 +5,7 @@
 //! because the kernel forgets the pages that it could not write. [`Dir`] holds a directory open and reaches what is in
 //! it by name only, so that a link that somebody plants or swaps below a workspace is refused, not followed.
 //! [`Dir`] leaves the directory's own sync to the caller, so that several new files share one; files that are staged
-//! together share the journal's commit, which is what a sync costs.
+//! together share the journal's commit and the disk's flush, which are what a sync costs.
 
 mod dir;
 mod probe;
@@ -16,6 +16,7 @@ mod sys;
 #[cfg(unix)]
 #[path = "durable/unix.rs"]
 mod sys;
+mod together;
 
 use crate::limits::{LOCK_PAUSE, LOCK_TRIES_MAX};
 use std::ffi::{OsStr, OsString};

@@ -158,8 +158,7 @@ impl Desk {
         }
         staged.extend(files.stage_pointer(&manifest, &mut grown)?);
         let mut begun = files.stage_manifest(&manifest)?;
-        staged.iter_mut().try_for_each(Staged::sync)?;
-        begun.sync()?;
+        Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
         staged.into_iter().try_for_each(Staged::place)?;
         files.link(&manifest, &mut grown)?;
         begun.place()?;

@@ -3,10 +3,11 @@
 //! It has its bytes on disk before it has its name, and several may share the sync of their directory.
 
 use super::dir::Dir;
-use super::{Act, DurableError, fail, probe, sync_file, sys};
+use super::{Act, DurableError, fail, probe, sync_file, sys, together};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 /// A file that is written and has not got its name yet. Dropped without one, it is removed.
 #[derive(Debug)]
@@ -41,6 +42,30 @@ impl Staged {
         };
         let path = self.dir.path.join(&self.name);
         sync_file(&file, &path).inspect_err(|_| self.discard())
+    }
+
+    /// Makes the bytes of several files survive a power cut, in no order.
+    ///
+    /// # Errors
+    /// When the disk says no to one of them; then none of them is of use any more.
+    pub fn sync_all<'a>(
+        staged: impl IntoIterator<Item = &'a mut Self>,
+    ) -> Result<(), DurableError> {
+        let mut staged: Vec<&mut Self> = staged.into_iter().collect();
+        let open = staged.iter_mut().filter_map(|one| {
+            let file = one.file.take()?;
+            Some((file, one.dir.path.join(&one.name)))
+        });
+        let open: Vec<(File, PathBuf)> = open.collect();
+        let synced = together::sync(
+            &open,
+            |(_, path)| path,
+            |(file, path)| file.sync_all().map_err(fail(Act::Sync, path)),
+        );
+        if synced.is_err() {
+            staged.iter_mut().for_each(|one| one.discard());
+        }
+        synced
     }
 
     /// Gives it its name.

@@ -71,7 +71,7 @@ impl Desk {
                 .chain(&mut recorded)
                 .chain(&mut snapshot)
                 .chain(&mut last);
-            all.into_iter().try_for_each(Staged::sync)?;
+            Staged::sync_all(all)?;
             terminal.place()?;
             record_metrics(&files.task, &metrics, *ending)?;
             recorded.into_iter().try_for_each(Staged::place)?;

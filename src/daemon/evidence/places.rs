@@ -109,6 +109,16 @@ impl Grown {
 
     /// Syncs them, the deepest first, so that a name that survives never leads nowhere.
     pub(crate) fn sync(self) -> Result<(), DurableError> {
-        self.0.values().rev().try_for_each(Dir::sync)
+        let mut floors: BTreeMap<usize, Vec<&Dir>> = BTreeMap::new();
+        for (path, dir) in &self.0 {
+            floors
+                .entry(path.components().count())
+                .or_default()
+                .push(dir);
+        }
+        floors
+            .values()
+            .rev()
+            .try_for_each(|dirs| Dir::sync_all(dirs))
     }
 }
