@@ -228,7 +228,7 @@ impl Engine {
                     Cause::Start | Cause::Change => told || left_alone,
                 };
                 if !needless {
-                    self.begin(id, pipeline, pending.origin, content, pending.requests);
+                    self.begin(id, pipeline, &pending.origin, content, pending.requests);
                     return;
                 }
             }

@@ -210,7 +210,7 @@ impl Engine {
             .get(id)
             .map_or(Cause::Change, |project| project.auto);
         match self.active_root(id) {
-            None => self.begin(id, &pipeline, Origin::from(cause), seen, BTreeSet::new()),
+            None => self.begin(id, &pipeline, &Origin::from(cause), seen, BTreeSet::new()),
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);

@@ -31,14 +31,14 @@ impl Engine {
         &mut self,
         id: &ProjectId,
         pipeline: &PipelineId,
-        origin: Origin,
+        origin: &Origin,
         seen: Seen,
         requests: BTreeSet<RequestId>,
     ) {
         let Some(config) = self.config_of(id) else {
             return;
         };
-        let Some(mut run) = self.new_run_of(id, config, pipeline, &origin, seen) else {
+        let Some(mut run) = self.new_run_of(id, config, pipeline, origin, seen) else {
             return;
         };
         let Some(own) = self.default_pipeline(id).map(|own| own.id == *pipeline) else {

@@ -98,7 +98,7 @@ impl Engine {
         match &pipeline {
             Some(pipeline) => self.want(&project, pipeline, None),
             None => self.effects.push(Effect::StartStage {
-                run: run.clone(),
+                run,
                 config,
                 report,
                 stage: index,
@@ -211,8 +211,12 @@ impl Engine {
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
-            _ if optional => (StageStatus::Skipped, Outcome::Failed),
-            _ => (StageStatus::Failed, Outcome::Failed),
+            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress if optional => {
+                (StageStatus::Skipped, Outcome::Failed)
+            }
+            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => {
+                (StageStatus::Failed, Outcome::Failed)
+            }
         };
         stage.completed_at = Some(self.now.wall);
         stage.summary = Some(summary.to_owned());
