@@ -211,7 +211,9 @@ impl Engine {
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
-            _ if optional => (StageStatus::Skipped, Outcome::Failed),
+            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress if optional => {
+                (StageStatus::Skipped, Outcome::Failed)
+            }
             RunStatus::Failed if report.verdict == Verdict::Error => {
                 (StageStatus::Failed, Outcome::Unspawnable)
             }

@@ -55,7 +55,9 @@ pub(crate) fn play(config: Config, scene: &str) -> String {
         }
         let words: Vec<&str> = line.split(' ').collect();
         for effect in bench.act(&words) {
-            went.push_str(&format!("    {effect}\n"));
+            went.push_str("    ");
+            went.push_str(&effect);
+            went.push('\n');
         }
     }
     went

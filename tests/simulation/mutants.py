@@ -2,7 +2,8 @@
 """Breaks the engine on purpose, one promise at a time, and demands that the simulation notices.
 
 An oracle that has never noticed anything proves nothing. Each mutant is applied to a copy of the sources in a temporary
-directory; the simulation runs there with a fixed seed, and has to fail with one of the findings that the table names.
+directory; the simulation runs there with a fixed seed, and has to fail with one of the findings, or in one of the
+scenes, that the table names.
 Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the engine.
 
     tests/simulation/mutants.py [PART-OF-A-NAME ...]      CASES=2000 SEED=1 by default
@@ -274,7 +275,7 @@ MUTANTS = [
         "            project.proofs.retain(|proof| proof.run != ask.run);\n",
         "",
         "a proof is a run that has ended",
-        ("a proof is a run that has ended",),
+        ("a proof is a run that has ended", "news of a verdict before its evidence"),
     ),
     Mutant(
         "refused-and-fresh",
@@ -389,6 +390,70 @@ MUTANTS = [
         ("a workspace is never forgotten", "is forgotten while"),
     ),
     Mutant(
+        "child-of-another-configuration",
+        "runs.rs",
+        "        let config = Arc::clone(&run.config);\n        let Some(seen)",
+        "        let Some(config) = self.config_of(&id) else {\n            return;\n        };\n        let Some(seen)",
+        "a run is of one configuration, with its children",
+        ("that was not allowed",),
+    ),
+    Mutant(
+        "question-waits-behind-a-change",
+        "project.rs",
+        "let asked = request.is_some() || (by_itself && cause == Cause::Gate);",
+        "let asked = request.is_some() || (by_itself && cause == Cause::Parent);",
+        "who waits for a verdict gets one",
+        ("nobody answered",),
+    ),
+    Mutant(
+        "removed-project-is-asked-about",
+        "requests.rs",
+        "let there = self.projects.iter().filter(|(_, project)| !project.gone);",
+        "let there = self.projects.iter();",
+        "nobody waits for a project that is no longer configured",
+        ("nobody answered",),
+    ),
+    Mutant(
+        "restart-ignored",
+        "project.rs",
+        "if own && self.on_busy(id) == Some(OnBusy::Restart) {",
+        "if own && self.on_busy(id).is_none() {",
+        "on_busy = restart",
+        ("scene restart",),
+    ),
+    Mutant(
+        "gate-joins-nothing",
+        "waiters.rs",
+        "        if !joins {",
+        "        let _ = joins;\n        if true {",
+        "a gate joins the run in flight",
+        ("scene gate",),
+    ),
+    Mutant(
+        "asked-twice-runs-twice",
+        "waiters.rs",
+        "                && !ask.force",
+        "                && ask.force",
+        "the same content asked for twice runs once",
+        ("scene shared",),
+    ),
+    Mutant(
+        "resume-keeps-nothing",
+        "runs.rs",
+        "            if done && kept.id == fresh.id {",
+        "            if !done && kept.id == fresh.id {",
+        "a run that is taken up again keeps what succeeded",
+        ("scene resume",),
+    ),
+    Mutant(
+        "optional-is-required",
+        "stages.rs",
+        "            Some(Action::Subpipeline(sub)) => sub.optional,",
+        "            Some(Action::Subpipeline(_)) => false,",
+        "an optional child may fail",
+        ("red for", "scene optional_child"),
+    ),
+    Mutant(
         "unconfigured-run-waits-for-ever",
         "looks.rs",
         "            self.conclude(&run, None);\n        } else if",
@@ -457,7 +522,8 @@ def judge(mutant: Mutant, at: Path) -> str | None:
     print(f"{mutant.name:34} {took:4.0f} s  {first[:110]}", flush=True)
     if scenes:
         print(f"{'':34}         also: {', '.join(scenes)}")
-    if not any(part in first for part in mutant.noticed):
+    heard = [first] + [f"scene {scene}" for scene in scenes]
+    if not any(part in text for part in mutant.noticed for text in heard):
         return f"noticed for another reason than {mutant.noticed}: {said}"
     return None
 

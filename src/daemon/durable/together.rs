@@ -40,7 +40,7 @@ pub(super) fn sync<T: Sync>(
         // Without further threads this one does it all.
         let others = others.map_while(|_| {
             let named = Builder::new().name("sync".to_owned());
-            named.spawn_scoped(scope, &work).ok()
+            named.spawn_scoped(scope, work).ok()
         });
         let others: Vec<_> = others.collect();
         let mut done = work();
