@@ -100,6 +100,12 @@ impl Desk {
                 .collect(),
             ..Recovery::default()
         };
+        for task in tasks {
+            // A standing is written between runs too, where no interrupted run tells of what is left of it.
+            if let Err(error) = self.snapshots.sweep(task) {
+                tracing::warn!(%error, source = %error.source, "temp files are not quite gone");
+            }
+        }
         if let Some(runs) = self.runs.open()? {
             if let Err(error) = retention::sweep(&runs) {
                 tracing::warn!(%error, source = %error.source, "runs that were removed are not quite gone");

@@ -352,3 +352,49 @@ fn a_restart_knows_what_is_proven() {
     assert_eq!(proof.stages[1].outcome, Outcome::Failed);
     assert!(found.known[&other].last.is_none());
 }
+
+#[test]
+fn a_run_that_never_began_is_cleared_and_one_that_begins_is_left_alone() {
+    let dead = {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the test needs a pid that is gone"
+        )]
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    };
+    let parent = std::os::unix::process::parent_id();
+    for (writer, stays) in [(dead, false), (parent, true)] {
+        let space = Space::new();
+        let run = report("demo", 1, RunStatus::InProgress);
+        run_to_end(&mut space.desk("d1"), 2, RunStatus::Succeeded);
+        let now = Timestamp::from_unix_ms(
+            i64::try_from(
+                std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap()
+                    .as_millis(),
+            )
+            .unwrap(),
+        );
+        let temp = format!("{}/manifest.json.tmp-{writer}-3", base(&run));
+        let standing = format!("out/demo/state.json.tmp-{writer}-4");
+        space.write(&temp, b"{");
+        space.write(&standing, b"{");
+        let found = space
+            .desk("d2")
+            .recover(std::slice::from_ref(&run.task), now)
+            .unwrap();
+        assert_eq!(space.path(&base(&run)).exists(), stays);
+        assert_eq!(space.path(&temp).exists(), stays);
+        assert_eq!(space.path(&standing).exists(), stays);
+        let manifest = format!("{}/manifest.json", base(&run));
+        assert!(!space.path(&manifest).exists(), "nothing is made up");
+        assert_eq!(
+            found.alive.contains(&run.run),
+            stays,
+            "it is looked at again"
+        );
+    }
+}
