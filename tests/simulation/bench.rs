@@ -7,7 +7,7 @@ use crate::outside::{ending, kept};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::Config;
+use orch::model::config::{Config, OnStart};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
 use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
@@ -103,6 +103,18 @@ impl Bench {
             }),
             ["distrust"] => self.configure(Trust::Untrusted { detail }),
             ["allow"] => self.configure(Trust::Allowed),
+            ["wait"] => {
+                let mut config = Config::clone(&self.config);
+                config.settings.on_start = OnStart::Wait;
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["rename"] => {
+                let mut config = Config::clone(&self.config);
+                config.projects[0].task = TaskId::parse("other").unwrap();
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
             ["stop"] => self.step(Input::Stopping),
             ["cancel", run] => {
                 let run = self.run_id(run);
@@ -120,10 +132,11 @@ impl Bench {
     }
 
     fn question(&mut self, question: &str) -> Vec<String> {
-        let verdict = |patience| Ask::Verdict {
-            scope: Scope::default(),
-            patience,
+        let scope = Scope {
+            workspace: None,
+            tasks: vec![project().task],
         };
+        let verdict = |patience| Ask::Verdict { scope, patience };
         match question {
             "gate" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),

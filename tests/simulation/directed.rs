@@ -108,4 +108,6 @@ scenes! {
     cancel: usual,
     refused: usual,
     shutdown: usual,
+    behind_a_change: usual,
+    renamed: usual,
 }

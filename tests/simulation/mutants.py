@@ -403,7 +403,7 @@ MUTANTS = [
         "let asked = request.is_some() || (by_itself && cause == Cause::Gate);",
         "let asked = request.is_some() || (by_itself && cause == Cause::Parent);",
         "who waits for a verdict gets one",
-        ("nobody answered",),
+        ("nobody answered", "scene behind_a_change"),
     ),
     Mutant(
         "removed-project-is-asked-about",
@@ -411,7 +411,7 @@ MUTANTS = [
         "let there = self.projects.iter().filter(|(_, project)| !project.gone);",
         "let there = self.projects.iter();",
         "nobody waits for a project that is no longer configured",
-        ("nobody answered",),
+        ("nobody answered", "scene renamed"),
     ),
     Mutant(
         "restart-ignored",
