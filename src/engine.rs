@@ -343,6 +343,7 @@ impl Engine {
         self.pass_time();
         self.start_looks();
         self.tell_standings();
+        self.exit_if_done();
         self.check();
         std::mem::take(&mut self.effects)
     }

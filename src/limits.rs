@@ -35,6 +35,9 @@ pub const RETAIN_DAYS_DEFAULT: u32 = 30;
 
 /// Bytes of a configuration file: a larger one is a mistake, and reading it would stall the daemon.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Pause before a configuration that cannot be read is read once more: shorter than a wait for quiet, so that nothing
+/// runs meanwhile.
+pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Registered workspaces.
@@ -214,6 +217,10 @@ pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
 pub const SIGNALS_MAX: usize = 16;
 /// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
 pub const FILES_MAX: u64 = 16_384;
+/// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: half a second in all.
+pub const LOCK_HANDOVER_PAUSES_MAX: u32 = 50;
+/// One of these pauses: from fork to exec, and from a closed socket to the process's end, it is milliseconds.
+pub const LOCK_HANDOVER_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of the note in a lock file: a process id and a version.
 pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
 /// Time that the parent of `orchd --detach` waits for the socket to answer.

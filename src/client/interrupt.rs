@@ -2,6 +2,8 @@
 //!
 //! A command that shows things until ^C ends well on it; a command that waits for a run lets go of it. The handler only
 //! writes a byte into a pipe, and [`wait`] sleeps on that pipe and the socket at once: nothing polls, nothing is torn.
+//! A command that shows things also ends when nobody reads them any more (`orchctl events | head -1`), and not only at
+//! the next thing to show, which may never come.
 
 use crate::client::clock::Deadline;
 use interprocess::local_socket::Stream;
@@ -12,7 +14,7 @@ use std::io;
 pub enum Woke {
     /// There is something to read, or the other side is gone.
     Readable,
-    /// ^C, or TERM.
+    /// ^C, or TERM, or nobody reads what is shown.
     Interrupted,
     /// The deadline passed.
     TimedOut,
@@ -25,6 +27,16 @@ pub struct Interrupts {
     pipe: std::os::unix::net::UnixStream,
     #[cfg(unix)]
     handlers: Vec<signal_hook::SigId>,
+    #[cfg(unix)]
+    readers: Readers,
+}
+
+/// Whether a command goes on when nobody reads its standard output any more.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Readers {
+    Needed,
+    Unneeded,
 }
 
 #[cfg(unix)]
@@ -44,7 +56,32 @@ impl Interrupts {
                 sender.try_clone()?,
             )?);
         }
-        Ok(Self { pipe, handlers })
+        Ok(Self {
+            pipe,
+            handlers,
+            readers: Readers::Unneeded,
+        })
+    }
+
+    /// Begins to catch, and takes it for an interrupt too when nobody reads the standard output any more.
+    ///
+    /// # Errors
+    /// When the system refuses a pipe or a handler.
+    pub fn catch_for_readers() -> io::Result<Self> {
+        let mut caught = Self::catch()?;
+        caught.readers = Readers::Needed;
+        Ok(caught)
+    }
+
+    /// What ends a wait.
+    fn watched<'a>(&'a self, output: &'a io::Stdout) -> Vec<rustix::event::PollFd<'a>> {
+        use rustix::event::{PollFd, PollFlags};
+        let mut fds = vec![PollFd::new(&self.pipe, PollFlags::IN)];
+        if self.readers == Readers::Needed {
+            // Asked for nothing, it tells errors only: a pipe whose reader is gone.
+            fds.push(PollFd::new(output, PollFlags::empty()));
+        }
+        fds
     }
 
     /// Sleeps for `span`, or until ^C; says whether it was ^C.
@@ -52,13 +89,14 @@ impl Interrupts {
     /// # Errors
     /// When the system cannot wait.
     pub fn sleep(&self, span: std::time::Duration) -> io::Result<bool> {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::event::{Timespec, poll};
         let deadline = Deadline::after(span);
+        let output = io::stdout();
         loop {
             let left = deadline
                 .left()
                 .and_then(|left| Timespec::try_from(left).ok());
-            match poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], left.as_ref()) {
+            match poll(&mut self.watched(&output), left.as_ref()) {
                 Ok(ready) => return Ok(ready > 0),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -86,6 +124,14 @@ impl Interrupts {
         Ok(Self {})
     }
 
+    /// As [`Interrupts::catch`].
+    ///
+    /// # Errors
+    /// Never.
+    pub fn catch_for_readers() -> io::Result<Self> {
+        Self::catch()
+    }
+
     /// Sleeps for `span`.
     ///
     /// # Errors
@@ -108,17 +154,16 @@ pub fn wait(
 ) -> io::Result<Woke> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let Stream::UdSocket(socket) = stream;
-    let readable =
-        |flags: PollFlags| flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+    let output = io::stdout();
     loop {
         let mut fds = vec![PollFd::new(socket, PollFlags::IN)];
-        fds.extend(interrupts.map(|caught| PollFd::new(&caught.pipe, PollFlags::IN)));
+        fds.extend(interrupts.iter().flat_map(|caught| caught.watched(&output)));
         let left = deadline
             .left()
             .and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut fds, left.as_ref()) {
             Ok(0) => return Ok(Woke::TimedOut),
-            Ok(_) if fds.get(1).is_some_and(|fd| readable(fd.revents())) => {
+            Ok(_) if fds.iter().skip(1).any(|fd| !fd.revents().is_empty()) => {
                 return Ok(Woke::Interrupted);
             }
             Ok(_) => return Ok(Woke::Readable),

@@ -53,15 +53,14 @@ impl Place {
     /// # Errors
     /// When the current directory cannot be read or `named` cannot be made absolute.
     pub fn find(named: Option<&Path>) -> Result<Self, PlaceError> {
-        let cwd = current_dir()?;
         let root: Option<OsString> = std::env::var_os("CODEX_ORCHESTRATOR_ROOT");
         let named = named.or(root
             .as_deref()
             .map(Path::new)
             .filter(|r| !r.as_os_str().is_empty()));
         match named {
-            Some(dir) => Ok(Self::Sure(absolute(&cwd.join(dir))?)),
-            None => Ok(Self::look(cwd)),
+            Some(dir) => Ok(Self::Sure(absolute(dir)?)),
+            None => Ok(Self::look(current_dir()?)),
         }
     }
 

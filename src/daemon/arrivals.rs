@@ -14,6 +14,7 @@ use crate::engine::{Input, Record, Watch};
 use crate::limits::{HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
+use std::collections::BTreeSet;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
@@ -141,6 +142,7 @@ impl Shell {
         let at = self.clock.tick().after(ROOT_LOOK_PAUSE);
         if let Some(site) = self.sites.get_mut(&id) {
             site.look_at = Some(at);
+            site.was_missing = true;
         }
         let watch = Watch::Missing {
             detail: chain(error),
@@ -151,12 +153,17 @@ impl Shell {
         });
     }
 
-    fn note_watch(&mut self, id: WorkspaceId) {
+    pub(super) fn note_watch(&mut self, id: WorkspaceId) {
         let tick = self.clock.tick();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let watch = site.facts.watch();
+        let watch = match site.rereading {
+            true => Watch::Rescanning {
+                detail: "its configuration has changed and is being read again".to_owned(),
+            },
+            false => site.facts.watch(),
+        };
         site.look_at = match &watch {
             Watch::Polling { .. } => {
                 let pause = site
@@ -217,7 +224,8 @@ impl Shell {
         let mut reload = false;
         match touches {
             Ok(touches) => {
-                reload = touches.configuration;
+                reload = touches.configuration | std::mem::take(&mut site.was_missing);
+                site.rereading |= reload;
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;
@@ -243,8 +251,12 @@ impl Shell {
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
-        for id in self.watcher.ready() {
-            if self.watcher.has_lost(id) {
+        let lost = self.watcher.take_lost();
+        let mut doubtful: BTreeSet<WorkspaceId> = self.watcher.ready().into_iter().collect();
+        doubtful.extend(&lost);
+        for id in doubtful {
+            let is_there = self.sites.get(&id).is_some_and(|site| site.tree.is_some());
+            if is_there && lost.contains(&id) {
                 let detail = "events were lost; everything is looked at again".to_owned();
                 let watch = Watch::Rescanning { detail };
                 self.inputs.push_back(Input::Watched {

@@ -25,7 +25,7 @@ impl Shell {
             return;
         }
         match asked.call.clone() {
-            Call::Status(scope) => self.answer_now(asked, |shell| Ok(shell.status(&scope).into())),
+            Call::Status(scope) => self.answer_now(asked, |shell| shell.status_of(&scope)),
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
@@ -104,6 +104,7 @@ impl Shell {
             Call::Wait(wanted) => wanted.workspace.as_ref(),
             Call::Gate(wanted) => wanted.workspace.as_ref(),
             Call::Explain(named) => named.workspace.as_ref(),
+            Call::Status(scope) if scope.task.is_some() => scope.workspace.as_ref(),
             Call::Reload(scope) => scope.workspace.as_ref(),
             Call::WorkspaceAllow(allow) => Some(&allow.path),
             Call::WorkspaceDeny(named) => Some(&named.path),

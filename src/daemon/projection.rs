@@ -3,6 +3,8 @@
 //! It only translates: every piece of news becomes exactly one event, so that the numbers have no gap.
 
 use crate::daemon::shell::Shell;
+use crate::daemon::waiting::refusal;
+use crate::engine::ask::Denied;
 use crate::engine::news::{News, StageTold};
 use crate::engine::{ProjectId, Watch};
 use crate::engine::{ProjectStanding, WorkspaceStanding, failure};
@@ -18,7 +20,9 @@ use crate::model::report::status::{
 };
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Timestamp;
+use crate::wire::answer::Answer;
 use crate::wire::call::Scope;
+use crate::wire::refusal::Refusal;
 
 impl Shell {
     /// Everything as it stands, or one workspace or task of it.
@@ -35,6 +39,19 @@ impl Shell {
         Status {
             daemon: self.daemon_status(),
             workspaces: workspaces.collect(),
+        }
+    }
+
+    /// The same, for somebody who names a project that has to be there.
+    pub(super) fn status_of(&self, scope: &Scope) -> Result<Answer, Refusal> {
+        let status = self.status(scope);
+        let found = status
+            .workspaces
+            .iter()
+            .any(|workspace| !workspace.projects.is_empty());
+        match &scope.task {
+            Some(task) if !found => Err(refusal(Denied::UnknownProject(task.clone()))),
+            Some(_) | None => Ok(status.into()),
         }
     }
 
@@ -87,9 +104,10 @@ impl Shell {
             let site = self.sites.get(&workspace.id)?;
             let first = site.facts.unreadable.first()?;
             let count = site.facts.unreadable.len();
-            Some(format!(
-                "{count} paths cannot be read, the first is {first}"
-            ))
+            Some(match count {
+                1 => format!("cannot read {first}"),
+                _ => format!("{count} paths cannot be read, the first is {first}"),
+            })
         };
         match (workspace.watch, workspace.refused, workspace.untrusted) {
             (Watch::Missing { detail }, _, _) => (WorkspaceState::Missing, told(detail)),
@@ -300,6 +318,10 @@ fn project_status(project: ProjectStanding<'_>) -> ProjectStatus {
             started_at: running.started_at,
         }),
         last_run: project.last.map(|last| last.run.clone()),
-        failure: project.last.and_then(|last| last.failure.clone()),
+        // What failed is of no interest once the present content is proven by another run.
+        failure: project
+            .last
+            .and_then(|last| last.failure.clone())
+            .filter(|_| !matches!(standing.verdict, Verdict::Pass | Verdict::Flaky)),
     }
 }

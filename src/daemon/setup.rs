@@ -12,6 +12,7 @@ use crate::daemon::site::scopes;
 use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust};
+use crate::limits::CONFIG_PAUSE;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use std::collections::BTreeMap;
@@ -34,7 +35,12 @@ impl Shell {
             return;
         };
         desk.push(move |desk| {
-            let loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            let mut loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            if loaded.is_err() && matches!(then, Then::Rest) {
+                // A file that is written in place is empty for a moment.
+                std::thread::sleep(CONFIG_PAUSE);
+                loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            }
             let tasks = loaded
                 .iter()
                 .flat_map(|loaded| crate::daemon::site::tasks(&loaded.config));
@@ -69,6 +75,13 @@ impl Shell {
         then: Then,
     ) {
         self.take_configuration(id, loaded, known);
+        let reread = self
+            .sites
+            .get_mut(&id)
+            .is_some_and(|site| std::mem::take(&mut site.rereading));
+        if reread {
+            self.note_watch(id);
+        }
         match then {
             Then::Rest => {}
             Then::Reload(request) => self.take_reloaded(id, request),

@@ -24,6 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One workspace as the shell holds it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about work that is under way, and all can be true at once"
+)]
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) root: RootPath,
@@ -48,10 +52,14 @@ pub(super) struct Site {
     pub(super) flush_at: Option<Tick>,
     /// When it is looked at although nothing was told: it is polled, or its root is missing.
     pub(super) look_at: Option<Tick>,
+    /// Its root could not be looked at: what was read of its files then is read again when it is back.
+    pub(super) was_missing: bool,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
+    /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
+    pub(super) rereading: bool,
     pub(super) parked: Vec<Asked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -299,8 +307,10 @@ impl Site {
             states: BTreeMap::new(),
             flush_at: None,
             look_at: None,
+            was_missing: false,
             recheck_at: None,
             preparing: true,
+            rereading: false,
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

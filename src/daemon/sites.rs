@@ -149,14 +149,9 @@ impl Shell {
             site == Some(real.as_deref().unwrap_or_else(|| root.as_path()))
         });
         let Some(id) = found else {
-            let refusal = self.site_at(root).err().unwrap_or_else(|| {
-                Refusal::new(
-                    ErrorKind::UnknownWorkspace,
-                    format!("`{root}` is not the root of a workspace"),
-                )
-                .hint("`orchctl list` shows the roots")
-            });
-            return self.answer_now(asked, |_| Err(refusal));
+            // It is already as it was asked to be.
+            let (root, changed) = (root.clone(), false);
+            return self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
         };
         let Some(site) = self.sites.get_mut(&id) else {
             return;
@@ -277,7 +272,16 @@ impl Shell {
         let path = Path::new(&named.path);
         let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
         let found = match root {
-            Some(root) => self.site_at(&root),
+            Some(root) => self
+                .site_at(&root)
+                .map_err(|refusal| match path.is_absolute() {
+                    true if named.workspace.is_none() => Refusal::new(
+                        refusal.kind,
+                        format!("`{}` is in no registered workspace", named.path),
+                    )
+                    .hint("`orchctl list` shows the registered ones"),
+                    _ => refusal,
+                }),
             None => Err(Refusal::new(
                 ErrorKind::UnknownWorkspace,
                 "no workspace was named",

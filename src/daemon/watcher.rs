@@ -176,10 +176,11 @@ impl Watcher {
 }
 
 impl Watcher {
-    /// Whether events of a workspace were lost, so that it has to be looked at as a whole.
+    /// The workspaces whose events were lost since the last call, so that each has to be looked at as a whole. A look
+    /// that is under way may have settled it meanwhile.
     #[must_use]
-    pub fn has_lost(&self, workspace: WorkspaceId) -> bool {
-        self.shared.post.with(|board| board.has_lost(workspace))
+    pub fn take_lost(&self) -> Vec<WorkspaceId> {
+        self.shared.post.with(Board::take_lost)
     }
 }
 

@@ -45,41 +45,52 @@ impl Seen {
     /// Derives the keys of a pipeline's stages from what a look has seen.
     #[must_use]
     pub fn of(config: &Config, pipeline: &Pipeline, view: View) -> Self {
-        let keys = keys(config, pipeline, &view, SUBPIPELINE_DEPTH_MAX);
-        Self {
+        let seen = Self {
             input: view.input,
-            keys,
+            keys: Vec::new(),
             inputs: view.stages,
+        };
+        seen.under(config, pipeline)
+    }
+
+    /// The same content as this pipeline of this configuration depends on it.
+    #[must_use]
+    pub fn under(&self, config: &Config, pipeline: &Pipeline) -> Self {
+        Self {
+            input: self.input,
+            keys: self.keys_of(config, pipeline, SUBPIPELINE_DEPTH_MAX),
+            inputs: self.inputs.clone(),
         }
     }
-}
 
-fn keys(config: &Config, pipeline: &Pipeline, view: &View, depth: usize) -> Vec<StageKey> {
-    pipeline
-        .stages
-        .iter()
-        .map(|stage| key(config, pipeline, stage, view, depth))
-        .collect()
-}
+    fn keys_of(&self, config: &Config, pipeline: &Pipeline, depth: usize) -> Vec<StageKey> {
+        let stages = pipeline.stages.iter();
+        stages
+            .map(|stage| self.key_of(config, pipeline, stage, depth))
+            .collect()
+    }
 
-fn key(config: &Config, pipeline: &Pipeline, stage: &Stage, view: &View, depth: usize) -> StageKey {
-    match &stage.action {
-        Action::Command(command) => {
-            let place = (pipeline.id.clone(), stage.id.clone());
-            let input = view.stages.get(&place).copied().unwrap_or(view.input);
-            command.stage_key(input)
-        }
-        Action::Subpipeline(sub) => {
-            let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);
-            let below = child.map(|child| keys(config, child, view, depth.saturating_sub(1)));
-            let mut text = format!(
-                "subpipeline {}",
-                if sub.optional { "optional" } else { "required" }
-            );
-            for key in below.unwrap_or_default() {
-                text.push_str(&format!(" {key}"));
+    fn key_of(
+        &self,
+        config: &Config,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        depth: usize,
+    ) -> StageKey {
+        match &stage.action {
+            Action::Command(command) => {
+                let place = (pipeline.id.clone(), stage.id.clone());
+                let input = self.inputs.get(&place).copied().unwrap_or(self.input);
+                command.stage_key(input)
             }
-            StageKey(Digest::of(text.as_bytes()))
+            Action::Subpipeline(sub) => {
+                let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);
+                let below = child.map(|child| self.keys_of(config, child, depth.saturating_sub(1)));
+                let kind = if sub.optional { "optional" } else { "required" };
+                let below = below.unwrap_or_default();
+                let below: String = below.iter().map(|key| format!(" {key}")).collect();
+                StageKey(Digest::of(format!("subpipeline {kind}{below}").as_bytes()))
+            }
         }
     }
 }

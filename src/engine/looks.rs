@@ -6,7 +6,7 @@
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::project::{Present, Settle};
+use crate::engine::project::Settle;
 use crate::engine::run::{Live, Phase};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
@@ -126,12 +126,35 @@ impl Engine {
                 seen.push((project, pipeline, content));
             }
         }
+        let mut vanished = look.subjects;
+        for (project, pipeline, _) in &seen {
+            vanished.remove(&Subject {
+                task: project.task.clone(),
+                pipeline: pipeline.clone(),
+            });
+        }
         let requests = look.requests;
         requests
             .iter()
             .for_each(|request| self.looked(*request, id, &seen));
         for (project, pipeline, content) in seen {
             self.act(capture, &project, &pipeline, content);
+        }
+        for subject in vanished {
+            let project = ProjectId {
+                workspace: id,
+                task: subject.task,
+            };
+            self.give_way(capture, &project, &subject.pipeline);
+        }
+    }
+
+    /// A run waited for a look at what is no longer configured: it ends, and what is configured now has its own.
+    fn give_way(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId) {
+        if let Some(run) = self.checking(id, pipeline, capture) {
+            self.conclude(&run, None);
+        } else if let Some((parent, _)) = self.expecting_child(id, pipeline) {
+            self.cancel(&parent, "superseded");
         }
     }
 
@@ -146,7 +169,7 @@ impl Engine {
         let settled = !self.settles.contains_key(id);
         let project = self.projects.get_mut(id)?;
         if own {
-            project.present = Present::Known(content.clone());
+            project.see(content.clone());
         }
         self.mark(id);
         let runs = self.runs.values_mut();
@@ -179,16 +202,21 @@ impl Engine {
             return;
         }
         if let Some((parent, stage)) = self.expecting_child(id, pipeline) {
-            self.begin_child(&parent, stage, content);
+            self.begin_child(&parent, stage, &content);
             return;
         }
+        let serves = self
+            .workspaces
+            .get(&id.workspace)
+            .is_some_and(super::workspace::Workspace::serves);
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
-        if project.active.is_none() && !self.stopping {
+        if project.active.is_none() && serves && !self.stopping {
             let proof = project.proof(&content.keys);
             let told = proof.is_some();
             let answers = proof.is_some_and(Proof::answers);
+            let left_alone = project.left_alone.as_ref() == Some(&content.keys);
             if let Some(pending) = project.pending.remove(pipeline) {
                 self.mark(id);
                 // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
@@ -197,10 +225,10 @@ impl Engine {
                     _ if !pending.requests.is_empty() => false,
                     Cause::Manual | Cause::Resume | Cause::Parent => false,
                     Cause::Gate => answers,
-                    Cause::Start | Cause::Change => told,
+                    Cause::Start | Cause::Change => told || left_alone,
                 };
                 if !needless {
-                    self.begin(id, pipeline, pending.origin, content, pending.requests);
+                    self.begin(id, pipeline, &pending.origin, content, pending.requests);
                     return;
                 }
             }

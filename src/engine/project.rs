@@ -101,6 +101,15 @@ impl Project {
         self.present = Present::Stirred;
     }
 
+    /// Takes over what a look has seen of its own pipeline's content.
+    pub(super) fn see(&mut self, seen: Seen) {
+        if std::mem::take(&mut self.leave_next) {
+            self.left_alone = Some(seen.keys.clone());
+            self.auto = Cause::Change;
+        }
+        self.present = Present::Known(seen);
+    }
+
     pub(super) fn known(&self) -> Option<&Seen> {
         match &self.present {
             Present::Known(seen) => Some(seen),
@@ -183,9 +192,6 @@ impl Engine {
         let Some(seen) = project.known().cloned() else {
             return;
         };
-        if std::mem::take(&mut project.leave_next) && project.proof(&seen.keys).is_none() {
-            project.left_alone = Some(seen.keys.clone());
-        }
         let proven = project.proof(&seen.keys).is_some();
         if proven || project.left_alone.as_ref() == Some(&seen.keys) {
             if proven {
@@ -204,7 +210,7 @@ impl Engine {
             .get(id)
             .map_or(Cause::Change, |project| project.auto);
         match self.active_root(id) {
-            None => self.begin(id, &pipeline, Origin::from(cause), seen, BTreeSet::new()),
+            None => self.begin(id, &pipeline, &Origin::from(cause), seen, BTreeSet::new()),
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
@@ -236,8 +242,10 @@ impl Engine {
                 origin: origin.clone(),
                 requests: BTreeSet::new(),
             });
-        // What somebody asked for by name says more than what a change called for.
-        if pending.requests.is_empty() && request.is_some() {
+        // What somebody asked for says more than what a change called for: a change is content with less of an answer.
+        let by_itself = matches!(pending.origin.cause, Cause::Start | Cause::Change);
+        let asked = request.is_some() || (by_itself && cause == Cause::Gate);
+        if pending.requests.is_empty() && asked {
             pending.origin = origin;
         }
         pending.requests.extend(request);

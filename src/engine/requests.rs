@@ -3,9 +3,12 @@
 //! What is refused is data that names the thing; nobody who asks is ever left without an answer.
 
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
+use crate::engine::project::Pending;
+use crate::engine::run::BY_HAND;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
 use crate::engine::{Effect, ProjectId};
+use crate::model::config::Config;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,20 +114,18 @@ impl Engine {
                 .workspace
                 .is_none_or(|workspace| id.workspace == workspace)
         };
+        // One that is no longer configured only lives until its run has ended.
+        let there = self.projects.iter().filter(|(_, project)| !project.gone);
+        let ids: Vec<&ProjectId> = there.map(|(id, _)| id).filter(within).collect();
         if scope.tasks.is_empty() {
-            return Ok(self.projects.keys().filter(within).cloned().collect());
+            return Ok(ids.into_iter().cloned().collect());
         }
         let mut found = Vec::new();
         for task in &scope.tasks {
-            let matching: Vec<&ProjectId> = self
-                .projects
-                .keys()
-                .filter(within)
-                .filter(|id| id.task == *task)
-                .collect();
+            let matching: Vec<&&ProjectId> = ids.iter().filter(|id| id.task == *task).collect();
             match matching.as_slice() {
                 [] => return Err(Denied::UnknownProject(task.clone())),
-                [one] => found.push((*one).clone()),
+                [one] => found.push((**one).clone()),
                 several => {
                     let roots = several
                         .iter()
@@ -202,7 +203,7 @@ impl Engine {
             }
             Need::Cancelled(run) => {
                 let run = run.clone();
-                self.cancel(&run, "run-canceled");
+                self.cancel(&run, BY_HAND);
             }
         }
     }
@@ -229,6 +230,23 @@ impl Engine {
 
     pub(super) fn withdraw(&mut self, request: RequestId) {
         self.waiters.remove(&request);
+    }
+
+    /// Drops the runs that are wanted of pipelines which a new configuration no longer has.
+    pub(super) fn deny_vanished(&mut self, id: &ProjectId, config: &Config) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        let (known, vanished) = std::mem::take(&mut project.pending)
+            .into_iter()
+            .partition(|(pipeline, _)| config.pipeline(pipeline).is_some());
+        project.pending = known;
+        let vanished: BTreeMap<PipelineId, Pending> = vanished;
+        for (pipeline, pending) in vanished {
+            for request in pending.requests {
+                self.deny_pipeline(request, id.workspace, pipeline.clone());
+            }
+        }
     }
 
     /// Answers those who wait for runs of a project that is gone.
@@ -292,7 +310,6 @@ impl Engine {
         for request in late {
             self.deny(request, Denied::TooLate);
         }
-        self.exit_if_done();
     }
 
     /// Ends what runs, starts nothing new, and exits once everything has been recorded.
@@ -306,7 +323,6 @@ impl Engine {
             .collect();
         for project in self.projects.values_mut() {
             project.pending.clear();
-            project.doubt();
         }
         active
             .iter()
@@ -327,10 +343,10 @@ impl Engine {
         ids.iter().for_each(|id| self.mark(id));
     }
 
-    fn exit_if_done(&mut self) {
+    /// The last thing that is done, once stopping leaves nothing to record.
+    pub(super) fn exit_if_done(&mut self) {
         if self.stopping && !self.exited && self.runs.is_empty() {
             self.exited = true;
-            self.tell_standings();
             self.effects.push(Effect::Exit);
         }
     }

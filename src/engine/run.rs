@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// Paths that were rewritten during a run, each with the place of the stage that ran then.
 pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
 
+/// Why a run ended that somebody ended, in the published orchestrator's word.
+pub(super) const BY_HAND: &str = "run-canceled";
+
 /// What the engine knows of a run under way.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -43,7 +46,6 @@ pub(super) struct Run {
     pub(super) cancelled: Option<&'static str>,
     /// Its verdict is an error whatever its stages say: evidence of it, or of a child run, could not be written.
     pub(super) broken: bool,
-    pub(super) began: Tick,
     /// Questions that are answered once it has begun or ended.
     pub(super) requests: BTreeSet<RequestId>,
 }

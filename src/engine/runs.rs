@@ -11,7 +11,7 @@ use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId, Record};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
-use crate::model::config::Pipeline;
+use crate::model::config::{Config, Pipeline};
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::run::{
     Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
@@ -31,11 +31,14 @@ impl Engine {
         &mut self,
         id: &ProjectId,
         pipeline: &PipelineId,
-        origin: Origin,
+        origin: &Origin,
         seen: Seen,
         requests: BTreeSet<RequestId>,
     ) {
-        let Some(mut run) = self.new_run_of(id, pipeline, &origin, seen) else {
+        let Some(config) = self.config_of(id) else {
+            return;
+        };
+        let Some(mut run) = self.new_run_of(id, config, pipeline, origin, seen) else {
             return;
         };
         let Some(own) = self.default_pipeline(id).map(|own| own.id == *pipeline) else {
@@ -59,8 +62,12 @@ impl Engine {
         self.install(run, false);
     }
 
-    /// Begins the child run of a stage that is a pipeline.
-    pub(super) fn begin_child(&mut self, parent: &RunId, stage: usize, seen: Seen) {
+    fn config_of(&self, id: &ProjectId) -> Option<Arc<Config>> {
+        self.workspaces.get(&id.workspace)?.config().cloned()
+    }
+
+    /// Begins the child run of a stage that is a pipeline, as the configuration had it when its parent began.
+    pub(super) fn begin_child(&mut self, parent: &RunId, stage: usize, seen: &Seen) {
         let Some(run) = self.runs.get(parent) else {
             return;
         };
@@ -73,14 +80,20 @@ impl Engine {
             parent: Some(parent.clone()),
             approval_policy: run.report.approval_policy.clone(),
         };
-        let Some(mut child) = self.new_run_of(&id, &pipeline, &origin, seen) else {
+        let config = Arc::clone(&run.config);
+        let Some(seen) = config
+            .pipeline(&pipeline)
+            .map(|pipeline| seen.under(&config, pipeline))
+        else {
+            return;
+        };
+        let Some(mut child) = self.new_run_of(&id, config, &pipeline, &origin, seen) else {
             return;
         };
         child.parent_stage = Some((parent.clone(), stage));
         let name = child.report.run.clone();
         if let Some(run) = self.runs.get_mut(parent) {
             child.report.changed = run.report.changed.clone();
-            child.config = Arc::clone(&run.config);
             let status = RunStatus::InProgress;
             run.report.children.push(ChildReport {
                 run: name.clone(),
@@ -110,7 +123,10 @@ impl Engine {
             parent: ask.parent,
             approval_policy: ask.approval_policy,
         };
-        let Some(mut run) = self.new_run_of(&id, &ask.pipeline, &origin, seen) else {
+        let Some(config) = self.config_of(&id) else {
+            return;
+        };
+        let Some(mut run) = self.new_run_of(&id, config, &ask.pipeline, &origin, seen) else {
             return;
         };
         run.report.run = ask.run.clone();
@@ -131,7 +147,13 @@ impl Engine {
             }
         }
         run.requests.insert(request);
+        let own = self
+            .default_pipeline(&id)
+            .is_some_and(|own| own.id == ask.pipeline);
         if let Some(project) = self.projects.get_mut(&id) {
+            if own {
+                project.left_alone = None;
+            }
             // Its evidence is about to say something else.
             project.proofs.retain(|proof| proof.run != ask.run);
             project.active = Some(ask.run);
@@ -142,11 +164,11 @@ impl Engine {
     fn new_run_of(
         &mut self,
         id: &ProjectId,
+        config: Arc<Config>,
         pipeline: &PipelineId,
         origin: &Origin,
         seen: Seen,
     ) -> Option<Run> {
-        let config = Arc::clone(self.workspaces.get(&id.workspace)?.config()?);
         let pipeline: &Pipeline = config.pipeline(pipeline)?;
         let stages = fresh_stages(pipeline, &seen);
         let report = RunReport {
@@ -185,7 +207,6 @@ impl Engine {
             last_stage: None,
             cancelled: None,
             broken: false,
-            began: self.now.tick,
             requests: BTreeSet::new(),
             config,
         })

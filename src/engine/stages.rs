@@ -9,7 +9,7 @@ use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId};
 use crate::model::config::{Action, Command};
 use crate::model::id::{PipelineId, RunId};
-use crate::model::run::{Ending, Exit, Outcome, RunStatus, StageStatus};
+use crate::model::run::{Ending, Exit, Outcome, RunReport, RunStatus, StageStatus, Verdict};
 use crate::model::summary;
 
 impl Engine {
@@ -98,7 +98,7 @@ impl Engine {
         match &pipeline {
             Some(pipeline) => self.want(&project, pipeline, None),
             None => self.effects.push(Effect::StartStage {
-                run: run.clone(),
+                run,
                 config,
                 report,
                 stage: index,
@@ -180,7 +180,7 @@ impl Engine {
         &mut self,
         parent: &RunId,
         index: usize,
-        status: RunStatus,
+        report: &RunReport,
         summary: &str,
     ) {
         let Some(run) = self.runs.get_mut(parent) else {
@@ -203,16 +203,23 @@ impl Engine {
                 .iter_mut()
                 .find(|entry| entry.run == *child)
         {
-            entry.status = status;
+            entry.status = report.status;
         }
         *live = Live::Idle;
         run.last_stage = Some(index);
-        (stage.status, stage.outcome) = match status {
+        (stage.status, stage.outcome) = match report.status {
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
-            _ if optional => (StageStatus::Skipped, Outcome::Failed),
-            _ => (StageStatus::Failed, Outcome::Failed),
+            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress if optional => {
+                (StageStatus::Skipped, Outcome::Failed)
+            }
+            RunStatus::Failed if report.verdict == Verdict::Error => {
+                (StageStatus::Failed, Outcome::Unspawnable)
+            }
+            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => {
+                (StageStatus::Failed, Outcome::Failed)
+            }
         };
         stage.completed_at = Some(self.now.wall);
         stage.summary = Some(summary.to_owned());

@@ -127,13 +127,13 @@ impl Engine {
         let obstacle = workspace.obstacle();
         let seen = project.known();
         let proof = seen.and_then(|seen| project.proof(&seen.keys));
-        let told = proof.filter(|_| !self.stopping && obstacle.is_none());
+        let told = proof.filter(|_| obstacle.is_none());
         let looking = |look: &Option<super::workspace::Look>| {
             look.as_ref()
                 .is_some_and(|look| look.subjects.iter().any(|s| s.task == id.task))
         };
         let unsettled = self.settles.contains_key(id)
-            || (seen.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
+            || (told.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
         let phase = match &project.active {
             Some(_) => Phase::Running,
             None if !project.pending.is_empty() => Phase::Queued,
@@ -145,7 +145,8 @@ impl Engine {
             path: project.place.clone(),
             pipeline,
             verdict: told.map_or(Verdict::Unknown, |proof| proof.verdict),
-            fresh: told.is_some(),
+            // Nobody looks any more: what was proven stays proven of that content, and may not be the present one.
+            fresh: told.is_some() && !self.stopping,
             phase,
             input: seen.map(|seen| seen.input),
             proof: told.map(|proof| proof.run.clone()),
@@ -214,7 +215,8 @@ impl Engine {
                 workspace: id.workspace,
                 standing,
             });
-            if changed {
+            // Subscribers are told by the end of their connection that nothing is fresh any more.
+            if changed && !self.stopping {
                 self.publish(News::Verdict {
                     project: id,
                     verdict,

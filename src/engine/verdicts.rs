@@ -4,7 +4,7 @@
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{Phase, Run};
+use crate::engine::run::{BY_HAND, Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::model::evidence::Layout;
@@ -87,12 +87,10 @@ impl Engine {
         });
         if let Some((parent, stage)) = &run.parent_stage {
             let said = of_child(&run.report);
-            if run.report.verdict == Verdict::Error
-                && let Some(parent) = self.runs.get_mut(parent)
-            {
-                parent.broken = true;
+            if let Some(parent) = self.runs.get_mut(parent) {
+                parent.broken |= run.broken;
             }
-            self.end_child(parent, *stage, run.report.status, &said);
+            self.end_child(parent, *stage, &run.report, &said);
             self.tell_run(run.requests, &report);
             return;
         }
@@ -133,7 +131,10 @@ impl Engine {
                 status_detail: report.status_detail.clone(),
                 started_at: report.started_at,
                 completed_at: report.completed_at,
-                duration_ms: u64::try_from(self.now.tick.since(run.began).as_millis()).ok(),
+                // As the history has it, which knows no other clock than the manifest's.
+                duration_ms: report
+                    .completed_at
+                    .and_then(|end| u64::try_from(end.since(report.started_at).as_millis()).ok()),
                 manifest: manifest.unwrap_or_default(),
                 cause: Some(report.cause),
             },
@@ -185,7 +186,11 @@ impl super::project::Project {
                     self.remember(proof(seen, Verdict::Unstable));
                 }
             }
-            Verdict::Unknown if run.cancelled.is_some() || run.report.void.is_none() => {
+            // What somebody ended is left alone; what was ended to make way is not.
+            Verdict::Unknown if run.cancelled == Some(BY_HAND) => {
+                self.left_alone = Some(run.seen.keys.clone());
+            }
+            Verdict::Unknown if run.cancelled.is_none() && run.report.void.is_none() => {
                 self.left_alone = Some(run.seen.keys.clone());
             }
             Verdict::Unknown => {}
@@ -239,6 +244,9 @@ fn still_changed(run: &Run, changed: &Changed) -> super::run::Culprits {
 /// Why a run failed, in the published orchestrator's words.
 pub(super) fn detail(stage: &StageReport) -> String {
     match (&stage.work, stage.outcome) {
+        (StageWork::Subpipeline { pipeline, .. }, Outcome::Unspawnable) => {
+            format!("subpipeline:{pipeline}:error")
+        }
         (StageWork::Subpipeline { pipeline, .. }, _) => format!("subpipeline:{pipeline}:failed"),
         (StageWork::Command(_), Outcome::Unspawnable) => format!("stage:{}:error", stage.id),
         (StageWork::Command(_), _) => format!("stage:{}:failed", stage.id),

@@ -3,7 +3,7 @@
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
 use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Until};
-use crate::engine::keys::Seen;
+use crate::engine::keys::{Proof, Seen};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
 use crate::engine::{Effect, ProjectId};
@@ -87,8 +87,9 @@ impl Engine {
                 let content = seen
                     .iter()
                     .find(|(id, other, _)| *id == ask.project && *other == pipeline);
-                if let Some((_, _, content)) = content {
-                    self.join_or_pend(request, &ask, &pipeline, content);
+                match content {
+                    Some((_, _, content)) => self.join_or_pend(request, &ask, &pipeline, content),
+                    None => self.deny_pipeline(request, workspace, pipeline),
                 }
             }
             Need::Resume { ask } => {
@@ -103,7 +104,7 @@ impl Engine {
                 ) {
                     (_, Some(active)) => self.deny(request, Denied::Busy(active)),
                     (Some((_, _, content)), None) => self.resume(request, *ask, content.clone()),
-                    (None, None) => {}
+                    (None, None) => self.deny_pipeline(request, workspace, ask.pipeline),
                 }
             }
             Need::Cancelled(_) => {}
@@ -212,10 +213,7 @@ impl Engine {
         let own = self
             .default_pipeline(id)
             .is_some_and(|own| own.id == report.pipeline);
-        let present = self.projects.get(id).and_then(|project| project.known());
-        let void = report.void.is_some() && report.verdict != Verdict::Unstable;
-        // A void run says nothing of the present content; the run that follows will.
-        if !own || (void && present.is_none_or(|seen| Some(seen.input) != report.input)) {
+        if !own {
             return;
         }
         let waiting = self
@@ -235,9 +233,11 @@ impl Engine {
                 None => Sought::Look,
                 Some(seen) => match project.and_then(|project| project.proof(&seen.keys)) {
                     Some(proof) if proof.run == report.run => Sought::Found(self.answer(id, false)),
-                    _ if report.verdict == Verdict::Unknown => Sought::Found(
-                        self.no_answer(id, "its run was ended before it proved anything"),
-                    ),
+                    _ if report.verdict == Verdict::Unknown && report.void.is_none() => {
+                        let detail = "its run was ended before it proved anything";
+                        Sought::Found(self.no_answer(id, detail))
+                    }
+                    // A void run says nothing of the present content.
                     _ => Sought::Look,
                 },
             };
@@ -298,8 +298,15 @@ impl Engine {
             input: seen.map(|seen| seen.input),
             run: proof.map(|proof| proof.run.clone()),
             reused,
-            detail: None,
+            detail: proof.and_then(|proof| self.why_error(id, proof)),
         }
+    }
+
+    /// Why the run of a proof could not be run: a person cannot see it in evidence that is not there.
+    fn why_error(&self, id: &ProjectId, proof: &Proof) -> Option<String> {
+        let last = self.projects.get(id)?.last.as_ref()?;
+        let is_it = proof.verdict == Verdict::Error && last.run.run_id == proof.run;
+        last.run.status_detail.clone().filter(|_| is_it)
     }
 
     pub(super) fn no_answer(&self, id: &ProjectId, detail: &str) -> Answer {
@@ -325,6 +332,21 @@ impl Engine {
         self.reply(request, Reply::Denied(denied));
     }
 
+    /// The configuration no longer has this pipeline.
+    pub(super) fn deny_pipeline(
+        &mut self,
+        request: RequestId,
+        workspace: WorkspaceId,
+        pipeline: PipelineId,
+    ) {
+        let config = self.workspaces.get(&workspace).and_then(|w| w.config());
+        let pipelines = config
+            .into_iter()
+            .flat_map(|config| config.pipelines.iter());
+        let known = pipelines.map(|pipeline| pipeline.id.clone()).collect();
+        self.deny(request, Denied::UnknownPipeline(pipeline, known));
+    }
+
     /// A workspace has stopped serving: answers those who wait for it, unless it will serve again by itself.
     pub(super) fn answer_refused(&mut self, id: WorkspaceId) {
         let Some(obstacle) = self
@@ -336,6 +358,12 @@ impl Engine {
         };
         if matches!(obstacle, Obstacle::Rescanning(_)) {
             return;
+        }
+        for project in self.projects_of(id) {
+            if let Some(state) = self.projects.get_mut(&project) {
+                state.pending.clear();
+            }
+            self.mark(&project);
         }
         let requests: Vec<RequestId> = self.waiters.keys().copied().collect();
         requests

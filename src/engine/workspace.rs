@@ -126,6 +126,7 @@ impl Engine {
             if let Some(state) = self.projects.get_mut(&project) {
                 state.renew(config.settings.on_start == OnStart::Wait);
             }
+            self.deny_vanished(&project, &config);
             self.want_present(&project);
             self.mark(&project);
         }
@@ -218,10 +219,11 @@ impl Engine {
             return;
         };
         workspace.closing = true;
+        // Before its projects go: with the last of them it is forgotten.
+        self.answer_refused(id);
         for project in self.projects_of(id) {
             self.drop_project(&project);
         }
-        self.answer_refused(id);
         self.forget_if_done(id);
     }
 

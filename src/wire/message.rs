@@ -105,6 +105,10 @@ pub fn read(line: &str) -> Result<Inbound, Refused> {
         refused(None, Refusal::coded(code, ErrorKind::Unsupported, message))
     })?;
     let Some(id) = envelope.id else {
+        // Only a message with a method is a notification; whoever sent anything else waits for an answer.
+        if envelope.method.is_none() {
+            return Err(refused(None, odd("the message names no method")));
+        }
         return Ok(notification(&envelope));
     };
     let id = read_id(id).map_err(|refusal| refused(None, refusal))?;

@@ -66,7 +66,8 @@ fn a_bad_reload_keeps_the_last_good_configuration_and_is_shown() {
     events.until(|event| event["type"] == "config" && event["ok"] == true);
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "two\n");
-    assert_eq!(lines(&counter), 2);
+    // The last good configuration may have run once more before the bad one was read.
+    assert!((2..=3).contains(&lines(&counter)), "{}", lines(&counter));
     assert_eq!(
         workspace.done(&["reload", "--json"]).json()["workspaces"][0]["ok"],
         true

@@ -78,7 +78,10 @@ impl Events {
 
     /// The next event.
     pub(crate) fn next(&mut self) -> Value {
-        let message = self.client.line().expect("the daemon closed the stream");
+        let message = self
+            .client
+            .line()
+            .unwrap_or_else(|| panic!("the daemon closed the stream"));
         assert_eq!(message["method"], "event", "{message}");
         let event = message["params"].clone();
         let seq = event["seq"].as_u64().unwrap();

@@ -62,6 +62,8 @@ fn on_disk(workspace: &Workspace<'_>, ended: &Value, cause: &str) -> Value {
     }
     let token = workspace.read(&format!("{at}/.resume-token"));
     assert_eq!(token.trim_end(), manifest["resume_token"].as_str().unwrap());
+    pointers_lead_to(workspace, run);
+    counted_and_known(workspace, ended, run);
     let sidecar = workspace.json(&format!("{at}/orchd.json"));
     assert_eq!(
         (
@@ -72,6 +74,11 @@ fn on_disk(workspace: &Workspace<'_>, ended: &Value, cause: &str) -> Value {
         ),
         (&json!(1), &json!(cause), &json!("pass"), &Value::Null)
     );
+    sidecar
+}
+
+fn pointers_lead_to(workspace: &Workspace<'_>, run: &str) {
+    let at = format!(".runs/0101-web/cli/{run}");
     let pointer = workspace.json(&format!(".runs/0101-web/mcp/{run}/manifest.json"));
     assert_eq!(pointer["redirect_to"], at);
     let link = std::fs::read_link(
@@ -83,6 +90,9 @@ fn on_disk(workspace: &Workspace<'_>, ended: &Value, cause: &str) -> Value {
         link.unwrap().to_str().unwrap(),
         format!("../../0101-web/cli/{run}/manifest.json")
     );
+}
+
+fn counted_and_known(workspace: &Workspace<'_>, ended: &Value, run: &str) {
     let metrics = workspace.read(".runs/0101-web/metrics.json");
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
     assert_eq!(
@@ -106,7 +116,6 @@ fn on_disk(workspace: &Workspace<'_>, ended: &Value, cause: &str) -> Value {
     let runs = workspace.json("out/0101-web/runs.json");
     assert_eq!(runs["runs"], state["runs"]);
     assert_eq!(runs.get("orchd"), None);
-    sidecar
 }
 
 #[test]

@@ -14,6 +14,7 @@
 )]
 
 mod configuration;
+mod damage;
 mod events;
 mod history;
 mod job;

@@ -149,7 +149,7 @@ fn a_root_that_goes_is_missing_and_picked_up_again() {
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "back\n");
     // Deleted and made anew, without its evidence.
-    std::fs::remove_dir_all(&workspace.root).unwrap();
+    std::fs::rename(&workspace.root, world.path("gone")).unwrap();
     events.until(|event| event["type"] == "workspace" && event["state"] == "missing");
     assert!(!workspace.root.exists(), "a missing root was made again");
     workspace.write("orchd.toml", check("cat a.txt || true"));

@@ -188,7 +188,7 @@ fn a_run_is_named_by_any_part_that_fits_no_other() {
     let stage = workspace.ctl(&["logs", ids[0], "nostage"]);
     assert_eq!(stage.code, Some(2));
     assert!(
-        stage.err.contains("nostage") && stage.err.contains("check"),
+        stage.err.contains("nostage") && stage.err.contains("orchctl show"),
         "{stage:?}"
     );
 }
@@ -218,7 +218,7 @@ fn explain_says_who_is_triggered_or_what_ignores() {
             answer["ignored"].clone(),
         )
     };
-    assert_eq!(stages("src/new.js").0, ["js", "all"]);
+    assert_eq!(stages("src/new.js").0, ["all", "js"]);
     assert_eq!(stages("other.txt").0, ["all"]);
     let (none, ignored) = stages("a.log");
     assert_eq!(
@@ -293,13 +293,8 @@ fn without_a_daemon_run_and_gate_leave_the_same_evidence() {
     succeeded(&workspace.ctl(&["gate", "--no-daemon", "--json"]));
     assert_eq!(lines(&counter), 2);
     let state = workspace.json("out/t/state.json");
-    assert_eq!(
-        (
-            &state["orchd"]["verdict"],
-            state["runs"].as_array().unwrap().len()
-        ),
-        (&json!("pass"), 2)
-    );
+    assert_eq!(state["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
     workspace.write("orchd.toml", check("false"));
     assert_eq!(
         workspace.ctl(&["run", "--no-daemon"]).code,

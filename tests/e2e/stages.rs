@@ -46,8 +46,11 @@ fn a_stage_past_its_time_is_ended_with_its_children() {
 #[test]
 fn cancel_is_at_once_and_leaves_nothing() {
     let world = World::new();
-    let (workspace, mut events) = added(&world, &check("sleep 1000 & sleep 1000"));
+    let up = world.fifo("up");
+    let command = format!("sleep 1000 & echo up > {}; sleep 1000", up.display());
+    let (workspace, mut events) = added(&world, &check(&command));
     let started = events.until_stage("check");
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
     let waiting = Running::of(workspace.orchctl(&["wait", "--json"]));
     let run = started["run_id"].as_str().unwrap();
     let part = run.rsplit('-').next().unwrap();
@@ -170,9 +173,9 @@ fn a_pass_after_a_failure_is_flaky_and_told() {
         "[workspace]\nflaky = \"fail\"\n{}",
         workspace.read("orchd.toml")
     );
+    std::fs::remove_file(&tries).unwrap();
     workspace.write("orchd.toml", strict);
     workspace.done(&["reload"]);
-    std::fs::remove_file(&tries).unwrap();
     assert_eq!(workspace.ctl(&["wait"]).code, Some(1));
 }
 
@@ -278,8 +281,15 @@ fn a_graph_runs_what_is_ready_side_by_side() {
 #[test]
 fn a_process_that_made_a_session_of_its_own_is_found() {
     let world = World::new();
-    let (_workspace, mut events) = added(&world, &check("setsid sleep 1000 & sleep 1000"));
+    let up = world.fifo("up");
+    let command = format!(
+        "setsid sh -c 'echo up > {}; sleep 1000' & sleep 1000",
+        up.display()
+    );
+    let toml = pipeline(&[("check", &format!("command = {command:?}"))]);
+    let (_workspace, mut events) = added(&world, &toml);
     let started = events.until_stage("check");
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
     let run = started["run_id"].as_str().unwrap();
     let cancelled = world.ctl(&["cancel", run]);
     assert_eq!(cancelled.code, Some(0), "{cancelled:?}");

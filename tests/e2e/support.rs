@@ -106,6 +106,15 @@ impl World {
         self.daemon = Some(command.spawn().unwrap());
     }
 
+    /// Starts another daemon before the one that was told to end is gone.
+    pub(crate) fn start_over(&mut self) {
+        let old = self.daemon.take();
+        self.start();
+        if let Some(mut old) = old {
+            old.wait().unwrap();
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()
     }
@@ -359,11 +368,11 @@ pub(crate) fn signal_to(pid: u32, signal: Signal) {
 
 /// A configuration of one project `t` with these stages, each an id and the rest of its table.
 pub(crate) fn pipeline(stages: &[(&str, &str)]) -> String {
-    let mut toml = String::from("[[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n");
-    for (id, rest) in stages {
-        toml += &format!("[[pipeline.stage]]\nid = \"{id}\"\n{rest}\n");
-    }
-    toml
+    let head = "[[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n".to_owned();
+    let tables = stages
+        .iter()
+        .map(|(id, rest)| format!("[[pipeline.stage]]\nid = \"{id}\"\n{rest}\n"));
+    std::iter::once(head).chain(tables).collect()
 }
 
 /// A configuration of one project `t` with one stage `check`.

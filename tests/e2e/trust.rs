@@ -158,6 +158,7 @@ fn trust_survives_a_restart_and_is_bound_to_the_directory() {
     world.kill();
     world.start();
     let workspace = world.directory("w");
+    workspace.done(&["sync"]);
     assert_eq!(workspace.status()["state"], "watching");
     let other = world.directory("other");
     other.write("orchd.toml", &toml);

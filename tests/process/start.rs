@@ -63,7 +63,8 @@ fn detached_it_answers_before_its_parent_returns() {
 #[test]
 fn what_prevents_a_start_is_said_by_whoever_was_started() {
     let room = Room::new();
-    std::fs::create_dir(room.path("run")).unwrap();
+    // An empty directory would be made private instead.
+    std::fs::create_dir_all(room.path("run/others")).unwrap();
     std::fs::set_permissions(room.path("run"), PermissionsExt::from_mode(0o755)).unwrap();
     for arguments in [&["--detach"][..], &[]] {
         let output = room.orchd().args(arguments).output().unwrap();

@@ -1,208 +1,285 @@
 //! One judge per promise of the engine; each has noticed a mutant (`mutants.py`).
+//!
+//! Who asked what, and whether the answer is true, is judged in `questions`.
 
-use crate::world::{Content, WORKSPACE, digest, passes, task};
-use orch::engine::ask::{Ask, Reply};
+mod runs;
+
+use crate::fixture::{
+    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
+};
+use crate::outside::Place;
+use crate::questions::Questions;
+use orch::engine::ask::Ask;
 use orch::engine::news::News;
-use orch::engine::{Effect, Engine, Input, ProjectId, Record};
-use orch::model::digest::InputDigest;
-use orch::model::id::{PipelineId, RequestId, RunId, Seq};
-use orch::model::run::{Cause, Outcome, RunReport, RunStatus, Verdict};
+use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing};
+use orch::model::digest::{InputDigest, StageKey};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use orch::model::report::status::Phase;
+use orch::model::run::{Cause, Outcome, RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-/// A question, and what its answer may be about: every content from the question on.
-struct Question {
-    verdict: bool,
-    contents: Vec<BTreeSet<InputDigest>>,
+/// What a stage holds while it runs.
+struct Held {
+    workspace: WorkspaceId,
+    mutex: Option<String>,
+}
+
+/// A run that has begun and not ended.
+struct Begun {
+    project: ProjectId,
+    child: bool,
+}
+
+/// Content that need not be run by itself; by keys where a run of it was ended.
+struct LetBe {
+    input: InputDigest,
+    keys: Option<Vec<StageKey>>,
 }
 
 #[derive(Default)]
 pub(crate) struct Oracle {
     seq: Seq,
     contents: BTreeMap<InputDigest, Content>,
-    questions: BTreeMap<RequestId, Question>,
+    questions: Questions,
     recorded: BTreeSet<(RunId, bool)>,
-    begun: BTreeMap<RunId, (ProjectId, bool)>,
+    begun: BTreeMap<RunId, Begun>,
     ending: BTreeSet<RunId>,
     queued: BTreeSet<(ProjectId, PipelineId)>,
-    last: BTreeMap<ProjectId, RunReport>,
+    /// Of these, those that were perhaps found to be no longer needed.
+    needless: BTreeSet<(ProjectId, PipelineId)>,
+    running: BTreeMap<(RunId, usize), Held>,
+    /// The last look that began before anything of a run, and the last one that was told, by project and pipeline.
+    before: BTreeMap<RunId, CaptureId>,
+    looked: BTreeMap<(usize, PipelineId), CaptureId>,
+    captures: CaptureId,
+    /// What the stages of a run, and of its children, have read.
+    read: BTreeMap<RunId, BTreeSet<InputDigest>>,
+    /// Roots that have ended, as they were told.
     ended: BTreeMap<RunId, RunReport>,
-    running: BTreeMap<(RunId, usize), Option<String>>,
+    /// What they were told to prove; a run that is taken up again may say something else later.
+    said: BTreeSet<(RunId, Verdict)>,
+    /// By project and stage keys.
+    proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
+    settings: BTreeMap<usize, Setting>,
+    /// Projects that were told to wait at the start, and whose content was not seen since.
+    waiting: BTreeSet<usize>,
+    /// Content that need not be run by itself.
+    let_be: BTreeMap<usize, LetBe>,
+    /// Touched, and not looked at since.
+    stale: BTreeSet<usize>,
+    /// Touched then, and no look has begun since.
+    owed: BTreeMap<usize, Duration>,
+    /// Until then a look that failed is not repeated, so that what fails at once does not spin.
+    paused: Duration,
+    stopping: bool,
     exited: bool,
 }
 
+fn keys(report: &RunReport) -> Vec<StageKey> {
+    report.stages.iter().filter_map(|stage| stage.key).collect()
+}
+
+fn is_own(report: &RunReport) -> bool {
+    report.cause != Cause::Parent && report.pipeline.as_str() == own_pipeline(index(&report.task))
+}
+
 impl Oracle {
-    pub(crate) fn saved(&mut self, project: usize, content: &Content) {
-        self.contents.insert(digest(content), content.clone());
-        for question in self.questions.values_mut() {
-            question.contents[project].insert(digest(content));
+    pub(crate) fn new(files: &[Content]) -> Self {
+        Self {
+            contents: files
+                .iter()
+                .map(|content| (digest(content), content.clone()))
+                .collect(),
+            ..Self::default()
         }
     }
 
-    pub(crate) fn asked(&mut self, request: RequestId, ask: &Ask, files: &[Content]) {
-        let contents = files
-            .iter()
-            .map(|content| BTreeSet::from([digest(content)]))
-            .collect();
-        let verdict = matches!(ask, Ask::Verdict { .. });
-        self.questions
-            .insert(request, Question { verdict, contents });
+    pub(crate) fn saved(&mut self, project: usize, content: &Content) {
+        self.contents.insert(digest(content), content.clone());
+        self.questions.saved(project, digest(content));
     }
 
-    pub(crate) fn tell(&mut self, input: &Input) {
+    pub(crate) fn asked(
+        &mut self,
+        request: RequestId,
+        ask: &Ask,
+        deadline: Option<Duration>,
+        there: (&[Content], &[Place]),
+    ) {
+        self.questions.asked(request, ask, deadline, there);
+    }
+
+    /// The question that was asked last has to be answered with something that is known.
+    pub(crate) fn must_know(&mut self) {
+        self.questions.must_know();
+    }
+
+    pub(crate) fn configured(&mut self, home: usize, setting: Setting) {
+        self.settings.insert(home, setting);
+        if setting == Setting::Broken {
+            return;
+        }
+        // What a new configuration does not have is not wanted any more.
+        let there = config(home, setting);
+        self.queued.retain(|(project, pipeline)| {
+            let named = there.project(&project.task).and(there.pipeline(pipeline));
+            HOMES[index(&project.task)] != home || named.is_some()
+        });
+        for project in (0..HOMES.len()).filter(|project| HOMES[*project] == home) {
+            self.let_be.remove(&project);
+            self.waiting.remove(&project);
+            if setting == Setting::Waiting {
+                self.waiting.insert(project);
+            }
+        }
+    }
+
+    /// A stage of a run has read this content.
+    pub(crate) fn read(&mut self, report: &RunReport, content: &Content) {
+        let parent = Some(&report.run).filter(|_| report.cause == Cause::Parent);
+        for run in parent
+            .and(report.parent.as_ref())
+            .into_iter()
+            .chain([&report.run])
+        {
+            let read = self.read.entry(run.clone()).or_default();
+            read.insert(digest(content));
+        }
+    }
+
+    pub(crate) fn exited(&self) -> bool {
+        self.exited
+    }
+
+    pub(crate) fn stopping(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The daemon was killed: what is on disk is all that a new one knows.
+    pub(crate) fn restarted(&mut self, disk: &[RunReport]) {
+        *self = Self {
+            contents: std::mem::take(&mut self.contents),
+            proven: std::mem::take(&mut self.proven),
+            ..Self::default()
+        };
+        self.proven
+            .retain(|_, run| disk.iter().any(|report| report.run == *run));
+        for report in disk {
+            self.recorded.insert((report.run.clone(), false));
+            self.recorded.insert((report.run.clone(), true));
+            self.said.insert((report.run.clone(), report.verdict));
+            self.ended.insert(report.run.clone(), report.clone());
+        }
+    }
+
+    pub(crate) fn tell(&mut self, input: &Input, now: Duration) {
         match input {
             Input::Recorded {
                 run,
                 record,
-                failure: _,
+                failure: None,
             } => {
                 self.recorded.insert((run.clone(), *record == Record::End));
             }
             Input::StageEnded { run, stage, .. } => {
-                let was_running = self.running.remove(&(run.clone(), *stage));
-                assert!(
-                    was_running.is_some(),
-                    "a stage that was not started has ended"
-                );
+                let before = self.running.remove(&(run.clone(), *stage));
+                assert!(before.is_some(), "a stage that was not started has ended");
+                self.before.insert(run.clone(), self.captures);
             }
-            Input::Withdrawn { request } => {
-                self.questions.remove(request);
+            Input::Withdrawn { request } => self.questions.withdrawn(*request),
+            Input::Touched { projects, .. } => {
+                for project in projects.keys().map(index) {
+                    self.stale.insert(project);
+                    let since = now.max(self.paused);
+                    self.owed.entry(project).or_insert(since);
+                }
+            }
+            Input::Captured {
+                capture,
+                workspace,
+                views,
+            } => {
+                match views {
+                    Some(_) => self.questions.looked(*workspace, *capture),
+                    None => {
+                        self.paused = now + SETTLE_MAX;
+                        let owed = self.owed.values_mut();
+                        owed.for_each(|since| *since = self.paused);
+                    }
+                }
+                for view in views.iter().flatten() {
+                    let id = ProjectId {
+                        workspace: *workspace,
+                        task: view.subject.task.clone(),
+                    };
+                    self.maybe_dropped(id, &view.subject.pipeline);
+                    let project = index(&view.subject.task);
+                    let pipeline = view.subject.pipeline.clone();
+                    self.looked.insert((project, pipeline), *capture);
+                    if view.subject.pipeline.as_str() == own_pipeline(project) {
+                        self.stale.remove(&project);
+                        if self.waiting.remove(&project) {
+                            let (input, keys) = (view.input, None);
+                            self.let_be.insert(project, LetBe { input, keys });
+                        }
+                    }
+                }
             }
             _ => {}
         }
     }
 
-    pub(crate) fn hear(&mut self, effects: &[Effect], files: &[Content]) {
-        for content in files {
-            self.contents.insert(digest(content), content.clone());
+    /// With a look at its content a pending run begins, or is dropped because what is there is proven.
+    fn maybe_dropped(&mut self, project: ProjectId, pipeline: &PipelineId) {
+        let mut runs = self.begun.values();
+        let active = runs.any(|run| run.project == project && !run.child);
+        let pending = (project, pipeline.clone());
+        if !active && self.queued.contains(&pending) {
+            self.needless.insert(pending);
         }
+    }
+
+    pub(crate) fn hear(&mut self, effects: &[Effect]) {
         for effect in effects {
             assert!(!self.exited, "something is done after the exit: {effect:?}");
             match effect {
+                Effect::Capture {
+                    capture, subjects, ..
+                } => {
+                    self.captures = *capture;
+                    self.questions.looks(*capture);
+                    for subject in subjects {
+                        let project = index(&subject.task);
+                        if subject.pipeline.as_str() == own_pipeline(project) {
+                            self.owed.remove(&project);
+                        }
+                    }
+                }
                 Effect::Begin { report, .. } => self.begin(report),
-                Effect::End { report, .. } => self.end(report),
+                Effect::End { report, standing } => self.end(report, standing.as_ref()),
                 Effect::StartStage {
                     run,
                     stage,
                     report,
                     config,
-                } => {
-                    let pipeline = config.pipeline(&report.pipeline).unwrap();
-                    let mutex = pipeline.stages[*stage].command().unwrap().mutex.clone();
-                    self.start_stage(run, *stage, mutex);
+                } => self.start_stage(run, *stage, report, config),
+                Effect::Reply { request, reply } => {
+                    let evidence = (&self.said, &self.recorded);
+                    self.questions
+                        .answered(*request, reply, &self.contents, evidence);
                 }
-                Effect::Reply { request, reply } => self.answered(*request, reply),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),
+                Effect::Forget { workspace } => {
+                    let mut left = self.begun.values();
+                    let left = left.any(|begun| begun.project.workspace == *workspace);
+                    assert!(
+                        !left,
+                        "a workspace is forgotten while a run of it is active"
+                    );
+                }
                 Effect::Exit => self.exited = true,
-                _ => {}
-            }
-        }
-    }
-
-    /// One active run per project, and one beginning per run.
-    fn begin(&mut self, report: &RunReport) {
-        let project = ProjectId {
-            workspace: report.workspace,
-            task: report.task.clone(),
-        };
-        let child = report.cause == Cause::Parent;
-        if !child {
-            let other = self
-                .begun
-                .values()
-                .any(|(of, child)| *of == project && !child);
-            assert!(!other, "two runs of {project:?} are active");
-        }
-        if report.cause != Cause::Resume {
-            self.queued
-                .remove(&(project.clone(), report.pipeline.clone()));
-        }
-        self.recorded.remove(&(report.run.clone(), false));
-        self.recorded.remove(&(report.run.clone(), true));
-        self.ending.remove(&report.run);
-        let before = self.begun.insert(report.run.clone(), (project, child));
-        assert!(before.is_none(), "{} begins twice", report.run);
-    }
-
-    /// Every run ends in exactly one terminal status, with none of its stages left running.
-    fn end(&mut self, report: &RunReport) {
-        assert!(
-            report.status.is_terminal(),
-            "{} ends as {:?}",
-            report.run,
-            report.status
-        );
-        assert!(
-            self.ending.insert(report.run.clone()),
-            "{} ends twice",
-            report.run
-        );
-        assert!(
-            !self.running.keys().any(|(run, _)| *run == report.run),
-            "a stage outlives its run"
-        );
-        let green = matches!(report.verdict, Verdict::Pass | Verdict::Flaky);
-        assert!(
-            !green || report.status == RunStatus::Succeeded,
-            "green although {:?}",
-            report.status
-        );
-        if green {
-            let content = &self.contents[&report.input.unwrap()];
-            assert!(
-                passes(content),
-                "{} proves {content:?}, which fails",
-                report.run
-            );
-        }
-    }
-
-    fn start_stage(&mut self, run: &RunId, stage: usize, mutex: Option<String>) {
-        assert!(
-            self.recorded.contains(&(run.clone(), false)),
-            "a stage starts before the manifest is on disk"
-        );
-        assert!(
-            !self.ending.contains(run),
-            "a stage starts after its run has ended"
-        );
-        let held = mutex.is_some() && self.running.values().any(|other| *other == mutex);
-        assert!(!held, "two stages hold the mutex {mutex:?}");
-        let before = self.running.insert((run.clone(), stage), mutex);
-        assert!(
-            before.is_none(),
-            "stage {stage} of {run} runs twice at once"
-        );
-        assert!(self.running.len() <= 2, "more stages than jobs");
-    }
-
-    /// One answer per question, never older than the question, and never green for what fails.
-    fn answered(&mut self, request: RequestId, reply: &Reply) {
-        let Some(question) = self.questions.remove(&request) else {
-            panic!("{request} is answered twice, or after it was withdrawn");
-        };
-        let Reply::Verdicts(answers) = reply else {
-            assert!(
-                !question.verdict || matches!(reply, Reply::Denied(_)),
-                "no verdicts: {reply:?}"
-            );
-            return;
-        };
-        for answer in answers {
-            if answer.verdict == Verdict::Unknown {
-                continue;
-            }
-            let input = answer.input.unwrap();
-            let project = usize::from(answer.project.task == task(1));
-            assert!(
-                question.contents[project].contains(&input),
-                "the answer is older than the question"
-            );
-            if answer.green {
-                assert!(
-                    passes(&self.contents[&input]),
-                    "green for {:?}",
-                    self.contents[&input]
-                );
+                Effect::Record { .. } | Effect::State { .. } | Effect::StopStage { .. } => {}
             }
         }
     }
@@ -215,40 +292,31 @@ impl Oracle {
             News::RunQueued {
                 project, pipeline, ..
             } => {
-                let first = self.queued.insert((project.clone(), pipeline.clone()));
-                assert!(first, "two runs of {pipeline} are pending for {project:?}");
-            }
-            News::RunStarted { report } => {
+                let pending = (project.clone(), pipeline.clone());
+                let dropped = self.needless.remove(&pending);
+                let first = self.queued.insert(pending);
                 assert!(
-                    self.recorded.contains(&(report.run.clone(), false)),
-                    "news before evidence"
+                    first || dropped,
+                    "two runs of {pipeline} are pending for {project:?}"
                 );
             }
-            News::RunEnded { report } => {
-                let unrecorded = report.verdict == Verdict::Error;
-                let recorded = self.recorded.contains(&(report.run.clone(), true));
-                self.ended.insert(report.run.clone(), (**report).clone());
-                assert!(recorded || unrecorded, "news before evidence");
-                let (project, child) = self
-                    .begun
-                    .remove(&report.run)
-                    .expect("an ended run has begun");
-                if !child && report.pipeline.as_str() != "other" {
-                    self.last.insert(project, (**report).clone());
-                }
+            News::RunStarted { report } => {
+                let recorded = self.recorded.contains(&(report.run.clone(), false));
+                assert!(recorded, "news of a run before its evidence");
             }
+            News::RunEnded { report } => self.run_ended(report),
             News::Verdict {
                 verdict,
                 input,
                 run,
                 ..
-            } => {
-                if *verdict != Verdict::Unknown {
-                    let run = run.as_ref().expect("a verdict names its run");
-                    assert!(
-                        self.recorded.contains(&(run.clone(), true)) || *verdict == Verdict::Error
-                    );
-                }
+            } if *verdict != Verdict::Unknown => {
+                let run = run.as_ref().expect("a verdict names its run");
+                let recorded = self.recorded.contains(&(run.clone(), true));
+                assert!(
+                    recorded || *verdict == Verdict::Error,
+                    "news of a verdict before its evidence"
+                );
                 if matches!(verdict, Verdict::Pass | Verdict::Flaky) {
                     let content = &self.contents[&input.expect("a green verdict is about content")];
                     assert!(passes(content), "green is told of {content:?}");
@@ -258,92 +326,127 @@ impl Oracle {
         }
     }
 
-    /// What `status` says is true of the content that it names.
-    pub(crate) fn look(&mut self, engine: &Engine) {
+    /// What `status` says after every step is true, and nothing that is due is late.
+    pub(crate) fn look(&mut self, engine: &Engine, places: &[Place], now: Duration) {
+        let mut standings = BTreeMap::new();
         for workspace in engine.workspaces() {
-            for project in &workspace.projects {
-                let pending = |pipeline: &PipelineId| {
-                    self.queued
-                        .contains(&(project.standing.project.clone(), pipeline.clone()))
-                };
-                let standing = &project.standing;
-                assert_eq!(standing.fresh, standing.proof.is_some());
-                if standing.phase == orch::model::report::status::Phase::Queued {
-                    assert!(
-                        ["line", "diamond", "other"]
-                            .iter()
-                            .any(|p| pending(&PipelineId::parse(p).unwrap()))
-                    );
+            let place = places.iter().find(|place| place.id == workspace.id);
+            let serves = place.is_some_and(|place| !place.refuses() && place.sees());
+            for project in workspace.projects {
+                let standing = project.standing;
+                assert!(
+                    serves || !standing.fresh,
+                    "fresh although the workspace does not serve: {standing:?}"
+                );
+                self.judge(&standing);
+                // Who waits is refused, and what was wanted is dropped.
+                if !serves && place.is_none_or(Place::refuses) {
+                    self.queued.retain(|(of, _)| *of != standing.project);
                 }
-            }
-            for project in &workspace.projects {
-                let id = &project.standing.project;
-                // What is no longer wanted is no longer pending.
-                if project.standing.phase == orch::model::report::status::Phase::Idle {
-                    self.queued.retain(|(of, _)| of != id);
-                }
+                standings.insert(index(&standing.project.task), standing);
             }
         }
+        self.owed
+            .retain(|project, _| standings.contains_key(project));
+        if !self.stopping {
+            for (project, since) in &self.owed {
+                let place = &places[HOMES[*project]];
+                let sees = place.open && place.sees() && !place.looks();
+                let due = sees && *since + SETTLE_MAX <= now;
+                assert!(!due, "a touch at {since:?} was not looked at by {now:?}");
+            }
+        }
+        self.questions.look(places, now, self.stopping);
+    }
+
+    fn judge(&mut self, standing: &Standing) {
+        let id = &standing.project;
+        let project = index(&id.task);
+        let mut pending = self.queued.iter().filter(|(of, _)| of == id);
+        match standing.phase {
+            Phase::Queued => {
+                assert!(
+                    pending.next().is_some(),
+                    "a run is queued that nobody was told of"
+                );
+            }
+            // What is no longer wanted is no longer pending.
+            Phase::Idle | Phase::Settling => {
+                self.queued.retain(|(of, _)| of != id);
+            }
+            Phase::Running => {}
+        }
+        if !standing.fresh {
+            // At the end what was proven stays proven of that content; nobody says that it is the present one.
+            assert!(
+                self.stopping || standing.verdict == Verdict::Unknown,
+                "a stale verdict is told"
+            );
+            return;
+        }
+        assert!(!self.stopping, "fresh although the daemon ends");
+        assert!(
+            !self.stale.contains(&project),
+            "fresh although it was touched: {standing:?}"
+        );
+        let run = standing.proof.as_ref().expect("a verdict names its run");
+        let report = self
+            .ended
+            .get(run)
+            .expect("a proof is a run that has ended");
+        assert_eq!(
+            index(&report.task),
+            project,
+            "the proof is another project's"
+        );
+        assert_eq!(report.verdict, standing.verdict, "the proof says otherwise");
+        let same = report.input == standing.input || report.verdict == Verdict::Unstable;
+        assert!(same, "the proof is about another content: {standing:?}");
     }
 
     /// No change is lost: what is on disk now has a verdict, and it is the right one.
-    pub(crate) fn at_rest(&self, engine: &Engine, files: &[Content]) {
-        for (index, content) in files.iter().enumerate() {
-            let id = ProjectId {
-                workspace: WORKSPACE,
-                task: task(index),
-            };
-            let standing = engine.standing(&id).expect("the project is configured");
-            let ended = self.last.get(&id);
-            let let_be = ended.is_some_and(|last| {
-                last.status == RunStatus::Cancelled || last.verdict == Verdict::Unknown
-            });
-            if let_be && !standing.fresh {
-                continue;
-            }
+    pub(crate) fn at_rest(&self, engine: &Engine, id: &ProjectId, content: &Content) {
+        let standing = engine.standing(id).expect("the project is configured");
+        assert_eq!(
+            standing.input,
+            Some(digest(content)),
+            "the content of {id:?} was never seen"
+        );
+        if !standing.fresh {
+            let let_be = self.let_be.get(&index(&id.task));
+            let let_be = let_be.is_some_and(|left| left.input == digest(content));
             assert!(
-                standing.fresh,
+                let_be,
                 "{id:?} with {content:?} was never proven: {standing:?}"
             );
-            assert_eq!(
-                standing.input,
-                Some(digest(content)),
-                "the content of {id:?} was never seen"
-            );
-            match standing.verdict {
-                Verdict::Pass | Verdict::Flaky => assert!(passes(content), "green for {content:?}"),
-                Verdict::Fail => {
-                    let proof = standing.proof.as_ref().map(|run| &self.ended[run]);
-                    let mut stages = proof.iter().flat_map(|report| &report.stages);
-                    let late = stages.any(|stage| stage.outcome == Outcome::TimedOut);
-                    assert!(!passes(content) || late, "red for {content:?}");
-                }
-                Verdict::Unstable | Verdict::Error => {}
-                Verdict::Unknown => panic!("a fresh verdict is known"),
+            return;
+        }
+        match standing.verdict {
+            Verdict::Pass | Verdict::Flaky => assert!(passes(content), "green for {content:?}"),
+            Verdict::Fail => {
+                let proof = &self.ended[&standing.proof.unwrap()];
+                let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
+                let late = outcomes.any(|outcome| outcome == Outcome::TimedOut);
+                assert!(!passes(content) || late, "red for {content:?}");
             }
+            Verdict::Unstable | Verdict::Error => {}
+            Verdict::Unknown => panic!("a fresh verdict is known"),
         }
     }
 
     pub(crate) fn all_answered(&self) {
-        let open: Vec<&RequestId> = self.questions.keys().collect();
-        assert!(open.is_empty(), "nobody answered {open:?}");
+        self.questions.all_answered();
     }
 
     pub(crate) fn stopped(&self, engine: &Engine) {
-        assert!(self.exited, "the engine was told to stop and did not");
-        assert_eq!(engine.runs().count(), 0, "a run outlives the daemon");
+        let left: Vec<&RunReport> = engine.runs().collect();
         assert!(
-            self.begun.is_empty(),
-            "these never ended: {:?}",
-            self.begun.keys()
+            self.exited,
+            "the engine was told to stop and did not: {left:#?}"
         );
-        for workspace in engine.workspaces() {
-            assert!(
-                workspace
-                    .projects
-                    .iter()
-                    .all(|project| !project.standing.fresh)
-            );
-        }
+        assert_eq!(engine.runs().count(), 0, "a run outlives the daemon");
+        let left: Vec<&RunId> = self.begun.keys().collect();
+        assert!(left.is_empty(), "these never ended: {left:?}");
+        self.questions.all_answered();
     }
 }

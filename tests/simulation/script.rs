@@ -1,5 +1,6 @@
 //! What may happen to the engine, as a script that proptest makes and shrinks.
 
+use crate::fixture::Setting;
 use proptest::prelude::*;
 
 /// One thing that happens.
@@ -11,11 +12,13 @@ pub(crate) enum Op {
         file: u8,
         content: u8,
     },
+    /// Somebody saves a file again and again, without a pause that is long enough to settle.
+    Scribble { project: usize, file: u8 },
     /// Time passes.
     Wait { ms: u16 },
     /// So many results of what is under way arrive.
     Deliver { count: u8 },
-    /// Somebody asks for the verdict.
+    /// Somebody asks for the verdict; past the last project: of all of them.
     Gate {
         project: usize,
         patient: bool,
@@ -34,46 +37,71 @@ pub(crate) enum Op {
     Withdraw,
     /// Somebody ends what runs.
     Cancel,
-    /// The configuration breaks, or is mended.
-    Configuration { valid: bool, trusted: bool },
+    /// The configuration of a workspace is another one.
+    Configure { home: usize, setting: Setting },
     /// Events are lost, or the root goes; later it is back.
-    Blind { missing: bool },
+    Blind { home: usize, missing: bool },
     /// The view is whole again.
-    Sighted,
+    Sighted { home: usize },
+    /// The workspace is removed.
+    Close { home: usize },
+    /// It is added again.
+    Open { home: usize },
+    /// The daemon is killed and started again on what is on disk.
+    Restart,
     /// The disk refuses the next evidence.
     DiskFails,
     /// The next look fails.
-    LookFails,
-    /// A stage rewrites a file that it reads while it runs.
+    LookFails { home: usize },
+    /// A file is made another than it ever was, perhaps while a stage reads it.
     Rewrite { project: usize, file: u8 },
+    /// The files are what they were once.
+    Revert { project: usize },
     /// A run that has ended is taken up again.
     Resume,
 }
 
+fn setting() -> impl Strategy<Value = Setting> {
+    prop_oneof![
+        3 => Just(Setting::Usual),
+        1 => Just(Setting::Waiting),
+        1 => Just(Setting::Narrow),
+        1 => Just(Setting::Edited),
+        1 => Just(Setting::Untrusted),
+        1 => Just(Setting::Broken),
+    ]
+}
+
 /// Any of them, the usual ones more often.
 pub(crate) fn op() -> impl Strategy<Value = Op> {
+    let home = || 0_usize..2;
+    let project = || 0_usize..3;
     prop_oneof![
-        8 => (0_usize..2, 0_u8..3, 0_u8..6)
+        10 => (project(), 0_u8..3, 0_u8..9)
             .prop_map(|(project, file, content)| Op::Save { project, file, content }),
-        8 => (0_u16..80).prop_map(|ms| Op::Wait { ms }),
+        1 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Scribble { project, file }),
+        10 => (0_u16..80).prop_map(|ms| Op::Wait { ms }),
         1 => (0_u16..4000).prop_map(|ms| Op::Wait { ms }),
-        8 => (1_u8..6).prop_map(|count| Op::Deliver { count }),
-        3 => (0_usize..3, any::<bool>(), proptest::option::of(0_u16..500))
+        16 => (1_u8..8).prop_map(|count| Op::Deliver { count }),
+        4 => (0_usize..4, any::<bool>(), proptest::option::of(0_u16..500))
             .prop_map(|(project, patient, deadline_ms)| Op::Gate { project, patient, deadline_ms }),
-        3 => (0_usize..2, any::<bool>(), any::<bool>(), any::<bool>())
+        4 => (project(), any::<bool>(), any::<bool>(), any::<bool>())
             .prop_map(|(project, other, force, until_begun)| {
                 Op::Run { project, other, force, until_begun }
             }),
         1 => Just(Op::Sync),
         1 => Just(Op::Withdraw),
-        1 => Just(Op::Cancel),
-        1 => (any::<bool>(), any::<bool>())
-            .prop_map(|(valid, trusted)| Op::Configuration { valid, trusted }),
-        1 => any::<bool>().prop_map(|missing| Op::Blind { missing }),
-        2 => Just(Op::Sighted),
+        2 => Just(Op::Cancel),
+        3 => (home(), setting()).prop_map(|(home, setting)| Op::Configure { home, setting }),
+        2 => (home(), any::<bool>()).prop_map(|(home, missing)| Op::Blind { home, missing }),
+        3 => home().prop_map(|home| Op::Sighted { home }),
+        1 => home().prop_map(|home| Op::Close { home }),
+        2 => home().prop_map(|home| Op::Open { home }),
+        1 => Just(Op::Restart),
         1 => Just(Op::DiskFails),
-        1 => Just(Op::LookFails),
-        2 => (0_usize..2, 0_u8..3).prop_map(|(project, file)| Op::Rewrite { project, file }),
+        1 => home().prop_map(|home| Op::LookFails { home }),
+        3 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Rewrite { project, file }),
+        4 => project().prop_map(|project| Op::Revert { project }),
         1 => Just(Op::Resume),
     ]
 }

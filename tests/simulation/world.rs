@@ -1,122 +1,82 @@
-//! The world around the engine: files, a tree that sees them late, a disk that may fail, stages that read what is there.
+//! The world around the engine: people who save, ask and go away, workspaces that come and go, a daemon that is killed.
 //!
-//! Nothing arrives at once: every effect becomes something outstanding, and a seeded scheduler picks what arrives next.
-//! What a tree reports keeps its order, as the real one's does.
+//! What the engine asks of it and what arrives of that, in which order, is in `outside`; the judges are in `oracle`.
 
-use crate::oracle::Oracle;
-use crate::script::Op;
-use orch::engine::ask::{Ask, KeptStage, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
-use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{
-    Action, Command, CommandLine, Config, Cwd, OnBusy, Order, Pipeline, PipelineSource, Project,
-    Settings, Stage, Subpipeline,
+mod rest;
+
+use crate::fixture::{
+    Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, pipeline_id, task,
 };
-use orch::model::digest::{Digest, InputDigest};
+use crate::oracle::Oracle;
+use crate::outside::{Disk, Place, Tree, kept, latest};
+use crate::script::Op;
+use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
+use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
-use orch::model::path::{RelPath, RootPath};
-use orch::model::run::{Changed, Ending, Exit, RunReport, StageReport, StageWork};
+use orch::model::id::{RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::path::RootPath;
+use orch::model::run::RunReport;
 use orch::model::time::{Now, Tick, Timestamp};
-use orch::model::view::{Subject, View};
+use orch::model::view::Subject;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) const WORKSPACE: WorkspaceId = WorkspaceId(1);
-/// A file with this content is rewritten by the first stage of its project whenever that runs.
-const REWRITTEN: u32 = 4;
-/// With this content the first stage hangs until it is told to end.
-const HANGS: u32 = 5;
-/// Results that may be delivered before a world that nobody touches must have come to rest.
-const REST_STEPS_MAX: usize = 20_000;
-
-pub(crate) type Content = BTreeMap<u8, u32>;
-
-/// Something that the tree has to do or to tell, in order.
-enum Tree {
-    Hint(usize, u8),
-    Look(CaptureId, Vec<Subject>),
-    Seen(CaptureId, Option<Vec<View>>),
-}
+/// Times that an engine may wake within one wait: four seconds of scribbling wake it a hundred times.
+const WAKES_MAX: usize = 1_000;
+/// How many saves a switched branch goes back at most.
+const REVERT_MAX: usize = 4;
+const FILES: u8 = 3;
+/// From one save of a scribbler to the next: below the time that settles.
+const SCRIBBLE: Duration = Duration::from_millis(15);
 
 pub(crate) struct World {
-    engine: Engine,
-    now: Duration,
+    pub(crate) engine: Engine,
+    pub(crate) now: Duration,
     chance: u64,
-    config: Arc<Config>,
-    files: Vec<Content>,
+    pub(crate) files: Vec<Content>,
+    /// What somebody saved, oldest first.
+    past: Vec<Vec<Content>>,
     /// Per subject: the content of its last view, and the files that were saved since.
-    views: BTreeMap<Subject, (Content, BTreeSet<u8>)>,
-    tree: VecDeque<Tree>,
-    records: VecDeque<(RunId, Record)>,
-    stages: BTreeMap<(RunId, usize), (Box<RunReport>, Option<Stop>)>,
-    ended: Vec<RunReport>,
+    pub(crate) views: BTreeMap<Subject, (Content, BTreeSet<u8>)>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) records: VecDeque<(RunReport, Record)>,
+    pub(crate) stages: BTreeMap<(RunId, usize), (Box<RunReport>, Option<Stop>)>,
+    pub(crate) disk: Disk,
+    workspaces: u64,
     requests: u64,
-    disk_fails: bool,
-    look_fails: bool,
-    generation: u32,
-    oracle: Oracle,
-}
-
-pub(crate) fn task(project: usize) -> TaskId {
-    TaskId::parse(["a", "b"][project]).unwrap()
-}
-
-fn path(project: usize, file: u8) -> RelPath {
-    RelPath::parse(&format!("{}/f{file}", ["a", "b"][project])).unwrap()
-}
-
-fn pipeline_id(text: &str) -> PipelineId {
-    PipelineId::parse(text).unwrap()
-}
-
-/// What the stages of a pipeline say of a content: the same content, the same answer.
-pub(crate) fn passes(content: &Content) -> bool {
-    content.values().sum::<u32>() % 3 != 0
-}
-
-pub(crate) fn digest(content: &Content) -> InputDigest {
-    InputDigest(Digest::of(format!("{content:?}").as_bytes()))
+    pub(crate) disk_fails: bool,
+    pub(crate) generation: u32,
+    pub(crate) oracle: Oracle,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let engine = Engine::new(seed, NonZeroU32::new(2).unwrap());
+        let files = vec![Content::from([(0, 1)]); PROJECTS.len()];
         let mut world = Self {
-            engine,
+            engine: Engine::new(seed, NonZeroU32::new(2).unwrap()),
             now: Duration::ZERO,
             chance: seed,
-            config: Arc::new(config()),
-            files: vec![Content::from([(0, 1)]), Content::from([(0, 1)])],
+            past: files.iter().map(|content| vec![content.clone()]).collect(),
             views: BTreeMap::new(),
-            tree: VecDeque::new(),
+            places: vec![Place::default(), Place::default()],
             records: VecDeque::new(),
             stages: BTreeMap::new(),
-            ended: Vec::new(),
+            disk: Disk::default(),
+            workspaces: 0,
             requests: 0,
             disk_fails: false,
-            look_fails: false,
             generation: 100,
-            oracle: Oracle::default(),
+            oracle: Oracle::new(&files),
+            files,
         };
-        let root = RootPath::new(Path::new("/w")).unwrap();
-        let layout = Layout::new(".runs");
-        world.step(Input::Opened {
-            workspace: WORKSPACE,
-            root,
-            layout,
-        });
-        world.configure(true, true);
-        world.step(Input::Watched {
-            workspace: WORKSPACE,
-            watch: Watch::Watching,
-        });
+        (0..2).for_each(|home| world.open(home));
         world
     }
 
-    fn chance(&mut self, below: usize) -> usize {
+    pub(crate) fn chance(&mut self, below: usize) -> usize {
         self.chance = self
             .chance
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -132,45 +92,14 @@ impl World {
         }
     }
 
-    fn step(&mut self, input: Input) {
-        self.oracle.tell(&input);
+    pub(crate) fn step(&mut self, input: Input) {
+        self.oracle.tell(&input, self.now);
         let effects = self.engine.step(self.moment(), input);
-        self.oracle.hear(&effects, &self.files);
+        self.oracle.hear(&effects);
         effects
             .into_iter()
             .for_each(|effect| self.carry_out(effect));
-        self.oracle.look(&self.engine);
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        match effect {
-            Effect::Capture {
-                capture, subjects, ..
-            } => {
-                self.tree.push_back(Tree::Look(capture, subjects));
-            }
-            Effect::Begin { report, .. } => self.records.push_back((report.run, Record::Begin)),
-            Effect::End { report, .. } => {
-                self.ended.push((*report).clone());
-                self.records.push_back((report.run, Record::End));
-            }
-            Effect::StartStage {
-                run, report, stage, ..
-            } => {
-                self.stages.insert((run, stage), (report, None));
-            }
-            Effect::StopStage { run, stage, stop } => {
-                if let Some((_, told)) = self.stages.get_mut(&(run, stage)) {
-                    *told = Some(stop);
-                }
-            }
-            Effect::Record { .. }
-            | Effect::State { .. }
-            | Effect::Reply { .. }
-            | Effect::Publish { .. }
-            | Effect::Forget { .. }
-            | Effect::Exit => {}
-        }
+        self.oracle.look(&self.engine, &self.places, self.now);
     }
 
     pub(crate) fn act(&mut self, op: &Op) {
@@ -180,6 +109,7 @@ impl World {
                 file,
                 content,
             } => self.save(*project, *file, u32::from(*content)),
+            Op::Scribble { project, file } => self.scribble(*project, *file),
             Op::Wait { ms } => self.wait(Duration::from_millis(u64::from(*ms))),
             Op::Deliver { count } => (0..*count).for_each(|_| self.deliver()),
             Op::Gate {
@@ -187,92 +117,100 @@ impl World {
                 patient,
                 deadline_ms,
             } => {
-                let tasks = if *project < 2 {
-                    vec![task(*project)]
-                } else {
-                    Vec::new()
-                };
-                let scope = Scope {
-                    workspace: Some(WORKSPACE),
-                    tasks,
-                };
-                let patience = if *patient {
-                    Patience::Run
-                } else {
-                    Patience::Answer
-                };
-                let deadline = deadline_ms.map(|ms| Duration::from_millis(u64::from(ms)));
-                self.ask(Ask::Verdict { scope, patience }, deadline);
+                let wait = deadline_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+                self.gate(*project, *patient, wait);
             }
             Op::Run {
                 project,
                 other,
                 force,
                 until_begun,
-            } => {
-                let ask = RunAsk {
-                    project: ProjectId {
-                        workspace: WORKSPACE,
-                        task: task(*project),
-                    },
-                    pipeline: other.then(|| pipeline_id("other")),
-                    parent: None,
-                    approval_policy: None,
-                    force: *force,
-                    until: if *until_begun {
-                        Until::Begun
-                    } else {
-                        Until::Ended
-                    },
-                };
-                self.ask(Ask::Run(ask), None);
-            }
+            } => self.run(*project, *other, *force, *until_begun),
             Op::Sync => self.ask(Ask::Sync { workspace: None }, None),
             Op::Withdraw => {
                 let request = RequestId(self.requests);
                 self.step(Input::Withdrawn { request });
             }
-            Op::Cancel => {
-                let run = self.engine.runs().next().map(|report| report.run.clone());
-                if let Some(run) = run {
-                    self.ask(Ask::Cancel { run }, None);
-                }
-            }
-            Op::Configuration { valid, trusted } => self.configure(*valid, *trusted),
-            Op::Blind { missing } => self.blind(*missing),
-            Op::Sighted => self.sight(),
+            Op::Cancel => self.cancel(),
+            Op::Configure { home, setting } => self.configure(*home, *setting),
+            Op::Blind { home, missing } => self.blind(*home, *missing),
+            Op::Sighted { home } => self.sight(*home),
+            Op::Close { home } => self.close(*home),
+            Op::Open { home } => self.open(*home),
+            Op::Restart => self.restart(),
             Op::DiskFails => self.disk_fails = true,
-            Op::LookFails => self.look_fails = true,
+            Op::LookFails { home } => self.places[*home].look_fails = true,
             Op::Rewrite { project, file } => {
                 self.generation += 1;
                 self.save(*project, *file, self.generation);
             }
+            Op::Revert { project } => self.revert(*project),
             Op::Resume => self.resume(),
         }
     }
 
-    fn save(&mut self, project: usize, file: u8, content: u32) {
-        if self.files[project].insert(file, content) != Some(content) {
-            let views = self
-                .views
-                .iter_mut()
-                .filter(|(subject, _)| subject.task == task(project));
-            views.for_each(|(_, (_, saved))| {
+    pub(crate) fn save(&mut self, project: usize, file: u8, content: u32) {
+        self.put(project, file, Some(content));
+        self.past[project].push(self.files[project].clone());
+    }
+
+    /// A branch is switched: file by file, the content becomes what it was once.
+    fn revert(&mut self, project: usize) {
+        let past = &self.past[project];
+        let Some(last) = past.len().checked_sub(1) else {
+            return;
+        };
+        let then = self.chance(last.min(REVERT_MAX) + 1);
+        let then = self.past[project][last - then].clone();
+        let now = self.files[project].clone();
+        for file in 0..FILES {
+            if now.get(&file) != then.get(&file) {
+                self.put(project, file, then.get(&file).copied());
+            }
+        }
+    }
+
+    fn put(&mut self, project: usize, file: u8, content: Option<u32>) {
+        let before = match content {
+            Some(content) => self.files[project].insert(file, content),
+            None => self.files[project].remove(&file),
+        };
+        if before != content {
+            let ours = self.views.iter_mut();
+            let ours = ours.filter(|(subject, _)| subject.task == task(project));
+            ours.for_each(|(_, (_, saved))| {
                 saved.insert(file);
             });
         }
         self.oracle.saved(project, &self.files[project]);
-        self.tree.push_back(Tree::Hint(project, file));
+        let place = &mut self.places[HOMES[project]];
+        if place.sees() {
+            place.tree.push_back(Tree::Hint(project, file));
+        }
+    }
+
+    fn scribble(&mut self, project: usize, file: u8) {
+        for _ in 0..12 {
+            self.generation += 1;
+            self.save(project, file, self.generation);
+            while !self.places[HOMES[project]].tree.is_empty() {
+                self.deliver_tree(HOMES[project]);
+            }
+            self.wait(SCRIBBLE);
+        }
     }
 
     fn wait(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut wakes = 0;
         while let Some(wake) = self
             .engine
             .next_wake()
             .map(Tick::since_start)
             .filter(|at| *at <= end)
         {
+            wakes += 1;
+            assert!(wakes < WAKES_MAX, "the engine wakes for nothing");
             self.now = self.now.max(wake);
             self.step(Input::Woke);
         }
@@ -280,91 +218,76 @@ impl World {
         self.step(Input::Woke);
     }
 
-    fn ask(&mut self, ask: Ask, deadline: Option<Duration>) {
+    fn project(&self, project: usize) -> ProjectId {
+        ProjectId {
+            workspace: self.places[HOMES[project]].id,
+            task: task(project),
+        }
+    }
+
+    fn gate(&mut self, project: usize, patient: bool, wait: Option<Duration>) {
+        let scope = match PROJECTS.get(project) {
+            Some(_) => Scope {
+                workspace: Some(self.places[HOMES[project]].id),
+                tasks: vec![task(project)],
+            },
+            None => Scope::default(),
+        };
+        let patience = if patient {
+            Patience::Run
+        } else {
+            Patience::Answer
+        };
+        self.ask(Ask::Verdict { scope, patience }, wait);
+    }
+
+    fn run(&mut self, project: usize, other: bool, force: bool, until_begun: bool) {
+        let ask = RunAsk {
+            project: self.project(project),
+            pipeline: other.then(|| pipeline_id("other")),
+            parent: None,
+            approval_policy: None,
+            force,
+            until: if until_begun {
+                Until::Begun
+            } else {
+                Until::Ended
+            },
+        };
+        self.ask(Ask::Run(ask), None);
+    }
+
+    fn cancel(&mut self) {
+        let runs: Vec<RunId> = self
+            .engine
+            .runs()
+            .map(|report| report.run.clone())
+            .collect();
+        if !runs.is_empty() {
+            let run = runs[self.chance(runs.len())].clone();
+            self.ask(Ask::Cancel { run }, None);
+        }
+    }
+
+    fn ask(&mut self, ask: Ask, wait: Option<Duration>) {
         self.requests += 1;
         let request = RequestId(self.requests);
-        self.oracle.asked(request, &ask, &self.files);
-        let deadline = deadline.map(|wait| Tick::new(self.now + wait));
+        let deadline = wait.map(|wait| self.now + wait);
+        let there = (self.files.as_slice(), self.places.as_slice());
+        self.oracle.asked(request, &ask, deadline, there);
         self.step(Input::Asked {
             request,
             ask,
-            deadline,
-        });
-    }
-
-    fn configure(&mut self, valid: bool, trusted: bool) {
-        if !valid {
-            let detail = "line 3: unknown key".to_owned();
-            self.step(Input::Misconfigured {
-                workspace: WORKSPACE,
-                detail,
-            });
-            return;
-        }
-        let trust = match trusted {
-            true => Trust::Allowed,
-            false => Trust::Untrusted {
-                detail: "never allowed".to_owned(),
-            },
-        };
-        let setup = Setup {
-            config: Arc::clone(&self.config),
-            trust,
-            known: BTreeMap::new(),
-        };
-        self.step(Input::Configured {
-            workspace: WORKSPACE,
-            setup,
-        });
-    }
-
-    fn blind(&mut self, missing: bool) {
-        let detail = "events were lost".to_owned();
-        let watch = if missing {
-            Watch::Missing { detail }
-        } else {
-            Watch::Rescanning { detail }
-        };
-        // A tree that cannot see tells no hints, and ends the looks that were asked of it.
-        let looks: Vec<CaptureId> = self
-            .tree
-            .drain(..)
-            .filter_map(|job| match job {
-                Tree::Look(capture, _) | Tree::Seen(capture, _) => Some(capture),
-                Tree::Hint(..) => None,
-            })
-            .collect();
-        self.step(Input::Watched {
-            workspace: WORKSPACE,
-            watch,
-        });
-        looks
-            .into_iter()
-            .for_each(|capture| self.tree.push_back(Tree::Seen(capture, None)));
-    }
-
-    fn sight(&mut self) {
-        self.step(Input::Watched {
-            workspace: WORKSPACE,
-            watch: Watch::Watching,
+            deadline: deadline.map(Tick::new),
         });
     }
 
     fn resume(&mut self) {
-        let Some(report) = self
-            .ended
-            .iter()
-            .rev()
-            .find(|report| report.parent.is_none())
-            .cloned()
-        else {
+        let Some(report) = self.disk.newest_root().cloned() else {
             return;
         };
         let ask = ResumeAsk {
-            project: ProjectId {
-                workspace: WORKSPACE,
-                task: report.task.clone(),
-            },
+            project: self.project(index(&report.task)),
             run: report.run,
             pipeline: report.pipeline,
             parent: None,
@@ -379,302 +302,142 @@ impl World {
         self.ask(Ask::Resume(Box::new(ask)), None);
     }
 
-    /// One outstanding thing happens, whichever chance picks.
-    fn deliver(&mut self) {
-        let choices = usize::from(!self.tree.is_empty())
-            + usize::from(!self.records.is_empty())
-            + self.stages.len();
-        if choices == 0 {
+    fn open(&mut self, home: usize) {
+        if !self.places[home].forgotten {
             return;
         }
-        let mut choice = self.chance(choices);
-        if !self.tree.is_empty() {
-            if choice == 0 {
-                return self.deliver_tree();
-            }
-            choice -= 1;
-        }
-        if !self.records.is_empty() {
-            if choice == 0 {
-                let (run, record) = self.records.pop_front().unwrap();
-                let failure = std::mem::take(&mut self.disk_fails).then(|| "disk full".to_owned());
-                return self.step(Input::Recorded {
-                    run,
-                    record,
-                    failure,
-                });
-            }
-            choice -= 1;
-        }
-        let key = self.stages.keys().nth(choice).cloned().unwrap();
-        self.deliver_stage(key);
+        self.workspaces += 1;
+        self.places[home] = Place {
+            id: WorkspaceId(self.workspaces),
+            open: true,
+            forgotten: false,
+            ..Place::default()
+        };
+        self.introduce(home);
     }
 
-    fn deliver_tree(&mut self) {
-        match self.tree.pop_front().unwrap() {
-            Tree::Hint(project, file) => self.hint(project, file),
-            Tree::Look(capture, subjects) => self.look(capture, &subjects),
-            Tree::Seen(capture, views) => {
-                self.step(Input::Captured {
-                    capture,
-                    workspace: WORKSPACE,
-                    views,
-                });
-            }
-        }
-    }
-
-    fn hint(&mut self, project: usize, file: u8) {
-        let changed = Changed::Paths(vec![path(project, file)]);
-        let projects = BTreeMap::from([(task(project), changed)]);
-        self.step(Input::Touched {
-            workspace: WORKSPACE,
-            projects,
+    /// Tells an engine of a workspace that it does not know.
+    fn introduce(&mut self, home: usize) {
+        let workspace = self.places[home].id;
+        self.views
+            .retain(|subject, _| HOMES[index(&subject.task)] != home);
+        let root = RootPath::new(Path::new(["/w0", "/w1"][home])).unwrap();
+        self.step(Input::Opened {
+            workspace,
+            root,
+            layout: Layout::new(".runs"),
         });
+        self.configure(home, self.places[home].setting);
+        self.sight(home);
     }
 
-    /// Sees everything that was saved before, tells the hints of it first, and is told later.
-    fn look(&mut self, capture: CaptureId, subjects: &[Subject]) {
-        if std::mem::take(&mut self.look_fails) {
-            self.tree.push_front(Tree::Seen(capture, None));
+    fn close(&mut self, home: usize) {
+        if !self.places[home].open {
             return;
         }
-        let views = subjects.iter().map(|subject| self.view(subject)).collect();
-        let hints: Vec<Tree> = self.tree.drain(..).collect();
-        for job in hints {
-            match job {
-                Tree::Hint(project, file) => self.hint(project, file),
-                Tree::Look(..) | Tree::Seen(..) => self.tree.push_back(job),
+        self.places[home].open = false;
+        let workspace = self.places[home].id;
+        self.step(Input::Closed { workspace });
+    }
+
+    fn configure(&mut self, home: usize, setting: Setting) {
+        if !self.places[home].open {
+            return;
+        }
+        let workspace = self.places[home].id;
+        self.places[home].setting = setting;
+        self.oracle.configured(home, setting);
+        if setting != Setting::Broken {
+            self.places[home].readable = setting;
+        }
+        let trust = match setting {
+            Setting::Broken => {
+                let detail = "line 3: unknown key".to_owned();
+                return self.step(Input::Misconfigured { workspace, detail });
             }
-        }
-        self.tree.push_front(Tree::Seen(capture, Some(views)));
+            Setting::Untrusted => Trust::Untrusted {
+                detail: "never allowed".to_owned(),
+            },
+            Setting::Usual | Setting::Waiting | Setting::Narrow | Setting::Edited => Trust::Allowed,
+        };
+        let setup = Setup {
+            config: Arc::new(config(home, setting)),
+            trust,
+            known: self.known(home),
+        };
+        self.step(Input::Configured { workspace, setup });
     }
 
-    fn view(&mut self, subject: &Subject) -> View {
-        let project = usize::from(subject.task == task(1));
-        let content = self.files[project].clone();
-        let seen = (content.clone(), BTreeSet::new());
-        let before = self.views.insert(subject.clone(), seen);
-        let first = before.is_none();
-        let (before, saved) = before.unwrap_or_default();
-        let undone = saved
-            .into_iter()
-            .filter(|name| content.get(name) == before.get(name));
-        let undone = undone.map(|name| path(project, name)).collect();
-        let names: BTreeSet<u8> = content.keys().chain(before.keys()).copied().collect();
-        let differing = names
-            .into_iter()
-            .filter(|name| content.get(name) != before.get(name));
-        let differing = differing.map(|name| path(project, name)).collect();
-        let changed = if first {
-            Changed::Everything
-        } else {
-            Changed::Paths(differing)
-        };
-        View {
-            subject: subject.clone(),
-            input: digest(&content),
-            stages: BTreeMap::new(),
-            changed,
-            undone,
-        }
-    }
-
-    fn deliver_stage(&mut self, key: (RunId, usize)) {
-        let (report, told) = self.stages.get(&key).unwrap();
-        let (told, project) = (*told, usize::from(report.task == task(1)));
-        let own = matches!(report.pipeline.as_str(), "line" | "diamond");
-        let first = key.1 == 0 && own;
-        let content = self.files[project].clone();
-        let hangs = first && project == 1 && content.get(&0) == Some(&HANGS);
-        let exit = match told {
-            Some(Stop::Kill) => Exit::Signal(9),
-            Some(Stop::Term) if !hangs => Exit::Signal(15),
-            _ if hangs => return,
-            _ if passes(&content) => Exit::Code(0),
-            _ => Exit::Code(1),
-        };
-        if first && content.get(&1) == Some(&REWRITTEN) {
-            self.generation += 1;
-            self.save(project, 2, self.generation);
-        }
-        self.stages.remove(&key);
-        let ending = Ending {
-            exit,
-            duration: Duration::from_millis(1),
-            stdout: String::new(),
-            stderr: String::new(),
-            log_bytes: 0,
-            truncated: false,
-            excerpt: None,
-            unrecorded: None,
-        };
-        self.step(Input::StageEnded {
-            run: key.0,
-            stage: key.1,
-            ending,
+    fn known(&self, home: usize) -> BTreeMap<TaskId, Known> {
+        let ours = (0..PROJECTS.len()).filter(|project| HOMES[*project] == home);
+        let known = ours.map(|project| {
+            let pipeline = own_pipeline(project);
+            let last = self.disk.newest_of(project, pipeline);
+            let last = last.map(latest);
+            let proofs = self.disk.proofs(project, pipeline);
+            (task(project), Known { last, proofs })
         });
+        known.collect()
     }
 
-    /// Faults end, nobody saves any more, everything outstanding arrives: now every promise must be kept.
-    pub(crate) fn come_to_rest(&mut self) {
-        (self.disk_fails, self.look_fails) = (false, false);
-        self.configure(true, true);
-        self.sight();
-        self.settle_down();
-        self.oracle.at_rest(&self.engine, &self.files);
-        for project in 0..2 {
-            let scope = Scope {
-                workspace: Some(WORKSPACE),
-                tasks: vec![task(project)],
+    fn blind(&mut self, home: usize, missing: bool) {
+        let place = &mut self.places[home];
+        if !place.open {
+            return;
+        }
+        let detail = "events were lost".to_owned();
+        let watch = match missing {
+            true => Watch::Missing { detail },
+            false => Watch::Rescanning { detail },
+        };
+        place.watch = Some(watch.clone());
+        let workspace = place.id;
+        // A tree that cannot see tells no hints, and ends the looks that were asked of it; what those had seen and not
+        // told yet is told by the next.
+        for job in std::mem::take(&mut place.tree) {
+            let (Tree::Look(capture, _) | Tree::Seen(capture, _)) = &job else {
+                continue;
             };
-            self.ask(
-                Ask::Verdict {
-                    scope,
-                    patience: Patience::Run,
-                },
-                None,
-            );
-        }
-        self.settle_down();
-        self.oracle.all_answered();
-        self.step(Input::Stopping);
-        self.settle_down();
-        self.oracle.stopped(&self.engine);
-    }
-
-    fn settle_down(&mut self) {
-        for _ in 0..REST_STEPS_MAX {
-            let idle = self.tree.is_empty() && self.records.is_empty();
-            if idle && self.stages.is_empty() && self.engine.next_wake().is_none() {
-                return;
-            }
-            self.deliver();
-            if let Some(wake) = self.engine.next_wake().map(Tick::since_start) {
-                self.now = self.now.max(wake);
-                self.step(Input::Woke);
+            place.tree.push_back(Tree::Seen(*capture, None));
+            if let Tree::Seen(_, Some(views)) = &job {
+                for view in views {
+                    let (_, saved) = self.views.entry(view.subject.clone()).or_default();
+                    saved.extend(0..FILES);
+                }
             }
         }
-        panic!("the world never comes to rest");
+        self.step(Input::Watched { workspace, watch });
     }
-}
 
-fn config() -> Config {
-    let stage = |id: &str, needs: &[&str], action: Action| Stage {
-        id: StageId::parse(id).unwrap(),
-        title: id.to_owned(),
-        needs: needs.iter().map(|id| StageId::parse(id).unwrap()).collect(),
-        action,
-    };
-    let pipeline = |id: &str, order: Order, stages: Vec<Stage>| Pipeline {
-        id: pipeline_id(id),
-        title: id.to_owned(),
-        description: None,
-        source: PipelineSource::User,
-        stages,
-        order,
-        guardrails_required: None,
-    };
-    let sub = |id: &str, optional| {
-        Action::Subpipeline(Subpipeline {
-            pipeline: pipeline_id(id),
-            optional,
-        })
-    };
-    let line = pipeline(
-        "line",
-        Order::Sequence,
-        vec![
-            stage("format", &[], command(0, None)),
-            stage("test", &[], command(1, Some("machine"))),
-            stage("below", &[], sub("below", false)),
-        ],
-    );
-    let diamond = pipeline(
-        "diamond",
-        Order::Graph,
-        vec![
-            stage("build", &[], timed()),
-            stage("left", &["build"], command(0, Some("machine"))),
-            stage("right", &["build"], command(0, None)),
-            stage("both", &["left", "right"], sub("below", true)),
-        ],
-    );
-    let below = pipeline(
-        "below",
-        Order::Sequence,
-        vec![stage("deep", &[], command(0, None))],
-    );
-    let other = pipeline(
-        "other",
-        Order::Sequence,
-        vec![stage("only", &[], command(0, None))],
-    );
-    let project = |index: usize, pipeline: &str, on_busy| Project {
-        task: task(index),
-        path: RelPath::parse(["a", "b"][index]).unwrap(),
-        pipeline: pipeline_id(pipeline),
-        on_busy,
-        required: Vec::new(),
-        sla: None,
-    };
-    Config {
-        settings: Settings::default(),
-        projects: vec![
-            project(0, "line", OnBusy::Queue),
-            project(1, "diamond", OnBusy::Restart),
-        ],
-        pipelines: vec![line, diamond, below, other],
-        warnings: Vec::new(),
+    fn sight(&mut self, home: usize) {
+        let place = &mut self.places[home];
+        if !place.open {
+            return;
+        }
+        place.watch = Some(Watch::Watching);
+        let workspace = place.id;
+        let watch = Watch::Watching;
+        self.step(Input::Watched { workspace, watch });
     }
-}
 
-fn timed() -> Action {
-    let Action::Command(command) = command(0, None) else {
-        unreachable!()
-    };
-    Action::Command(Command {
-        timeout: Some(Duration::from_millis(50)),
-        ..command
-    })
-}
-
-fn command(retries: u32, mutex: Option<&str>) -> Action {
-    Action::Command(Command {
-        line: CommandLine::Shell("true".to_owned()),
-        cwd: Cwd::Project(RelPath::root()),
-        env: BTreeMap::new(),
-        inputs: None,
-        outputs: Vec::new(),
-        timeout: None,
-        grace: Duration::from_millis(20),
-        retries,
-        allow_failure: false,
-        mutex: mutex.map(str::to_owned),
-        summary_hint: None,
-    })
-}
-
-fn kept(stage: StageReport) -> KeptStage {
-    let child = match stage.work {
-        StageWork::Subpipeline { child, .. } => child,
-        StageWork::Command(_) => None,
-    };
-    KeptStage {
-        id: stage.id,
-        child,
-        status: stage.status,
-        started_at: stage.started_at,
-        completed_at: stage.completed_at,
-        exit_code: stage.exit_code,
-        summary: stage.summary,
-        outcome: stage.outcome,
-        key: stage.key,
-        input: stage.input,
-        reused_from: stage.reused_from,
-        attempts: stage.attempts,
-        duration: stage.duration,
-        log_bytes: stage.log_bytes,
-        truncated: stage.truncated,
+    /// The daemon is killed; what was on its way to the disk has got there or not.
+    fn restart(&mut self) {
+        while self.chance(2) == 0 {
+            let Some((report, record)) = self.records.pop_front() else {
+                break;
+            };
+            self.disk.take(report, record);
+        }
+        self.records.clear();
+        self.stages.clear();
+        self.engine = Engine::new(self.chance, NonZeroU32::new(2).unwrap());
+        self.oracle.restarted(self.disk.reports());
+        for home in 0..2 {
+            self.places[home].tree.clear();
+            match self.places[home].open {
+                true => self.introduce(home),
+                false => self.places[home].forgotten = true,
+            }
+        }
     }
 }

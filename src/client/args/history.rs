@@ -46,7 +46,7 @@ pub struct Logs {
 /// Flags of `events`.
 #[derive(Debug, clap::Args)]
 pub struct Events {
-    /// Begin after this number where the daemon still remembers, else with a snapshot
+    /// The last number that was seen; a snapshot comes first all the same, and shows what was missed
     #[arg(long, value_name = "SEQ")]
     pub since: Option<u64>,
 }

@@ -18,11 +18,11 @@ use crate::model::report::{PingAnswer, ReloadAnswer, ShutdownAnswer, SubscribeAn
 use crate::wire::call::{Call, EventsWanted, Nothing, Scope};
 
 pub(super) fn events(session: &mut Session<'_>, args: &Events) -> Result<Exit, Failure> {
+    let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
     let mut connection = session.connect()?;
     let since = args.since.map(Seq);
     let call = Call::EventsSubscribe(EventsWanted { since });
     let _subscribed: SubscribeAnswer = session.ask(&mut connection, &call)?;
-    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     loop {
         match connection.next(Some(&interrupts), Deadline::never())? {
             Arrival::Event(event) => session.output.line(&event)?,

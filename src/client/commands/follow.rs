@@ -21,6 +21,7 @@ use crate::model::report::runs::{RunAnswer, RunDetail};
 use crate::model::report::status::Failure as Failed;
 use crate::model::run::Verdict;
 use crate::wire::call::{Call, EventsWanted, RunNamed};
+use crate::wire::refusal::ErrorKind;
 
 /// A run that is waited for.
 pub(super) struct Follow<'a, 'b> {
@@ -132,7 +133,18 @@ impl<'a, 'b> Follow<'a, 'b> {
             run_id: answer.run_id.to_string(),
             workspace: None,
         });
-        let detail: RunDetail = self.session.ask(self.connection, &call)?;
+        let detail: RunDetail = match self.session.ask(self.connection, &call) {
+            Err(Failure::Refused(refusal))
+                if answer.status.is_terminal()
+                    && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
+            {
+                let text = "error: the evidence of the run could not be put on disk\n  hint: `orchctl status` says why\n";
+                self.session.output.words(text)?;
+                let failure = None;
+                return Ok(Ended { answer, failure });
+            }
+            found => found?,
+        };
         let known = Some(detail.record.verdict).filter(|_| detail.void.is_none());
         Ok(Ended {
             failure: None,

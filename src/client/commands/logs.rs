@@ -102,7 +102,7 @@ impl Reader<'_> {
 
     /// Prints until the run has ended, or ^C.
     fn follow(&mut self, session: &mut Session<'_>) -> Result<(), Failure> {
-        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+        let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
         let mut offset = 0;
         loop {
             let (end, goes_on) = self.read(session, offset)?;

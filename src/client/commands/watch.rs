@@ -37,7 +37,7 @@ pub(super) fn watch(session: &mut Session<'_>, args: &Watch) -> Result<Exit, Fai
         let text = render::workspace(&entry, &session.output.err_look());
         session.output.words(&text)?;
     }
-    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
     let mut live = Live::new(Focus::Workspace(root.clone()));
     loop {
         let lost = match show(session, &mut connection, &interrupts, &mut live, &root) {

@@ -35,6 +35,9 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
         };
         text.push_str(format!("{verdict}  {task}{gap}{trusted}").trim_end());
         text.push('\n');
+        if let Some(detail) = &project.detail {
+            text.push_str(&indented(detail, 4, look));
+        }
         if let Some(manifest) = &project.manifest {
             let manifest = short_path(&clean(manifest), look, 4);
             add(&mut text, format_args!("    {}\n", styled(DIM, &manifest)));

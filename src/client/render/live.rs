@@ -37,6 +37,8 @@ pub struct Live {
     many: bool,
     running: BTreeMap<RunId, Running>,
     verdicts: BTreeMap<TaskId, Verdict>,
+    /// Whose verdict each project was last said to have.
+    said: BTreeMap<TaskId, RunId>,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl Live {
             many: false,
             running: BTreeMap::new(),
             verdicts: BTreeMap::new(),
+            said: BTreeMap::new(),
         }
     }
 
@@ -68,9 +71,14 @@ impl Live {
         self.many = projects.len() > 1;
         self.running.clear();
         self.verdicts.clear();
+        self.said.clear();
         for project in projects {
             self.verdicts
                 .insert(project.task_id.clone(), project.verdict);
+            if let Some(last) = &project.last_run {
+                self.said
+                    .insert(project.task_id.clone(), last.run_id.clone());
+            }
             if let Some(running) = &project.running {
                 let known = Running {
                     task: project.task_id.clone(),
@@ -208,6 +216,7 @@ impl Live {
         if is_child {
             return String::new();
         }
+        self.said.insert(run.task_id.clone(), run.run_id.clone());
         run_ended(run, look)
     }
 
@@ -216,6 +225,14 @@ impl Live {
             return String::new();
         }
         let before = self.verdicts.insert(told.task_id.clone(), told.verdict);
+        if let Some(run) = told.run_id.as_ref()
+            && told.verdict != Verdict::Unknown
+            && self.said.insert(told.task_id.clone(), run.clone()).as_ref() != Some(run)
+        {
+            let verdict = mark::verdict(told.verdict).cell(0);
+            let (task, id) = (clean(told.task_id.as_str()), short(run));
+            return format!("{verdict}  {task}  proven before, by run {id}\n");
+        }
         let Some(before) = before.filter(|before| *before != told.verdict) else {
             return String::new();
         };
@@ -308,6 +325,9 @@ pub fn changed_paths(changed: &ChangedPaths) -> String {
     let Some(number) = changed.count else {
         return "everything may have changed".to_owned();
     };
+    if number == 0 {
+        return "no path changed".to_owned();
+    }
     let number = usize::try_from(number).unwrap_or(usize::MAX);
     let named = changed.paths.iter().take(PATHS_SHOWN_MAX);
     let named: Vec<String> = named.map(|path| clean(&path.to_string())).collect();

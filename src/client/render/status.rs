@@ -10,6 +10,7 @@ use crate::client::render::text::{
 use crate::model::report::status::{
     DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
 };
+use crate::model::run::Verdict;
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
@@ -29,7 +30,7 @@ pub fn status(status: &Status, look: &Look) -> String {
         text.push_str(&workspace_lines(workspace, look));
     }
     if status.workspaces.is_empty() {
-        text.push_str("No directory is watched. Add one with: orchctl watch DIR\n");
+        text.push_str("Nothing is watched here. Add a directory with: orchctl watch DIR\n");
     }
     text.push_str(&daemon_line(&status.daemon, status.workspaces.len(), look));
     text
@@ -89,6 +90,13 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
     };
     if let Some(failure) = &project.failure {
         text.push_str(&failed(failure, 4, look));
+    } else if project.verdict == Verdict::Error
+        && let Some(detail) = project
+            .last_run
+            .as_ref()
+            .and_then(|run| run.status_detail.as_ref())
+    {
+        text.push_str(&indented(detail, 4, look));
     }
     if let Some(run) = &project.last_run {
         let manifest = short_path(&clean(&run.manifest), look, 13);

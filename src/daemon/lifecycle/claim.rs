@@ -4,10 +4,11 @@
 //! behind at the end, because removing it would let two daemons hold two locks of one name. The socket is removed at the
 //! end if it is still the one that we bound.
 
-use crate::limits::LOCK_NOTE_BYTES_MAX;
+use crate::limits::{LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX};
 use crate::model::places::Places;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{
@@ -248,6 +249,7 @@ fn prepare(path: &Path) -> Result<u32, ClaimError> {
 }
 
 fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {
+    let mut pauses = 0_u32;
     loop {
         let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or_default();
         let file = OpenOptions::new()
@@ -261,6 +263,15 @@ fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {
             .map_err(failed("open the lock", path))?;
         match file.try_lock() {
             Ok(()) => {}
+            // A daemon that is ending has closed its socket before it lets go of its lock, and one that was killed while
+            // it started a stage leaves both to the child until that has executed its command.
+            Err(TryLockError::WouldBlock)
+                if pauses < LOCK_HANDOVER_PAUSES_MAX && is_unanswered(&file, socket) =>
+            {
+                pauses += 1;
+                std::thread::sleep(LOCK_HANDOVER_PAUSE);
+                continue;
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(ClaimError::Held {
                     socket: socket.to_path_buf(),
@@ -292,6 +303,27 @@ fn holder(file: File) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// Whether nobody answers for a lock that is held.
+fn is_unanswered(lock: &File, socket: &Path) -> bool {
+    is_gone(lock) || UnixStream::connect(socket).is_err()
+}
+
+/// Whether the process that took the lock is no more.
+fn is_gone(mut lock: &File) -> bool {
+    let Ok(note) = lock.try_clone().map(holder) else {
+        return false;
+    };
+    // The note is read again, from its beginning, if it has to be told.
+    if lock.rewind().is_err() {
+        return false;
+    }
+    let pid = note
+        .strip_prefix("pid ")
+        .and_then(|rest| rest.split(',').next());
+    let pid = pid.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
 }
 
 fn identity(meta: &Metadata) -> (u64, u64) {

@@ -189,6 +189,9 @@ impl Tree {
             Reading::Hashed { print, hash, racy } => {
                 let known = if racy { Known::Racy } else { Known::Yes };
                 update(print, hash, known);
+                if !self.unreadable.is_empty() {
+                    self.unreadable.remove(&*self.snapshot.path_of(id, &name));
+                }
             }
             Reading::Torn { print, hash } => {
                 update(print, hash, Known::Torn);

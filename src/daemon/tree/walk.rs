@@ -149,17 +149,13 @@ impl Tree {
             Hooked::Yes => {}
             Hooked::Gone => return self.lose(id, look),
             Hooked::Denied => {
-                self.cannot_read(id, &path, io::ErrorKind::PermissionDenied, look);
-                return Ok(());
+                return self.cannot_read(id, &path, io::ErrorKind::PermissionDenied, look);
             }
         }
         let raw = match list(&directory) {
             Ok(raw) => raw,
             Err(error) if is_gone(&error) => return self.lose(id, look),
-            Err(error) => {
-                self.cannot_read(id, &path, error.kind(), look);
-                return Ok(());
-            }
+            Err(error) => return self.cannot_read(id, &path, error.kind(), look),
         };
         let mut present = Present::default();
         raw.iter().for_each(|raw| present.note(&raw.name));
@@ -177,8 +173,7 @@ impl Tree {
             }
         }
         if let Some(kind) = failure {
-            self.cannot_read(id, &path, kind, look);
-            return Ok(());
+            return self.cannot_read(id, &path, kind, look);
         }
         self.unreadable.remove(&*path);
         self.snapshot.dir_mut(id).listed = Listed::Done;
@@ -198,9 +193,22 @@ impl Tree {
         Ok(())
     }
 
-    fn cannot_read(&mut self, id: DirId, path: &[u8], kind: io::ErrorKind, look: &mut Look) {
+    /// What cannot be read below the root has no content; a root that cannot be read is as good as missing.
+    fn cannot_read(
+        &mut self,
+        id: DirId,
+        path: &[u8],
+        kind: io::ErrorKind,
+        look: &mut Look,
+    ) -> Result<(), TreeError> {
+        if id == DirId::ROOT {
+            let (root, source) = (self.root.clone(), kind.into());
+            drop(self.lost_root());
+            return Err(TreeError::Root { root, source });
+        }
         self.note_unreadable(path, kind);
         self.empty(id, Listed::Unreadable, look);
+        Ok(())
     }
 
     pub(super) fn note_unreadable(&mut self, path: &[u8], kind: io::ErrorKind) {

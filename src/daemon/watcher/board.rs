@@ -45,6 +45,9 @@ impl Dirty {
 struct Slot {
     root: PathBuf,
     dirty: Dirty,
+    /// Everything came in doubt, and nobody has been told yet; it outlives the look that settles the doubt, since that
+    /// look may begin before anybody hears of it.
+    lost: bool,
 }
 
 /// Every workspace's doubts.
@@ -69,10 +72,11 @@ impl Wake {
 }
 
 impl Board {
-    /// Whether everything of a workspace is in doubt.
-    pub(super) fn has_lost(&self, workspace: WorkspaceId) -> bool {
-        let slot = self.slots.get(&workspace);
-        slot.is_some_and(|slot| slot.dirty == Dirty::Everything)
+    /// The workspaces of which everything came in doubt since the last time.
+    pub(super) fn take_lost(&mut self) -> Vec<WorkspaceId> {
+        let slots = self.slots.iter_mut();
+        let lost = slots.filter_map(|(id, slot)| std::mem::take(&mut slot.lost).then_some(*id));
+        lost.collect()
     }
 
     pub(super) fn add(&mut self, workspace: WorkspaceId, root: &Path) {
@@ -80,6 +84,7 @@ impl Board {
         let slot = Slot {
             root: root.to_path_buf(),
             dirty: Dirty::nothing(),
+            lost: false,
         };
         self.slots.insert(workspace, slot);
         self.roots
@@ -191,18 +196,19 @@ impl Slot {
         } else if paths.len() < DOUBTS_MAX {
             paths.insert(below.into(), doubt);
         } else {
-            self.dirty = Dirty::Everything;
+            return self.mark_everything();
         }
         wake
     }
 
+    /// Wakes although there were doubts already: that everything is in doubt has to be told at once.
     fn mark_everything(&mut self) -> Wake {
-        let was = std::mem::replace(&mut self.dirty, Dirty::Everything);
-        if was.is_empty() {
-            Wake::Needed
-        } else {
-            Wake::Spared
+        if self.dirty == Dirty::Everything {
+            return Wake::Spared;
         }
+        self.dirty = Dirty::Everything;
+        self.lost = true;
+        Wake::Needed
     }
 }
 
@@ -279,5 +285,16 @@ mod tests {
         assert_eq!(board.note_everything(), Wake::Needed);
         assert_eq!(board.ready(), [WorkspaceId(0), WorkspaceId(1)]);
         assert_eq!(board.drain(WorkspaceId(1)), Dirty::Everything);
+    }
+
+    #[test]
+    fn a_loss_wakes_among_other_doubts_and_is_told_once_though_it_was_settled_before() {
+        let mut board = board(&["/w", "/v"]);
+        assert_eq!(board.note(Path::new("/w/a"), Doubt::Content), Wake::Needed);
+        assert_eq!(board.note_all_of(WorkspaceId(0)), Wake::Needed);
+        assert_eq!(board.note_all_of(WorkspaceId(0)), Wake::Spared);
+        assert_eq!(board.drain(WorkspaceId(0)), Dirty::Everything);
+        assert_eq!(board.take_lost(), [WorkspaceId(0)]);
+        assert_eq!(board.take_lost(), []);
     }
 }

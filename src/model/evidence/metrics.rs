@@ -72,7 +72,10 @@ impl Metrics {
             status: manifest.status,
             started_at: manifest.started_at,
             completed_at: manifest.completed_at,
-            duration_seconds: duration.map(|d| d.as_secs_f64()),
+            // From whole milliseconds: `as_secs_f64` would write 1.6320000000000001.
+            duration_seconds: duration
+                .and_then(|duration| u32::try_from(duration.as_millis()).ok())
+                .map(|milliseconds| f64::from(milliseconds) / 1000.0),
             commands_passed: with(StageStatus::Succeeded),
             commands_failed: with(StageStatus::Failed),
             guardrails_present: Guardrails::of(manifest).present(),

@@ -108,7 +108,7 @@ pub(crate) fn report(task: &str, salt: u32, status: RunStatus) -> RunReport {
 
 pub(crate) fn task_state(report: &RunReport) -> TaskState {
     TaskState {
-        workspace: "/work/space".to_owned(),
+        workspace: "/srv/space".to_owned(),
         project: report.project.clone(),
         pipeline: report.pipeline.clone(),
         verdict: report.verdict,

@@ -168,10 +168,11 @@ fn notifications_are_heard_only_where_they_mean_something() {
         r#"{"jsonrpc":"2.0","method":"$/other","params":{"id":1}}"#,
         r#"{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":null}}"#,
         r#"{"jsonrpc":"2.0","method":"$/cancelRequest"}"#,
-        "{}",
     ] {
         assert_eq!(read(line), Ok(Inbound::Ignored), "{line}");
     }
+    let refused = read("{}").unwrap_err();
+    assert_eq!((refused.id, refused.refusal.code), (None, Code::REQUEST));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::client::render::live::{Focus, Live};
 use crate::client::render::status;
 use crate::model::id::Seq;
 use crate::model::path::{RelPath, RootPath};
-use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone};
+use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
 use crate::model::report::runs::ChangedPaths;
 use crate::model::run::{Cause, Outcome, RunStatus, StageStatus, Verdict};
 use std::path::Path;
@@ -125,6 +125,38 @@ fn a_void_run_says_that_it_proves_nothing() {
     insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
     0101-web  diagnostics  3d0103be  not proven yet
     ? unknown  0101-web  3.1s  void: the content changed meanwhile
+    ");
+}
+
+#[test]
+fn a_verdict_that_comes_back_without_a_run_is_told_once() {
+    let verdict = |verdict, of: Option<&str>| {
+        event(Happening::Verdict(VerdictTold {
+            workspace: root(),
+            task_id: task("0101-web"),
+            verdict,
+            fresh: of.is_some(),
+            input_digest: None,
+            run_id: of.map(run),
+            manifest: None,
+            failure: None,
+        }))
+    };
+    let earlier = "2026-11-22T10-00-00-000Z-00c0ffee";
+    let events = [
+        started(Cause::Change),
+        run_done(Verdict::Fail, false),
+        verdict(Verdict::Fail, Some(RUN)),
+        verdict(Verdict::Unknown, None),
+        verdict(Verdict::Pass, Some(earlier)),
+        verdict(Verdict::Unknown, None),
+        verdict(Verdict::Pass, Some(earlier)),
+    ];
+    insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
+    0101-web  diagnostics  3d0103be  5 paths changed: src/a.ts, src/b.ts, c, …
+        | web/src/cart.ts:3:5  error  'frob' is not defined  no-undef
+    x fail  0101-web  3.1s  see: orchctl logs 3d0103be lint
+    + pass  0101-web  proven before, by run 00c0ffee
     ");
 }
 

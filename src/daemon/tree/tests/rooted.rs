@@ -134,3 +134,26 @@ fn a_closed_tree_leaves_no_doubt_behind() {
     other.sync(TIMEOUT).unwrap();
     assert_eq!(it.watcher.ready(), [], "a watch was left");
 }
+
+#[test]
+fn a_root_that_cannot_be_read_is_as_good_as_missing_and_comes_back() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut it = Fixture::new();
+    it.write("d/f", "1");
+    let first = it.true_view();
+    let mode = |it: &Fixture, mode| {
+        fs::set_permissions(it.root.as_path(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(&it, 0o000);
+    let shut = it.tree.capture(&[it.subject.clone()], TIMEOUT).unwrap_err();
+    assert_eq!(shut.to_string(), format!("failed to look at `{}`", it.root));
+    assert_eq!(it.tree.root_state(), RootState::Missing);
+    mode(&it, 0o755);
+    let (touches, view) = it.capture();
+    assert_eq!((touches, view.input), (Touches::default(), first.input));
+    it.write("d/f", "2");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+}

@@ -1,0 +1,388 @@
+//! Plays a scene: one input a line, and below it, indented, exactly what the engine does about it.
+//!
+//! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
+//! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
+
+use crate::outside::{ending, kept};
+use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
+use orch::engine::news::News;
+use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
+use orch::model::config::{Config, OnStart};
+use orch::model::digest::{Digest, InputDigest};
+use orch::model::evidence::Layout;
+use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::path::{RelPath, RootPath};
+use orch::model::run::{Changed, Exit, Outcome, RunReport};
+use orch::model::time::{Now, Tick, Timestamp};
+use orch::model::view::{Subject, View};
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const WORKSPACE: WorkspaceId = WorkspaceId(1);
+
+struct Bench {
+    engine: Engine,
+    config: Arc<Config>,
+    now: Duration,
+    looks: VecDeque<(CaptureId, Vec<Subject>)>,
+    content: String,
+    runs: Vec<RunId>,
+    reports: BTreeMap<RunId, RunReport>,
+    questions: u64,
+}
+
+/// Plays the inputs of a scene and gives back the scene as it went.
+pub(crate) fn play(config: Config, scene: &str) -> String {
+    let mut bench = Bench {
+        engine: Engine::new(7, NonZeroU32::new(2).unwrap()),
+        config: Arc::new(config),
+        now: Duration::ZERO,
+        looks: VecDeque::new(),
+        content: String::new(),
+        runs: Vec::new(),
+        reports: BTreeMap::new(),
+        questions: 0,
+    };
+    let mut went = String::new();
+    for line in scene.lines().filter(|line| !line.starts_with(' ')) {
+        went.push_str(line);
+        went.push('\n');
+        if line.starts_with('#') || line.is_empty() {
+            continue;
+        }
+        let words: Vec<&str> = line.split(' ').collect();
+        for effect in bench.act(&words) {
+            went.push_str("    ");
+            went.push_str(&effect);
+            went.push('\n');
+        }
+    }
+    went
+}
+
+pub(crate) fn project() -> ProjectId {
+    ProjectId {
+        workspace: WORKSPACE,
+        task: TaskId::parse("p").unwrap(),
+    }
+}
+
+fn word(value: &impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+impl Bench {
+    fn act(&mut self, words: &[&str]) -> Vec<String> {
+        let detail = "line 3: unknown key".to_owned();
+        match words {
+            ["open"] => self.open(),
+            ["touch", file] => {
+                let changed = Changed::Paths(vec![RelPath::parse(file).unwrap()]);
+                self.step(Input::Touched {
+                    workspace: WORKSPACE,
+                    projects: BTreeMap::from([(project().task, changed)]),
+                })
+            }
+            ["see", content] => self.see(content),
+            ["begun", run] => self.recorded(run, Record::Begin),
+            ["recorded", run] => self.recorded(run, Record::End),
+            ["exit", run, stage, code] => {
+                let code = code.parse().unwrap();
+                self.stage_ended(run, stage, Exit::Code(code))
+            }
+            ["signal", run, stage, number] => {
+                let number = number.parse().unwrap();
+                self.stage_ended(run, stage, Exit::Signal(number))
+            }
+            ["refuse"] => self.step(Input::Misconfigured {
+                workspace: WORKSPACE,
+                detail,
+            }),
+            ["distrust"] => self.configure(Trust::Untrusted { detail }),
+            ["allow"] => self.configure(Trust::Allowed),
+            ["wait"] => {
+                let mut config = Config::clone(&self.config);
+                config.settings.on_start = OnStart::Wait;
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["rename"] => {
+                let mut config = Config::clone(&self.config);
+                config.projects[0].task = TaskId::parse("other").unwrap();
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["stop"] => self.step(Input::Stopping),
+            ["cancel", run] => {
+                let run = self.run_id(run);
+                self.ask(Ask::Cancel { run })
+            }
+            ["resume", run] => self.resume(run),
+            [question] if question.ends_with("ms") => {
+                let ms = question.trim_end_matches("ms").parse().unwrap();
+                self.now = Duration::from_millis(ms);
+                self.step(Input::Woke)
+            }
+            [question] => self.question(question),
+            other => panic!("no such input: {other:?}"),
+        }
+    }
+
+    fn question(&mut self, question: &str) -> Vec<String> {
+        let scope = Scope {
+            workspace: None,
+            tasks: vec![project().task],
+        };
+        let verdict = |patience| Ask::Verdict { scope, patience };
+        match question {
+            "gate" => self.ask(verdict(Patience::Run)),
+            "ask" => self.ask(verdict(Patience::Answer)),
+            "run" => self.ask(Ask::Run(RunAsk {
+                project: project(),
+                pipeline: None,
+                parent: None,
+                approval_policy: None,
+                force: false,
+                until: Until::Ended,
+            })),
+            other => panic!("no such question: {other}"),
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) -> Vec<String> {
+        self.questions += 1;
+        self.step(Input::Asked {
+            request: RequestId(self.questions),
+            ask,
+            deadline: None,
+        })
+    }
+
+    fn resume(&mut self, run: &str) -> Vec<String> {
+        let report = self.reports[&self.run_id(run)].clone();
+        let ask = ResumeAsk {
+            project: project(),
+            run: report.run,
+            pipeline: report.pipeline,
+            parent: None,
+            approval_policy: None,
+            started_at: report.started_at,
+            stages: report.stages.into_iter().map(kept).collect(),
+            children: report.children,
+            actor: "cli".to_owned(),
+            reason: "manual-resume".to_owned(),
+            until: Until::Ended,
+        };
+        self.ask(Ask::Resume(Box::new(ask)))
+    }
+
+    fn open(&mut self) -> Vec<String> {
+        let opened = self.step(Input::Opened {
+            workspace: WORKSPACE,
+            root: RootPath::new(Path::new("/w")).unwrap(),
+            layout: Layout::new(".runs"),
+        });
+        let configured = self.configure(Trust::Allowed);
+        let watched = self.step(Input::Watched {
+            workspace: WORKSPACE,
+            watch: Watch::Watching,
+        });
+        [opened, configured, watched].concat()
+    }
+
+    fn configure(&mut self, trust: Trust) -> Vec<String> {
+        let setup = Setup {
+            config: Arc::clone(&self.config),
+            trust,
+            known: BTreeMap::new(),
+        };
+        self.step(Input::Configured {
+            workspace: WORKSPACE,
+            setup,
+        })
+    }
+
+    /// The oldest look sees this content; `f` differs if it is another than before.
+    fn see(&mut self, content: &str) -> Vec<String> {
+        let (capture, subjects) = self.looks.pop_front().expect("a look is under way");
+        let before = std::mem::replace(&mut self.content, content.to_owned());
+        let differs = before != content;
+        let changed = differs.then(|| RelPath::parse("f").unwrap());
+        let views = subjects.into_iter().map(|subject| View {
+            subject,
+            input: InputDigest(Digest::of(content.as_bytes())),
+            stages: BTreeMap::new(),
+            changed: Changed::Paths(changed.iter().cloned().collect()),
+            undone: Vec::new(),
+        });
+        let views = Some(views.collect());
+        self.step(Input::Captured {
+            capture,
+            workspace: WORKSPACE,
+            views,
+        })
+    }
+
+    fn recorded(&mut self, run: &str, record: Record) -> Vec<String> {
+        let run = self.run_id(run);
+        self.step(Input::Recorded {
+            run,
+            record,
+            failure: None,
+        })
+    }
+
+    fn stage_ended(&mut self, run: &str, stage: &str, exit: Exit) -> Vec<String> {
+        let run = self.run_id(run);
+        let stages = &self.reports[&run].stages;
+        let stage = stages.iter().position(|other| other.id.as_str() == stage);
+        self.step(Input::StageEnded {
+            run,
+            stage: stage.expect("the run has the stage"),
+            ending: ending(exit),
+        })
+    }
+
+    fn step(&mut self, input: Input) -> Vec<String> {
+        let ms = i64::try_from(self.now.as_millis()).unwrap();
+        let now = Now {
+            tick: Tick::new(self.now),
+            wall: Timestamp::from_unix_ms(1_700_000_000_000 + ms),
+        };
+        let effects = self.engine.step(now, input);
+        effects
+            .into_iter()
+            .map(|effect| self.told(effect))
+            .collect()
+    }
+
+    fn run_id(&self, name: &str) -> RunId {
+        let number: usize = name.trim_start_matches('r').parse().unwrap();
+        self.runs[number - 1].clone()
+    }
+
+    fn name(&mut self, run: &RunId) -> String {
+        let place = self.runs.iter().position(|other| other == run);
+        let place = place.unwrap_or_else(|| {
+            self.runs.push(run.clone());
+            self.runs.len() - 1
+        });
+        format!("r{}", place + 1)
+    }
+
+    fn told(&mut self, effect: Effect) -> String {
+        match effect {
+            Effect::Capture {
+                capture, subjects, ..
+            } => {
+                let names: Vec<&str> = subjects.iter().map(|s| s.pipeline.as_str()).collect();
+                let text = format!("look at {}", names.join(" and "));
+                self.looks.push_back((capture, subjects));
+                text
+            }
+            Effect::Begin { report, resumed } => {
+                let again = if resumed { "take up" } else { "begin" };
+                let (run, cause) = (self.name(&report.run), word(&report.cause));
+                let text = format!("{again} {run} {} {cause}", report.pipeline);
+                self.reports.insert(report.run.clone(), *report);
+                text
+            }
+            Effect::Record { report } => {
+                let text = format!("record {}", self.name(&report.run));
+                self.reports.insert(report.run.clone(), *report);
+                text
+            }
+            Effect::End { report, .. } => {
+                let void = if report.void.is_some() { " void" } else { "" };
+                let (status, verdict) = (word(&report.status), word(&report.verdict));
+                let text = format!("end {} {status} {verdict}{void}", self.name(&report.run));
+                self.reports.insert(report.run.clone(), *report);
+                text
+            }
+            Effect::State { standing, .. } => {
+                let fresh = if standing.fresh { " fresh" } else { "" };
+                format!(
+                    "state {} {}{fresh}",
+                    word(&standing.verdict),
+                    word(&standing.phase)
+                )
+            }
+            Effect::StartStage {
+                run, report, stage, ..
+            } => {
+                let stage = &report.stages[stage];
+                format!("start {} {} #{}", self.name(&run), stage.id, stage.attempts)
+            }
+            Effect::StopStage { run, stage, stop } => {
+                let stop = match stop {
+                    Stop::Term => "term",
+                    Stop::Kill => "kill",
+                };
+                let stage = self.reports[&run].stages[stage].id.clone();
+                format!("{stop} {} {stage}", self.name(&run))
+            }
+            Effect::Reply { request, reply } => format!("q{request}: {}", self.reply(reply)),
+            Effect::Publish { seq, news, .. } => format!("{seq} {}", self.news(news)),
+            Effect::Forget { .. } => "forget".to_owned(),
+            Effect::Exit => "exit".to_owned(),
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) -> String {
+        match reply {
+            Reply::Synced => "synced".to_owned(),
+            Reply::Verdicts(answers) => {
+                let answers = answers.iter().map(|answer| {
+                    let reused = if answer.reused { " reused" } else { "" };
+                    let detail = answer.detail.iter().map(|detail| format!(" ({detail})"));
+                    let run = answer.run.iter().map(|run| format!(" {}", self.name(run)));
+                    let rest: String = run.chain(detail).collect();
+                    format!("{}{rest}{reused}", word(&answer.verdict))
+                });
+                answers.collect::<Vec<_>>().join(", ")
+            }
+            Reply::Run(report) => {
+                let (status, verdict) = (word(&report.status), word(&report.verdict));
+                format!("{} {status} {verdict}", self.name(&report.run))
+            }
+            Reply::Cancelled(report) => word(&report.status),
+            Reply::Denied(denied) => format!("denied {denied:?}"),
+        }
+    }
+
+    fn news(&mut self, news: News) -> String {
+        match news {
+            News::Change { .. } => "change".to_owned(),
+            News::Settled { .. } => "settled".to_owned(),
+            News::RunQueued {
+                pipeline, cause, ..
+            } => format!("run.queued {pipeline} {}", word(&cause)),
+            News::RunStarted { report } => format!("run.started {}", self.name(&report.run)),
+            News::StageStarted(told) => {
+                format!("stage.started {} {}", self.name(&told.run), told.stage.id)
+            }
+            News::StageEnded(told) => {
+                let (run, stage) = (self.name(&told.run), &told.stage);
+                let outcome = match stage.outcome {
+                    Outcome::Passed | Outcome::Failed => String::new(),
+                    other => format!(" {}", word(&other)),
+                };
+                let status = word(&stage.status);
+                format!("stage.ended {run} {} {status}{outcome}", stage.id)
+            }
+            News::RunEnded { report } => {
+                let (status, verdict) = (word(&report.status), word(&report.verdict));
+                format!("run.ended {} {status} {verdict}", self.name(&report.run))
+            }
+            News::Verdict { verdict, .. } => format!("verdict {}", word(&verdict)),
+            News::Workspace { .. } => "workspace".to_owned(),
+            News::Config { refused, .. } => match refused {
+                Some(_) => "config refused".to_owned(),
+                None => "config".to_owned(),
+            },
+        }
+    }
+}

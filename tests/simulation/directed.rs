@@ -1,0 +1,113 @@
+//! Single scenes to the letter: what the engine does about each input, in order, and nothing else.
+//!
+//! The scenes stand in `scenes/`, one file each; `bench` plays their inputs, and what it gives back has to be the file.
+
+use crate::bench::{play, project};
+use crate::fixture::{SETTLE_MAX, command, pipeline_id, sequence, stage, sub};
+use orch::model::config::{Action, Command, Config, OnBusy, Project, Settings, Stage};
+use orch::model::path::RelPath;
+use std::time::Duration;
+
+fn plain(id: &str) -> Stage {
+    stage(id, &[], Action::Command(command("true")))
+}
+
+fn config(on_busy: OnBusy, stages: Vec<Stage>) -> Config {
+    Config {
+        settings: Settings {
+            settle_max: SETTLE_MAX,
+            ..Settings::default()
+        },
+        projects: vec![Project {
+            task: project().task,
+            path: RelPath::root(),
+            pipeline: pipeline_id("main"),
+            on_busy,
+            required: Vec::new(),
+            sla: None,
+        }],
+        pipelines: vec![
+            sequence("main", stages),
+            sequence("child", vec![plain("deep")]),
+        ],
+        warnings: Vec::new(),
+    }
+}
+
+fn build(command: Command) -> Config {
+    let build = stage("build", &[], Action::Command(command));
+    config(OnBusy::Queue, vec![build])
+}
+
+fn usual() -> Config {
+    build(command("true"))
+}
+
+fn restarting() -> Config {
+    config(OnBusy::Restart, vec![plain("build")])
+}
+
+fn timed() -> Config {
+    build(Command {
+        timeout: Some(Duration::from_millis(50)),
+        ..command("true")
+    })
+}
+
+fn retried() -> Config {
+    build(Command {
+        retries: 1,
+        ..command("true")
+    })
+}
+
+fn allowed() -> Config {
+    let lint = Command {
+        allow_failure: true,
+        ..command("true")
+    };
+    let lint = stage("lint", &[], Action::Command(lint));
+    config(OnBusy::Queue, vec![lint, plain("build")])
+}
+
+fn optional() -> Config {
+    config(OnBusy::Queue, vec![stage("smoke", &[], sub("child", true))])
+}
+
+fn two() -> Config {
+    config(OnBusy::Queue, vec![plain("lint"), plain("build")])
+}
+
+macro_rules! scenes {
+    ($($name:ident: $config:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let scene = include_str!(concat!("scenes/", stringify!($name), ".txt"));
+                let went = play($config(), scene);
+                assert_eq!(went, scene, "the scene went otherwise:\n{went}");
+            }
+        )*
+    };
+}
+
+scenes! {
+    touch: usual,
+    settle: usual,
+    restart: restarting,
+    queue: usual,
+    timeout: timed,
+    retries: retried,
+    allowed_to_fail: allowed,
+    optional_child: optional,
+    resume: two,
+    gate: usual,
+    shared: usual,
+    formatter: usual,
+    unstable: usual,
+    cancel: usual,
+    refused: usual,
+    shutdown: usual,
+    behind_a_change: usual,
+    renamed: usual,
+}

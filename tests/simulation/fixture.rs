@@ -1,0 +1,234 @@
+//! What the simulated world is made of: two workspaces, three projects, their pipelines, and what a stage says of content.
+
+use orch::model::config::{
+    Action, Command, CommandLine, Config, Cwd, OnBusy, OnStart, Order, Pipeline, PipelineSource,
+    PlanHints, Project, Settings, Stage, Subpipeline,
+};
+use orch::model::digest::{Digest, InputDigest};
+use orch::model::id::{PipelineId, StageId, TaskId};
+use orch::model::path::RelPath;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Names of the projects; the first two share a workspace.
+pub(crate) const PROJECTS: [&str; 3] = ["a", "b", "c"];
+/// The place of each project's workspace.
+pub(crate) const HOMES: [usize; 3] = [0, 0, 1];
+pub(crate) const SETTLE_MAX: Duration = Duration::from_millis(100);
+/// Commands that run at once in one workspace.
+pub(crate) const JOBS: usize = 2;
+/// In file 1: the first stage of a project's pipeline rewrites file 2 whenever it runs.
+pub(crate) const REWRITTEN: u32 = 4;
+/// In file 0: the stage `build` hangs until it is killed.
+pub(crate) const HANGS: u32 = 5;
+/// In any file: the first attempt of the stage `test` fails.
+pub(crate) const FLAKY: u32 = 7;
+/// In file 1: the first stage of a project's pipeline puts it right, once.
+pub(crate) const ILL_FORMATTED: u32 = 8;
+pub(crate) const WELL_FORMATTED: u32 = 1;
+
+/// The command of a configuration that was not allowed.
+pub(crate) const NEVER_ALLOWED: &str = "true --never-allowed";
+
+/// Files by number, each with a number as its text.
+pub(crate) type Content = BTreeMap<u8, u32>;
+
+/// What a workspace's configuration says, beyond its projects and pipelines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    Usual,
+    /// `on_start = false`.
+    Waiting,
+    /// The second project is no longer configured.
+    Narrow,
+    /// Every command is another one, and there are fewer stages and pipelines.
+    Edited,
+    /// As usual, and not allowed.
+    Untrusted,
+    /// It cannot be read.
+    Broken,
+}
+
+pub(crate) fn task(project: usize) -> TaskId {
+    TaskId::parse(PROJECTS[project]).unwrap()
+}
+
+pub(crate) fn index(task: &TaskId) -> usize {
+    let found = PROJECTS.iter().position(|name| *name == task.as_str());
+    found.expect("there is no other project")
+}
+
+pub(crate) fn path(project: usize, file: u8) -> RelPath {
+    RelPath::parse(&format!("{}/f{file}", PROJECTS[project])).unwrap()
+}
+
+pub(crate) fn pipeline_id(text: &str) -> PipelineId {
+    PipelineId::parse(text).unwrap()
+}
+
+/// The pipeline that a change of a project runs.
+pub(crate) fn own_pipeline(project: usize) -> &'static str {
+    ["line", "diamond", "line"][project]
+}
+
+pub(crate) fn digest(content: &Content) -> InputDigest {
+    InputDigest(Digest::of(format!("{content:?}").as_bytes()))
+}
+
+/// What the stages that count say of a content: the same content, the same answer.
+pub(crate) fn passes(content: &Content) -> bool {
+    content.values().sum::<u32>() % 3 != 0
+}
+
+/// How an attempt of a stage exits on a content.
+pub(crate) fn exit_code(stage: &StageId, content: &Content, attempt: u32) -> i32 {
+    let odd = content.values().sum::<u32>() % 2 == 1;
+    let fine = match stage.as_str() {
+        "lint" | "wish" => odd,
+        "test" => passes(content) && (attempt > 1 || !content.values().any(|text| *text == FLAKY)),
+        _ => passes(content),
+    };
+    i32::from(!fine)
+}
+
+pub(crate) fn configured(setting: Setting, project: usize) -> bool {
+    setting != Setting::Narrow || project != 1
+}
+
+pub(crate) fn config(home: usize, setting: Setting) -> Config {
+    let line = match setting {
+        Setting::Edited => "true --strict",
+        Setting::Untrusted => NEVER_ALLOWED,
+        _ => "true",
+    };
+    let on_start = match setting {
+        Setting::Waiting => OnStart::Wait,
+        _ => OnStart::Run,
+    };
+    let ours = (0..PROJECTS.len())
+        .filter(|project| HOMES[*project] == home && configured(setting, *project));
+    Config {
+        settings: Settings {
+            settle_max: SETTLE_MAX,
+            on_start,
+            ..Settings::default()
+        },
+        projects: ours.map(project).collect(),
+        pipelines: match setting {
+            Setting::Edited => brief(pipelines(line)),
+            _ => pipelines(line),
+        },
+        warnings: Vec::new(),
+    }
+}
+
+fn project(index: usize) -> Project {
+    Project {
+        task: task(index),
+        path: RelPath::parse(PROJECTS[index]).unwrap(),
+        pipeline: pipeline_id(own_pipeline(index)),
+        on_busy: [OnBusy::Queue, OnBusy::Restart, OnBusy::Queue][index],
+        required: Vec::new(),
+        sla: None,
+    }
+}
+
+fn pipelines(line: &str) -> Vec<Pipeline> {
+    let plain = || command(line);
+    let machine = || Command {
+        mutex: Some("machine".to_owned()),
+        ..command(line)
+    };
+    let timed = Command {
+        timeout: Some(Duration::from_millis(50)),
+        ..command(line)
+    };
+    let allowed = Command {
+        allow_failure: true,
+        ..command(line)
+    };
+    let retried = Command {
+        retries: 1,
+        ..machine()
+    };
+    vec![
+        sequence(
+            "line",
+            vec![
+                stage("format", &[], Action::Command(plain())),
+                stage("lint", &[], Action::Command(allowed)),
+                stage("test", &[], Action::Command(retried)),
+                stage("below", &[], sub("below", false)),
+            ],
+        ),
+        Pipeline {
+            order: Order::Graph,
+            ..sequence(
+                "diamond",
+                vec![
+                    stage("build", &[], Action::Command(timed)),
+                    stage("left", &["build"], Action::Command(machine())),
+                    stage("right", &["build"], Action::Command(plain())),
+                    stage("extra", &["left", "right"], sub("extra", true)),
+                ],
+            )
+        },
+        sequence("below", vec![stage("deep", &[], Action::Command(plain()))]),
+        sequence("extra", vec![stage("wish", &[], Action::Command(plain()))]),
+        sequence("other", vec![stage("only", &[], Action::Command(plain()))]),
+    ]
+}
+
+/// Without the child pipelines and the stages that they are.
+fn brief(mut pipelines: Vec<Pipeline>) -> Vec<Pipeline> {
+    pipelines.retain(|pipeline| ["line", "diamond"].contains(&pipeline.id.as_str()));
+    for pipeline in &mut pipelines {
+        pipeline.stages.retain(|stage| stage.command().is_some());
+    }
+    pipelines
+}
+
+pub(crate) fn sequence(id: &str, stages: Vec<Stage>) -> Pipeline {
+    Pipeline {
+        id: pipeline_id(id),
+        title: id.to_owned(),
+        description: None,
+        source: PipelineSource::User,
+        stages,
+        order: Order::Sequence,
+        guardrails_required: None,
+    }
+}
+
+pub(crate) fn stage(id: &str, needs: &[&str], action: Action) -> Stage {
+    Stage {
+        id: StageId::parse(id).unwrap(),
+        title: id.to_owned(),
+        needs: needs.iter().map(|id| StageId::parse(id).unwrap()).collect(),
+        action,
+        plan: PlanHints::default(),
+    }
+}
+
+pub(crate) fn sub(id: &str, optional: bool) -> Action {
+    Action::Subpipeline(Subpipeline {
+        pipeline: pipeline_id(id),
+        optional,
+    })
+}
+
+pub(crate) fn command(line: &str) -> Command {
+    Command {
+        line: CommandLine::Shell(line.to_owned()),
+        cwd: Cwd::Project(RelPath::root()),
+        env: BTreeMap::new(),
+        inputs: None,
+        outputs: Vec::new(),
+        timeout: None,
+        grace: Duration::from_millis(20),
+        retries: 0,
+        allow_failure: false,
+        mutex: None,
+        summary_hint: None,
+    }
+}

@@ -1,0 +1,552 @@
+#!/usr/bin/env python3
+"""Breaks the engine on purpose, one promise at a time, and demands that the simulation notices.
+
+An oracle that has never noticed anything proves nothing. Each mutant is applied to a copy of the sources in a temporary
+directory; the simulation runs there with a fixed seed, and has to fail with one of the findings, or in one of the
+scenes, that the table names.
+Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the engine.
+
+    tests/simulation/mutants.py [PART-OF-A-NAME ...]      CASES=2000 SEED=1 by default
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = os.environ.get("CASES", "2000")
+SEED = os.environ.get("SEED", "1")
+# A mutant that makes a step endless is ended, and counts as noticed by the clock alone if the table says so.
+SECONDS_MAX = 300
+
+
+class Mutant(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    breaks: str
+    noticed: tuple[str, ...]
+
+
+MUTANTS = [
+    Mutant(
+        "touch-dropped",
+        "workspace.rs",
+        "                self.touch_project(&project, changed);",
+        "                let _ = changed;",
+        "a change is never lost",
+        ("fresh although it was touched", "was never seen", "was not looked at by"),
+    ),
+    Mutant(
+        "touch-leaves-fresh",
+        "project.rs",
+        "        project.doubt();\n        match &project.active {",
+        "        match &project.active {",
+        "a verdict is about the present content",
+        ("fresh although it was touched",),
+    ),
+    Mutant(
+        "settle-without-maximum",
+        "project.rs",
+        "Some(quiet.min(settle.first.after(settings.settle_max)))",
+        "Some(quiet)",
+        "a writer that never stops still gets a run",
+        ("was not looked at by",),
+    ),
+    Mutant(
+        "sight-without-look",
+        "workspace.rs",
+        "            if can_look && !could_look {",
+        "            if can_look && could_look {",
+        "what changed while nobody watched is looked at",
+        ("was never seen", "nobody answered"),
+    ),
+    Mutant(
+        "end-check-skipped",
+        "runs.rs",
+        "            self.want(&project, &pipeline, None);\n        } else {",
+        "            let seen = self.runs.get(id).map(|run| run.seen.clone());\n"
+        "            self.conclude(id, seen.as_ref());\n        } else {",
+        "a verdict binds only to content that stood still",
+        ("without a look after its last stage",),
+    ),
+    Mutant(
+        "check-by-an-older-look",
+        "looks.rs",
+        "Phase::Checking(after) if capture > after)",
+        "Phase::Checking(_) if capture == capture)",
+        "the last look begins after the last stage",
+        ("without a look after its last stage",),
+    ),
+    Mutant(
+        "undone-edits-ignored",
+        "looks.rs",
+        "            run.changes.merge(&undone);\n",
+        "            let _ = &undone;\n",
+        "what a stage may have read in between counts",
+        ("proves what its stages did not read",),
+    ),
+    Mutant(
+        "two-active-runs",
+        "project.rs",
+        "        match self.active_root(id) {",
+        "        match self.active_root(id).filter(|_| false) {",
+        "one active run per project",
+        ("are active", "a run without a parent is its project's only one"),
+    ),
+    Mutant(
+        "two-pending-runs",
+        "project.rs",
+        "let known = project.pending.contains_key(pipeline);",
+        "let known = false;",
+        "one pending run per pipeline",
+        ("are pending for",),
+    ),
+    Mutant(
+        "proven-runs-again",
+        "project.rs",
+        "        let proven = project.proof(&seen.keys).is_some();",
+        "        let proven = false;",
+        "what is proven does not run again",
+        ("what is proven runs again",),
+    ),
+    Mutant(
+        "pending-runs-what-is-proven",
+        "looks.rs",
+        "                    Cause::Start | Cause::Change => told || left_alone,",
+        "                    Cause::Start | Cause::Change => left_alone,",
+        "what is proven does not run again",
+        ("what is proven runs again",),
+    ),
+    Mutant(
+        "end-told-before-recorded",
+        "verdicts.rs",
+        "        self.effects.push(Effect::End { report, standing });",
+        "        self.effects.push(Effect::End { report, standing });\n        self.tell_ended(id);",
+        "evidence before news",
+        ("news of an end before its evidence",),
+    ),
+    Mutant(
+        "refused-evidence-told",
+        "runs.rs",
+        "(Record::End, Phase::Ending, Some(failure)) => self.give_up(id, &failure),",
+        "(Record::End, Phase::Ending, Some(_)) => self.tell_ended(id),",
+        "evidence before news",
+        ("news of an end before its evidence",),
+    ),
+    Mutant(
+        "stage-before-manifest",
+        "runs.rs",
+        "        self.runs.insert(run.report.run.clone(), run);\n",
+        "        let id = run.report.run.clone();\n"
+        "        self.runs.insert(id.clone(), run);\n"
+        "        if let Some(run) = self.runs.get_mut(&id) {\n"
+        "            run.phase = Phase::Running;\n"
+        "        }\n"
+        "        self.advance(&id);\n",
+        "evidence before anything runs",
+        ("a stage starts before the manifest is on disk",),
+    ),
+    Mutant(
+        "number-skipped",
+        "state.rs",
+        "self.seq = self.seq.next();",
+        "self.seq = self.seq.next().next();",
+        "numbers without a gap",
+        ("the numbers have a gap",),
+    ),
+    Mutant(
+        "failed-look-answers-nobody",
+        "looks.rs",
+        "            .for_each(|request| self.look_denied(request, id, detail));",
+        "            .for_each(|request| drop((request, detail)));",
+        "every question is answered",
+        ("nobody answered", "waits past its deadline"),
+    ),
+    Mutant(
+        "blind-answers-nobody",
+        "workspace.rs",
+        "            self.abandon_checks(id);\n            self.answer_refused(id);",
+        "            self.abandon_checks(id);",
+        "nobody waits for what is not there",
+        ("waits for a workspace that does not serve",),
+    ),
+    Mutant(
+        "removal-answers-nobody",
+        "workspace.rs",
+        "        self.answer_refused(id);\n        for project in self.projects_of(id) {",
+        "        for project in self.projects_of(id) {",
+        "nobody waits for what is not there",
+        ("waits for a workspace that does not serve", "nobody answered"),
+    ),
+    Mutant(
+        "deadline-ignored",
+        "requests.rs",
+        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));",
+        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at > at && at <= now));",
+        "an answer in time, or that it is too late",
+        ("waits past its deadline",),
+    ),
+    Mutant(
+        "void-run-ends-the-wait",
+        "waiters.rs",
+        "_ if report.verdict == Verdict::Unknown && report.void.is_none() => {",
+        "_ if report.verdict == Verdict::Unknown => {",
+        "who waits for a verdict gets one",
+        ("unknown at rest", "gate"),
+    ),
+    Mutant(
+        "synced-without-a-look",
+        "requests.rs",
+        "                        _ => self.want_sync(id, request),",
+        "                        _ => self.reply(request, Reply::Synced),",
+        "synced means seen",
+        ("synced without a look after the question",),
+    ),
+    Mutant(
+        "question-joins-a-look-under-way",
+        "looks.rs",
+        "        wanted.requests.extend(request);",
+        "        match &mut workspace.look {\n"
+        "            Some(look) => look.requests.extend(request),\n"
+        "            None => wanted.requests.extend(request),\n"
+        "        }",
+        "an answer is never older than its question",
+        ("the answer is older than the question",),
+    ),
+    Mutant(
+        "cancelled-run-never-concluded",
+        "runs.rs",
+        "            self.cancel(&child, why);\n        }\n        self.advance(id);",
+        "            self.cancel(&child, why);\n        }",
+        "every run ends",
+        ("these never ended", "did not", "nobody answered", "never proven", "never comes to rest"),
+    ),
+    Mutant(
+        "cancelled-content-runs-again",
+        "verdicts.rs",
+        "            Verdict::Unknown if run.cancelled == Some(BY_HAND) => {",
+        "            Verdict::Unknown if run.cancelled == Some(BY_HAND) && run.broken => {",
+        "what somebody ended is left alone",
+        ("left alone runs by itself",),
+    ),
+    Mutant(
+        "made-way-and-forgotten",
+        "verdicts.rs",
+        "            Verdict::Unknown if run.cancelled == Some(BY_HAND) => {",
+        "            Verdict::Unknown if run.cancelled.is_some() => {",
+        "what was ended to make way runs later",
+        ("was never proven",),
+    ),
+    Mutant(
+        "unstable-never-stops",
+        "verdicts.rs",
+        "                verdict = Verdict::Unstable;",
+        "                verdict = Verdict::Unknown;",
+        "a stage that rewrites its inputs does not loop",
+        ("never comes to rest",),
+    ),
+    Mutant(
+        "any-proof-will-do",
+        "project.rs",
+        "self.proofs.iter().rev().find(|proof| proof.keys == keys)",
+        "self.proofs.iter().rev().find(|proof| proof.keys.len() == keys.len())",
+        "a proof is looked up by keys",
+        ("the proof is about another content", "green is told of"),
+    ),
+    Mutant(
+        "proofs-on-disk-ignored",
+        "project.rs",
+        "            proofs: known.proofs.into(),",
+        "            proofs: VecDeque::new(),",
+        "a daemon that is started again knows what was proven",
+        ("what is proven runs again",),
+    ),
+    Mutant(
+        "resumed-run-keeps-its-proof",
+        "runs.rs",
+        "            project.proofs.retain(|proof| proof.run != ask.run);\n",
+        "",
+        "a proof is a run that has ended",
+        ("a proof is a run that has ended", "news of a verdict before its evidence"),
+    ),
+    Mutant(
+        "refused-and-fresh",
+        "status.rs",
+        "proof.filter(|_| !self.stopping && obstacle.is_none())",
+        "proof.filter(|_| !self.stopping)",
+        "no verdict under a configuration that is refused",
+        ("fresh although the workspace does not serve",),
+    ),
+    Mutant(
+        "untrusted-change-runs",
+        "project.rs",
+        "        if !serves || self.stopping || self.settles.contains_key(id) {",
+        "        let _ = serves;\n        if self.stopping || self.settles.contains_key(id) {",
+        "nothing runs that was not allowed",
+        ("although the configuration is refused", "that was not allowed"),
+    ),
+    Mutant(
+        "untrusted-pending-runs",
+        "waiters.rs",
+        "                state.pending.clear();\n",
+        "                let _ = &state.pending;\n",
+        "who was refused has nothing run for him later",
+        ("a run is queued that nobody was told of", "are pending for"),
+    ),
+    Mutant(
+        "start-does-not-wait",
+        "workspace.rs",
+        "state.renew(config.settings.on_start == OnStart::Wait);",
+        "state.renew(false);",
+        "on_start = false",
+        ("it has to wait for a change",),
+    ),
+    Mutant(
+        "mutex-not-held",
+        "stages.rs",
+        "        room && !held",
+        "        let _ = held;\n        room",
+        "stages with one mutex never overlap",
+        ("two stages hold the mutex",),
+    ),
+    Mutant(
+        "mutex-per-workspace",
+        "stages.rs",
+        ".any(|(_, other)| other.mutex == command.mutex);",
+        ".any(|(of, other)| of.workspace == workspace && other.mutex == command.mutex);",
+        "stages with one mutex never overlap, in any workspace",
+        ("two stages hold the mutex",),
+    ),
+    Mutant(
+        "jobs-ignored",
+        "stages.rs",
+        "        room && !held",
+        "        let _ = room;\n        !held",
+        "no more stages than jobs",
+        ("more stages than jobs",),
+    ),
+    Mutant(
+        "retries-never-stop",
+        "stages.rs",
+        "if retry && stage.attempts <= command.retries {",
+        "if retry {",
+        "as many attempts as were asked for",
+        ("of a stage with",),
+    ),
+    Mutant(
+        "flaky-told-as-pass",
+        "verdicts.rs",
+        ".any(|s| s.outcome == Outcome::Flaky)",
+        ".any(|s| s.outcome == Outcome::None)",
+        "a pass after a failure is told",
+        ("a pass after a failure is told as a pass",),
+    ),
+    Mutant(
+        "failure-not-allowed",
+        "stages.rs",
+        "            (false, true) => StageStatus::Skipped,",
+        "            (false, true) => StageStatus::Failed,",
+        "allow_failure",
+        ("red for",),
+    ),
+    Mutant(
+        "timeout-never-fires",
+        "stages.rs",
+        "deadline.is_some_and(|at| at <= now)",
+        "deadline.is_some_and(|at| at > at && at <= now)",
+        "a stage ends at its deadline",
+        ("wakes for nothing", "never comes to rest"),
+    ),
+    Mutant(
+        "kill-never-follows",
+        "stages.rs",
+        "if kill_at.is_some_and(|at| at <= now) {",
+        "if kill_at.is_some_and(|at| at > at && at <= now) {",
+        "what ignores TERM is killed",
+        ("wakes for nothing", "never comes to rest"),
+    ),
+    Mutant(
+        "exit-before-the-last-record",
+        "requests.rs",
+        "if self.stopping && !self.exited && self.runs.is_empty() {",
+        "if self.stopping && !self.exited {",
+        "the daemon ends once everything is recorded",
+        ("a run outlives the daemon", "these never ended"),
+    ),
+    Mutant(
+        "workspace-never-forgotten",
+        "workspace.rs",
+        "        if closing && self.projects_of(id).is_empty() {",
+        "        if closing && self.workspaces.is_empty() {",
+        "a removed workspace is forgotten",
+        ("a workspace is never forgotten", "is forgotten while"),
+    ),
+    Mutant(
+        "child-of-another-configuration",
+        "runs.rs",
+        "        let config = Arc::clone(&run.config);\n        let Some(seen)",
+        "        let Some(config) = self.config_of(&id) else {\n            return;\n        };\n        let Some(seen)",
+        "a run is of one configuration, with its children",
+        ("that was not allowed",),
+    ),
+    Mutant(
+        "question-waits-behind-a-change",
+        "project.rs",
+        "let asked = request.is_some() || (by_itself && cause == Cause::Gate);",
+        "let asked = request.is_some() || (by_itself && cause == Cause::Parent);",
+        "who waits for a verdict gets one",
+        ("nobody answered", "scene behind_a_change"),
+    ),
+    Mutant(
+        "removed-project-is-asked-about",
+        "requests.rs",
+        "let there = self.projects.iter().filter(|(_, project)| !project.gone);",
+        "let there = self.projects.iter();",
+        "nobody waits for a project that is no longer configured",
+        ("nobody answered", "scene renamed"),
+    ),
+    Mutant(
+        "restart-ignored",
+        "project.rs",
+        "if own && self.on_busy(id) == Some(OnBusy::Restart) {",
+        "if own && self.on_busy(id).is_none() {",
+        "on_busy = restart",
+        ("scene restart",),
+    ),
+    Mutant(
+        "gate-joins-nothing",
+        "waiters.rs",
+        "        if !joins {",
+        "        let _ = joins;\n        if true {",
+        "a gate joins the run in flight",
+        ("scene gate",),
+    ),
+    Mutant(
+        "asked-twice-runs-twice",
+        "waiters.rs",
+        "                && !ask.force",
+        "                && ask.force",
+        "the same content asked for twice runs once",
+        ("scene shared",),
+    ),
+    Mutant(
+        "resume-keeps-nothing",
+        "runs.rs",
+        "            if done && kept.id == fresh.id {",
+        "            if !done && kept.id == fresh.id {",
+        "a run that is taken up again keeps what succeeded",
+        ("scene resume",),
+    ),
+    Mutant(
+        "optional-is-required",
+        "stages.rs",
+        "            Some(Action::Subpipeline(sub)) => sub.optional,",
+        "            Some(Action::Subpipeline(_)) => false,",
+        "an optional child may fail",
+        ("red for", "scene optional_child"),
+    ),
+    Mutant(
+        "unconfigured-run-waits-for-ever",
+        "looks.rs",
+        "            self.conclude(&run, None);\n        } else if",
+        "            let _ = &run;\n        } else if",
+        "every run ends, whatever becomes of the configuration",
+        ("did not", "nobody answered", "was never proven", "never forgotten"),
+    ),
+]
+
+
+def copy_sources(to: Path) -> None:
+    for name in ["Cargo.toml", "Cargo.lock", "clippy.toml"]:
+        shutil.copy(ROOT / name, to / name)
+    for name in ["src", "tests", "benches"]:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+
+
+def simulate(at: Path) -> tuple[int, str]:
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+    env = os.environ | {
+        "CARGO_TARGET_DIR": str(target),
+        "SIMULATION_CASES": CASES,
+        "PROPTEST_RNG_SEED": SEED,
+        "PROPTEST_MAX_SHRINK_ITERS": "0",
+        "RUST_BACKTRACE": "0",
+        "RUSTFLAGS": "-Awarnings",
+    }
+    command = ["cargo", "test", "--quiet", "--test", "simulation"]
+    try:
+        done = subprocess.run(
+            command, cwd=at, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_MAX
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "the simulation does not end"
+    return done.returncode, done.stdout
+
+
+def findings(output: str) -> list[tuple[str, str]]:
+    """Which test said what: the first line of each panic."""
+    found = re.findall(r"thread '([^']*)'[^\n]* panicked at [^\n]*\n([^\n]*)", output)
+    return [(test, said) for test, said in found if not said.startswith("Test failed")]
+
+
+def judge(mutant: Mutant, at: Path) -> str | None:
+    """Why the mutant is not noticed as the table says; nothing if it is."""
+    path = at / "src" / "engine" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        return f"its text stands {text.count(mutant.old)} times in {mutant.file}"
+    path.write_text(text.replace(mutant.old, mutant.new))
+    began = time.monotonic()
+    try:
+        code, output = simulate(at)
+    finally:
+        path.write_text(text)
+    took = time.monotonic() - began
+    if code == 0:
+        return "survived"
+    if "could not compile" in output:
+        return "does not compile:\n" + output[-2000:]
+    said = findings(output) or [("?", output.strip()[-300:])]
+    world = [text for test, text in said if "every_promise" in test]
+    scenes = sorted({test.rsplit("::", 1)[-1] for test, _ in said if "every_promise" not in test})
+    first = world[0] if world else "-"
+    print(f"{mutant.name:34} {took:4.0f} s  {first[:110]}", flush=True)
+    if scenes:
+        print(f"{'':34}         also: {', '.join(scenes)}")
+    heard = [first] + [f"scene {scene}" for scene in scenes]
+    if not any(part in text for part in mutant.noticed for text in heard):
+        return f"noticed for another reason than {mutant.noticed}: {said}"
+    return None
+
+
+def main() -> int:
+    parts = sys.argv[1:]
+    chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="orchd-mutants-") as directory:
+        at = Path(directory)
+        copy_sources(at)
+        code, output = simulate(at)
+        if code != 0:
+            print(f"the simulation fails without any mutant:\n{output[-3000:]}")
+            return 1
+        for mutant in chosen:
+            problem = judge(mutant, at)
+            if problem:
+                problems.append(f"{mutant.name} ({mutant.breaks}): {problem}")
+                print(f"{mutant.name:34} {problem}", flush=True)
+    print(f"{len(chosen) - len(problems)} of {len(chosen)} mutants were noticed ({CASES} scripts, seed {SEED})")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

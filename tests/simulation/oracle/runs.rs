@@ -1,0 +1,191 @@
+//! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
+
+use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes};
+use crate::oracle::{Begun, Held, LetBe, Oracle, is_own, keys};
+use crate::outside::proves;
+use orch::engine::{ProjectId, Standing};
+use orch::model::config::{Command, Config};
+use orch::model::id::RunId;
+use orch::model::run::{Cause, Outcome, RunReport, RunStatus, Verdict};
+
+impl Oracle {
+    /// One active run per project, one beginning per run, and none for what is proven already.
+    pub(super) fn begin(&mut self, report: &RunReport) {
+        assert!(!self.stopping, "a run begins while the daemon ends");
+        let project = ProjectId {
+            workspace: report.workspace,
+            task: report.task.clone(),
+        };
+        let place = index(&report.task);
+        let setting = self.settings[&HOMES[place]];
+        let child = report.cause == Cause::Parent;
+        if !child {
+            let mut others = self.begun.values();
+            let other = others.any(|begun| begun.project == project && !begun.child);
+            assert!(!other, "two runs of {project:?} are active");
+            let refused = [Setting::Broken, Setting::Untrusted].contains(&setting);
+            assert!(
+                !refused,
+                "a run begins although the configuration is refused"
+            );
+        }
+        let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
+        if is_own(report) {
+            let proven = self.proven.contains_key(&(place, keys(report)));
+            assert!(
+                asked || !proven,
+                "what is proven runs again: {:?}",
+                report.cause
+            );
+            assert!(
+                report.cause != Cause::Start || setting != Setting::Waiting,
+                "a run starts although it has to wait for a change"
+            );
+            let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
+            let let_be = self.let_be.remove(&place);
+            let same = let_be.is_some_and(|content| {
+                Some(content.input) == report.input
+                    && content.keys.is_none_or(|old| old == keys(report))
+            });
+            assert!(
+                !by_itself || !same,
+                "what was to be left alone runs by itself"
+            );
+        }
+        if report.cause == Cause::Resume {
+            self.forget_proof(&report.run);
+            self.ended.remove(&report.run);
+        } else {
+            let pending = (project.clone(), report.pipeline.clone());
+            self.queued.remove(&pending);
+            self.needless.remove(&pending);
+        }
+        self.recorded.remove(&(report.run.clone(), false));
+        self.recorded.remove(&(report.run.clone(), true));
+        self.ending.remove(&report.run);
+        self.read.remove(&report.run);
+        self.before.insert(report.run.clone(), self.captures);
+        let begun = Begun { project, child };
+        let before = self.begun.insert(report.run.clone(), begun);
+        assert!(before.is_none(), "{} begins twice", report.run);
+    }
+
+    pub(super) fn forget_proof(&mut self, run: &RunId) {
+        self.proven.retain(|_, other| other != run);
+    }
+
+    /// Every run ends in exactly one terminal status, with none of its stages left running, and proves only what it read.
+    pub(super) fn end(&mut self, report: &RunReport, standing: Option<&Standing>) {
+        let run = &report.run;
+        let status = report.status;
+        assert!(status.is_terminal(), "{run} ends as {status:?}");
+        assert!(self.ending.insert(run.clone()), "{run} ends twice");
+        let live = self.running.keys().any(|(other, _)| other == run);
+        assert!(!live, "a stage outlives its run");
+        let retried = report.stages.iter().any(|stage| {
+            stage.outcome == Outcome::Flaky
+                || (stage.attempts > 1 && stage.outcome == Outcome::Passed)
+        });
+        assert!(
+            !matches!(report.verdict, Verdict::Pass) || !retried,
+            "a pass after a failure is told as a pass"
+        );
+        if proves(report) {
+            let place = (index(&report.task), report.pipeline.clone());
+            let looked = self.looked.get(&place) > self.before.get(run);
+            assert!(looked, "{run} proves without a look after its last stage");
+            let mut read = self.read.get(run).into_iter().flatten();
+            let same = read.all(|content| Some(*content) == report.input);
+            assert!(same, "{run} proves what its stages did not read");
+        }
+        if matches!(report.verdict, Verdict::Pass | Verdict::Flaky) {
+            assert_eq!(status, RunStatus::Succeeded, "green although {status:?}");
+            let content = &self.contents[&report.input.unwrap()];
+            let counts = report.pipeline.as_str() != "extra";
+            assert!(
+                !counts || passes(content),
+                "{run} proves {content:?}, which fails"
+            );
+        }
+        if let Some(standing) = standing.filter(|standing| standing.proof.as_ref() == Some(run)) {
+            assert_eq!(
+                standing.verdict, report.verdict,
+                "evidence and state differ"
+            );
+        }
+    }
+
+    /// Evidence first; then room, mutexes and no more attempts than were asked for.
+    pub(super) fn start_stage(
+        &mut self,
+        run: &RunId,
+        stage: usize,
+        report: &RunReport,
+        config: &Config,
+    ) {
+        let begun = self.recorded.contains(&(run.clone(), false));
+        assert!(begun, "a stage starts before the manifest is on disk");
+        assert!(
+            !self.ending.contains(run),
+            "a stage starts after its run has ended"
+        );
+        let pipeline = config.pipeline(&report.pipeline).unwrap();
+        let command: &Command = pipeline.stages[stage].command().unwrap();
+        let line = command.line.text();
+        assert_ne!(line, NEVER_ALLOWED, "a command runs that was not allowed");
+        let attempts = report.stages[stage].attempts;
+        assert!(
+            attempts <= command.retries + 1,
+            "attempt {attempts} of a stage with {} retries",
+            command.retries
+        );
+        let mutex = command.mutex.clone();
+        let held = mutex.is_some() && self.running.values().any(|other| other.mutex == mutex);
+        assert!(!held, "two stages hold the mutex {mutex:?}");
+        let workspace = report.workspace;
+        let before = self
+            .running
+            .insert((run.clone(), stage), Held { workspace, mutex });
+        assert!(
+            before.is_none(),
+            "stage {stage} of {run} runs twice at once"
+        );
+        let ours = self.running.values();
+        let ours = ours.filter(|held| held.workspace == workspace).count();
+        assert!(ours <= JOBS, "more stages than jobs");
+    }
+
+    pub(super) fn run_ended(&mut self, report: &RunReport) {
+        let recorded = self.recorded.contains(&(report.run.clone(), true));
+        assert!(
+            recorded || report.verdict == Verdict::Error,
+            "news of an end before its evidence"
+        );
+        let begun = self.begun.remove(&report.run);
+        let begun = begun.expect("an ended run has begun");
+        if begun.child {
+            return;
+        }
+        self.said.insert((report.run.clone(), report.verdict));
+        self.ended.insert(report.run.clone(), report.clone());
+        if !is_own(report) {
+            return;
+        }
+        let place = index(&report.task);
+        let key = (place, keys(report));
+        if proves(report) {
+            self.proven.insert(key, report.run.clone());
+        } else if report.verdict == Verdict::Error {
+            self.proven.remove(&key);
+        }
+        // What somebody ended is left alone; what the daemon ended by itself is not.
+        let by_hand = report.status_detail.as_deref() == Some("run-canceled");
+        let unsaid = report.verdict == Verdict::Unknown && report.void.is_none();
+        let ended = by_hand && report.verdict == Verdict::Unknown;
+        if ended || (unsaid && report.status != RunStatus::Cancelled) {
+            let input = report.input.unwrap();
+            let keys = Some(keys(report));
+            self.let_be.insert(place, LetBe { input, keys });
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What the engine asks of the world, and what arrives of it: looks, evidence on disk, stages that read what is there.
+//!
+//! Nothing arrives at once: every effect becomes something outstanding, and a seeded scheduler picks what arrives next.
+//! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
+
+use crate::fixture::{
+    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
+    index, own_pipeline, path, task,
+};
+use crate::world::World;
+use orch::engine::ask::{KeptStage, Stop};
+use orch::engine::keys::Proof;
+use orch::engine::{Effect, Input, Latest, Record, Watch};
+use orch::model::id::{CaptureId, RunId, WorkspaceId};
+use orch::model::report::status::LastRun;
+use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
+use orch::model::view::{Subject, View};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Something that a tree has to do or to tell, in order.
+pub(crate) enum Tree {
+    Hint(usize, u8),
+    Look(CaptureId, Vec<Subject>),
+    Seen(CaptureId, Option<Vec<View>>),
+}
+
+/// A workspace as it is outside of the engine.
+pub(crate) struct Place {
+    pub(crate) id: WorkspaceId,
+    pub(crate) open: bool,
+    pub(crate) forgotten: bool,
+    pub(crate) setting: Setting,
+    /// The last one that could be read.
+    pub(crate) readable: Setting,
+    /// Nothing until its first scan.
+    pub(crate) watch: Option<Watch>,
+    pub(crate) tree: VecDeque<Tree>,
+    pub(crate) look_fails: bool,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            id: WorkspaceId(0),
+            open: false,
+            forgotten: true,
+            setting: Setting::Usual,
+            readable: Setting::Usual,
+            watch: None,
+            tree: VecDeque::new(),
+            look_fails: false,
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn sees(&self) -> bool {
+        self.watch == Some(Watch::Watching)
+    }
+
+    /// Whether nothing of it is run or answered until somebody does something about it.
+    pub(crate) fn refuses(&self) -> bool {
+        let missing = matches!(self.watch, Some(Watch::Missing { .. }));
+        let setting = [Setting::Broken, Setting::Untrusted].contains(&self.setting);
+        !self.open || missing || setting
+    }
+
+    pub(crate) fn looks(&self) -> bool {
+        self.tree.iter().any(|job| !matches!(job, Tree::Hint(..)))
+    }
+}
+
+/// The evidence of runs that have ended, in the order in which it was recorded.
+#[derive(Default)]
+pub(crate) struct Disk(Vec<RunReport>);
+
+impl Disk {
+    pub(crate) fn take(&mut self, report: RunReport, record: Record) {
+        self.0.retain(|other| other.run != report.run);
+        if record == Record::End {
+            self.0.push(report);
+        }
+    }
+
+    pub(crate) fn reports(&self) -> &[RunReport] {
+        &self.0
+    }
+
+    pub(crate) fn newest_root(&self) -> Option<&RunReport> {
+        let mut roots = self.0.iter().rev();
+        roots.find(|report| report.cause != Cause::Parent)
+    }
+
+    fn of<'a>(&'a self, project: usize, pipeline: &str) -> impl Iterator<Item = &'a RunReport> {
+        let roots = self.0.iter().filter(|report| report.cause != Cause::Parent);
+        roots.filter(move |report| {
+            report.task == task(project) && report.pipeline.as_str() == pipeline
+        })
+    }
+
+    pub(crate) fn newest_of(&self, project: usize, pipeline: &str) -> Option<&RunReport> {
+        self.of(project, pipeline).last()
+    }
+
+    pub(crate) fn proofs(&self, project: usize, pipeline: &str) -> Vec<Proof> {
+        let proven = self.of(project, pipeline).filter(|report| proves(report));
+        let proofs = proven.map(|report| Proof {
+            keys: report.stages.iter().filter_map(|stage| stage.key).collect(),
+            verdict: report.verdict,
+            run: report.run.clone(),
+        });
+        proofs.collect()
+    }
+}
+
+/// Whether a report proves something of the content that its run began on.
+pub(crate) fn proves(report: &RunReport) -> bool {
+    let known = matches!(
+        report.verdict,
+        Verdict::Pass | Verdict::Fail | Verdict::Flaky
+    );
+    known && report.void.is_none()
+}
+
+impl World {
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Capture {
+                capture,
+                workspace,
+                subjects,
+            } => {
+                let place = self.places.iter_mut().find(|place| place.id == workspace);
+                let place = place.expect("the workspace is there");
+                assert!(!place.forgotten, "a look at a workspace that was forgotten");
+                place.tree.push_back(Tree::Look(capture, subjects));
+            }
+            Effect::Begin { report, .. } => self.records.push_back((*report, Record::Begin)),
+            Effect::End { report, .. } => self.records.push_back((*report, Record::End)),
+            Effect::StartStage {
+                run, report, stage, ..
+            } => {
+                self.stages.insert((run, stage), (report, None));
+            }
+            Effect::StopStage { run, stage, stop } => {
+                if let Some((_, told)) = self.stages.get_mut(&(run, stage)) {
+                    *told = Some(stop);
+                }
+            }
+            Effect::Forget { workspace } => {
+                for place in &mut self.places {
+                    place.forgotten |= place.id == workspace;
+                    if place.forgotten {
+                        place.tree.clear();
+                    }
+                }
+            }
+            Effect::Record { .. }
+            | Effect::State { .. }
+            | Effect::Reply { .. }
+            | Effect::Publish { .. }
+            | Effect::Exit => {}
+        }
+    }
+
+    /// One outstanding thing happens, whichever chance picks.
+    pub(crate) fn deliver(&mut self) {
+        let trees: Vec<usize> = (0..2)
+            .filter(|home| !self.places[*home].tree.is_empty())
+            .collect();
+        let records = usize::from(!self.records.is_empty());
+        let choices = trees.len() + records + self.stages.len();
+        if choices == 0 {
+            return;
+        }
+        let choice = self.chance(choices);
+        if let Some(home) = trees.get(choice) {
+            self.deliver_tree(*home);
+        } else if choice < trees.len() + records {
+            self.deliver_record();
+        } else {
+            let stage = choice - trees.len() - records;
+            let key = self.stages.keys().nth(stage).cloned().unwrap();
+            self.deliver_stage(key);
+        }
+    }
+
+    fn deliver_record(&mut self) {
+        let (report, record) = self.records.pop_front().unwrap();
+        let failure = std::mem::take(&mut self.disk_fails).then(|| "disk full".to_owned());
+        let run = report.run.clone();
+        if failure.is_none() {
+            self.disk.take(report, record);
+        }
+        self.step(Input::Recorded {
+            run,
+            record,
+            failure,
+        });
+    }
+
+    pub(crate) fn deliver_tree(&mut self, home: usize) {
+        match self.places[home].tree.pop_front().unwrap() {
+            Tree::Hint(project, file) => self.hint(project, file),
+            Tree::Look(capture, subjects) => self.look(home, capture, &subjects),
+            Tree::Seen(capture, views) => {
+                let workspace = self.places[home].id;
+                self.step(Input::Captured {
+                    capture,
+                    workspace,
+                    views,
+                });
+            }
+        }
+    }
+
+    fn hint(&mut self, project: usize, file: u8) {
+        let changed = Changed::Paths(vec![path(project, file)]);
+        let projects = BTreeMap::from([(task(project), changed)]);
+        let workspace = self.places[HOMES[project]].id;
+        self.step(Input::Touched {
+            workspace,
+            projects,
+        });
+    }
+
+    /// Sees everything that was saved before, tells the hints of it first, and is told later.
+    fn look(&mut self, home: usize, capture: CaptureId, subjects: &[Subject]) {
+        if std::mem::take(&mut self.places[home].look_fails) {
+            let failed = Tree::Seen(capture, None);
+            self.places[home].tree.push_front(failed);
+            return;
+        }
+        let views = self.views(home, subjects);
+        let is_hint = |job: &Tree| matches!(job, Tree::Hint(..));
+        let before = std::mem::take(&mut self.places[home].tree);
+        let (hints, mut rest): (VecDeque<Tree>, VecDeque<Tree>) =
+            before.into_iter().partition(is_hint);
+        rest.push_front(Tree::Seen(capture, Some(views)));
+        self.places[home].tree = rest;
+        for job in hints {
+            if let Tree::Hint(project, file) = job {
+                self.hint(project, file);
+            }
+        }
+    }
+
+    fn views(&mut self, home: usize, subjects: &[Subject]) -> Vec<View> {
+        let config = config(home, self.places[home].readable);
+        // A tree knows only what is configured now.
+        let subjects = subjects.iter().filter(|subject| {
+            config.project(&subject.task).is_some() && config.pipeline(&subject.pipeline).is_some()
+        });
+        let subjects: Vec<&Subject> = subjects.collect();
+        subjects
+            .into_iter()
+            .map(|subject| self.view(subject))
+            .collect()
+    }
+
+    /// What differs is told per subject, since its view before.
+    fn view(&mut self, subject: &Subject) -> View {
+        let project = index(&subject.task);
+        let now = self.files[project].clone();
+        let seen = (now.clone(), BTreeSet::new());
+        let before = self.views.insert(subject.clone(), seen);
+        let first = before.is_none();
+        let (before, saved) = before.unwrap_or_default();
+        let names: BTreeSet<u8> = now.keys().chain(before.keys()).copied().collect();
+        let same = |name: &u8| now.get(name) == before.get(name);
+        let undone = saved.into_iter().filter(same);
+        let undone = undone.map(|name| path(project, name)).collect();
+        let differing = names.into_iter().filter(|name| !same(name));
+        let differing = differing.map(|name| path(project, name)).collect();
+        View {
+            subject: subject.clone(),
+            input: digest(&now),
+            stages: BTreeMap::new(),
+            changed: match first {
+                true => Changed::Everything,
+                false => Changed::Paths(differing),
+            },
+            undone,
+        }
+    }
+
+    fn deliver_stage(&mut self, key: (RunId, usize)) {
+        let (report, told) = self.stages.get(&key).unwrap();
+        let (told, project) = (*told, index(&report.task));
+        let (stage, first) = (report.stages[key.1].clone(), key.1 == 0);
+        let own = report.pipeline.as_str() == own_pipeline(project);
+        let content = self.files[project].clone();
+        let hangs = stage.id.as_str() == "build" && content.get(&0) == Some(&HANGS);
+        let exit = match told {
+            Some(Stop::Kill) => Exit::Signal(9),
+            Some(Stop::Term) if !hangs => Exit::Signal(15),
+            _ if hangs => return,
+            _ => Exit::Code(exit_code(&stage.id, &content, stage.attempts)),
+        };
+        match content.get(&1) {
+            Some(&REWRITTEN) if first && own => {
+                self.generation += 1;
+                self.save(project, 2, self.generation);
+            }
+            Some(&ILL_FORMATTED) if first && own => self.save(project, 1, WELL_FORMATTED),
+            _ => {}
+        }
+        let (report, _) = self.stages.remove(&key).unwrap();
+        self.oracle.read(&report, &content);
+        self.step(Input::StageEnded {
+            run: key.0,
+            stage: key.1,
+            ending: ending(exit),
+        });
+    }
+}
+
+pub(crate) fn ending(exit: Exit) -> Ending {
+    Ending {
+        exit,
+        duration: Duration::from_millis(1),
+        stdout: String::new(),
+        stderr: String::new(),
+        log_bytes: 0,
+        truncated: false,
+        excerpt: None,
+        unrecorded: None,
+    }
+}
+
+/// The newest run as `status` shows it after a restart.
+pub(crate) fn latest(report: &RunReport) -> Latest {
+    Latest {
+        run: LastRun {
+            run_id: report.run.clone(),
+            status: report.status,
+            status_detail: report.status_detail.clone(),
+            started_at: report.started_at,
+            completed_at: report.completed_at,
+            duration_ms: None,
+            manifest: String::new(),
+            cause: Some(report.cause),
+        },
+        failure: None,
+    }
+}
+
+/// A stage as the evidence of its run has it.
+pub(crate) fn kept(stage: StageReport) -> KeptStage {
+    let child = match stage.work {
+        StageWork::Subpipeline { child, .. } => child,
+        StageWork::Command(_) => None,
+    };
+    KeptStage {
+        id: stage.id,
+        child,
+        status: stage.status,
+        started_at: stage.started_at,
+        completed_at: stage.completed_at,
+        exit_code: stage.exit_code,
+        summary: stage.summary,
+        outcome: stage.outcome,
+        key: stage.key,
+        input: stage.input,
+        reused_from: stage.reused_from,
+        attempts: stage.attempts,
+        duration: stage.duration,
+        log_bytes: stage.log_bytes,
+        truncated: stage.truncated,
+    }
+}
