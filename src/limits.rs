@@ -217,8 +217,8 @@ pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
 pub const SIGNALS_MAX: usize = 16;
 /// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
 pub const FILES_MAX: u64 = 16_384;
-/// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: half a second in all.
-pub const LOCK_HANDOVER_PAUSES_MAX: u32 = 50;
+/// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: five seconds in all.
+pub const LOCK_HANDOVER_PAUSES_MAX: u32 = 500;
 /// One of these pauses: from fork to exec, and from a closed socket to the process's end, it is milliseconds.
 pub const LOCK_HANDOVER_PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of the note in a lock file: a process id and a version.

@@ -88,7 +88,7 @@ impl Shell {
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
         projects.retain(|project| task.is_none_or(|task| project.standing.project.task == *task));
-        projects.sort_by_key(|project| place(project).unwrap_or(usize::MAX));
+        projects.sort_by_cached_key(|project| place(project).unwrap_or(usize::MAX));
         WorkspaceStatus {
             root,
             state,
@@ -127,11 +127,8 @@ impl Shell {
     }
 
     pub(super) fn standing_of(&self, id: WorkspaceId) -> Option<(WorkspaceState, Option<String>)> {
-        let workspaces = self.engine.workspaces();
-        workspaces
-            .iter()
-            .find(|workspace| workspace.id == id)
-            .map(|workspace| self.state_of(workspace))
+        let workspace = self.engine.workspace(id)?;
+        Some(self.state_of(&workspace))
     }
 
     fn root_of(&self, id: WorkspaceId) -> Option<RootPath> {
@@ -277,16 +274,7 @@ impl Shell {
         input: Option<crate::model::digest::InputDigest>,
         run: Option<RunId>,
     ) -> Option<VerdictTold> {
-        let workspaces = self.engine.workspaces();
-        let workspace = workspaces
-            .iter()
-            .find(|workspace| workspace.id == project.workspace);
-        let last = workspace.and_then(|workspace| {
-            let mut projects = workspace.projects.iter();
-            projects
-                .find(|other| other.standing.project == *project)?
-                .last
-        });
+        let last = self.engine.last(project);
         Some(VerdictTold {
             workspace: self.root_of(project.workspace)?,
             task_id: project.task.clone(),

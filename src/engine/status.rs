@@ -12,6 +12,7 @@ use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::Phase;
 use crate::model::run::{RunReport, RunStatus, StageStatus, Verdict};
 use crate::model::time::Timestamp;
+use crate::model::view::Subject;
 
 /// What is known of one project at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,32 +80,43 @@ impl Engine {
     /// All workspaces with their projects, in the order in which they were added.
     #[must_use]
     pub fn workspaces(&self) -> Vec<WorkspaceStanding<'_>> {
-        let workspaces = self.workspaces.iter().map(|(id, workspace)| {
-            let untrusted = match &workspace.trust {
-                super::Trust::Untrusted { detail } => Some(detail.as_str()),
-                super::Trust::Allowed => None,
-            };
-            let projects = self
-                .projects
-                .iter()
-                .filter(|(project, _)| project.workspace == *id);
-            let projects = projects.filter_map(|(project, state)| {
-                Some(ProjectStanding {
-                    standing: self.standing(project)?,
-                    running: self.running_of(project),
-                    last: state.last.as_ref(),
-                })
-            });
-            WorkspaceStanding {
-                id: *id,
-                root: &workspace.root,
-                watch: &workspace.watch,
-                refused: workspace.refused.as_deref(),
-                untrusted,
-                projects: projects.collect(),
-            }
+        let ids = self.workspaces.keys();
+        ids.filter_map(|id| self.workspace(*id)).collect()
+    }
+
+    /// One workspace with its projects.
+    #[must_use]
+    pub fn workspace(&self, id: WorkspaceId) -> Option<WorkspaceStanding<'_>> {
+        let workspace = self.workspaces.get(&id)?;
+        let untrusted = match &workspace.trust {
+            super::Trust::Untrusted { detail } => Some(detail.as_str()),
+            super::Trust::Allowed => None,
+        };
+        let projects = self
+            .projects
+            .iter()
+            .filter(|(project, _)| project.workspace == id);
+        let projects = projects.filter_map(|(project, state)| {
+            Some(ProjectStanding {
+                standing: self.standing(project)?,
+                running: self.running_of(project),
+                last: state.last.as_ref(),
+            })
         });
-        workspaces.collect()
+        Some(WorkspaceStanding {
+            id,
+            root: &workspace.root,
+            watch: &workspace.watch,
+            refused: workspace.refused.as_deref(),
+            untrusted,
+            projects: projects.collect(),
+        })
+    }
+
+    /// The newest run of a project.
+    #[must_use]
+    pub fn last(&self, id: &ProjectId) -> Option<&Latest> {
+        self.projects.get(id)?.last.as_ref()
     }
 
     /// The report of a run that is under way.
@@ -128,9 +140,13 @@ impl Engine {
         let seen = project.known();
         let proof = seen.and_then(|seen| project.proof(&seen.keys));
         let told = proof.filter(|_| obstacle.is_none());
+        let own = Subject {
+            task: id.task.clone(),
+            pipeline: pipeline.clone(),
+        };
         let looking = |look: &Option<super::workspace::Look>| {
             look.as_ref()
-                .is_some_and(|look| look.subjects.iter().any(|s| s.task == id.task))
+                .is_some_and(|look| look.subjects.contains(&own))
         };
         let unsettled = self.settles.contains_key(id)
             || (told.is_none() && (looking(&workspace.look) || looking(&workspace.wanted)));
