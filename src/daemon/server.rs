@@ -210,9 +210,12 @@ impl Listener {
         }
     }
 
-    /// Serves connections until the main loop drops its receiver; then answers that were given are still sent, and the
-    /// socket goes.
-    pub async fn serve(self, hub: Hub) {
+    /// Serves connections until the main loop drops its receiver; then the socket goes, and answers that were given are
+    /// still sent.
+    ///
+    /// The socket goes first, because a daemon that starts meanwhile takes a socket that answers for a living daemon's,
+    /// and a reader who is slow to take its last answer would keep it up.
+    pub async fn serve(mut self, hub: Hub) {
         let mut connections = JoinSet::new();
         let mut check = tokio::time::interval(SOCKET_CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -238,6 +241,8 @@ impl Listener {
                 },
             }
         }
+        self.claim.leave();
+        drop(self.local);
         let ended = async { while connections.join_next().await.is_some() {} };
         // Whoever takes longer to read its last answer loses it.
         drop(timeout(CLOSING_TIME_MAX, ended).await);
@@ -291,3 +296,6 @@ fn with_mode(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
 fn with_mode(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
     options
 }
+
+#[cfg(test)]
+mod tests;

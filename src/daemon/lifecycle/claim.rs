@@ -136,6 +136,14 @@ impl Claim {
         Ok(())
     }
 
+    /// Removes the socket's name if it is still ours, and keeps the lock.
+    pub(crate) fn leave(&mut self) {
+        let bound = self.bound.take();
+        if bound.is_some() && bound == identity_of(&self.socket) {
+            drop(std::fs::remove_file(&self.socket));
+        }
+    }
+
     fn note_holder(&self) -> Result<(), ClaimError> {
         let note = format!(
             "pid {}, version {}\n",
@@ -174,9 +182,7 @@ impl Claim {
 impl Drop for Claim {
     /// The name goes while the lock is still held, so that nobody can have bound it meanwhile.
     fn drop(&mut self) {
-        if self.bound.is_some() && self.bound == identity_of(&self.socket) {
-            drop(std::fs::remove_file(&self.socket));
-        }
+        self.leave();
     }
 }
 
