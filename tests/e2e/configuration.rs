@@ -164,6 +164,22 @@ fn a_new_configuration_runs_what_is_unproven() {
 }
 
 #[test]
+fn a_failure_that_is_no_longer_allowed_proves_nothing() {
+    let world = World::new();
+    let lax = pipeline(&[("check", "command = 'false'\nallow_failure = true")]);
+    let workspace = world.watched("w", &lax);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    workspace.write("orchd.toml", lax.replace("true", "false"));
+    let failed = events.until(|event| event["type"] == "verdict" && event["verdict"] == "fail");
+    assert_eq!(failed["task_id"], "t", "{failed}");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(1));
+    workspace.write("orchd.toml", lax);
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
+}
+
+#[test]
 fn nested_projects_own_their_paths() {
     let world = World::new();
     let (outer, inner) = (world.path("outer"), world.path("inner"));

@@ -139,13 +139,14 @@ impl Config {
 }
 
 impl Command {
-    /// What a result of this command depends on: the content that it reads, and what is executed where with which
-    /// declared environment.
+    /// What a result of this command depends on: the content that it reads, what is executed where with which declared
+    /// environment, and whether it may fail, because what passed only by that proves nothing once it may not.
     #[must_use]
     pub fn stage_key(&self, input: InputDigest) -> StageKey {
         let mut encoder = Encoder::new(STAGE_KEY_TAG);
         encoder.bytes(input.0.bytes());
         encoder.command(self);
+        encoder.choice(u8::from(self.allow_failure));
         StageKey(encoder.finish())
     }
 }

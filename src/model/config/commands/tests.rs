@@ -96,7 +96,7 @@ fn the_encoding_stays_as_it_is() {
     insta::assert_snapshot!(set, @r#"b3b6a6889408f942a0d0787a73e40e1ad89e17e7e4113d2d71a1574140a2b187"#);
     let key =
         command(CommandLine::Shell("make".to_owned())).stage_key(InputDigest(Digest::of(b"")));
-    insta::assert_snapshot!(key.to_string(), @r#"d6cae436c3dae9d13ea88ec677711b30b34f8364d86ef0526342f2d7a4e6074d"#);
+    insta::assert_snapshot!(key.to_string(), @r#"fb52a565ee33c9a01fb71a798472ed4cdb1abbdacda84e3eccad0e7ccaf82828"#);
 }
 
 #[test]
@@ -212,5 +212,7 @@ proptest! {
         let timeout = Some(Duration::from_secs(seconds));
         let hurried = Command { timeout, retries: 2, ..one.clone() };
         prop_assert_eq!(hurried.stage_key(input), one.stage_key(input));
+        let forgiven = Command { allow_failure: !one.allow_failure, ..one.clone() };
+        prop_assert_ne!(forgiven.stage_key(input), one.stage_key(input));
     }
 }
