@@ -17,6 +17,7 @@ mod sys;
 #[path = "durable/unix.rs"]
 mod sys;
 mod together;
+mod unsynced;
 
 use crate::limits::{LOCK_PAUSE, LOCK_TRIES_MAX};
 use std::ffi::{OsStr, OsString};
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use dir::Dir;
 pub use staged::Staged;
+pub use unsynced::Unsynced;
 
 #[cfg(test)]
 pub(crate) use probe::{crash_after, measure};
@@ -139,17 +141,6 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
     let (dir, name) = parent(path)?;
     dir.write(name, bytes, mode)?;
     dir.sync()
-}
-
-/// Appends one line to the file at `path`; when this returns, it survives a power cut.
-///
-/// # Errors
-/// When it cannot be opened, written in one piece or synced.
-pub fn append_line(path: &Path, line: &[u8], mode: u32) -> Result<(), DurableError> {
-    let (dir, name) = parent(path)?;
-    let new = dir.stamp(Path::new(name)).is_none();
-    dir.append_line(name, line, mode)?;
-    if new { dir.sync() } else { Ok(()) }
 }
 
 /// Makes a directory and those above it that are missing; when this returns, they survive a power cut.

@@ -103,6 +103,7 @@ impl Shell {
 
     fn begin(&mut self, report: Box<RunReport>, resumed: bool) {
         let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
+        let begun = run.clone();
         let site = self.sites.get_mut(&workspace);
         let changed_file = site.as_ref().map(|site| stage::changed_file(site, &report));
         let desk = site.and_then(|site| site.desk.as_mut());
@@ -123,6 +124,13 @@ impl Shell {
                 tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
             }
             Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
+        });
+        // The first stage runs meanwhile.
+        desk.push(move |desk| {
+            if let Err(error) = desk.anchor(&begun) {
+                tracing::error!(run = %begun, error = %chain(&error), "the beginning of a run could not be put on disk");
+            }
+            None
         });
     }
 

@@ -1,11 +1,12 @@
 //! One workspace's evidence: a [`Desk`] writes down what the engine knows of its runs, and reads it back after a start.
 //!
 //! A desk is a plain struct with blocking methods and one owner at a time; the loop moves it into the blocking pool.
-//! When [`Desk::begin`] or [`Desk::end`] returns `Ok`, what it wrote survives a power cut. The order of its writes is the
-//! published orchestrator's, so that a reader of files never finds a reference to something that is not there yet:
+//! When [`Desk::anchor`] or [`Desk::end`] returns `Ok`, what was written survives a power cut. The order of its writes is
+//! the published orchestrator's, so that a reader of files never finds a reference to something that is not there yet:
 //!
 //! ```text
 //! begin   directories ▶ owner ▶ manifest (queued) ▶ token ▶ heartbeat ▶ sidecar ▶ pointers ▶ manifest (in progress)
+//! anchor  the directories synced
 //! record  error files ▶ manifest ▶ heartbeat
 //! end     error files ▶ manifest (terminal) ▶ metrics line ▶ manifest (recorded) ▶ sidecar ▶ snapshots ▶ legacy
 //!         ▶ run summary ▶ manifest (summary's path)
@@ -57,6 +58,12 @@ pub enum EvidenceError {
     /// The system gave no random bytes.
     #[error("failed to make a resume token")]
     Random(#[source] getrandom::Error),
+    /// The names of a run's files could not be synced when it began; the kernel tells that only once.
+    #[error("the beginning of run {run} could not be put on disk")]
+    Unanchored {
+        /// The run.
+        run: RunId,
+    },
     /// No such run.
     #[error("there is no evidence of run {run}: `orchctl runs` lists what there is")]
     UnknownRun {
@@ -103,7 +110,19 @@ struct Open {
     sidecar: Option<Sidecar>,
     guardrails_required: Option<bool>,
     begun: bool,
+    anchor: Anchor,
     ending: Ending,
+}
+
+/// Whether the names of a run that has begun survive a power cut.
+#[derive(Debug)]
+enum Anchor {
+    /// They do, once this is synced.
+    Loose(Grown),
+    /// They do.
+    Held,
+    /// Nobody knows.
+    Lost,
 }
 
 impl Desk {
@@ -130,7 +149,8 @@ impl Desk {
         &self.layout
     }
 
-    /// Puts a run on disk: a new one, or one that was reopened.
+    /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
+    /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
     ///
     /// # Errors
     /// When the disk says no; then the run has not begun, and the next start clears away what there is of it.
@@ -163,16 +183,33 @@ impl Desk {
         files.link(&manifest, &mut grown)?;
         begun.place()?;
         grown.note(files.run);
-        grown.sync()?;
         self.index.note(&runs, &manifest, Some(&sidecar));
         let open = Open {
             manifest,
             sidecar: Some(sidecar),
             guardrails_required: report.guardrails_required,
             begun: true,
+            anchor: Anchor::Loose(grown),
             ending: Ending::New,
         };
         drop(self.open.insert(report.run.clone(), open));
+        Ok(())
+    }
+
+    /// Makes a run that has begun survive a power cut; of a run that is not under way there is nothing to do.
+    ///
+    /// # Errors
+    /// When the disk says no; then the end of the run fails too.
+    pub fn anchor(&mut self, run: &RunId) -> Result<(), EvidenceError> {
+        let Some(open) = self.open.get_mut(run) else {
+            return Ok(());
+        };
+        match std::mem::replace(&mut open.anchor, Anchor::Lost) {
+            Anchor::Loose(grown) => grown.sync()?,
+            Anchor::Held => {}
+            Anchor::Lost => return Err(EvidenceError::Unanchored { run: run.clone() }),
+        }
+        open.anchor = Anchor::Held;
         Ok(())
     }
 
@@ -210,6 +247,7 @@ impl Desk {
         if !self.open.contains_key(&report.run) {
             self.begin(report, now)?;
         }
+        self.anchor(&report.run)?;
         let runs = self.runs_dir(&report.run)?;
         let files = self.files(&runs, &report.task, &report.run)?;
         let Some(mut open) = self.open.remove(&report.run) else {

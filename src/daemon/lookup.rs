@@ -472,9 +472,10 @@ fn status_word(record: &RunRecord) -> String {
 fn internal(error: &EvidenceError) -> Refusal {
     let kind = match error {
         EvidenceError::UnknownRun { .. } => ErrorKind::UnknownRun,
-        EvidenceError::Disk(_) | EvidenceError::Random(_) | EvidenceError::Unreadable { .. } => {
-            ErrorKind::Internal
-        }
+        EvidenceError::Disk(_)
+        | EvidenceError::Random(_)
+        | EvidenceError::Unanchored { .. }
+        | EvidenceError::Unreadable { .. } => ErrorKind::Internal,
     };
     Refusal::new(kind, chain(error))
 }

@@ -3,9 +3,10 @@
 //! Every write goes through here; a failed sync is told and never tried again on the same descriptor.
 
 use super::staged::Staged;
+use super::unsynced::Unsynced;
 use super::{
     Act, DIRECTORY, DurableError, Kind, PRIVATE, SHARED, Stamp, ends_open, fail, gone, hold, names,
-    probe, regular, sync_file, sys, temp_name, together,
+    probe, regular, sys, temp_name,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -143,11 +144,16 @@ impl Dir {
         file.write_all(bytes).map_err(fail(Act::Fill, &path))
     }
 
-    /// Appends one line in a single write and syncs it; closes a line that somebody else left open first.
+    /// Appends one line in a single write, which is yet to be synced; closes a line that somebody else left open first.
     ///
     /// # Errors
-    /// When it cannot be opened, written in one piece or synced.
-    pub fn append_line(&self, name: &OsStr, line: &[u8], mode: u32) -> Result<(), DurableError> {
+    /// When it cannot be opened, or written in one piece.
+    pub fn append_line(
+        &self,
+        name: &OsStr,
+        line: &[u8],
+        mode: u32,
+    ) -> Result<Unsynced, DurableError> {
         let path = self.path.join(name);
         probe::step(&path)?;
         let mut file = sys::file(&self.handle, name, sys::Want::Append(mode))
@@ -170,7 +176,10 @@ impl Dir {
             let short = io::Error::new(io::ErrorKind::WriteZero, "the disk took only part of it");
             return Err(fail(Act::Fill, &path)(short));
         }
-        sync_file(&file, &path)
+        // Closing would let go of the lock only after the sync.
+        drop(file.unlock());
+        sys::start_writing(&file);
+        Ok(Unsynced::Bytes(file, path))
     }
 
     /// Appends bytes without syncing: for caches.
@@ -332,19 +341,11 @@ impl Dir {
         sys::sync(&self.handle).map_err(fail(Act::SyncDirectory, &self.path))
     }
 
-    /// Makes the names in several directories survive a power cut, in no order.
+    /// The same directory, open once more.
     ///
     /// # Errors
-    /// When the disk says no to one of them.
-    pub fn sync_all(dirs: &[&Self]) -> Result<(), DurableError> {
-        together::sync(
-            dirs,
-            |dir| &dir.path,
-            |dir| sys::sync(&dir.handle).map_err(fail(Act::SyncDirectory, &dir.path)),
-        )
-    }
-
-    fn again(&self) -> Result<Self, DurableError> {
+    /// When there are too many open files.
+    pub fn again(&self) -> Result<Self, DurableError> {
         let handle = sys::again(&self.handle).map_err(fail(Act::Open, &self.path))?;
         Ok(Self {
             handle,

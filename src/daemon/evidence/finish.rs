@@ -73,7 +73,7 @@ impl Desk {
                 .chain(&mut last);
             Staged::sync_all(all)?;
             terminal.place()?;
-            record_metrics(&files.task, &metrics, *ending)?;
+            record_metrics(&files.task, &metrics, *ending, &mut grown)?;
             recorded.into_iter().try_for_each(Staged::place)?;
             snapshot.into_iter().try_for_each(Staged::place)?;
             self.snapshots.note_placed(task)
@@ -86,21 +86,30 @@ impl Desk {
         last.into_iter().try_for_each(Staged::place)?;
         files.beat(now)?;
         files.run.remove(OsStr::new(OWNER))?;
-        files.run.sync()?;
+        grown.note(files.run.again()?);
         grown.sync()?;
         self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
     }
 }
 
-fn record_metrics(task: &Dir, metrics: &Metrics, ending: Ending) -> Result<(), DurableError> {
+fn record_metrics(
+    task: &Dir,
+    metrics: &Metrics,
+    ending: Ending,
+    grown: &mut Grown,
+) -> Result<(), DurableError> {
     let name = OsStr::new(METRICS);
     let new = task.stamp(Path::new(name)).is_none();
     if ending == Ending::Again && !new && metrics.stands_in(&tail(task)) {
         return Ok(());
     }
-    task.append_line(name, metrics.line().as_bytes(), SHARED)?;
-    if new { task.sync() } else { Ok(()) }
+    let line = task.append_line(name, metrics.line().as_bytes(), SHARED)?;
+    grown.note_unsynced(line);
+    if new {
+        grown.note(task.again()?);
+    }
+    Ok(())
 }
 
 /// The end of a task's metrics; nothing where it cannot be read.

@@ -5,7 +5,7 @@
 use super::files::{Files, MANIFEST, SIDECAR};
 use super::finish::Ending;
 use super::owner::Life;
-use super::{Desk, EvidenceError, Open, ReadError};
+use super::{Anchor, Desk, EvidenceError, Open, ReadError};
 use crate::daemon::index::Key;
 use crate::limits::{AMBIGUOUS_RUNS_SHOWN_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::digest::{InputDigest, StageKey};
@@ -219,6 +219,7 @@ impl Desk {
                 sidecar,
                 guardrails_required: reopened.guardrails_required,
                 begun: false,
+                anchor: Anchor::Held,
                 ending: Ending::New,
             };
             drop(self.open.insert(run.clone(), open));

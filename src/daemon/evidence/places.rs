@@ -3,7 +3,7 @@
 //! What lies below the workspace is reached from its root without following a link; a directory that the environment
 //! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
 
-use crate::daemon::durable::{Dir, DurableError, create_dir_all};
+use crate::daemon::durable::{Dir, DurableError, Unsynced, create_dir_all};
 use crate::model::path::{RootPath, show};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -88,9 +88,10 @@ impl Base {
     }
 }
 
-/// Directories whose names have changed and are not yet safe from a power cut; several changes share one sync.
+/// What has grown and is not yet safe from a power cut: directories that got names, files that got lines. Several
+/// changes of one share one sync.
 #[derive(Debug, Default)]
-pub(crate) struct Grown(BTreeMap<PathBuf, Dir>);
+pub(crate) struct Grown(BTreeMap<PathBuf, Unsynced>);
 
 impl Grown {
     /// Opens a directory below `dir`, makes what is missing, and notes which directories grew.
@@ -104,21 +105,18 @@ impl Grown {
 
     /// Notes that `dir` grew.
     pub(crate) fn note(&mut self, dir: Dir) {
-        drop(self.0.insert(dir.path().to_path_buf(), dir));
+        self.note_unsynced(Unsynced::Names(dir));
     }
 
-    /// Syncs them, the deepest first, so that a name that survives never leads nowhere.
+    /// Notes what was written.
+    pub(crate) fn note_unsynced(&mut self, written: Unsynced) {
+        drop(self.0.insert(written.path().to_path_buf(), written));
+    }
+
+    /// Syncs all of it together. A journal keeps the order in which it was written; where there is none, a name may
+    /// survive that leads to nothing yet, which the next start clears away.
     pub(crate) fn sync(self) -> Result<(), DurableError> {
-        let mut floors: BTreeMap<usize, Vec<&Dir>> = BTreeMap::new();
-        for (path, dir) in &self.0 {
-            floors
-                .entry(path.components().count())
-                .or_default()
-                .push(dir);
-        }
-        floors
-            .values()
-            .rev()
-            .try_for_each(|dirs| Dir::sync_all(dirs))
+        let all: Vec<Unsynced> = self.0.into_values().collect();
+        Unsynced::sync_all(&all)
     }
 }

@@ -7,7 +7,7 @@ use super::finish::Ending;
 use super::heal::Birth;
 use super::owner::Life;
 use super::places::Grown;
-use super::{Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
+use super::{Anchor, Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
@@ -296,6 +296,7 @@ impl Desk {
             sidecar,
             guardrails_required: None,
             begun: false,
+            anchor: Anchor::Held,
             ending: Ending::Again,
         };
         self.finish(files, &mut open, state.as_ref(), grown, now)

@@ -317,6 +317,28 @@ fn an_end_that_failed_can_be_asked_for_again() {
 }
 
 #[test]
+fn a_beginning_whose_names_may_be_lost_has_no_good_end() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let ended = report("demo", 1, RunStatus::Succeeded);
+    desk.begin(&begun, at(0)).unwrap();
+    let cut = crash_after(0, || desk.anchor(&begun.run));
+    assert!(matches!(cut, Err(EvidenceError::Disk(_))), "{cut:?}");
+    for _ in 0..2 {
+        let end = desk.end(&ended, Some(&task_state(&ended)), at(148));
+        assert!(
+            matches!(end, Err(EvidenceError::Unanchored { .. })),
+            "{end:?}"
+        );
+    }
+    assert_eq!(
+        space.json(&format!("{}/manifest.json", base(&ended)))["status"],
+        "in_progress"
+    );
+}
+
+#[test]
 fn one_run_is_shown_in_full_and_found_by_a_part_of_its_id() {
     let space = Space::new();
     let mut desk = space.desk("d");

@@ -13,9 +13,11 @@ fn the_whole_evidence_of_a_run_is_cheap() {
     let ended = report("demo", 2, RunStatus::Succeeded);
     let state = task_state(&ended);
     let ((), begin) = measure(|| desk.begin(&begun, at(0)).unwrap());
+    let ((), anchor) = measure(|| desk.anchor(&begun.run).unwrap());
     let ((), record) = measure(|| desk.record(&begun, at(1)).unwrap());
     let ((), end) = measure(|| desk.end(&ended, Some(&state), at(2)).unwrap());
-    assert!(begin.syncs <= 13, "{begin:?}");
+    assert!(begin.syncs <= 7, "{begin:?}");
+    assert!(anchor.syncs <= 6, "{anchor:?}");
     assert!(record.syncs <= 1, "{record:?}");
     assert!(end.syncs <= 14, "{end:?}");
 }
