@@ -158,7 +158,8 @@ impl Desk {
         let mut grown = Grown::default();
         let runs = self.runs.create(&mut grown)?;
         let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
-        let mut staged = vec![files.stage_owner(&self.owner)?];
+        files.write_owner(&self.owner)?;
+        let mut staged = Vec::new();
         let reopened = self.open.get(&report.run).map(|open| open.manifest.clone());
         let mut manifest = match reopened {
             Some(manifest) => manifest,
@@ -170,7 +171,7 @@ impl Desk {
         };
         let sidecar = Sidecar::of(report);
         staged.push(files.stage_token(&manifest.resume_token)?);
-        staged.push(files.stage_beat(now)?);
+        files.beat(now)?;
         staged.push(files.stage_sidecar(&sidecar)?);
         manifest.note(report, &self.layout, now);
         if manifest.status == RunStatus::Queued {

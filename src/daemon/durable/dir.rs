@@ -112,6 +112,19 @@ impl Dir {
         staged.place()
     }
 
+    /// As [`Dir::write`], but unsynced: for what means nothing any more once the machine was off.
+    ///
+    /// # Errors
+    /// As [`Dir::write`].
+    pub fn write_unsynced(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<(), DurableError> {
+        self.stage(name, bytes, mode)?.place_unsynced()
+    }
+
     /// Writes `bytes` under a temp name: the first half of [`Dir::write`], for several files that share their syncs.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl Staged {
         });
         let open: Vec<(File, PathBuf)> = open.collect();
         let synced = together::sync(
-            &open,
+            open,
             |(_, path)| path,
             |(file, path)| file.sync_all().map_err(fail(Act::Sync, path)),
         );
@@ -73,8 +73,16 @@ impl Staged {
     /// # Errors
     /// When it cannot be renamed.
     pub fn place(mut self) -> Result<(), DurableError> {
-        let path = self.dir.path.join(&self.name);
         self.sync()?;
+        self.place_unsynced()
+    }
+
+    /// Gives it its name, whether or not its bytes survive a power cut.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub(super) fn place_unsynced(mut self) -> Result<(), DurableError> {
+        let path = self.dir.path.join(&self.name);
         probe::step(&path)?;
         let Some(temp) = &self.temp else {
             let unsynced = io::Error::other("its bytes could not be synced");

@@ -96,7 +96,7 @@ fn a_planted_link_is_not_followed() {
 fn append_line(path: &Path, line: &[u8]) {
     let (dir, name) = parent(path).unwrap();
     let written = dir.append_line(name, line, SHARED).unwrap();
-    Unsynced::sync_all(&[written]).unwrap();
+    Unsynced::sync_all(vec![written]).unwrap();
 }
 
 #[test]

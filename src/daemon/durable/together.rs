@@ -1,24 +1,45 @@
 //! Several syncs at once: a disk flushes for all who wait, so that many syncs together cost little more than one.
 //!
 //! One after the other, each waits for a flush of its own and, on a busy machine, for its turn to run. What is synced
-//! together has no order among itself; whoever needs one calls twice. Nothing here is tried again.
+//! together has no order among itself; whoever needs one calls twice. Nothing here is tried again. The threads are the
+//! runtime's blocking ones, which are there already; outside of a runtime the caller's thread does it all.
 
-use super::{DurableError, probe};
+use super::{Act, DurableError, fail, probe};
 use crate::limits::SYNC_THREADS_MAX;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::Builder;
+use std::sync::{Arc, mpsc};
+use tokio::runtime::Handle;
+
+type Synced = Result<(), DurableError>;
+
+/// What is to be synced, and how far everybody has come with it.
+struct Work<T> {
+    items: Vec<T>,
+    sync: fn(&T) -> Synced,
+    next: AtomicUsize,
+}
+
+impl<T> Work<T> {
+    fn take_part(&self, out: &mpsc::Sender<Synced>) {
+        while let Some(item) = self.items.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            // Nobody listens any more after a panic, which is told elsewhere.
+            drop(out.send((self.sync)(item)));
+        }
+    }
+}
 
 /// Syncs all `items`, each by `sync`, and returns the first failure.
-pub(super) fn sync<T: Sync>(
-    items: &[T],
-    path: impl Fn(&T) -> &Path,
-    sync: impl Fn(&T) -> Result<(), DurableError> + Sync,
-) -> Result<(), DurableError> {
+pub(super) fn sync<T: Send + Sync + 'static>(
+    mut items: Vec<T>,
+    path: fn(&T) -> &Path,
+    sync: fn(&T) -> Synced,
+) -> Synced {
     // A test that ends the "process" in between counts on this thread.
     let mut allowed = 0;
     let mut cut = Ok(());
-    for item in items {
+    for item in &items {
         cut = probe::step(path(item));
         if cut.is_err() {
             break;
@@ -26,31 +47,23 @@ pub(super) fn sync<T: Sync>(
         probe::synced();
         allowed += 1;
     }
-    let items = items.get(..allowed).unwrap_or_default();
+    items.truncate(allowed);
     let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Ok(());
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done = done.and(sync(item));
+    let work = Arc::new(Work { items, sync, next });
+    let (out, results) = mpsc::channel();
+    if let Ok(runtime) = Handle::try_current() {
+        for _ in 1..allowed.min(SYNC_THREADS_MAX) {
+            let (work, out) = (Arc::clone(&work), out.clone());
+            // One that comes too late finds nothing left to do.
+            drop(runtime.spawn_blocking(move || work.take_part(&out)));
         }
-        done
-    };
-    let synced = std::thread::scope(|scope| {
-        let others = 1..items.len().min(SYNC_THREADS_MAX);
-        // Without further threads this one does it all.
-        let others = others.map_while(|_| {
-            let named = Builder::new().name("sync".to_owned());
-            named.spawn_scoped(scope, work).ok()
-        });
-        let others: Vec<_> = others.collect();
-        let mut done = work();
-        for other in others {
-            match other.join() {
-                Ok(theirs) => done = done.and(theirs),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    synced.and(cut)
+    }
+    work.take_part(&out);
+    drop(out);
+    let mut done = Ok(());
+    for item in &work.items {
+        let lost = |_| fail(Act::Sync, path(item))(io::Error::other("its sync was given up"));
+        done = done.and(results.recv().map_err(lost).flatten());
+    }
+    done.and(cut)
 }

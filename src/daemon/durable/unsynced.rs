@@ -31,7 +31,7 @@ impl Unsynced {
     /// # Errors
     /// When the disk says no to one of them; trying again tells nothing, because what the kernel could not write it has
     /// forgotten.
-    pub fn sync_all(all: &[Self]) -> Result<(), DurableError> {
+    pub fn sync_all(all: Vec<Self>) -> Result<(), DurableError> {
         together::sync(all, Self::path, |one| match one {
             Self::Names(dir) => sys::sync(&dir.handle).map_err(fail(Act::SyncDirectory, &dir.path)),
             Self::Bytes(file, path) => file.sync_all().map_err(fail(Act::Sync, path)),

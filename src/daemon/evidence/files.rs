@@ -118,13 +118,10 @@ impl Files {
             .stage(OsStr::new(TOKEN), format!("{token}\n").as_bytes(), PRIVATE)
     }
 
-    pub(super) fn stage_owner(&self, owner: &Owner) -> Result<Staged, DurableError> {
-        self.run.stage(OsStr::new(OWNER), &document(owner), SHARED)
-    }
-
-    pub(super) fn stage_beat(&self, now: Timestamp) -> Result<Staged, DurableError> {
+    /// Says whose the run is. Not synced: after a power cut no owner is alive.
+    pub(super) fn write_owner(&self, owner: &Owner) -> Result<(), DurableError> {
         self.run
-            .stage(OsStr::new(HEARTBEAT), format!("{now}\n").as_bytes(), SHARED)
+            .write_unsynced(OsStr::new(OWNER), &document(owner), SHARED)
     }
 
     pub(super) fn stage_summary(&self, summary: &RunSummary) -> Result<Staged, DurableError> {

@@ -117,6 +117,6 @@ impl Grown {
     /// survive that leads to nothing yet, which the next start clears away.
     pub(crate) fn sync(self) -> Result<(), DurableError> {
         let all: Vec<Unsynced> = self.0.into_values().collect();
-        Unsynced::sync_all(&all)
+        Unsynced::sync_all(all)
     }
 }

@@ -16,7 +16,7 @@ fn the_whole_evidence_of_a_run_is_cheap() {
     let ((), anchor) = measure(|| desk.anchor(&begun.run).unwrap());
     let ((), record) = measure(|| desk.record(&begun, at(1)).unwrap());
     let ((), end) = measure(|| desk.end(&ended, Some(&state), at(2)).unwrap());
-    assert!(begin.syncs <= 7, "{begin:?}");
+    assert!(begin.syncs <= 5, "{begin:?}");
     assert!(anchor.syncs <= 6, "{anchor:?}");
     assert!(record.syncs <= 1, "{record:?}");
     assert!(end.syncs <= 14, "{end:?}");
