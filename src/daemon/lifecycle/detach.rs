@@ -109,7 +109,9 @@ pub fn detach(logs: &Path) -> Result<Forked, DetachError> {
     // every path is absolute by now, and every stage gets a directory of its own.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     rustix::process::umask(umask);
-    let daemonize = Daemonize::new().umask(umask.bits()).working_directory("/");
+    let daemonize = Daemonize::new()
+        .umask(mask(umask.bits()))
+        .working_directory("/");
     match daemonize.execute() {
         Outcome::Parent(Ok(_)) => {
             drop(writer);
@@ -124,6 +126,11 @@ pub fn detach(logs: &Path) -> Result<Forked, DetachError> {
             Err(error)
         }
     }
+}
+
+/// The bits have 16 on macOS and 32 on Linux.
+fn mask(bits: impl Into<u32>) -> u32 {
+    bits.into()
 }
 
 fn await_ready(mut pipe: PipeReader, logs: &Path, time: Duration) -> Result<(), DetachError> {
