@@ -1,11 +1,11 @@
 //! `orchd`: arguments, places, fork, and then the library.
 //!
-//! The fork of `--detach` comes before anything that has a thread. What goes wrong is one sentence on stderr and exit
-//! code 1; a daemon that has forked away says it through its parent.
+//! The fork of `--detach` comes before anything that has a thread; on macOS the program then starts over. What goes wrong
+//! is one sentence on stderr and exit code 1; a daemon that has forked away says it through its parent.
 
 use clap::Parser as _;
 use orch::daemon::lifecycle::args::Args;
-use orch::daemon::lifecycle::detach::{Forked, Ready, detach};
+use orch::daemon::lifecycle::detach::{DetachError, Forked, Ready, detach};
 use orch::daemon::lifecycle::{chain, host};
 use orch::model::places::{Places, PlacesError, Platform, Surroundings};
 use std::error::Error;
@@ -19,14 +19,10 @@ fn main() -> ExitCode {
         Ok(places) => places,
         Err(error) => return complain(&error),
     };
-    let ready = if args.detach {
-        match detach(&places.logs()) {
-            Ok(Forked::Parent) => return ExitCode::SUCCESS,
-            Ok(Forked::Daemon(ready)) => ready,
-            Err(error) => return complain(&error),
-        }
-    } else {
-        Ready::foreground()
+    let ready = match become_one(&args, &places) {
+        Ok(Forked::Parent) => return ExitCode::SUCCESS,
+        Ok(Forked::Daemon(ready)) => ready,
+        Err(error) => return complain(&error),
     };
     match host(places, ready, orch::daemon::run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -34,6 +30,18 @@ fn main() -> ExitCode {
         Ok(Err(error)) => complain(&error),
         Err(Some(error)) => complain(&error),
         Err(None) => ExitCode::FAILURE,
+    }
+}
+
+fn become_one(args: &Args, places: &Places) -> Result<Forked, DetachError> {
+    #[cfg(target_os = "macos")]
+    if args.detached {
+        return Ready::inherited().map(Forked::Daemon);
+    }
+    if args.detach {
+        detach(&places.logs())
+    } else {
+        Ok(Forked::Daemon(Ready::foreground()))
     }
 }
 

@@ -77,7 +77,7 @@ impl Interrupts {
     fn watched<'a>(&'a self, output: &'a io::Stdout) -> Vec<rustix::event::PollFd<'a>> {
         use rustix::event::{PollFd, PollFlags};
         let mut fds = vec![PollFd::new(&self.pipe, PollFlags::IN)];
-        if self.readers == Readers::Needed {
+        if self.readers == Readers::Needed && is_heard(output) {
             // Asked for nothing, it tells errors only: a pipe whose reader is gone.
             fds.push(PollFd::new(output, PollFlags::empty()));
         }
@@ -140,6 +140,18 @@ impl Interrupts {
         std::thread::sleep(span);
         Ok(false)
     }
+}
+
+/// Whether the system tells of an output whose reader is gone. poll of macOS takes every device for broken, terminals
+/// and `/dev/null` among them.
+#[cfg(unix)]
+fn is_heard(output: &io::Stdout) -> bool {
+    use rustix::fs::{FileType, fstat};
+    let device = || {
+        fstat(output)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice)
+    };
+    !(cfg!(target_vendor = "apple") && device())
 }
 
 /// Sleeps until there is something to read, ^C, or the deadline.

@@ -1,8 +1,9 @@
 //! Ends what interrupted runs left behind, before anything new is started.
 //!
 //! On Linux a leftover is known by the `ORCHD_RUN_ID` that it was started with, which survives the death of the daemon,
-//! `setsid` and a double fork; elsewhere by a process group whose leader was recorded with its start time. Processes of
-//! other users are not seen and not touched. A process that empties its environment before it hides gets away.
+//! `setsid` and a double fork; elsewhere by a process group whose leader was recorded with its start time. The daemon
+//! records none yet, so elsewhere what is left stays. Processes of other users are not seen and not touched. A process
+//! that empties its environment before it hides gets away.
 
 use crate::daemon::clock::Clock;
 use crate::daemon::process::chase::{Chase, Ended, Stop, Wanted};

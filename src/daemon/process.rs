@@ -1,6 +1,7 @@
 //! Which process is which: a pid alone names nobody, because the system gives it to somebody else later.
 //!
-//! A process is a pid together with its start time, on one boot. Helpers here only look; `chase` ends.
+//! A process is a pid together with its start time, on one boot. Helpers here only look; `chase` ends. Linux tells in
+//! `/proc`; elsewhere `ps` and `sysctl` tell, to the second.
 
 pub mod chase;
 
@@ -53,19 +54,28 @@ pub fn boot_id() -> Option<String> {
     #[cfg(target_os = "linux")]
     let found = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     #[cfg(not(target_os = "linux"))]
-    let found = elsewhere::ask("sysctl", &["-n", "kern.boottime"]);
+    let found = elsewhere::ask("sysctl", &["-n", elsewhere::BOOT]);
     found.map(|id| id.trim().to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
+    /// The time of the start moves when the clock is set, so where there is a name for it that is taken.
+    pub(super) const BOOT: &str = if cfg!(target_os = "macos") {
+        "kern.bootsessionuuid"
+    } else {
+        "kern.boottime"
+    };
+
     /// The trimmed output of a system tool; none when it fails or says nothing.
     #[expect(
         clippy::disallowed_methods,
         reason = "the system's own tool, not a stage"
     )]
     pub(super) fn ask(tool: &str, arguments: &[&str]) -> Option<String> {
+        // The start of a process has to be spelt alike by two daemons, whatever their users speak and wherever they are.
         let output = std::process::Command::new(tool)
+            .envs([("LC_ALL", "C"), ("TZ", "UTC0")])
             .args(arguments)
             .output()
             .ok()?;

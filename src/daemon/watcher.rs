@@ -3,7 +3,7 @@
 //! An event is a hint and the disk is the truth, so the callback on `notify`'s thread only marks a path on the board and
 //! wakes the loop. It never watches (that would wait for itself), never touches a file, never blocks but for the board's
 //! short lock. On Linux each directory has its own watch, which its tree asks for; elsewhere one recursive watch on
-//! the root does.
+//! the root does, and its events are reason enough to look, but no reason not to: there a look lists everything.
 //!
 //! Two locks, never held together: the board (marking and taking, no I/O under it) and the handle of `notify`, whose
 //! calls wait for a thread that may be waiting for the board. No state of the daemon is behind either.
@@ -11,6 +11,7 @@
 mod board;
 mod cookie;
 mod noise;
+mod streams;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
@@ -26,14 +27,15 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use streams::Streamed;
 use tokio::sync::Notify;
 
 /// Whether a directory is watched by itself; if not, a root is watched with all that lies below.
 pub const PER_DIRECTORY: bool = cfg!(target_os = "linux");
-/// Whether events of all directories come in the order of the changes, so that a sync is exact. FSEvents delivers each
-/// stream in its own time: there a sync means that things have settled, not that all has been seen.
+/// Whether events of all directories come in the order of the changes, so that a sync is exact. FSEvents tells in its
+/// own time: there a sync means that events flow, not that all have been seen, and a look lists everything.
 pub const ORDERED: bool = cfg!(target_os = "linux");
 
 const MAX_USER_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
@@ -119,7 +121,13 @@ struct Post {
 
 struct Shared {
     post: Arc<Post>,
-    notify: Mutex<RecommendedWatcher>,
+    handle: Mutex<Handle>,
+}
+
+struct Handle {
+    notify: RecommendedWatcher,
+    /// Empty where each directory has its own watch.
+    streamed: Streamed,
 }
 
 impl Watcher {
@@ -147,11 +155,15 @@ impl Watcher {
         let callback = Arc::clone(&post);
         let notify = RecommendedWatcher::new(move |event| callback.take(event), config)
             .map_err(|source| WatchError::start(cookies, source))?;
+        let handle = Handle {
+            notify,
+            streamed: Streamed::default(),
+        };
         let shared = Arc::new(Shared {
             post,
-            notify: Mutex::new(notify),
+            handle: Mutex::new(handle),
         });
-        shared.watch(shared.post.cookies.directory(), RecursiveMode::NonRecursive)?;
+        shared.watch_cookies()?;
         Ok(Self { shared })
     }
 
@@ -198,9 +210,12 @@ impl Eye {
     pub fn watch(&self, directory: &Path) -> Result<(), WatchError> {
         let inside = directory.starts_with(self.root.as_path());
         if PER_DIRECTORY || !inside {
-            self.shared.watch(directory, RecursiveMode::NonRecursive)
+            let by = Some(self.workspace);
+            self.shared
+                .watch(by, directory, RecursiveMode::NonRecursive)
         } else if directory == self.root.as_path() {
-            self.shared.watch(directory, RecursiveMode::Recursive)
+            let by = Some(self.workspace);
+            self.shared.watch(by, directory, RecursiveMode::Recursive)
         } else {
             Ok(())
         }
@@ -213,7 +228,7 @@ impl Eye {
             || !directory.starts_with(self.root.as_path())
             || directory == self.root.as_path()
         {
-            self.shared.unwatch(directory);
+            self.shared.unwatch(self.workspace, directory);
             let post = &self.shared.post;
             post.wake(post.with(|board| board.note_unwatched(self.workspace, directory)));
         }
@@ -246,8 +261,7 @@ impl Eye {
                         source,
                     });
                 again?;
-                let mode = RecursiveMode::NonRecursive;
-                match self.shared.watch(cookies.directory(), mode) {
+                match self.shared.watch_cookies() {
                     Ok(()) => cookies.wait(timeout),
                     Err(_) => Err(Unsynced::Write { path, source }),
                 }
@@ -263,17 +277,52 @@ impl Eye {
 }
 
 impl Shared {
-    fn watch(&self, directory: &Path, mode: RecursiveMode) -> Result<(), WatchError> {
-        let mut notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner);
-        let watched = notify.watch(directory, mode);
-        drop(notify);
+    fn watch_cookies(&self) -> Result<(), WatchError> {
+        let directory = self.post.cookies.directory();
+        // One that was made anew is watched anew.
+        self.handle().streamed.remove(directory);
+        self.watch(None, directory, RecursiveMode::NonRecursive)
+    }
+
+    fn watch(
+        &self,
+        by: Option<WorkspaceId>,
+        directory: &Path,
+        mode: RecursiveMode,
+    ) -> Result<(), WatchError> {
+        let mut handle = self.handle();
+        if !PER_DIRECTORY && handle.streamed.holds(directory, mode) {
+            return Ok(());
+        }
+        let watched = handle.notify.watch(directory, mode);
+        if !PER_DIRECTORY && watched.is_ok() {
+            handle.streamed.add(directory, mode);
+        }
+        drop(handle);
+        self.note_restart(by);
         watched.map_err(|source| WatchError::watch(directory, source))
     }
 
-    fn unwatch(&self, directory: &Path) {
-        let mut notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner);
+    fn unwatch(&self, by: WorkspaceId, directory: &Path) {
+        let mut handle = self.handle();
+        handle.streamed.remove(directory);
         // It fails when `notify` has dropped the watch by itself, after the event that made us ask.
-        drop(notify.unwatch(directory));
+        drop(handle.notify.unwatch(directory));
+        drop(handle);
+        self.note_restart(Some(by));
+    }
+
+    fn handle(&self) -> MutexGuard<'_, Handle> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where all share a stream, it has begun anew. Whoever asked for that looks at its directories next.
+    fn note_restart(&self, by: Option<WorkspaceId>) {
+        if !PER_DIRECTORY {
+            let wake = self.post.with(|board| board.note_all_but(by));
+            self.post.cookies.release();
+            self.post.wake(wake);
+        }
     }
 }
 

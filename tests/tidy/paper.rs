@@ -357,7 +357,8 @@ pub(crate) fn package(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// Nothing in `Cargo.lock` compiles or looks for C, so that other platforms can be type-checked from here.
+/// Nothing in `Cargo.lock` compiles or looks for C, so that other platforms can be type-checked from here. It is the
+/// graph of all platforms at once, and it is there without a network, which the sources of other platforms are not.
 pub(crate) fn graph(tree: &Tree) -> Vec<String> {
     let lock = tree.text("Cargo.lock");
     let names: Vec<&str> = lock

@@ -83,8 +83,17 @@ pub(super) fn rmdir(handle: &Handle, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::unlinkat(handle, name, AtFlags::REMOVEDIR)?)
 }
 
+#[cfg(not(target_vendor = "apple"))]
 pub(super) fn sync(handle: &Handle) -> io::Result<()> {
     Ok(rustix::fs::fsync(handle)?)
+}
+
+/// fsync of macOS leaves the bytes in the disk's own memory; this is what `std` does for files. A file system that does
+/// not know it, mostly one of a network, can do no more than the other.
+#[cfg(target_vendor = "apple")]
+pub(super) fn sync(handle: &Handle) -> io::Result<()> {
+    let synced = rustix::fs::fcntl_fullfsync(handle).or_else(|_| rustix::fs::fsync(handle));
+    Ok(synced?)
 }
 
 /// Has the kernel write a file's bytes out soon, without waiting. A file system that gives blocks to a file only when

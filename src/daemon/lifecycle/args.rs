@@ -14,6 +14,10 @@ pub struct Args {
     /// Fork away; return once the socket answers.
     #[arg(long)]
     pub detach: bool,
+    /// What a process that has forked away runs instead of itself; see `detach`.
+    #[cfg(target_os = "macos")]
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub detached: bool,
     /// The socket to serve [default: $ORCHD_SOCKET, else $XDG_RUNTIME_DIR/orchd/orchd.sock].
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,

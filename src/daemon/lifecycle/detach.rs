@@ -2,6 +2,9 @@
 //!
 //! A pipe is all that parent and daemon share: the daemon writes `ready`, or why it could not; a daemon that dies closes
 //! it without a word. This runs before any thread, log writer or runtime, because only the thread that forks survives.
+//!
+//! The frameworks of macOS, FSEvents among them, are not safe in a process that forked and executed nothing. There the
+//! process that forked away runs this program once more, in its own place, with the pipe as its standard output.
 
 use crate::limits::DETACH_TIME_MAX;
 use daemonize::{Daemonize, Outcome};
@@ -12,6 +15,8 @@ use std::path::Path;
 use std::time::Duration;
 
 const READY: &str = "ready";
+/// Where the process that forked away goes first.
+const WORKING_DIRECTORY: &str = if cfg!(target_os = "macos") { "." } else { "/" };
 
 /// Why there is no daemon.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +32,13 @@ pub enum DetachError {
     Fork {
         /// What the system said.
         source: daemonize::Error,
+    },
+    /// It forked away, and could not become a process of its own.
+    #[cfg(target_os = "macos")]
+    #[error("failed to start over after the fork")]
+    StartOver {
+        /// What the system said.
+        source: io::Error,
     },
     /// It said why.
     #[error("{reason}")]
@@ -105,17 +117,22 @@ impl Ready {
 /// When the daemon cannot fork away, or says why it cannot be one, or dies.
 pub fn detach(logs: &Path) -> Result<Forked, DetachError> {
     let (reader, writer) = io::pipe().map_err(|source| DetachError::Pipe { source })?;
-    // Stages inherit the umask: it stays what the user's shell has. The directory is `/`, so that none is kept busy;
-    // every path is absolute by now, and every stage gets a directory of its own.
+    // Stages inherit the umask: it stays what the user's shell has. The directory is `/` in the end, so that none is kept
+    // busy; every path is absolute by then, and every stage gets a directory of its own.
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     rustix::process::umask(umask);
-    let daemonize = Daemonize::new().umask(umask.bits()).working_directory("/");
+    let daemonize = Daemonize::new()
+        .umask(mask(umask.bits()))
+        .working_directory(WORKING_DIRECTORY);
     match daemonize.execute() {
         Outcome::Parent(Ok(_)) => {
             drop(writer);
             await_ready(reader, logs, DETACH_TIME_MAX).map(|()| Forked::Parent)
         }
+        #[cfg(not(target_os = "macos"))]
         Outcome::Child(Ok(_)) => Ok(Forked::Daemon(Ready { pipe: Some(writer) })),
+        #[cfg(target_os = "macos")]
+        Outcome::Child(Ok(_)) => Err(start_over(writer)),
         Outcome::Parent(Err(source)) => Err(DetachError::Fork { source }),
         Outcome::Child(Err(source)) => {
             let error = DetachError::Fork { source };
@@ -124,6 +141,61 @@ pub fn detach(logs: &Path) -> Result<Forked, DetachError> {
             Err(error)
         }
     }
+}
+
+#[cfg(target_os = "macos")]
+fn start_over(writer: PipeWriter) -> DetachError {
+    let source = match start_over_with(&writer) {
+        Ok(never) => match never {},
+        Err(source) => source,
+    };
+    let error = DetachError::StartOver { source };
+    let ready = Ready { pipe: Some(writer) };
+    ready.say(&super::chain(&error));
+    error
+}
+
+/// Every argument stands as it was typed, and so does the directory that it may be relative to.
+#[cfg(target_os = "macos")]
+fn start_over_with(writer: &PipeWriter) -> io::Result<std::convert::Infallible> {
+    use std::os::unix::process::CommandExt as _;
+    let typed = std::env::args_os().skip(1);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is this program itself, and no stage"
+    )]
+    let mut again = std::process::Command::new(std::env::current_exe()?);
+    again
+        .arg("--detached")
+        .args(typed.filter(|argument| argument != "--detach"))
+        .stdout(writer.try_clone()?);
+    Err(again.exec())
+}
+
+#[cfg(target_os = "macos")]
+impl Ready {
+    /// What `detach` left to the process that it started over: its standard output leads to whoever waits. It becomes
+    /// what that of any daemon is, and the directory too.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn inherited() -> Result<Self, DetachError> {
+        use std::os::fd::AsFd as _;
+        let take = || {
+            let pipe = io::stdout().as_fd().try_clone_to_owned()?;
+            let null = std::fs::File::options().write(true).open("/dev/null")?;
+            rustix::stdio::dup2_stdout(&null)?;
+            std::env::set_current_dir("/")?;
+            Ok(PipeWriter::from(pipe))
+        };
+        let pipe = take().map_err(|source| DetachError::StartOver { source })?;
+        Ok(Self { pipe: Some(pipe) })
+    }
+}
+
+/// The bits have 16 on macOS and 32 on Linux.
+fn mask(bits: impl Into<u32>) -> u32 {
+    bits.into()
 }
 
 fn await_ready(mut pipe: PipeReader, logs: &Path, time: Duration) -> Result<(), DetachError> {

@@ -11,7 +11,7 @@ use super::scopes::{Filter, FilterId, Scopes, Standing, SubjectScope};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
 use super::{Tree, TreeError};
-use crate::daemon::watcher::Unsynced;
+use crate::daemon::watcher::{ORDERED, Unsynced};
 use crate::limits::HASH_BATCH_FILES;
 use crate::model::digest::{Digest, InputDigest};
 use crate::model::run::Changed;
@@ -111,7 +111,12 @@ impl Tree {
         if self.seeing.is_by_events() {
             self.eye.sync(timeout)?;
         }
-        let mut touches = self.examine()?;
+        let mut touches = if self.seeing.is_by_events() && !ORDERED {
+            // An event may still be on its way. What it would tell of is on disk.
+            self.scan()?
+        } else {
+            self.examine()?
+        };
         let late = self.hash(&scopes)?;
         merge(&mut touches, late);
         let views = scopes

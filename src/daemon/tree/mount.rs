@@ -1,6 +1,7 @@
 //! File systems that tell no events of what others do to them.
 //!
 //! On a network or a user-space file system inotify sees this machine's own changes only; there a scan is the only truth.
+//! Elsewhere than on Linux such a file system is not told from others: a user has to ask for polling.
 
 use std::path::Path;
 

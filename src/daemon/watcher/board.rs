@@ -143,9 +143,17 @@ impl Board {
 
     /// Events were lost: nobody knows which.
     pub(super) fn note_everything(&mut self) -> Wake {
-        self.slots
-            .values_mut()
-            .fold(Wake::Spared, |wake, slot| wake.or(slot.mark_everything()))
+        self.note_all_but(None)
+    }
+
+    /// Marks everything in all workspaces but one.
+    pub(super) fn note_all_but(&mut self, spared: Option<WorkspaceId>) -> Wake {
+        let slots = self.slots.iter_mut();
+        slots
+            .filter(|(workspace, _)| Some(**workspace) != spared)
+            .fold(Wake::Spared, |wake, (_, slot)| {
+                wake.or(slot.mark_everything())
+            })
     }
 
     /// Marks everything in one workspace.
@@ -285,6 +293,11 @@ mod tests {
         assert_eq!(board.note_everything(), Wake::Needed);
         assert_eq!(board.ready(), [WorkspaceId(0), WorkspaceId(1)]);
         assert_eq!(board.drain(WorkspaceId(1)), Dirty::Everything);
+        let spared = Some(WorkspaceId(1));
+        assert_eq!(board.note_all_but(spared), Wake::Spared);
+        assert_eq!(board.drain(WorkspaceId(0)), Dirty::Everything);
+        assert_eq!(board.note_all_but(spared), Wake::Needed);
+        assert_eq!(board.ready(), [WorkspaceId(0)]);
     }
 
     #[test]
