@@ -198,8 +198,9 @@ fn explain_says_who_is_triggered_or_what_ignores() {
     let world = World::new();
     let toml = pipeline(&[
         ("js", "command = 'true'\ninputs = [\"src/**\"]"),
+        ("smoke", "pipeline = 'a-smoke'"),
         ("all", "command = 'true'\noutputs = [\"dist/**\"]"),
-    ]);
+    ]) + "[[pipeline]]\nid = 'a-smoke'\n[[pipeline.stage]]\nid = 'probe'\ncommand = 'true'\ninputs = ['src/**']\n";
     let workspace = world.directory("w");
     workspace.write(".gitignore", "*.log\n");
     workspace.write("orchd.toml", toml);
@@ -218,7 +219,11 @@ fn explain_says_who_is_triggered_or_what_ignores() {
             answer["ignored"].clone(),
         )
     };
-    assert_eq!(stages("src/new.js").0, ["all", "js"]);
+    assert_eq!(
+        stages("src/new.js").0,
+        ["js", "probe", "all"],
+        "in declared order, a subpipeline's where it is called"
+    );
     assert_eq!(stages("other.txt").0, ["all"]);
     let (none, ignored) = stages("a.log");
     assert_eq!(
