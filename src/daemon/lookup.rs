@@ -16,7 +16,7 @@ use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, RunId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::{LogsAnswer, RunList};
-use crate::model::run::{ChildReport, Outcome, StageStatus};
+use crate::model::run::{ChildReport, Outcome, RunStatus, StageStatus};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::time::Duration;
@@ -216,17 +216,7 @@ impl Shell {
                     deadline: None,
                 });
             }
-            Lookup::Cancel => {
-                let refusal = Refusal::new(
-                    ErrorKind::UnknownRun,
-                    format!(
-                        "run {run} is not under way here: its status is `{}`",
-                        status_word(record)
-                    ),
-                )
-                .hint("`orchctl status` shows what runs");
-                self.answer(request, Err(refusal));
-            }
+            Lookup::Cancel => self.answer(request, Err(not_cancelled(record))),
             Lookup::Show => self.show(id, run, request),
             Lookup::Logs(wanted) => self.read_logs(id, run, request, wanted),
             Lookup::Resume(resume) => self.reopen(id, run, request, resume),
@@ -460,6 +450,22 @@ fn kept_stage(stage: ReopenedStage) -> KeptStage {
         log_bytes: stage.log_bytes,
         truncated: stage.truncated,
     }
+}
+
+/// Why a run that is known cannot be cancelled.
+fn not_cancelled(record: &RunRecord) -> Refusal {
+    let (run, status) = (&record.run_id, status_word(record));
+    let (why, hint) = match record.status {
+        RunStatus::Queued | RunStatus::InProgress => (
+            format!("run {run} is `{status}`, but not in this daemon"),
+            "cancel it in the program that runs it, with ^C for instance".to_owned(),
+        ),
+        RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => (
+            format!("run {run} has ended already: its status is `{status}`"),
+            format!("`orchctl show {run}` shows how, `orchctl status` what runs now"),
+        ),
+    };
+    Refusal::new(ErrorKind::Unsupported, why).hint(hint)
 }
 
 fn status_word(record: &RunRecord) -> String {

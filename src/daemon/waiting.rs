@@ -220,8 +220,9 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
             .hint(format!("the configuration defines {}", known.join(", ")))
         }
         Denied::UnknownRun(run) => {
-            Refusal::new(Kind::UnknownRun, format!("run {run} is not under way"))
-                .hint("`orchctl runs` lists the runs")
+            // The engine is asked only for runs that were under way a moment ago.
+            Refusal::new(Kind::Unsupported, format!("run {run} has ended already"))
+                .hint(format!("`orchctl show {run}` shows how"))
         }
         Denied::Untrusted(detail) => Refusal::new(Kind::Untrusted, detail)
             .hint("`orchctl allow` shows the commands and allows them"),

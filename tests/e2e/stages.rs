@@ -68,8 +68,18 @@ fn cancel_is_at_once_and_leaves_nothing() {
     assert_eq!(manifest["status"], "cancelled");
     let waited = waiting.end();
     assert_eq!(waited.code, Some(3), "{waited:?}");
-    let again = workspace.ctl(&["cancel", part]);
-    assert_eq!(again.code, Some(2), "{again:?}");
+    let again = workspace.ctl(&["cancel", part, "--json"]);
+    let refused = again.json()["error"].clone();
+    assert_eq!(
+        (again.code, &refused["kind"]),
+        (Some(2), &json!("unsupported")),
+        "{again:?}"
+    );
+    let said = refused["message"].as_str().unwrap();
+    assert!(
+        said.contains(run) && said.contains("has ended") && said.contains("`cancelled`"),
+        "{said}"
+    );
 }
 
 #[test]
