@@ -14,7 +14,7 @@ use crate::client::place;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
 use crate::limits::ANSWER_TIME_MAX;
-use crate::model::path::{RootPath, show};
+use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
 use crate::model::report::{ExplainAnswer, GateAnswer, SyncAnswer};
@@ -131,7 +131,7 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     };
     let workspace = session.named()?;
     let mut connection = session.connect()?;
-    let path = show(path.as_os_str());
+    let path = to_text(path.as_os_str());
     let call = Call::Explain(PathNamed { path, workspace });
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;
