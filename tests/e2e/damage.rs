@@ -343,3 +343,29 @@ fn garbage_on_the_socket_is_answered_and_costs_nobody_else_anything() {
     let pinged = Client::connect(&world.socket()).ask("ping", &json!({}));
     assert_eq!(pinged["result"]["pid"], world.pid());
 }
+
+#[test]
+fn what_stands_where_evidence_has_to_be_is_named_with_the_remedy() {
+    const LINK: &str = "it is a symbolic link, and evidence has to be in a directory of the workspace: put a directory in its place";
+    const FILE: &str = "it is no directory, and evidence has to be in one: move it away";
+    let world = World::new();
+    for (name, line, path, said) in [
+        ("a", "mkdir x; ln -s x .runs", ".runs", LINK),
+        ("b", "ln -s nowhere .runs", ".runs", LINK),
+        ("c", "touch .runs", ".runs", FILE),
+        ("d", "mkdir x; ln -s x out", "out", LINK),
+    ] {
+        let workspace = world.directory(name);
+        workspace.sh(line);
+        let toml = check("true").replace("\"t\"", &format!("\"{name}\""));
+        workspace.write("orchd.toml", toml);
+        workspace.done(&["add", "--allow"]);
+        let run = workspace.ctl(&["run"]);
+        assert_eq!(run.code, Some(3), "{run:?}");
+        let reason = format!("`{}`: {said}", workspace.root.join(path).display());
+        assert!(run.out.contains(&reason), "{reason}: {run:?}");
+        let last = workspace.status()["projects"][0]["last_run"].clone();
+        let detail = last["status_detail"].as_str().unwrap();
+        assert!(detail.contains(&reason), "{detail}");
+    }
+}
