@@ -91,6 +91,8 @@ pub const SOURCE_LINE_CHARS_MAX: usize = 120;
 pub const CHANGED_PATHS_MAX: usize = 100_000;
 /// Changed paths that a sidecar, an event or a status lists.
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
+/// Paths that a status names of those that make a project unstable: enough to write a pattern for them.
+pub const REWRITTEN_PATHS_SHOWN_MAX: usize = 5;
 
 /// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
 /// cheaper than to settle more of them one by one.

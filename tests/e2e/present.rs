@@ -113,6 +113,24 @@ fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
     let unstable =
         events.until(|event| event["type"] == "verdict" && event["verdict"] == "unstable");
     assert_eq!(unstable["fresh"], true, "{unstable}");
+    // Who rewrites what is told wherever a failure is.
+    let status = workspace.status()["projects"][0].clone();
+    for failure in [&unstable["failure"], &status["failure"]] {
+        assert_eq!(
+            (&failure["stage"], &failure["exit_code"]),
+            (&json!("check"), &json!(0))
+        );
+        let said = failure["excerpt"].as_str().unwrap();
+        assert!(
+            said.starts_with("rewritten while it ran, in two runs: `a.txt`\n"),
+            "{said}"
+        );
+    }
+    let shown = workspace.done(&["status"]).out;
+    assert!(
+        shown.contains("`a.txt`") && shown.contains("declare them as `outputs`"),
+        "{shown}"
+    );
     workspace.settle(&mut events);
     let gate = workspace.ctl(&["gate", "--json"]);
     assert_eq!(gate.code, Some(1), "{gate:?}");

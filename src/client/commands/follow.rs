@@ -99,11 +99,7 @@ impl<'a, 'b> Follow<'a, 'b> {
                     detail: done.status_detail.clone(),
                     answer: RunAnswer {
                         status: done.status,
-                        verdict: if done.void {
-                            Verdict::Unknown
-                        } else {
-                            done.verdict
-                        },
+                        verdict: told(done.verdict, done.void),
                         green: done.green,
                         ..answer
                     },
@@ -157,13 +153,12 @@ impl<'a, 'b> Follow<'a, 'b> {
             }
             found => found?,
         };
-        let known = Some(detail.record.verdict).filter(|_| detail.void.is_none());
         Ok(Ended {
             failure: None,
             detail: detail.status_detail,
             answer: RunAnswer {
                 status: detail.record.status,
-                verdict: known.unwrap_or(Verdict::Unknown),
+                verdict: told(detail.record.verdict, detail.void.is_some()),
                 ..answer
             },
         })
@@ -188,5 +183,14 @@ impl<'a, 'b> Follow<'a, 'b> {
         };
         self.session.output.words(&text)?;
         Err(Failure::Interrupted)
+    }
+}
+
+/// What a run's verdict says of what is there now: nothing if it is void, except that it will never rest.
+fn told(verdict: Verdict, void: bool) -> Verdict {
+    if void && verdict != Verdict::Unstable {
+        Verdict::Unknown
+    } else {
+        verdict
     }
 }
