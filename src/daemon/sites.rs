@@ -279,7 +279,9 @@ impl Shell {
                         refusal.kind,
                         format!("`{}` is in no registered workspace", named.path),
                     )
-                    .hint("`orchctl list` shows the registered ones"),
+                    .hint(
+                        "`orchctl add DIR` registers one, `orchctl list` shows the registered ones",
+                    ),
                     _ => refusal,
                 }),
             None => Err(Refusal::new(

@@ -316,3 +316,45 @@ fn without_a_daemon_run_and_gate_leave_the_same_evidence() {
     assert_eq!(workspace.ctl(&["gate", "--no-wait"]).code, Some(1));
     assert_eq!(workspace.runs().len(), 3);
 }
+
+#[test]
+fn status_of_what_is_not_registered_names_it_and_the_remedy() {
+    let world = World::new();
+    let watched = world.watched("w", &check("true"));
+    let new = world.directory("new one");
+    new.write("orchd.toml", check("true"));
+    new.write("sub/a", "");
+    let git = world.directory("git");
+    git.sh("git init -q; mkdir sub");
+    for workspace in [&new, &git] {
+        let inside = world.directory(&format!(
+            "{}/sub",
+            workspace.root.file_name().unwrap().to_str().unwrap()
+        ));
+        let done = inside.done(&["status"]);
+        let root = workspace.root();
+        assert!(done.out.contains(root), "{done:?}");
+        assert!(
+            done.out.contains("is not a registered workspace"),
+            "{done:?}"
+        );
+        assert!(done.out.contains("orchctl add "), "{done:?}");
+        let json = inside.done(&["status", "--json"]).json();
+        assert_eq!(json["workspaces"], json!([]));
+    }
+    assert!(
+        new.done(&["status"])
+            .out
+            .contains(&format!("orchctl add '{}'", new.root())),
+        "to be pasted as it is"
+    );
+    // Outside of any, all are spoken of.
+    let all = world.directory("elsewhere").done(&["status"]);
+    assert!(all.out.contains(watched.root()), "{all:?}");
+    watched.done(&["remove", watched.root()]);
+    let none = world.directory("elsewhere").done(&["status"]);
+    assert!(
+        none.out.contains("Nothing is watched. Add a directory"),
+        "{none:?}"
+    );
+}

@@ -27,9 +27,14 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
     let task = args.task;
-    let call = Call::Status(Scope { workspace, task });
+    let call = Call::Status(Scope {
+        workspace: workspace.clone(),
+        task,
+    });
     let answer: Status = session.ask(&mut connection, &call)?;
-    print(session, &answer, render_status::status)?;
+    print(session, &answer, |answer, look| {
+        render_status::status(answer, workspace.as_ref(), look)
+    })?;
     Ok(Exit::Done)
 }
 
