@@ -12,7 +12,7 @@ use crate::daemon::waiting::{Lookup, Purpose};
 use crate::engine::ask::{Ask, KeptStage, ResumeAsk, Until};
 use crate::engine::{Input, ProjectId};
 use crate::limits::{LOG_READ_BYTES_MAX, RUN_LIST_DEFAULT, RUN_LIST_MAX};
-use crate::model::evidence::RunRecord;
+use crate::model::evidence::{RunRecord, Unreadable};
 use crate::model::id::{RequestId, RunId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::{LogsAnswer, RunList};
@@ -476,11 +476,16 @@ fn status_word(record: &RunRecord) -> String {
 }
 
 fn internal(error: &EvidenceError) -> Refusal {
-    let kind = match error {
-        EvidenceError::UnknownRun { .. } => ErrorKind::UnknownRun,
-        EvidenceError::Disk(_) | EvidenceError::Random(_) | EvidenceError::Unreadable { .. } => {
-            ErrorKind::Internal
-        }
-    };
-    Refusal::new(kind, chain(error))
+    let refuse = |kind| Refusal::new(kind, chain(error));
+    match error {
+        EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),
+        EvidenceError::Disk(_) | EvidenceError::Random(_) => refuse(ErrorKind::Internal),
+        EvidenceError::Unreadable {
+            source: Unreadable::Damaged(_),
+            ..
+        } => refuse(ErrorKind::Busy)
+            .hint("ask again in a moment: it is made again of the run's other files once nobody writes it"),
+        EvidenceError::Unreadable { .. } => refuse(ErrorKind::Unsupported)
+            .hint("read it with the program that wrote it"),
+    }
 }
