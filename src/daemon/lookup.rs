@@ -132,6 +132,7 @@ impl Shell {
                 part,
                 found,
                 many,
+                failed: None,
                 then,
             },
         );
@@ -150,7 +151,11 @@ impl Shell {
             return;
         };
         let Purpose::Find {
-            left, found, many, ..
+            left,
+            found,
+            many,
+            failed,
+            ..
         } = &mut waiting.purpose
         else {
             return;
@@ -161,7 +166,7 @@ impl Shell {
             Ok(Found::One(record)) => found.push((id, record)),
             Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
             Ok(Found::None) => {}
-            Err(refusal) => return self.answer(request, Err(refusal)),
+            Err(refusal) => *failed = Some(refusal),
         }
         if all {
             self.found_all(request);
@@ -177,6 +182,7 @@ impl Shell {
             part,
             found,
             mut many,
+            failed,
             then,
             ..
         } = purpose
@@ -187,12 +193,11 @@ impl Shell {
         match (found.as_slice(), many.len()) {
             ([(id, record)], 1) => self.act_on(*id, record, request, then),
             (_, 0) => {
-                let refusal = Refusal::new(
-                    ErrorKind::UnknownRun,
-                    format!("no run's id contains `{part}`"),
-                )
-                .hint("`orchctl runs` lists the runs");
-                self.answer(request, Err(refusal));
+                let unknown = || {
+                    let said = format!("no run's id contains `{part}`");
+                    Refusal::new(ErrorKind::UnknownRun, said).hint("`orchctl runs` lists the runs")
+                };
+                self.answer(request, Err(failed.unwrap_or_else(unknown)));
             }
             _ => {
                 let refusal = Refusal::new(

@@ -44,6 +44,8 @@ pub(super) enum Purpose {
         part: String,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
+        /// Why one of the workspaces could not be asked: told only where the others have no such run.
+        failed: Option<Refusal>,
         then: Lookup,
     },
     /// A run that is being opened again.

@@ -363,11 +363,24 @@ fn what_stands_where_evidence_has_to_be_is_named_with_the_remedy() {
         let run = workspace.ctl(&["run"]);
         assert_eq!(run.code, Some(3), "{run:?}");
         let reason = format!("`{}`: {said}", workspace.root.join(path).display());
-        assert!(run.out.contains(&reason), "{reason}: {run:?}");
+        let words = format!("{}{}", run.out, run.err);
+        assert!(words.contains(&reason), "{reason}: {run:?}");
         let last = workspace.status()["projects"][0]["last_run"].clone();
         let detail = last["status_detail"].as_str().unwrap();
         assert!(detail.contains(&reason), "{detail}");
     }
+    // A run elsewhere is found all the same.
+    let sound = world.directory("e");
+    sound.write("orchd.toml", check("true").replace("\"t\"", "\"e\""));
+    sound.done(&["add", "--allow"]);
+    let run = sound.wait()["projects"][0]["run_id"].clone();
+    let shown = world.ctl(&["show", run.as_str().unwrap(), "--json"]);
+    assert_eq!(shown.json()["run_id"], run, "{shown:?}");
+    let unknown = world.ctl(&["show", "nothing-like-it"]);
+    assert!(
+        unknown.err.contains("/.runs`: it is"),
+        "nobody could look everywhere: {unknown:?}"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::client::connect::{Arrival, Connection};
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
@@ -144,33 +145,42 @@ impl<'a, 'b> Follow<'a, 'b> {
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
             {
-                let detail = self.ask_why(&answer.run_id)?;
+                self.tell_unrecorded(&answer.run_id)?;
                 return Ok(Ended {
                     answer,
                     failure: None,
-                    detail,
+                    detail: None,
                 });
             }
             found => found?,
+        };
+        // What could not be recorded is an error, whatever the files say that were written before.
+        let verdict = match answer.verdict {
+            Verdict::Error => Verdict::Error,
+            _ => told(detail.record.verdict, detail.void.is_some()),
         };
         Ok(Ended {
             failure: None,
             detail: detail.status_detail,
             answer: RunAnswer {
                 status: detail.record.status,
-                verdict: told(detail.record.verdict, detail.void.is_some()),
+                verdict,
                 ..answer
             },
         })
     }
 
-    /// Why a run that left no evidence ended: what the daemon remembers of it.
-    fn ask_why(&mut self, run: &RunId) -> Result<Option<String>, Failure> {
+    /// Says why a run left no evidence, as far as the daemon remembers it.
+    fn tell_unrecorded(&mut self, run: &RunId) -> Result<(), Failure> {
         let call = Call::Status(Scope::default());
         let status: Status = self.session.ask(self.connection, &call)?;
         let mut projects = status.workspaces.into_iter().flat_map(|it| it.projects);
         let last = projects.find_map(|it| it.last_run.filter(|last| last.run_id == *run));
-        Ok(last.and_then(|last| last.status_detail))
+        let why = last.and_then(|last| last.status_detail).unwrap_or_default();
+        let why = why.strip_prefix("unrecorded: ").unwrap_or(&why);
+        let said = format!("the evidence of the run could not be put on disk\n{why}");
+        let text = error(&said, None, &self.session.output.err_look());
+        Ok(self.session.output.words(&text)?)
     }
 
     /// ^C: a daemon's run goes on without us, a hosted one ends with us.
