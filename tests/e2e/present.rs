@@ -148,6 +148,30 @@ fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
 }
 
 #[test]
+fn whoever_joins_a_run_whose_end_is_being_recorded_is_not_told_it_yet() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat a.txt || true"));
+    for round in 0..3 {
+        // Somebody else's lock keeps the end from being recorded for a third of a second.
+        workspace.write(".runs/t.lock", "");
+        let mut events = world.events();
+        workspace.write("a.txt", format!("{round}\n"));
+        events.until_type("stage.ended");
+        let mut client = Client::introduced(&world.socket());
+        let call = json!({"workspace": workspace.root(), "wait": false});
+        let answer = client.ask("run.start", &call)["result"].clone();
+        assert_eq!(
+            (&answer["status"], &answer["verdict"]),
+            (&json!("in_progress"), &json!("unknown")),
+            "{answer}"
+        );
+        let end = events
+            .until(|event| event["type"] == "run.ended" && event["run_id"] == answer["run_id"]);
+        assert_eq!(end["verdict"], "pass");
+    }
+}
+
+#[test]
 fn a_root_that_goes_is_missing_and_picked_up_again() {
     let world = World::new();
     let workspace = world.watched("w", &check("cat a.txt || true"));
