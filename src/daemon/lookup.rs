@@ -166,7 +166,7 @@ impl Shell {
             Ok(Found::One(record)) => found.push((id, record)),
             Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
             Ok(Found::None) => {}
-            Err(refusal) => *failed = Some(refusal),
+            Err(refusal) => *failed = Some(Box::new(refusal)),
         }
         if all {
             self.found_all(request);
@@ -197,7 +197,7 @@ impl Shell {
                     let said = format!("no run's id contains `{part}`");
                     Refusal::new(ErrorKind::UnknownRun, said).hint("`orchctl runs` lists the runs")
                 };
-                self.answer(request, Err(failed.unwrap_or_else(unknown)));
+                self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
             }
             _ => {
                 let refusal = Refusal::new(

@@ -45,7 +45,7 @@ pub(super) enum Purpose {
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
         /// Why one of the workspaces could not be asked: told only where the others have no such run.
-        failed: Option<Refusal>,
+        failed: Option<Box<Refusal>>,
         then: Lookup,
     },
     /// A run that is being opened again.

@@ -155,9 +155,10 @@ impl<'a, 'b> Follow<'a, 'b> {
             found => found?,
         };
         // What could not be recorded is an error, whatever the files say that were written before.
-        let verdict = match answer.verdict {
-            Verdict::Error => Verdict::Error,
-            _ => told(detail.record.verdict, detail.void.is_some()),
+        let verdict = if answer.verdict == Verdict::Error {
+            Verdict::Error
+        } else {
+            told(detail.record.verdict, detail.void.is_some())
         };
         Ok(Ended {
             failure: None,
