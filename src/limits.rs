@@ -91,6 +91,8 @@ pub const SOURCE_LINE_CHARS_MAX: usize = 120;
 pub const CHANGED_PATHS_MAX: usize = 100_000;
 /// Changed paths that a sidecar, an event or a status lists.
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
+/// Paths that a status names of those that make a project unstable: enough to write a pattern for them.
+pub const REWRITTEN_PATHS_SHOWN_MAX: usize = 5;
 
 /// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
 /// cheaper than to settle more of them one by one.
@@ -134,6 +136,8 @@ pub const LOCK_STALE: Duration = Duration::from_secs(300);
 pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Age of a directory's last change before its listing is believed twice: file systems stamp in steps of up to 10 ms.
 pub const LISTING_SETTLE: Duration = Duration::from_millis(100);
+/// Age of a manifest that cannot be read before it is made again: whoever writes it in place is done by then.
+pub const TORN_SETTLE: Duration = Duration::from_secs(1);
 /// Rows of the index on disk that stand for nothing before it is written anew.
 pub const INDEX_GARBAGE_MIN: usize = 1000;
 /// Age of a run directory without a manifest before it is taken for the rest of a run that never began.

@@ -6,7 +6,7 @@
 use crate::client::output::OutputError;
 use crate::client::place::PlaceError;
 use crate::model::id::{IdError, RunId, TaskId};
-use crate::model::path::PathError;
+use crate::model::path::{PathError, plain};
 use crate::model::places::PlacesError;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::error::Error;
@@ -86,7 +86,7 @@ pub enum Failure {
     #[error("{0}")]
     Refused(Refusal),
     /// No workspace is around, and the command needs one.
-    #[error("`{}` lies in no workspace", cwd.display())]
+    #[error("`{}` lies in no workspace", plain(cwd.as_os_str()))]
     NoWorkspace {
         /// The current directory.
         cwd: PathBuf,
@@ -117,25 +117,25 @@ pub enum Failure {
         stage: String,
     },
     /// Commands are not allowed, and nobody can be asked.
-    #[error("the commands of `{}` are not allowed", root.display())]
+    #[error("the commands of `{}` are not allowed", plain(root.as_os_str()))]
     NotAllowed {
         /// The workspace.
         root: PathBuf,
     },
     /// `init` found a configuration.
-    #[error("`{}` exists, and init never overwrites", path.display())]
+    #[error("`{}` exists, and init never overwrites", plain(path.as_os_str()))]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// `init` found the other configuration, which its own would hide.
-    #[error("`{}` is a configuration already, and a new orchd.toml would hide its pipelines", path.display())]
+    #[error("`{}` is a configuration already, and a new orchd.toml would hide its pipelines", plain(path.as_os_str()))]
     Configured {
         /// The file.
         path: PathBuf,
     },
     /// A file of the user could not be read or written.
-    #[error("could not {act} `{}`", path.display())]
+    #[error("could not {act} `{}`", plain(path.as_os_str()))]
     File {
         /// `read` or `write`.
         act: &'static str,

@@ -4,6 +4,7 @@
 //! registered workspace or the git root around the current directory; else none, and then the commands that can speak
 //! of all do. Paths are made absolute with symbolic links resolved, because that is how the daemon knows them.
 
+use crate::model::path::plain;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub enum PlaceError {
     #[error("the current directory cannot be read")]
     Current(#[source] io::Error),
     /// The path is nothing that a path can be.
-    #[error("`{}` cannot be made absolute", path.display())]
+    #[error("`{}` cannot be made absolute", plain(path.as_os_str()))]
     Absolute {
         /// The path.
         path: PathBuf,
@@ -26,7 +27,7 @@ pub enum PlaceError {
         source: io::Error,
     },
     /// The directory does not exist, or is no directory.
-    #[error("`{}` is no directory", path.display())]
+    #[error("`{}` is no directory", plain(path.as_os_str()))]
     NoDirectory {
         /// The path.
         path: PathBuf,

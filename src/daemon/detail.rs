@@ -81,7 +81,7 @@ pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusa
 fn changed(count: Option<u64>, paths: &[String]) -> ChangedPaths {
     let paths: Vec<RelPath> = paths
         .iter()
-        .filter_map(|path| RelPath::parse(path).ok())
+        .filter_map(|path| RelPath::try_from(path.clone()).ok())
         .collect();
     ChangedPaths {
         count: count.or_else(|| u64::try_from(paths.len()).ok()),

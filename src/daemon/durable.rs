@@ -99,6 +99,22 @@ impl DurableError {
     }
 }
 
+/// What stands where a directory of ours has to be. What is written must survive and be found again below the
+/// workspace, so that a link is not followed wherever it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Obstacle {
+    /// A link, whether it leads anywhere or not.
+    #[error(
+        "it is a symbolic link, and evidence has to be in a directory of the workspace: put a directory in its place"
+    )]
+    Link,
+    /// Anything else that is no directory.
+    #[error(
+        "it is no directory, and evidence has to be in one: move it away, and the directory is made"
+    )]
+    NoDirectory,
+}
+
 /// What is known of a name without opening it; two equal stamps of a file mean that nobody wrote it in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stamp {

@@ -322,7 +322,7 @@ impl Site {
     pub(super) fn task_state(&self, standing: &Standing, now: Timestamp) -> TaskState {
         let task = &standing.project.task;
         TaskState {
-            workspace: self.root.to_string(),
+            workspace: self.root.to_text(),
             project: standing.path.clone(),
             pipeline: standing.pipeline.clone(),
             verdict: standing.verdict,

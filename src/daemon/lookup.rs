@@ -12,11 +12,11 @@ use crate::daemon::waiting::{Lookup, Purpose};
 use crate::engine::ask::{Ask, KeptStage, ResumeAsk, Until};
 use crate::engine::{Input, ProjectId};
 use crate::limits::{LOG_READ_BYTES_MAX, RUN_LIST_DEFAULT, RUN_LIST_MAX};
-use crate::model::evidence::RunRecord;
+use crate::model::evidence::{RunRecord, Unreadable};
 use crate::model::id::{RequestId, RunId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::{LogsAnswer, RunList};
-use crate::model::run::{ChildReport, Outcome, StageStatus};
+use crate::model::run::{ChildReport, Outcome, RunStatus, StageStatus};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::time::Duration;
@@ -132,6 +132,7 @@ impl Shell {
                 part,
                 found,
                 many,
+                failed: None,
                 then,
             },
         );
@@ -150,7 +151,11 @@ impl Shell {
             return;
         };
         let Purpose::Find {
-            left, found, many, ..
+            left,
+            found,
+            many,
+            failed,
+            ..
         } = &mut waiting.purpose
         else {
             return;
@@ -161,7 +166,7 @@ impl Shell {
             Ok(Found::One(record)) => found.push((id, record)),
             Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
             Ok(Found::None) => {}
-            Err(refusal) => return self.answer(request, Err(refusal)),
+            Err(refusal) => *failed = Some(Box::new(refusal)),
         }
         if all {
             self.found_all(request);
@@ -177,6 +182,7 @@ impl Shell {
             part,
             found,
             mut many,
+            failed,
             then,
             ..
         } = purpose
@@ -187,12 +193,11 @@ impl Shell {
         match (found.as_slice(), many.len()) {
             ([(id, record)], 1) => self.act_on(*id, record, request, then),
             (_, 0) => {
-                let refusal = Refusal::new(
-                    ErrorKind::UnknownRun,
-                    format!("no run's id contains `{part}`"),
-                )
-                .hint("`orchctl runs` lists the runs");
-                self.answer(request, Err(refusal));
+                let unknown = || {
+                    let said = format!("no run's id contains `{part}`");
+                    Refusal::new(ErrorKind::UnknownRun, said).hint("`orchctl runs` lists the runs")
+                };
+                self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
             }
             _ => {
                 let refusal = Refusal::new(
@@ -216,17 +221,7 @@ impl Shell {
                     deadline: None,
                 });
             }
-            Lookup::Cancel => {
-                let refusal = Refusal::new(
-                    ErrorKind::UnknownRun,
-                    format!(
-                        "run {run} is not under way here: its status is `{}`",
-                        status_word(record)
-                    ),
-                )
-                .hint("`orchctl status` shows what runs");
-                self.answer(request, Err(refusal));
-            }
+            Lookup::Cancel => self.answer(request, Err(not_cancelled(record))),
             Lookup::Show => self.show(id, run, request),
             Lookup::Logs(wanted) => self.read_logs(id, run, request, wanted),
             Lookup::Resume(resume) => self.reopen(id, run, request, resume),
@@ -462,6 +457,22 @@ fn kept_stage(stage: ReopenedStage) -> KeptStage {
     }
 }
 
+/// Why a run that is known cannot be cancelled.
+fn not_cancelled(record: &RunRecord) -> Refusal {
+    let (run, status) = (&record.run_id, status_word(record));
+    let (why, hint) = match record.status {
+        RunStatus::Queued | RunStatus::InProgress => (
+            format!("run {run} is `{status}`, but not in this daemon"),
+            "cancel it in the program that runs it, with ^C for instance".to_owned(),
+        ),
+        RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled => (
+            format!("run {run} has ended already: its status is `{status}`"),
+            format!("`orchctl show {run}` shows how, `orchctl status` what runs now"),
+        ),
+    };
+    Refusal::new(ErrorKind::Unsupported, why).hint(hint)
+}
+
 fn status_word(record: &RunRecord) -> String {
     serde_json::to_value(record.status)
         .ok()
@@ -470,12 +481,16 @@ fn status_word(record: &RunRecord) -> String {
 }
 
 fn internal(error: &EvidenceError) -> Refusal {
-    let kind = match error {
-        EvidenceError::UnknownRun { .. } => ErrorKind::UnknownRun,
-        EvidenceError::Disk(_)
-        | EvidenceError::Random(_)
-        | EvidenceError::Unanchored { .. }
-        | EvidenceError::Unreadable { .. } => ErrorKind::Internal,
-    };
-    Refusal::new(kind, chain(error))
+    let refuse = |kind| Refusal::new(kind, chain(error));
+    match error {
+        EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),
+        EvidenceError::Disk(_) | EvidenceError::Random(_) | EvidenceError::Unanchored { .. } => refuse(ErrorKind::Internal),
+        EvidenceError::Unreadable {
+            source: Unreadable::Damaged(_),
+            ..
+        } => refuse(ErrorKind::Busy)
+            .hint("ask again in a moment: it is made again of the run's other files once nobody writes it"),
+        EvidenceError::Unreadable { .. } => refuse(ErrorKind::Unsupported)
+            .hint("read it with the program that wrote it"),
+    }
 }

@@ -284,7 +284,7 @@ impl Shell {
             manifest: run.as_ref().and_then(|run| self.manifest(project, run)),
             failure: last
                 .and_then(|last| last.failure.clone())
-                .filter(|_| verdict == Verdict::Fail),
+                .filter(|_| matches!(verdict, Verdict::Fail | Verdict::Unstable)),
             run_id: run,
         })
     }

@@ -290,7 +290,7 @@ impl Site {
             .runs
             .strip_prefix(root.as_path())
             .unwrap_or(&spots.runs);
-        let layout = Layout::new(&crate::model::path::show(below.as_os_str()));
+        let layout = Layout::new(&crate::model::path::to_text(below.as_os_str()));
         Self {
             root,
             task: task.or_else(own_task),

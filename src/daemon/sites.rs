@@ -12,7 +12,7 @@ use crate::daemon::site::{Preparation, Site};
 use crate::daemon::waiting::Purpose;
 use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
-use crate::model::path::{RelPath, RootPath};
+use crate::model::path::{RelPath, RootPath, of_text};
 use crate::model::report::{
     ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
     ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
@@ -20,7 +20,6 @@ use crate::model::report::{
 use crate::model::view::Explanation;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
-use std::path::Path;
 
 impl Shell {
     /// Begins to serve a workspace; it is read in the background.
@@ -269,7 +268,8 @@ impl Shell {
     }
 
     pub(super) fn explain(&mut self, asked: Asked, named: &call::PathNamed) {
-        let path = Path::new(&named.path);
+        let path = of_text(&named.path);
+        let path = path.as_path();
         let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
         let found = match root {
             Some(root) => self
@@ -279,7 +279,9 @@ impl Shell {
                         refusal.kind,
                         format!("`{}` is in no registered workspace", named.path),
                     )
-                    .hint("`orchctl list` shows the registered ones"),
+                    .hint(
+                        "`orchctl add DIR` registers one, `orchctl list` shows the registered ones",
+                    ),
                     _ => refusal,
                 }),
             None => Err(Refusal::new(
@@ -345,7 +347,7 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
             .collect(),
     });
     ExplainAnswer {
-        path: path.to_string(),
+        path: path.to_text(),
         workspace,
         owner,
         projects: projects.collect(),

@@ -94,7 +94,7 @@ fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> 
             "ORCHD_CHANGED_FILES",
             changed_file(site, report).into_os_string(),
         ),
-        ("ORCHD_PROJECT", text(&report.project.to_string())),
+        ("ORCHD_PROJECT", text(&report.project.to_text())),
     ];
     variables
         .into_iter()

@@ -44,6 +44,8 @@ pub(super) enum Purpose {
         part: String,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
+        /// Why one of the workspaces could not be asked: told only where the others have no such run.
+        failed: Option<Box<Refusal>>,
         then: Lookup,
     },
     /// A run that is being opened again.
@@ -220,8 +222,9 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
             .hint(format!("the configuration defines {}", known.join(", ")))
         }
         Denied::UnknownRun(run) => {
-            Refusal::new(Kind::UnknownRun, format!("run {run} is not under way"))
-                .hint("`orchctl runs` lists the runs")
+            // The engine is asked only for runs that were under way a moment ago.
+            Refusal::new(Kind::Unsupported, format!("run {run} has ended already"))
+                .hint(format!("`orchctl show {run}` shows how"))
         }
         Denied::Untrusted(detail) => Refusal::new(Kind::Untrusted, detail)
             .hint("`orchctl allow` shows the commands and allows them"),

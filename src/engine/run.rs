@@ -13,7 +13,9 @@ use crate::engine::keys::Seen;
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId};
 use crate::model::path::RelPath;
-use crate::model::run::{Outcome, RunReport, StageReport, StageStatus, StageWork};
+use crate::model::run::{
+    Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict,
+};
 use crate::model::time::Tick;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -105,6 +107,17 @@ impl Run {
             .iter()
             .map(|stage| stage.status)
             .collect()
+    }
+
+    /// What may be told of it: its end is nobody's to hear before it is on disk.
+    pub(super) fn told(&self) -> RunReport {
+        RunReport {
+            status: RunStatus::InProgress,
+            status_detail: None,
+            completed_at: None,
+            verdict: Verdict::Unknown,
+            ..self.report.clone()
+        }
     }
 
     /// The stage that runs now, else the one that ended last.

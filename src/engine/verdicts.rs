@@ -7,6 +7,7 @@ use crate::engine::news::News;
 use crate::engine::run::{BY_HAND, Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
+use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
 use crate::model::evidence::Layout;
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
@@ -41,7 +42,10 @@ impl Engine {
                 verdict = Verdict::Unknown;
             }
             rewritten = Some(still_changed(run, &changed));
-            run.report.void = Some(Void { changed });
+            run.report.void = Some(Void {
+                changed,
+                rewritten: Vec::new(),
+            });
         }
         let own_work = rewritten.filter(|_| run.parent_stage.is_none() && run.cancelled.is_none());
         let project = run.project.clone();
@@ -53,10 +57,15 @@ impl Engine {
             return;
         };
         if let Some(culprits) = own_work {
-            if before.is_some_and(|before| !before.is_disjoint(&culprits))
-                && verdict == Verdict::Unknown
-            {
+            let again: Vec<_> = before
+                .iter()
+                .flat_map(|before| before.intersection(&culprits).cloned())
+                .collect();
+            if !again.is_empty() && verdict == Verdict::Unknown {
                 verdict = Verdict::Unstable;
+                if let Some(void) = &mut run.report.void {
+                    void.rewritten = again;
+                }
             }
             if let Some(project) = self.projects.get_mut(&project) {
                 project.culprits = Some(culprits);
@@ -276,19 +285,59 @@ fn of_child(report: &RunReport) -> String {
     }
 }
 
-/// The stage that failed first, as `status` and the events show it.
+/// The stage that failed first, as `status` and the events show it; of an unstable run, the one that makes it so.
 #[must_use]
 pub fn failure(report: &RunReport, layout: &Layout) -> Option<Failure> {
+    if report.verdict == Verdict::Unstable {
+        return unstable(report, layout);
+    }
     let failed = report.stages.iter().enumerate();
     let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
     let (index, stage) = failed.min_by_key(|(_, stage)| stage.completed_at)?;
+    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
+    Some(failure_of(
+        (index, stage),
+        said.unwrap_or_default(),
+        report,
+        layout,
+    ))
+}
+
+/// The first stage that ran while its run's own content was rewritten, and what was.
+fn unstable(report: &RunReport, layout: &Layout) -> Option<Failure> {
+    let rewritten = &report.void.as_ref()?.rewritten;
+    let index = rewritten.iter().map(|(_, stage)| *stage).min()?;
+    let stage = report.stages.get(index)?;
+    let paths = rewritten.iter().filter(|(_, place)| *place == index);
+    let paths: Vec<String> = paths.map(|(path, _)| format!("`{path}`")).collect();
+    let named: Vec<&str> = paths
+        .iter()
+        .take(REWRITTEN_PATHS_SHOWN_MAX)
+        .map(String::as_str)
+        .collect();
+    let more = match paths.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let said = format!(
+        "rewritten while it ran, in two runs: {}{more}\nignore them, or declare them as `outputs` of the stage that writes them",
+        named.join(", ")
+    );
+    Some(failure_of((index, stage), said, report, layout))
+}
+
+fn failure_of(
+    (index, stage): (usize, &StageReport),
+    excerpt: String,
+    report: &RunReport,
+    layout: &Layout,
+) -> Failure {
     let place = index.saturating_add(1);
     let log = layout.stage_log(&report.task, &report.run, place, &stage.id);
-    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
-    Some(Failure {
+    Failure {
         stage: stage.id.clone(),
         exit_code: stage.exit_code,
-        excerpt: said.unwrap_or_default(),
+        excerpt,
         log_path: matches!(stage.work, StageWork::Command(_)).then_some(log),
-    })
+    }
 }

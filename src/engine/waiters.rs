@@ -170,7 +170,7 @@ impl Engine {
         };
         run.requests.insert(request);
         let begun = run.phase != super::run::Phase::Beginning;
-        let report = run.report.clone();
+        let report = run.told();
         if begun
             && self.answer_begun(request, &report)
             && let Some(run) = self.runs.get_mut(&report.run)

@@ -1,7 +1,8 @@
 //! Paths with a meaning: [`RootPath`] (absolute, a workspace) and [`RelPath`] (below a root).
 //!
-//! No bare `PathBuf` goes beyond the shell. A name need not be UTF-8: a path keeps its bytes, and only showing it
-//! escapes what is no text.
+//! No bare `PathBuf` goes beyond the shell. A name need not be UTF-8: a path keeps its bytes. For programs [`to_text`]
+//! writes it so that no two paths are written alike, and [`of_text`] reads exactly that path back; for people, in
+//! sentences and lines, `Display` and [`plain`] leave no control character either.
 
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -45,7 +46,7 @@ impl RootPath {
         if path.is_absolute() {
             Ok(Self(Arc::from(path)))
         } else {
-            Err(PathError::NotAbsolute(show(path.as_os_str())))
+            Err(PathError::NotAbsolute(plain(path.as_os_str())))
         }
     }
 
@@ -84,6 +85,12 @@ impl RootPath {
         )
     }
 
+    /// The path as text for programs, from which it can be read back.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_text(self.0.as_os_str())
+    }
+
     /// The absolute path of something below this root.
     #[must_use]
     pub fn join(&self, below: &RelPath) -> PathBuf {
@@ -116,16 +123,16 @@ impl RelPath {
     /// When the path is absolute, contains `..` or a NUL byte.
     pub fn new(path: &Path) -> Result<Self, PathError> {
         if path.as_os_str().as_encoded_bytes().contains(&0) {
-            return Err(PathError::Nul(show(path.as_os_str())));
+            return Err(PathError::Nul(plain(path.as_os_str())));
         }
         let mut clean = PathBuf::new();
         for component in path.components() {
             match component {
                 Component::Normal(name) => clean.push(name),
                 Component::CurDir => {}
-                Component::ParentDir => return Err(PathError::Escapes(show(path.as_os_str()))),
+                Component::ParentDir => return Err(PathError::Escapes(plain(path.as_os_str()))),
                 Component::RootDir | Component::Prefix(_) => {
-                    return Err(PathError::Absolute(show(path.as_os_str())));
+                    return Err(PathError::Absolute(plain(path.as_os_str())));
                 }
             }
         }
@@ -144,6 +151,16 @@ impl RelPath {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.as_os_str().is_empty()
+    }
+
+    /// The path as text for programs, from which it can be read back; `.` for the root.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        if self.is_root() {
+            ".".to_owned()
+        } else {
+            to_text(self.0.as_os_str())
+        }
     }
 
     /// The path itself; empty for the root.
@@ -217,12 +234,23 @@ fn path_of_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
     String::from_utf8(bytes).ok().map(PathBuf::from)
 }
 
-/// Shows a name as text: what is UTF-8 as it is, any other byte as `\xNN`.
+/// A name as text for programs: what is UTF-8 as it is, any other byte as `\xNN`. A backslash that would read as the
+/// beginning of such an escape is `\x5c`, so that no two names are written alike.
 #[must_use]
-pub fn show(name: &OsStr) -> String {
+pub fn to_text(name: &OsStr) -> String {
     let mut text = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
+        let mut rest = chunk.valid();
+        while let Some((before, after)) = rest.split_once('\\') {
+            text.push_str(before);
+            text.push_str(if escape(after).is_some() {
+                "\\x5c"
+            } else {
+                "\\"
+            });
+            rest = after;
+        }
+        text.push_str(rest);
         for byte in chunk.invalid() {
             // Writing to a string cannot fail.
             let _infallible = write!(text, "\\x{byte:02x}");
@@ -231,12 +259,51 @@ pub fn show(name: &OsStr) -> String {
     text
 }
 
+/// Reads what [`to_text`] writes.
+#[must_use]
+pub fn of_text(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        bytes.extend_from_slice(before.as_bytes());
+        // Others are never written, so that they stand for themselves.
+        let byte = escape(after).filter(|byte| *byte == b'\\' || !byte.is_ascii());
+        bytes.push(byte.unwrap_or(b'\\'));
+        rest = byte.and_then(|_| after.get("xNN".len()..)).unwrap_or(after);
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    path_of_bytes(bytes).unwrap_or_else(|| PathBuf::from(text))
+}
+
+/// The byte that stands behind a backslash as `xNN`. Where a backslash separates names there are no escapes.
+fn escape(after: &str) -> Option<u8> {
+    let digits = after.strip_prefix('x')?.get(..2)?;
+    let mut byte = [0];
+    let read = base16ct::lower::decode(digits, &mut byte).ok()?;
+    read.first().copied().filter(|_| cfg!(unix))
+}
+
+/// A name as people see it: as [`to_text`], and control characters as `\xNN` too, so that it stays in its line.
+#[must_use]
+pub fn plain(name: &OsStr) -> String {
+    let mut line = String::new();
+    for character in to_text(name).chars() {
+        if character.is_control() {
+            // Writing to a string cannot fail.
+            let _infallible = write!(line, "\\x{:02x}", u32::from(character));
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_root() {
             f.write_str(".")
         } else {
-            f.write_str(&show(self.0.as_os_str()))
+            f.write_str(&plain(self.0.as_os_str()))
         }
     }
 }
@@ -249,7 +316,7 @@ impl fmt::Debug for RelPath {
 
 impl fmt::Display for RootPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&show(self.0.as_os_str()))
+        f.write_str(&plain(self.0.as_os_str()))
     }
 }
 
@@ -262,26 +329,26 @@ impl fmt::Debug for RootPath {
 impl TryFrom<String> for RootPath {
     type Error = PathError;
     fn try_from(text: String) -> Result<Self, PathError> {
-        Self::new(Path::new(&text))
+        Self::new(&of_text(&text))
     }
 }
 
 impl From<RootPath> for String {
     fn from(path: RootPath) -> Self {
-        path.to_string()
+        path.to_text()
     }
 }
 
 impl TryFrom<String> for RelPath {
     type Error = PathError;
     fn try_from(text: String) -> Result<Self, PathError> {
-        Self::parse(&text)
+        Self::new(&of_text(&text))
     }
 }
 
 impl From<RelPath> for String {
     fn from(path: RelPath) -> Self {
-        path.to_string()
+        path.to_text()
     }
 }
 
@@ -326,11 +393,41 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_name_that_is_no_text_is_shown_with_its_bytes() {
+    fn no_two_names_are_written_alike_and_none_leaves_its_line() {
         use std::os::unix::ffi::OsStrExt as _;
-        let odd = RelPath::new(Path::new(OsStr::from_bytes(b"a\xff\n b"))).unwrap();
-        assert_eq!(odd.to_string(), "a\\xff\n b");
-        assert_eq!(odd.as_path().as_os_str().as_bytes(), b"a\xff\n b");
+        for (bytes, text, shown) in [
+            (&b"a\xff\n b"[..], "a\\xff\n b", "a\\xff\\x0a b"),
+            (b"a\\xff", "a\\x5cxff", "a\\x5cxff"),
+            (b"a\\\xff", "a\\\\xff", "a\\\\xff"),
+            (
+                b"\\x5c\\x5cxff",
+                "\\x5cx5c\\x5cx5cxff",
+                "\\x5cx5c\\x5cx5cxff",
+            ),
+            (b"\\x0a", "\\x5cx0a", "\\x5cx0a"),
+            (b"\\d\\", "\\d\\", "\\d\\"),
+            (b"\x1b[31m\xc2\x9b", "\u{1b}[31m\u{9b}", "\\x1b[31m\\x9b"),
+        ] {
+            let path = RelPath::new(Path::new(OsStr::from_bytes(bytes))).unwrap();
+            assert_eq!(
+                (path.to_text().as_str(), path.to_string().as_str()),
+                (text, shown)
+            );
+            assert_eq!(RelPath::try_from(text.to_owned()), Ok(path));
+        }
+        assert_eq!(of_text("a\\x0a"), Path::new("a\\x0a"));
+    }
+
+    #[cfg(unix)]
+    proptest::proptest! {
+        #[test]
+        fn any_name_reads_back(bytes in proptest::collection::vec(
+            proptest::sample::select(&b"\\x5cf0a\xff\xc3\xa4\n"[..]), 1..16,
+        )) {
+            use std::os::unix::ffi::OsStrExt as _;
+            let name = OsStr::from_bytes(&bytes);
+            proptest::prop_assert_eq!(of_text(&to_text(name)), Path::new(name));
+        }
     }
 
     #[cfg(unix)]

@@ -253,6 +253,9 @@ pub enum Changed {
 pub struct Void {
     /// What changed.
     pub changed: Changed,
+    /// What makes the run unstable: paths that were rewritten while a stage ran, in this run and in the one before, each
+    /// with that stage's place.
+    pub rewritten: Vec<(RelPath, usize)>,
 }
 
 /// The whole truth of one run at one moment.

@@ -343,3 +343,93 @@ fn garbage_on_the_socket_is_answered_and_costs_nobody_else_anything() {
     let pinged = Client::connect(&world.socket()).ask("ping", &json!({}));
     assert_eq!(pinged["result"]["pid"], world.pid());
 }
+
+#[test]
+fn what_stands_where_evidence_has_to_be_is_named_with_the_remedy() {
+    const LINK: &str = "it is a symbolic link, and evidence has to be in a directory of the workspace: put a directory in its place";
+    const FILE: &str = "it is no directory, and evidence has to be in one: move it away";
+    let world = World::new();
+    for (name, line, path, said) in [
+        ("a", "mkdir x; ln -s x .runs", ".runs", LINK),
+        ("b", "ln -s nowhere .runs", ".runs", LINK),
+        ("c", "touch .runs", ".runs", FILE),
+        ("d", "mkdir x; ln -s x out", "out", LINK),
+    ] {
+        let workspace = world.directory(name);
+        workspace.sh(line);
+        let toml = check("true").replace("\"t\"", &format!("\"{name}\""));
+        workspace.write("orchd.toml", toml);
+        workspace.done(&["add", "--allow"]);
+        let run = workspace.ctl(&["run"]);
+        assert_eq!(run.code, Some(3), "{run:?}");
+        let reason = format!("`{}`: {said}", workspace.root.join(path).display());
+        let words = format!("{}{}", run.out, run.err);
+        assert!(words.contains(&reason), "{reason}: {run:?}");
+        let last = workspace.status()["projects"][0]["last_run"].clone();
+        let detail = last["status_detail"].as_str().unwrap();
+        assert!(detail.contains(&reason), "{detail}");
+    }
+    // A run elsewhere is found all the same.
+    let sound = world.directory("e");
+    sound.write("orchd.toml", check("true").replace("\"t\"", "\"e\""));
+    sound.done(&["add", "--allow"]);
+    let run = sound.wait()["projects"][0]["run_id"].clone();
+    let shown = world.ctl(&["show", run.as_str().unwrap(), "--json"]);
+    assert_eq!(shown.json()["run_id"], run, "{shown:?}");
+    let unknown = world.ctl(&["show", "nothing-like-it"]);
+    assert!(
+        unknown.err.contains("/.runs`: it is"),
+        "nobody could look everywhere: {unknown:?}"
+    );
+}
+
+#[test]
+fn a_manifest_that_is_torn_meanwhile_is_made_again_and_never_hides_its_run() {
+    let world = World::new();
+    let (workspace, _) = with_history(&world);
+    for damage in ["", "{\"version\": 1, \"ta"] {
+        for run in workspace.runs() {
+            let (id, path) = (
+                run["run_id"].as_str().unwrap(),
+                run["manifest"].as_str().unwrap(),
+            );
+            workspace.write(path, damage);
+            // Somebody may be writing it just now.
+            let early = workspace.ctl(&["show", id, "--json"]);
+            let error = early.json()["error"].clone();
+            assert_eq!((early.code, &error["kind"]), (Some(3), &json!("busy")));
+            let said = error["message"].as_str().unwrap();
+            assert!(said.contains(path) && said.contains("damaged"), "{said}");
+            workspace.sh(&format!("touch -d '1 minute ago' {path}"));
+            let shown = workspace.done(&["show", id, "--json"]).json();
+            for field in ["run_id", "task_id", "pipeline_id", "status", "verdict"] {
+                assert_eq!(shown[field], run[field], "{shown}");
+            }
+            assert_eq!(workspace.json(path)["status"], run["status"]);
+        }
+    }
+    let runs = workspace.runs();
+    assert_eq!(runs.len(), 2);
+    for run in &runs {
+        let path = run["manifest"].as_str().unwrap();
+        workspace.write(path, "");
+        workspace.sh(&format!("touch -d '1 minute ago' {path}"));
+    }
+    let healed = workspace.runs();
+    assert_eq!(healed.len(), 2, "a list makes them again too");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    // What a newer version wrote is named, and left alone.
+    let path = healed[0]["manifest"].as_str().unwrap();
+    let newer = workspace
+        .read(path)
+        .replace("\"version\": 1", "\"version\": 99");
+    workspace.write(path, &newer);
+    workspace.sh(&format!("touch -d '1 minute ago' {path}"));
+    let refused = workspace.ctl(&["show", healed[0]["run_id"].as_str().unwrap()]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.err.contains(path) && refused.err.contains("version 99"),
+        "{refused:?}"
+    );
+    assert_eq!(workspace.read(path), newer);
+}

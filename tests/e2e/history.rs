@@ -1,9 +1,11 @@
 //! What ran: listed, shown, its output followed while it runs, the stream of events for programs.
 
-use crate::support::{Running, World, check, lines, pipeline};
+use crate::support::{Running, World, check, finish, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 #[test]
@@ -134,4 +136,71 @@ fn the_stream_of_events_is_one_document_a_line() {
     assert_eq!(running.end().code, Some(0));
     workspace.write("a.txt", "one more event\n");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let named = [
+        (&b"bad\\xff"[..], "bad\\x5cxff", "bad\\x5cxff"),
+        (b"bad\xff", "bad\\xff", "bad\\xff"),
+        (b"esc\x1b[2J", "esc\u{1b}[2J", "esc\\x1b[2J"),
+        (b"new\nline", "new\nline", "new\\x0aline"),
+    ];
+    for (name, ..) in named {
+        std::fs::write(workspace.root.join(OsStr::from_bytes(name)), "1").unwrap();
+    }
+    workspace.wait();
+    let run = workspace.runs()[0].clone();
+    let texts = named.map(|(_, text, _)| text);
+    let shown = workspace.done(&["show", run["run_id"].as_str().unwrap(), "--json"]);
+    assert_eq!(shown.json()["changed"]["paths"], json!(texts));
+    let sidecar = run["manifest"].as_str().unwrap();
+    let sidecar = sidecar.replace("manifest.json", "orchd.json");
+    assert_eq!(workspace.json(&sidecar)["changed"]["paths"], json!(texts));
+    for (name, text, plain) in named {
+        let explain = |more: &[&str]| {
+            let mut command = workspace.orchctl(&["explain"]);
+            command.args(more).arg(OsStr::from_bytes(name));
+            finish(command)
+        };
+        let answer = explain(&["--json"]).json();
+        assert_eq!(
+            (&answer["path"], &answer["owner"]),
+            (&json!(text), &json!("t"))
+        );
+        assert_eq!(explain(&[]).out.lines().next(), Some(plain));
+    }
+    let lines = workspace.done(&["show", run["run_id"].as_str().unwrap()]);
+    assert!(
+        lines
+            .out
+            .contains("4 paths changed: bad\\x5cxff, bad\\xff, esc\\x1b[2J, …"),
+        "{lines:?}"
+    );
+    let away = workspace.ctl(&["add", "no\nwhere"]);
+    assert_eq!(away.code, Some(2));
+    assert!(away.err.contains("no\\x0awhere"), "{away:?}");
+}
+
+#[test]
+fn a_workspace_whose_name_is_no_text_is_watched() {
+    let world = World::new();
+    let root = world.path("").join(OsStr::from_bytes(b"w\xff\n"));
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("orchd.toml"), check("true")).unwrap();
+    let ctl = |arguments: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_orchctl"));
+        command.args(arguments).current_dir(&root);
+        finish(command)
+    };
+    for arguments in [&["add", "--allow"][..], &["wait"], &["run", "--force"]] {
+        let done = ctl(arguments);
+        assert_eq!(done.code, Some(0), "{done:?}");
+    }
+    let told = ctl(&["list", "--json"]).json();
+    let told = told["workspaces"][0]["root"].as_str().unwrap().to_owned();
+    assert!(told.ends_with("/w\\xff\n"), "{told:?}");
+    assert!(ctl(&["list"]).out.contains("/w\\xff\\x0a"));
 }

@@ -113,6 +113,24 @@ fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
     let unstable =
         events.until(|event| event["type"] == "verdict" && event["verdict"] == "unstable");
     assert_eq!(unstable["fresh"], true, "{unstable}");
+    // Who rewrites what is told wherever a failure is.
+    let status = workspace.status()["projects"][0].clone();
+    for failure in [&unstable["failure"], &status["failure"]] {
+        assert_eq!(
+            (&failure["stage"], &failure["exit_code"]),
+            (&json!("check"), &json!(0))
+        );
+        let said = failure["excerpt"].as_str().unwrap();
+        assert!(
+            said.starts_with("rewritten while it ran, in two runs: `a.txt`\n"),
+            "{said}"
+        );
+    }
+    let shown = workspace.done(&["status"]).out;
+    assert!(
+        shown.contains("`a.txt`") && shown.contains("declare them as `outputs`"),
+        "{shown}"
+    );
     workspace.settle(&mut events);
     let gate = workspace.ctl(&["gate", "--json"]);
     assert_eq!(gate.code, Some(1), "{gate:?}");
@@ -127,6 +145,30 @@ fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
     assert_eq!(waited.code, Some(1), "{waited:?}");
     workspace.settle(&mut events);
     assert!((3..=4).contains(&lines(&counter)), "{}", lines(&counter));
+}
+
+#[test]
+fn whoever_joins_a_run_whose_end_is_being_recorded_is_not_told_it_yet() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat a.txt || true"));
+    for round in 0..3 {
+        // Somebody else's lock keeps the end from being recorded for a third of a second.
+        workspace.write(".runs/t.lock", "");
+        let mut events = world.events();
+        workspace.write("a.txt", format!("{round}\n"));
+        events.until_type("stage.ended");
+        let mut client = Client::introduced(&world.socket());
+        let call = json!({"workspace": workspace.root(), "wait": false});
+        let answer = client.ask("run.start", &call)["result"].clone();
+        assert_eq!(
+            (&answer["status"], &answer["verdict"]),
+            (&json!("in_progress"), &json!("unknown")),
+            "{answer}"
+        );
+        let end = events
+            .until(|event| event["type"] == "run.ended" && event["run_id"] == answer["run_id"]);
+        assert_eq!(end["verdict"], "pass");
+    }
 }
 
 #[test]

@@ -198,8 +198,9 @@ fn explain_says_who_is_triggered_or_what_ignores() {
     let world = World::new();
     let toml = pipeline(&[
         ("js", "command = 'true'\ninputs = [\"src/**\"]"),
+        ("smoke", "pipeline = 'a-smoke'"),
         ("all", "command = 'true'\noutputs = [\"dist/**\"]"),
-    ]);
+    ]) + "[[pipeline]]\nid = 'a-smoke'\n[[pipeline.stage]]\nid = 'probe'\ncommand = 'true'\ninputs = ['src/**']\n";
     let workspace = world.directory("w");
     workspace.write(".gitignore", "*.log\n");
     workspace.write("orchd.toml", toml);
@@ -218,7 +219,11 @@ fn explain_says_who_is_triggered_or_what_ignores() {
             answer["ignored"].clone(),
         )
     };
-    assert_eq!(stages("src/new.js").0, ["all", "js"]);
+    assert_eq!(
+        stages("src/new.js").0,
+        ["js", "probe", "all"],
+        "in declared order, a subpipeline's where it is called"
+    );
     assert_eq!(stages("other.txt").0, ["all"]);
     let (none, ignored) = stages("a.log");
     assert_eq!(
@@ -310,4 +315,46 @@ fn without_a_daemon_run_and_gate_leave_the_same_evidence() {
     workspace.done(&["add"]);
     assert_eq!(workspace.ctl(&["gate", "--no-wait"]).code, Some(1));
     assert_eq!(workspace.runs().len(), 3);
+}
+
+#[test]
+fn status_of_what_is_not_registered_names_it_and_the_remedy() {
+    let world = World::new();
+    let watched = world.watched("w", &check("true"));
+    let new = world.directory("new one");
+    new.write("orchd.toml", check("true"));
+    new.write("sub/a", "");
+    let git = world.directory("git");
+    git.sh("git init -q; mkdir sub");
+    for workspace in [&new, &git] {
+        let inside = world.directory(&format!(
+            "{}/sub",
+            workspace.root.file_name().unwrap().to_str().unwrap()
+        ));
+        let done = inside.done(&["status"]);
+        let root = workspace.root();
+        assert!(done.out.contains(root), "{done:?}");
+        assert!(
+            done.out.contains("is not a registered workspace"),
+            "{done:?}"
+        );
+        assert!(done.out.contains("orchctl add "), "{done:?}");
+        let json = inside.done(&["status", "--json"]).json();
+        assert_eq!(json["workspaces"], json!([]));
+    }
+    assert!(
+        new.done(&["status"])
+            .out
+            .contains(&format!("orchctl add '{}'", new.root())),
+        "to be pasted as it is"
+    );
+    // Outside of any, all are spoken of.
+    let all = world.directory("elsewhere").done(&["status"]);
+    assert!(all.out.contains(watched.root()), "{all:?}");
+    watched.done(&["remove", watched.root()]);
+    let none = world.directory("elsewhere").done(&["status"]);
+    assert!(
+        none.out.contains("Nothing is watched. Add a directory"),
+        "{none:?}"
+    );
 }

@@ -68,8 +68,18 @@ fn cancel_is_at_once_and_leaves_nothing() {
     assert_eq!(manifest["status"], "cancelled");
     let waited = waiting.end();
     assert_eq!(waited.code, Some(3), "{waited:?}");
-    let again = workspace.ctl(&["cancel", part]);
-    assert_eq!(again.code, Some(2), "{again:?}");
+    let again = workspace.ctl(&["cancel", part, "--json"]);
+    let refused = again.json()["error"].clone();
+    assert_eq!(
+        (again.code, &refused["kind"]),
+        (Some(2), &json!("unsupported")),
+        "{again:?}"
+    );
+    let said = refused["message"].as_str().unwrap();
+    assert!(
+        said.contains(run) && said.contains("has ended") && said.contains("`cancelled`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -88,19 +98,50 @@ fn a_killed_stage_is_never_green() {
 #[test]
 fn what_cannot_be_started_is_an_error_and_no_failure() {
     let world = World::new();
-    let toml = pipeline(&[("check", "command = [\"/nowhere/at-all\"]")]);
-    let (workspace, mut events) = added(&world, &toml);
-    let end = events.until_type("run.ended");
-    assert_eq!(
-        (&end["status"], &end["verdict"]),
-        (&json!("failed"), &json!("error")),
-        "{end}"
-    );
-    assert_eq!(end["status_detail"], "stage:check:error");
-    let (manifest, _) = ended(&workspace);
-    let summary = manifest["commands"][0]["summary"].as_str().unwrap();
-    assert!(summary.starts_with("Execution error: "), "{summary}");
-    assert_eq!(workspace.ctl(&["gate"]).code, Some(3));
+    for (name, rest, named) in [
+        (
+            "program",
+            "command = [\"/nowhere/at-all\"]",
+            "/nowhere/at-all",
+        ),
+        ("cwd", "command = \"true\"\ncwd = \"no/such\"", "no/such"),
+    ] {
+        let workspace = world.directory(name);
+        let toml = pipeline(&[("check", rest)]);
+        workspace.write("orchd.toml", toml.replace("\"t\"", &format!("\"{name}\"")));
+        let mut events = world.events();
+        workspace.done(&["add", "--allow"]);
+        let end = events.until_type("run.ended");
+        assert_eq!(
+            (&end["status"], &end["verdict"], &end["status_detail"]),
+            (
+                &json!("failed"),
+                &json!("error"),
+                &json!("stage:check:error")
+            ),
+            "{end}"
+        );
+        let manifest = workspace.json(end["manifest"].as_str().unwrap());
+        let summary = manifest["commands"][0]["summary"].as_str().unwrap();
+        assert!(summary.starts_with("Execution error: "), "{summary}");
+        let path = manifest["commands"][0]["error_file"].as_str().unwrap();
+        assert!(path.ends_with("/errors/01-check.json"), "{path}");
+        let error = workspace.json(path);
+        assert_eq!(
+            (&error["reason"], &error["command_id"], &error["details"]),
+            (
+                &json!("command-failed"),
+                &json!("check"),
+                &json!({"exit_code": null, "stderr": "", "failure_reason": "execution_error", "detail": summary})
+            )
+        );
+        assert!(summary.contains(named), "{summary}");
+        assert_eq!(
+            workspace.ctl(&["gate", "--task", name]).code,
+            Some(3),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::client::place;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
 use crate::limits::ANSWER_TIME_MAX;
-use crate::model::path::{RootPath, show};
+use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
 use crate::model::report::{ExplainAnswer, GateAnswer, SyncAnswer};
@@ -27,9 +27,14 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
     let task = args.task;
-    let call = Call::Status(Scope { workspace, task });
+    let call = Call::Status(Scope {
+        workspace: workspace.clone(),
+        task,
+    });
     let answer: Status = session.ask(&mut connection, &call)?;
-    print(session, &answer, render_status::status)?;
+    print(session, &answer, |answer, look| {
+        render_status::status(answer, workspace.as_ref(), look)
+    })?;
     Ok(Exit::Done)
 }
 
@@ -131,7 +136,7 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     };
     let workspace = session.named()?;
     let mut connection = session.connect()?;
-    let path = show(path.as_os_str());
+    let path = to_text(path.as_os_str());
     let call = Call::Explain(PathNamed { path, workspace });
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;

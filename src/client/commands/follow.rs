@@ -9,18 +9,20 @@ use crate::client::connect::{Arrival, Connection};
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
-use crate::client::render::status::failed;
+use crate::client::render::status::{failed, indented};
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
+use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{Event, Happening};
 use crate::model::report::runs::{RunAnswer, RunDetail};
-use crate::model::report::status::Failure as Failed;
+use crate::model::report::status::{Failure as Failed, Status};
 use crate::model::run::Verdict;
-use crate::wire::call::{Call, EventsWanted, RunNamed};
+use crate::wire::call::{Call, EventsWanted, RunNamed, Scope};
 use crate::wire::refusal::ErrorKind;
 
 /// A run that is waited for.
@@ -34,6 +36,8 @@ pub(super) struct Follow<'a, 'b> {
 struct Ended {
     answer: RunAnswer,
     failure: Option<Failed>,
+    /// Why the run stands as it does, in the words of its manifest.
+    detail: Option<String>,
 }
 
 impl<'a, 'b> Follow<'a, 'b> {
@@ -54,14 +58,20 @@ impl<'a, 'b> Follow<'a, 'b> {
     /// Asks for the run, waits until it has ended, and prints its result.
     pub(super) fn finish(mut self, call: &Call) -> Result<Exit, Failure> {
         let answer: RunAnswer = self.session.ask(self.connection, call)?;
-        let Ended { answer, failure } = if answer.status.is_terminal() {
+        let Ended {
+            answer,
+            failure,
+            detail,
+        } = if answer.status.is_terminal() {
             self.look_up(answer)?
         } else {
             self.wait(answer)?
         };
         print(self.session, &answer, |answer, look| {
             let excerpt = failure.map(|failure| failed(&failure, 2, look));
-            excerpt.unwrap_or_default() + &render::result(answer, look)
+            let detail = detail.filter(|_| answer.verdict == Verdict::Error);
+            let detail = || detail.map(|detail| indented(&detail, 2, look));
+            excerpt.or_else(detail).unwrap_or_default() + &render::result(answer, look)
         })?;
         Ok(Exit::of_verdict(answer.verdict, answer.green))
     }
@@ -87,13 +97,10 @@ impl<'a, 'b> Follow<'a, 'b> {
             {
                 return Ok(Ended {
                     failure: done.failure.clone(),
+                    detail: done.status_detail.clone(),
                     answer: RunAnswer {
                         status: done.status,
-                        verdict: if done.void {
-                            Verdict::Unknown
-                        } else {
-                            done.verdict
-                        },
+                        verdict: told(done.verdict, done.void),
                         green: done.green,
                         ..answer
                     },
@@ -138,22 +145,43 @@ impl<'a, 'b> Follow<'a, 'b> {
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
             {
-                let text = "error: the evidence of the run could not be put on disk\n  hint: `orchctl status` says why\n";
-                self.session.output.words(text)?;
-                let failure = None;
-                return Ok(Ended { answer, failure });
+                self.tell_unrecorded(&answer.run_id)?;
+                return Ok(Ended {
+                    answer,
+                    failure: None,
+                    detail: None,
+                });
             }
             found => found?,
         };
-        let known = Some(detail.record.verdict).filter(|_| detail.void.is_none());
+        // What could not be recorded is an error, whatever the files say that were written before.
+        let verdict = if answer.verdict == Verdict::Error {
+            Verdict::Error
+        } else {
+            told(detail.record.verdict, detail.void.is_some())
+        };
         Ok(Ended {
             failure: None,
+            detail: detail.status_detail,
             answer: RunAnswer {
                 status: detail.record.status,
-                verdict: known.unwrap_or(Verdict::Unknown),
+                verdict,
                 ..answer
             },
         })
+    }
+
+    /// Says why a run left no evidence, as far as the daemon remembers it.
+    fn tell_unrecorded(&mut self, run: &RunId) -> Result<(), Failure> {
+        let call = Call::Status(Scope::default());
+        let status: Status = self.session.ask(self.connection, &call)?;
+        let mut projects = status.workspaces.into_iter().flat_map(|it| it.projects);
+        let last = projects.find_map(|it| it.last_run.filter(|last| last.run_id == *run));
+        let why = last.and_then(|last| last.status_detail).unwrap_or_default();
+        let why = why.strip_prefix("unrecorded: ").unwrap_or(&why);
+        let said = format!("the evidence of the run could not be put on disk\n{why}");
+        let text = error(&said, None, &self.session.output.err_look());
+        Ok(self.session.output.words(&text)?)
     }
 
     /// ^C: a daemon's run goes on without us, a hosted one ends with us.
@@ -166,5 +194,14 @@ impl<'a, 'b> Follow<'a, 'b> {
         };
         self.session.output.words(&text)?;
         Err(Failure::Interrupted)
+    }
+}
+
+/// What a run's verdict says of what is there now: nothing if it is void, except that it will never rest.
+fn told(verdict: Verdict, void: bool) -> Verdict {
+    if void && verdict != Verdict::Unstable {
+        Verdict::Unknown
+    } else {
+        verdict
     }
 }

@@ -7,6 +7,7 @@ use crate::client::render::mark::{self, short};
 use crate::client::render::status::{fit, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, clean, columns, count, pad, styled};
 use crate::model::id::RunId;
+use crate::model::path::{of_text, plain};
 use crate::model::report::plan::{PlanAnswer, PlannedStage};
 use crate::model::report::{ExplainAnswer, GateAnswer, GateProject, SyncAnswer};
 use std::collections::BTreeMap;
@@ -94,7 +95,7 @@ pub fn sync(answer: &SyncAnswer, look: &Look) -> String {
 /// Renders what a change of a path triggers.
 #[must_use]
 pub fn explain(answer: &ExplainAnswer, look: &Look) -> String {
-    let path = short_path(&clean(&answer.path), look, 0);
+    let path = short_path(&clean(&plain(of_text(&answer.path).as_os_str())), look, 0);
     let mut text = format!("{}\n", styled(BOLD, &path));
     if let Some(rule) = &answer.ignored {
         let source = clean(&rule.source);

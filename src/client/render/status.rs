@@ -7,6 +7,7 @@ use crate::client::render::mark;
 use crate::client::render::text::{
     BOLD, DIM, RED, add, ago, clean, clip, columns, count, middle, pad, size, styled, took,
 };
+use crate::model::path::RootPath;
 use crate::model::report::status::{
     DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
 };
@@ -22,15 +23,23 @@ const PHASE_COLUMNS: usize = 8;
 /// Lines of an excerpt that are shown.
 const EXCERPT_LINES_MAX: usize = 3;
 
-/// Renders the whole status.
+/// Renders the whole status, or that of the workspace that was asked for.
 #[must_use]
-pub fn status(status: &Status, look: &Look) -> String {
+pub fn status(status: &Status, asked: Option<&RootPath>, look: &Look) -> String {
     let mut text = String::new();
     for workspace in &status.workspaces {
         text.push_str(&workspace_lines(workspace, look));
     }
     if status.workspaces.is_empty() {
-        text.push_str("Nothing is watched here. Add a directory with: orchctl watch DIR\n");
+        match asked.map(|root| clean(&root.to_string())) {
+            Some(root) => {
+                let said = format!("{} is not a registered workspace.", quoted(&root));
+                let add = format!("Register it with: orchctl add {}", quoted(&root));
+                let list = "See the registered ones with: orchctl list";
+                text.push_str(&indented(&format!("{said}\n{add}\n{list}"), 0, look));
+            }
+            None => text.push_str("Nothing is watched. Add a directory with: orchctl watch DIR\n"),
+        }
     }
     text.push_str(&daemon_line(&status.daemon, status.workspaces.len(), look));
     text

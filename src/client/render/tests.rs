@@ -137,7 +137,7 @@ fn shop() -> Status {
 
 #[test]
 fn status_without_a_terminal_has_one_line_per_project_and_cuts_nothing() {
-    insta::assert_snapshot!(plain(&status::status(&shop(), &look(None))), @"
+    insta::assert_snapshot!(plain(&status::status(&shop(), None, &look(None))), @"
     /srv/ann/src/shop  + watching
       + pass      0101-web   fresh  idle      3d0103be  succeeded  3.1s  2m ago
         manifest .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
@@ -156,7 +156,7 @@ fn status_without_a_terminal_has_one_line_per_project_and_cuts_nothing() {
 
 #[test]
 fn status_fits_forty_columns() {
-    let text = plain(&status::status(&shop(), &look(Some(40))));
+    let text = plain(&status::status(&shop(), None, &look(Some(40))));
     assert_eq!(
         text.lines().map(|line| line.chars().count()).max(),
         Some(40)
@@ -191,7 +191,7 @@ fn status_fits_forty_columns() {
 
 #[test]
 fn colour_only_repeats_what_a_word_says() {
-    let text = status::status(&shop(), &look(Some(80)));
+    let text = status::status(&shop(), None, &look(Some(80)));
     let line = text.lines().find(|line| line.contains("0102-api")).unwrap();
     insta::assert_snapshot!(line.escape_debug(), @r#"  \u{1b}[1m\u{1b}[31mx fail\u{1b}[0m      0102-api   fresh  idle      3d0103be  failed  3.1s  2m ago"#);
 }

@@ -5,8 +5,8 @@
 use super::staged::Staged;
 use super::unsynced::Unsynced;
 use super::{
-    Act, DIRECTORY, DurableError, Kind, PRIVATE, SHARED, Stamp, ends_open, fail, gone, hold, names,
-    probe, regular, sys, temp_name,
+    Act, DIRECTORY, DurableError, Kind, Obstacle, PRIVATE, SHARED, Stamp, ends_open, fail, gone,
+    hold, names, probe, regular, sys, temp_name,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -56,10 +56,23 @@ impl Dir {
             match sys::sub(&here.handle, name) {
                 Ok(handle) => here = Self { handle, path },
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(fail(Act::Open, &path)(error)),
+                Err(error) => return Err(here.refuse(name, error)),
             }
         }
         Ok(Some(here))
+    }
+
+    /// Says what stands where the directory `name` has to be; what the system says of a link is that it is none.
+    fn refuse(&self, name: &OsStr, error: io::Error) -> DurableError {
+        let stamp = sys::stamp(&self.handle, Path::new(name)).ok();
+        let error = match stamp.map(|stamp| stamp.kind) {
+            Some(Kind::Link) => io::Error::new(io::ErrorKind::NotADirectory, Obstacle::Link),
+            Some(Kind::File | Kind::Other) => {
+                io::Error::new(io::ErrorKind::NotADirectory, Obstacle::NoDirectory)
+            }
+            Some(Kind::Directory) | None => error,
+        };
+        fail(Act::Open, &self.path.join(name))(error)
     }
 
     /// Opens a directory below this one and makes what is missing; every directory that got a new name is synced.
@@ -93,7 +106,7 @@ impl Dir {
                     }
                     sys::sub(&here.handle, name).map_err(fail(Act::Open, &path))?
                 }
-                Err(error) => return Err(fail(Act::Open, &path)(error)),
+                Err(error) => return Err(here.refuse(name, error)),
             };
             here = Self { handle, path };
         }

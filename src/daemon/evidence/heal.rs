@@ -1,14 +1,17 @@
 //! A run whose manifest is damaged or gone: its manifest is made again of what else is there.
 //!
 //! The run summary, the resume token, the sidecar and the directory's own name are asked, in this order of worth. What
-//! nobody knows any more is left out; the run is `cancelled` unless its summary says how it ended.
+//! nobody knows any more is left out; the run is `cancelled` unless its summary says how it ended. A start looks for such
+//! runs, and so does every question about the history: what another tool tears meanwhile is not hidden until then.
 
-use super::EvidenceError;
 use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
 use super::owner::{Life, Owner, process_exists};
-use crate::daemon::durable::temp_owner;
-use crate::limits::{EVIDENCE_BYTES_MAX, UNBORN_RUN};
-use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind};
+use super::recover::Recovery;
+use super::{Desk, EvidenceError, ReadError};
+use crate::daemon::durable::{Dir, temp_owner};
+use crate::daemon::index::Key;
+use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
+use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind, Unreadable};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
@@ -25,6 +28,57 @@ pub(super) enum Birth {
     UnderWay,
     /// A run that had a manifest once.
     Past,
+}
+
+impl Desk {
+    /// Makes manifests again that somebody has torn since the start. Trouble with one run costs only that run.
+    pub(super) fn mend(&mut self, runs: &Dir, now: Timestamp) {
+        let unread = self.index.unread();
+        let torn = unread.filter(|key| self.is_torn(runs, key, now));
+        let torn: Vec<Key> = torn.cloned().collect();
+        for key in &torn {
+            // What is under way is told by a start only.
+            let healed = self.heal(runs, key, now, &mut Recovery::default());
+            if let Err(error) = healed {
+                tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be made again");
+            }
+        }
+    }
+
+    /// Whether a run's manifest is damaged, at rest, and nobody's who will write it again.
+    fn is_torn(&self, runs: &Dir, (task, run): &Key, now: Timestamp) -> bool {
+        let Some(files) = Files::open(runs, task, run).ok().flatten() else {
+            return false;
+        };
+        let damaged = matches!(
+            files.read_manifest(),
+            Err(ReadError::Unreadable(Unreadable::Damaged(_)))
+        );
+        let owner = files.read_owner();
+        let owned = owner.is_some_and(|it| it != self.owner && it.life() != Life::Dead);
+        damaged && !owned && !self.open.contains_key(run) && rests(&files, now)
+    }
+
+    /// Why a run whose id contains `part` is there and cannot be shown.
+    pub(super) fn unshown(&self, runs: &Dir, part: &str) -> Option<EvidenceError> {
+        let mut unread = self.index.unread();
+        let (task, run) = unread.find(|(_, run)| run.as_str().contains(part))?;
+        let files = Files::open(runs, task, run).ok()??;
+        match files.read_manifest() {
+            Err(ReadError::Unreadable(source)) => {
+                let path = files.run.path().join(MANIFEST);
+                Some(EvidenceError::Unreadable { path, source })
+            }
+            Err(ReadError::Disk(error)) => Some(error.into()),
+            Ok(_) | Err(ReadError::Missing) => None,
+        }
+    }
+}
+
+fn rests(files: &Files, now: Timestamp) -> bool {
+    let stamp = files.run.stamp(Path::new(MANIFEST));
+    let modified = stamp.and_then(|stamp| i64::try_from(stamp.modified_ns / 1_000_000).ok());
+    modified.is_some_and(|at| now.since(Timestamp::from_unix_ms(at)) > TORN_SETTLE)
 }
 
 /// Judges a run directory without a manifest by what is in it, and by who wrote that and when.

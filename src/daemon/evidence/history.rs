@@ -146,21 +146,34 @@ impl Desk {
             return Ok(Vec::new());
         };
         self.index.refresh(&runs, now)?;
+        let rows = self.index.newest(&runs, task, limit);
+        if self.index.unread().next().is_none() {
+            return Ok(rows);
+        }
+        self.mend(&runs, now);
         Ok(self.index.newest(&runs, task, limit))
     }
 
     /// The run that `part` of an id names.
     ///
     /// # Errors
-    /// When the runs directory cannot be read.
+    /// When the runs directory cannot be read, or the manifest of the only run that fits.
     pub fn find(&mut self, part: &str, now: Timestamp) -> Result<Found, EvidenceError> {
         let Some(runs) = self.runs.open()? else {
             return Ok(Found::None);
         };
         self.index.refresh(&runs, now)?;
+        if let [key] = self.index.matching(part).as_slice() {
+            // It may have been torn since, and is found among those then.
+            let _row = self.index.check(&runs, key);
+        }
+        self.mend(&runs, now);
         let keys = self.index.matching(part);
         Ok(match keys.as_slice() {
-            [] => Found::None,
+            [] => match self.unshown(&runs, part) {
+                Some(error) => return Err(error),
+                None => Found::None,
+            },
             [key] => match self.index.check(&runs, key) {
                 Some(row) => Found::One(row.record.clone()),
                 None => Found::None,

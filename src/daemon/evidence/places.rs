@@ -4,7 +4,7 @@
 //! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
 
 use crate::daemon::durable::{Dir, DurableError, Unsynced, create_dir_all};
-use crate::model::path::{RootPath, show};
+use crate::model::path::{RootPath, to_text};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ impl Base {
         } else {
             &self.below
         };
-        show(path.as_os_str()).replace(std::path::MAIN_SEPARATOR, "/")
+        to_text(path.as_os_str()).replace(std::path::MAIN_SEPARATOR, "/")
     }
 
     /// Where it is.

@@ -161,7 +161,7 @@ impl Desk {
     }
 
     /// A run directory whose manifest cannot be read: removed, rebuilt, or left alone.
-    fn heal(
+    pub(super) fn heal(
         &mut self,
         runs: &Dir,
         key: &Key,

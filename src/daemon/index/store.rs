@@ -34,7 +34,7 @@ struct Header {
 impl Store {
     /// Opens the rows of the runs directory at `runs`, and reads those that can be believed.
     pub(super) fn open(runs: &Path, dir: Option<PathBuf>) -> (Self, Vec<Row>) {
-        let runs = crate::model::path::show(runs.as_os_str());
+        let runs = crate::model::path::to_text(runs.as_os_str());
         let name = format!("{}.jsonl", &Digest::of(runs.as_bytes()));
         let mut store = Self {
             file: dir.map(|dir| (dir, OsString::from(name))),

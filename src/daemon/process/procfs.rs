@@ -70,7 +70,7 @@ pub(super) fn command(pid: u32) -> String {
     let arguments: Vec<String> = line
         .split(|byte| *byte == 0)
         .filter(|argument| !argument.is_empty())
-        .map(|argument| crate::model::path::show(std::ffi::OsStr::from_bytes(argument)))
+        .map(|argument| crate::model::path::plain(std::ffi::OsStr::from_bytes(argument)))
         .collect();
     if arguments.is_empty() {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -131,7 +131,12 @@ impl Tree {
         let mut pending = BTreeSet::new();
         let mut done = BTreeSet::new();
         for (_, scope) in scopes {
-            for filter in scope.stages.values().chain([&scope.union]) {
+            for filter in scope
+                .stages
+                .iter()
+                .map(|(_, filter)| filter)
+                .chain([&scope.union])
+            {
                 if done.insert(*filter) {
                     self.fold(*filter, &mut Errand::Collect(&mut pending));
                 }

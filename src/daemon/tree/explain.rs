@@ -70,7 +70,7 @@ impl Tree {
             if !reads(scope.union) {
                 continue;
             }
-            let stages = scope.stages.iter().filter(|(_, filter)| reads(**filter));
+            let stages = scope.stages.iter().filter(|(_, filter)| reads(*filter));
             projects.push((
                 task.clone(),
                 stages.map(|(stage, _)| stage.clone()).collect(),

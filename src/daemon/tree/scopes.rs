@@ -85,7 +85,8 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 pub(super) struct SubjectScope {
     pub(super) union: FilterId,
-    pub(super) stages: BTreeMap<(PipelineId, StageId), FilterId>,
+    /// In declared order, those of a subpipeline where it is called first.
+    pub(super) stages: Vec<((PipelineId, StageId), FilterId)>,
 }
 
 #[derive(Debug)]
@@ -105,14 +106,16 @@ struct Declared {
     outputs: PatternsId,
 }
 
+type DeclaredStages = Vec<((PipelineId, StageId), Declared)>;
+
 /// Which files each stage of each project reads.
 #[derive(Debug)]
 pub struct Scopes {
     projects: Vec<ProjectScope>,
     by_path: BTreeMap<Box<[u8]>, usize>,
     by_task: BTreeMap<TaskId, usize>,
-    /// The command stages of each pipeline and of its subpipelines.
-    stages: BTreeMap<PipelineId, BTreeMap<(PipelineId, StageId), Declared>>,
+    /// The command stages of each pipeline and of its subpipelines, in declared order.
+    stages: BTreeMap<PipelineId, DeclaredStages>,
     patterns: Vec<(Vec<String>, Gitignore)>,
     filters: Vec<Filter>,
     filter_ids: BTreeMap<Filter, FilterId>,
@@ -138,7 +141,7 @@ impl Scopes {
             .clone_from(&config.settings.ignore);
         let mut tables = BTreeMap::new();
         for pipeline in &config.pipelines {
-            let mut stages = BTreeMap::new();
+            let mut stages = Vec::new();
             scopes.declare(config, &pipeline.id, &mut tables, &mut stages)?;
             scopes.stages.insert(pipeline.id.clone(), stages);
         }
@@ -195,7 +198,7 @@ impl Scopes {
         config: &Config,
         id: &PipelineId,
         tables: &mut BTreeMap<Vec<String>, PatternsId>,
-        into: &mut BTreeMap<(PipelineId, StageId), Declared>,
+        into: &mut DeclaredStages,
     ) -> Result<(), ScopeError> {
         let Some(pipeline) = config.pipeline(id) else {
             return Ok(());
@@ -203,8 +206,9 @@ impl Scopes {
         for stage in &pipeline.stages {
             let key = (pipeline.id.clone(), stage.id.clone());
             let command = match &stage.action {
-                Action::Command(command) => command,
                 // A pipeline that is met twice declares the same twice; the configuration has no circles.
+                Action::Command(_) if into.iter().any(|(known, _)| *known == key) => continue,
+                Action::Command(command) => command,
                 Action::Subpipeline(sub) => {
                     self.declare(config, &sub.pipeline, tables, into)?;
                     continue;
@@ -228,7 +232,7 @@ impl Scopes {
             let outputs = self
                 .intern(&command.outputs, tables)
                 .map_err(refuse("outputs"))?;
-            into.insert(key, Declared { part, outputs });
+            into.push((key, Declared { part, outputs }));
         }
         Ok(())
     }
@@ -251,7 +255,7 @@ impl Scopes {
         let mut claimed = BTreeSet::new();
         for project in &config.projects {
             if let Some(stages) = self.stages.get(&project.pipeline) {
-                claimed.extend(stages.keys().map(|(pipeline, _)| pipeline.clone()));
+                claimed.extend(stages.iter().map(|((pipeline, _), _)| pipeline.clone()));
             }
         }
         let free = self.stages.iter().filter(|(id, _)| !claimed.contains(*id));
@@ -263,7 +267,7 @@ impl Scopes {
             self.by_task.insert(project.task.clone(), index);
             let outputs = own
                 .into_iter()
-                .flat_map(outputs)
+                .flat_map(|stages| outputs(stages))
                 .chain(free.iter().copied());
             self.projects.push(ProjectScope {
                 task: project.task.clone(),
@@ -303,7 +307,7 @@ impl Scopes {
             parts,
             outputs: outputs.clone(),
         };
-        let union = filter(declared.values().map(|stage| stage.part).collect());
+        let union = filter(declared.iter().map(|(_, stage)| stage.part).collect());
         let stages: Vec<_> = declared
             .iter()
             .map(|(key, stage)| (key.clone(), filter(BTreeSet::from([stage.part]))))
@@ -467,8 +471,8 @@ impl Scopes {
     }
 }
 
-fn outputs(stages: &BTreeMap<(PipelineId, StageId), Declared>) -> impl Iterator<Item = PatternsId> {
-    stages.values().map(|stage| stage.outputs)
+fn outputs(stages: &[((PipelineId, StageId), Declared)]) -> impl Iterator<Item = PatternsId> {
+    stages.iter().map(|(_, stage)| stage.outputs)
 }
 
 /// A path and every directory above it, down to the root's empty one.

@@ -186,7 +186,7 @@ fn paths(touches: &Touches) -> Vec<String> {
 fn shown(changed: &Changed) -> Vec<String> {
     match changed {
         Changed::Everything => vec!["everything".to_owned()],
-        Changed::Paths(paths) => paths.iter().map(ToString::to_string).collect(),
+        Changed::Paths(paths) => paths.iter().map(RelPath::to_text).collect(),
     }
 }
 
@@ -294,7 +294,7 @@ fn files(tree: &Tree) -> BTreeSet<String> {
         let dir = tree.snapshot.dir(id);
         for entry in dir.entries() {
             let path = tree.snapshot.path_of(id, dir.name_of(entry));
-            all.insert(names::rel(&path).to_string());
+            all.insert(names::rel(&path).to_text());
         }
     }
     all

@@ -29,6 +29,8 @@ struct Details {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stderr_truncated: bool,
     failure_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     non_fatal_fallback: bool,
 }
@@ -66,13 +68,16 @@ impl ErrorFile {
                     failure_reason: match stage.outcome {
                         Outcome::TimedOut => "timeout",
                         Outcome::Signalled => "signal",
+                        Outcome::Unspawnable => "execution_error",
                         Outcome::None
                         | Outcome::Passed
                         | Outcome::Flaky
                         | Outcome::Failed
-                        | Outcome::Unspawnable
                         | Outcome::Cancelled => "command_failed",
                     },
+                    detail: (stage.outcome == Outcome::Unspawnable)
+                        .then(|| stage.summary.clone())
+                        .flatten(),
                     non_fatal_fallback: skipped,
                 },
                 created_at: now,
@@ -87,12 +92,12 @@ impl ErrorFile {
     }
 }
 
-/// Whether a stage's failure is worth a file: it ran, and it ended by itself or at its deadline.
+/// Whether a stage's failure is worth a file: it ended by itself or at its deadline, or it could not be started.
 pub(super) fn has_error_file(stage: &StageReport) -> bool {
     let failed = matches!(stage.status, StageStatus::Failed | StageStatus::Skipped);
-    let ran = matches!(
+    let by_itself = matches!(
         stage.outcome,
-        Outcome::Failed | Outcome::TimedOut | Outcome::Signalled
+        Outcome::Failed | Outcome::TimedOut | Outcome::Signalled | Outcome::Unspawnable
     );
-    failed && ran && matches!(stage.work, StageWork::Command(_))
+    failed && by_itself && matches!(stage.work, StageWork::Command(_))
 }

@@ -6,6 +6,7 @@ use super::manifest::{Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{RunId, StageId};
+use crate::model::path::RelPath;
 use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,7 @@ fn shown(changed: &Changed) -> (usize, Vec<String>) {
         Changed::Everything => (0, Vec::new()),
         Changed::Paths(paths) => {
             let first = paths.iter().take(CHANGED_PATHS_SHOWN_MAX);
-            (paths.len(), first.map(ToString::to_string).collect())
+            (paths.len(), first.map(RelPath::to_text).collect())
         }
     }
 }

@@ -308,6 +308,7 @@ fn a_void_or_unknown_run_proves_nothing() {
     assert!(Sidecar::of(&run).proves());
     run.void = Some(Void {
         changed: Changed::Everything,
+        rewritten: Vec::new(),
     });
     assert!(!Sidecar::of(&run).proves());
     assert!(!Sidecar::of(&report("demo", 1, RunStatus::InProgress)).proves());

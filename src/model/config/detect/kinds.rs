@@ -42,7 +42,12 @@ fn package_json(listing: &Listing) -> Option<Kind> {
         file: "package.json",
         tool: manager,
         commands: commands.collect(),
-        outputs: &["/dist/", "/coverage/"],
+        // A mention is enough: nyc stands among the dependencies, in a script, or under a key of its own.
+        outputs: if text.contains("nyc") {
+            &["/dist/", "/coverage/", "/.nyc_output/"]
+        } else {
+            &["/dist/", "/coverage/"]
+        },
         ignore: &["node_modules/"],
         fallback: false,
     })

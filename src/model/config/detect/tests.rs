@@ -52,6 +52,28 @@ fn npm_scripts_run_with_the_lockfile_s_manager() {
 }
 
 #[test]
+fn what_a_coverage_tool_leaves_triggers_nothing() {
+    let usual = &["/dist/", "/coverage/"][..];
+    let nyc = &["/dist/", "/coverage/", "/.nyc_output/"][..];
+    for (text, outputs) in [
+        (r#"{"scripts": {"test": "mocha"}}"#, usual),
+        (r#"{"scripts": {"test": "c8 mocha"}}"#, usual),
+        (r#"{"scripts": {"test": "nyc mocha"}}"#, nyc),
+        (
+            r#"{"scripts": {"test": "tap"}, "devDependencies": {"nyc": "^17"}}"#,
+            nyc,
+        ),
+    ] {
+        let listing = Listing {
+            files: ["package.json".to_owned()].into(),
+            texts: [("package.json".to_owned(), text.to_owned())].into(),
+        };
+        let stages = detect(&listing).pipeline.stages;
+        assert_eq!(stages[0].command().unwrap().outputs, outputs, "{text}");
+    }
+}
+
+#[test]
 fn a_script_that_only_fails_and_a_broken_file_are_nothing_to_run() {
     let stub =
         r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1", "lint": " "}}"#;
