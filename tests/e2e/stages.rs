@@ -41,6 +41,8 @@ fn a_stage_past_its_time_is_ended_with_its_children() {
     let summary = manifest["commands"][0]["summary"].as_str().unwrap();
     assert!(summary.starts_with("Timed out after 300ms"), "{summary}");
     assert_eq!(sidecar["stages"][0]["outcome"], "timed-out", "{sidecar}");
+    let error = workspace.json(manifest["commands"][0]["error_file"].as_str().unwrap());
+    assert_eq!(error["details"]["failure_reason"], "timed_out", "{error}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl ErrorFile {
                     stderr: stderr.chars().take(ERROR_DETAIL_CHARS_MAX).collect(),
                     stderr_truncated: stderr.chars().nth(ERROR_DETAIL_CHARS_MAX).is_some(),
                     failure_reason: match stage.outcome {
-                        Outcome::TimedOut => "timeout",
+                        Outcome::TimedOut => "timed_out",
                         Outcome::Signalled => "signal",
                         Outcome::Unspawnable => "execution_error",
                         Outcome::None
