@@ -142,8 +142,8 @@ impl Index {
         let known = self.rows.get(key).map(|row| row.stamp);
         match stamp {
             Some(stamp) if known == Some(stamp) => {}
-            Some(_) => self.read(runs, key),
-            None => self.forget(key),
+            // Without its manifest, what is left of a run is still there to be healed.
+            Some(_) | None => self.read(runs, key),
         }
         self.rows.get(key)
     }

@@ -251,29 +251,35 @@ fn a_run_without_an_owner_is_judged_by_its_heartbeat() {
 }
 
 #[test]
-fn any_torn_file_heals() {
+fn any_file_that_is_torn_or_gone_heals() {
     for (file, cut) in [
-        ("manifest", 0),
-        ("manifest", 700),
-        ("orchd", 0),
-        ("orchd", 90),
-        ("run-summary", 0),
-        ("state", 0),
-        ("state", 300),
-        ("runs", 0),
-        ("runs", 300),
+        ("manifest", None),
+        ("manifest", Some(0)),
+        ("manifest", Some(700)),
+        ("orchd", Some(0)),
+        ("orchd", Some(90)),
+        ("run-summary", Some(0)),
+        ("state", Some(0)),
+        ("state", Some(300)),
+        ("runs", Some(0)),
+        ("runs", Some(300)),
     ] {
         let space = Space::new();
         let mut desk = space.desk("d1");
         run_to_end(&mut desk, 1, RunStatus::Succeeded);
         let run = run_to_end(&mut desk, 2, RunStatus::Succeeded);
+        // The next start finds rows of both in the index.
+        assert_eq!(desk.runs(None, 10, at(3000)).unwrap().len(), 2);
         drop(desk);
         let path = match file {
             "state" | "runs" => format!("out/demo/{file}.json"),
             _ => format!("{}/{file}.json", base(&run)),
         };
         let whole = std::fs::read(space.path(&path)).unwrap();
-        space.write(&path, &whole[..cut]);
+        match cut {
+            Some(cut) => space.write(&path, &whole[..cut]),
+            None => std::fs::remove_file(space.path(&path)).unwrap(),
+        }
         let mut desk = space.desk("d2");
         desk.recover(std::slice::from_ref(&run.task), at(9000))
             .unwrap();
@@ -287,18 +293,18 @@ fn any_torn_file_heals() {
             .iter()
             .map(|r| &r["runId"])
             .collect();
-        assert_eq!(ids.len(), 3, "{path} cut at {cut}");
+        assert_eq!(ids.len(), 3, "{path} cut at {cut:?}");
         assert_eq!(ids[2], third.run.as_str());
         assert_eq!(state["orchd"]["verdict"], "pass");
         let manifest = space.json(&format!("{}/manifest.json", base(&run)));
-        assert_eq!(manifest["status"], "succeeded", "{path} cut at {cut}");
+        assert_eq!(manifest["status"], "succeeded", "{path} cut at {cut:?}");
         assert_eq!(
             manifest["commands"].as_array().unwrap().len(),
             4,
-            "{path} cut at {cut}"
+            "{path} cut at {cut:?}"
         );
         let rows = desk.runs(None, 10, at(9999)).unwrap();
-        assert_eq!(rows.len(), 3, "{path} cut at {cut}");
+        assert_eq!(rows.len(), 3, "{path} cut at {cut:?}");
     }
 }
 
