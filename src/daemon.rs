@@ -13,6 +13,7 @@ mod doctor;
 pub mod durable;
 mod effects;
 pub mod evidence;
+mod exhibits;
 pub mod hosted;
 pub mod index;
 pub mod leftovers;

@@ -3,7 +3,7 @@
 //! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
 //! `Captured` to cover every `Touched` before it.
 
-use crate::daemon::evidence::{Desk, Recovery};
+use crate::daemon::evidence::{Desk, Inspected, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
@@ -84,6 +84,7 @@ impl Shell {
                 known,
                 then,
             } => self.take_loaded(id, *loaded, &known, then),
+            What::Removed(runs) => self.discard(id, runs),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
             What::Runs { request, rows } => self.take_rows(request, rows),
             What::Found { request, found } => self.take_found(id, request, found),
@@ -212,6 +213,7 @@ impl Shell {
         let Looked {
             touches,
             capture,
+            inspected,
             facts,
         } = looked;
         let Some(site) = self.sites.get_mut(&id) else {
@@ -237,6 +239,7 @@ impl Shell {
             }
             Err(error) => self.note_missing(id, &error),
         }
+        self.take_inspected(id, inspected);
         if let Some((capture, views)) = capture {
             self.inputs.push_back(Input::Captured {
                 capture,
@@ -282,6 +285,7 @@ impl Shell {
             let looked = Box::new(Looked {
                 touches,
                 capture: None,
+                inspected: Inspected::default(),
                 facts,
             });
             Some(Done {

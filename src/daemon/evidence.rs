@@ -14,6 +14,7 @@
 //!
 //! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
 
+mod exhibits;
 mod files;
 mod finish;
 mod heal;
@@ -24,6 +25,7 @@ mod places;
 mod recover;
 mod snapshots;
 
+pub use exhibits::{Exhibit, Exhibits, Inspected};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
 pub use owner::Owner;
 pub use places::Places;

@@ -4,7 +4,7 @@
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::Known as DiskKnown;
+use crate::daemon::evidence::{Inspected, Known as DiskKnown};
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
@@ -134,6 +134,7 @@ impl Shell {
                     let looked = Looked {
                         touches,
                         capture: None,
+                        inspected: Inspected::default(),
                         facts,
                     };
                     Some(Done {
