@@ -118,6 +118,8 @@ pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Unreadable files and directories that a workspace names; what lies beyond is only not told.
 pub const UNREADABLE_MAX: usize = 1000;
 
+/// Damaged files of one name that are kept when they are set aside: enough to see whether it happens again and again.
+pub const CORRUPT_KEPT_MAX: usize = 5;
 /// Runs in `state.json` and `runs.json`, newest kept: the whole file is rewritten at each run.
 pub const SNAPSHOT_RUNS_MAX: usize = 50;
 /// Time between two heartbeats of a run, as the manifest says it.

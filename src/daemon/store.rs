@@ -182,14 +182,8 @@ impl Store {
 
     fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
         let stamp = now.to_string().replace([':', '.'], "-");
-        let mut aside = OsString::from(format!("{}.corrupt-{stamp}", self.name));
-        // Two damaged files of one millisecond: the first is kept too.
-        let mut again = 1;
-        while self.dir.stamp(Path::new(&aside)).is_some() {
-            again += 1;
-            aside = OsString::from(format!("{}.corrupt-{stamp}-{again}", self.name));
-        }
-        self.dir.rename(OsStr::new(self.name), &self.dir, &aside)?;
+        let aside = self.dir.set_aside(OsStr::new(self.name), &stamp)?;
+        tracing::warn!(file = %self.path().display(), aside = %aside.display(), "a damaged file was set aside");
         self.dir.sync()?;
         Ok(self.dir.path().join(aside))
     }

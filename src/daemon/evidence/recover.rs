@@ -132,6 +132,11 @@ impl Desk {
             }
             self.index.refresh(&runs, now)?;
             recovery.known = self.known(&runs, tasks);
+            for task in tasks {
+                if let Err(error) = self.snapshots.mend(task, now) {
+                    tracing::warn!(%task, %error, source = %error.source, "the list of a task's newest runs is not quite whole");
+                }
+            }
         }
         Ok(recovery)
     }

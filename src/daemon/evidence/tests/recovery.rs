@@ -261,6 +261,7 @@ fn any_file_that_is_torn_or_gone_heals() {
         ("run-summary", Some(0)),
         ("state", Some(0)),
         ("state", Some(300)),
+        ("runs", None),
         ("runs", Some(0)),
         ("runs", Some(300)),
     ] {
@@ -283,6 +284,8 @@ fn any_file_that_is_torn_or_gone_heals() {
         let mut desk = space.desk("d2");
         desk.recover(std::slice::from_ref(&run.task), at(9000))
             .unwrap();
+        let listed = space.json("out/demo/runs.json");
+        assert_eq!(listed["runs"].as_array().unwrap().len(), 2, "{path}");
         let third = run_to_end(&mut desk, 3, RunStatus::Succeeded);
         let state = space.json("out/demo/state.json");
         let runs = space.json("out/demo/runs.json");
