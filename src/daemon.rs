@@ -53,7 +53,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-pub use store::StoreError;
+pub use store::{Aside, Condition, StoreError};
 
 /// Why the daemon cannot serve.
 #[derive(Debug, thiserror::Error)]

@@ -40,6 +40,9 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Workspaces that are no longer registered of which the trust store remembers what was allowed: a person who adds one
+/// again has removed it among the last few.
+pub const FORMER_TRUST_MAX: usize = 200;
 /// Registered workspaces.
 pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.

@@ -61,7 +61,11 @@ impl Shell {
                 }
             }
             Effect::Forget { workspace } => self.forget(workspace),
-            Effect::Exit => self.exiting = true,
+            Effect::Exit => {
+                // What this daemon knows and a damaged file does not would go with it.
+                self.mend_stores();
+                self.exiting = true;
+            }
         }
     }
 

@@ -63,6 +63,7 @@ impl Shell {
     }
 
     pub(super) fn reload_all(&mut self) {
+        self.mend_stores();
         let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
         ids.into_iter().for_each(|id| self.reload(id, Then::Rest));
     }

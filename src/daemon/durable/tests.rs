@@ -169,10 +169,10 @@ fn of_the_damaged_files_of_a_name_the_newest_are_kept() {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open(temp.path()).unwrap();
     let (name, max) = (OsStr::new("f.json"), crate::limits::CORRUPT_KEPT_MAX);
-    std::fs::write(temp.path().join("other.json.corrupt-1"), "").unwrap();
+    write(&temp.path().join("other.json.corrupt-1"), b"", SHARED).unwrap();
     for mark in 100..=100 + max {
         for said in ["first", "second"] {
-            std::fs::write(temp.path().join(name), said).unwrap();
+            write(&temp.path().join(name), said.as_bytes(), SHARED).unwrap();
             dir.set_aside(name, &mark.to_string()).unwrap();
         }
     }
