@@ -96,6 +96,12 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
     let known: Vec<_> = shell.registry.workspaces().to_vec();
+    let places = known.iter().map(|workspace| {
+        site::Spots::of(&workspace.root, &shell.state)
+            .evidence()
+            .runs(&workspace.root)
+    });
+    index::sweep(&shell.state.join("index"), places);
     for workspace in known {
         shell.open_site(workspace.root, workspace.task);
     }

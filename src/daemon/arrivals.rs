@@ -49,9 +49,11 @@ impl Shell {
                 // Removed while it was away.
                 None => tree.close(),
             },
-            What::DeskBack(desk) => {
-                if let Some(lent) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
-                    lent.bring_back(desk);
+            What::DeskBack(mut desk) => {
+                match self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
+                    Some(lent) => lent.bring_back(desk),
+                    // Removed while it was away.
+                    None => desk.retire(),
                 }
             }
             What::Looked(looked) => self.take_look(id, *looked),
@@ -64,6 +66,9 @@ impl Shell {
                     && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
                 {
                     self.retain(id, task);
+                }
+                if failure.is_some() {
+                    self.judge_later(id);
                 }
                 self.inputs.push_back(Input::Recorded {
                     run,
@@ -179,6 +184,14 @@ impl Shell {
             workspace: id,
             watch,
         });
+    }
+
+    /// What is on disk of a run that could not be recorded is closed once the disk may have recovered.
+    fn judge_later(&mut self, id: WorkspaceId) {
+        let again = self.clock.tick().after(HEARTBEAT_STALE);
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.recheck_at.get_or_insert(again);
+        }
     }
 
     fn note_recovery(&mut self, id: WorkspaceId, recovery: &Recovery) {

@@ -186,6 +186,13 @@ impl Shell {
             // It takes its watches away, one by one.
             drop(tokio::task::spawn_blocking(move || tree.close()));
         }
+        if let Some(mut desk) = site
+            .desk
+            .as_mut()
+            .and_then(crate::daemon::lend::Lent::give_away)
+        {
+            desk.retire();
+        }
         for request in site.removing {
             let change = WorkspaceChange {
                 root: site.root.clone(),

@@ -312,6 +312,42 @@ fn any_file_that_is_torn_or_gone_heals() {
 }
 
 #[test]
+fn a_run_whose_end_could_not_be_written_is_nobody_s() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let ended = report("demo", 1, RunStatus::Succeeded);
+    desk.begin(&begun, at(0)).unwrap();
+    let cut = crash_after(3, || desk.end(&ended, Some(&task_state(&ended)), at(148)));
+    assert!(matches!(cut, Err(EvidenceError::Disk(_))), "{cut:?}");
+    let path = format!("{}/manifest.json", base(&begun));
+    let before = space.json(&path);
+    assert_eq!(before["status"], "in_progress");
+    desk.heartbeat(at(9000)).unwrap();
+    assert_eq!(space.json(&path), before, "nobody lives for it");
+    assert!(!desk.reopen(&begun.run, at(9000)).unwrap().owned);
+    assert!(desk.lost(at(9000)).unwrap().contains(&begun.run));
+    let found = desk.recover(&[], at(9000)).unwrap();
+    assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    assert_eq!(space.json(&path)["status"], "cancelled");
+}
+
+#[test]
+fn a_resume_that_was_refused_leaves_nothing_behind() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    space.desk("d1").begin(&begun, at(1000)).unwrap();
+    die(&space, &begun);
+    let mut desk = space.desk("d2");
+    assert!(!desk.reopen(&begun.run, at(9000)).unwrap().owned);
+    // Nobody begins it; it is closed as any other.
+    let found = desk.recover(&[], at(9100)).unwrap();
+    assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+    assert_eq!(manifest["status"], "cancelled");
+}
+
+#[test]
 fn what_somebody_newer_wrote_is_left_alone() {
     let space = Space::new();
     let begun = report("demo", 1, RunStatus::InProgress);
