@@ -90,7 +90,9 @@ impl Site {
                 stamp,
             }
         };
-        let all = proofs.iter().map(exhibit).collect();
+        // An error proves nothing, and its evidence may be what could not be written.
+        let answers = proofs.iter().filter(|(_, proof)| proof.answers());
+        let all = answers.map(exhibit).collect();
         Exhibits::new(&self.root, &self.spots.evidence(), all)
     }
 }

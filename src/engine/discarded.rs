@@ -14,26 +14,24 @@ use crate::model::run::Cause;
 use std::collections::BTreeSet;
 
 impl Engine {
-    /// What has been proven of a task's contents, of all that may be answered with.
+    /// What has been proven of a task's contents.
     pub fn proofs(&self, workspace: WorkspaceId, task: &TaskId) -> impl Iterator<Item = &Proof> {
         let id = ProjectId {
             workspace,
             task: task.clone(),
         };
         let project = self.projects.get(&id).into_iter();
-        project
-            .flat_map(|project| &project.proofs)
-            .filter(|proof| proof.answers())
+        project.flat_map(|project| &project.proofs)
     }
 
-    /// The proofs of the present contents of a workspace's projects.
+    /// What is told of the present contents of a workspace's projects.
     pub fn present_proofs(
         &self,
         workspace: WorkspaceId,
     ) -> impl Iterator<Item = (&TaskId, &Proof)> {
         let ours = self.projects.iter();
         let ours = ours.filter(move |(id, _)| id.workspace == workspace);
-        ours.filter_map(|(id, project)| Some((&id.task, project.answer()?)))
+        ours.filter_map(|(id, project)| Some((&id.task, project.present_proof()?)))
     }
 
     /// Forgets what these runs have proven: their evidence is gone.
@@ -45,14 +43,14 @@ impl Engine {
             let Some(project) = self.projects.get_mut(&id) else {
                 continue;
             };
-            let was_proven = project.answer().is_some();
+            let was_proven = project.present_proof().is_some();
             project.proofs.retain(|proof| !runs.contains(&proof.run));
             project.last.take_if(|last| runs.contains(&last.run.run_id));
-            if was_proven && project.answer().is_none() {
-                project.auto = Cause::Start;
+            if was_proven && project.present_proof().is_none() {
                 if waits {
                     project.left_alone = project.known().map(|seen| seen.keys.clone());
                 } else {
+                    project.auto = Cause::Start;
                     self.want_present(&id);
                 }
             }
