@@ -329,7 +329,7 @@ impl Shell {
         let Asked {
             answer, subscriber, ..
         } = asked;
-        self.inspect_present();
+        self.inspect_present(None);
         let seq = self.engine.seq();
         if let Some(subscriber) = subscriber {
             let status = Box::new(self.status(&call::Scope::default()));

@@ -59,13 +59,17 @@ impl Shell {
 
     /// The status of what was inspected just now.
     pub(super) fn inspected(&mut self, scope: &Scope) -> Result<Answer, Refusal> {
-        self.inspect_present();
+        let about = self.scope_of(scope.workspace.as_ref()).ok().flatten();
+        self.inspect_present(about);
         self.status_of(scope)
     }
 
     /// Inspects what a status would name, so that it names no verdict without evidence.
-    pub(super) fn inspect_present(&mut self) {
-        let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
+    pub(super) fn inspect_present(&mut self, about: Option<WorkspaceId>) {
+        let ids: Vec<WorkspaceId> = match about {
+            Some(id) => vec![id],
+            None => self.sites.keys().copied().collect(),
+        };
         for id in ids {
             let proofs: Vec<(&TaskId, &Proof)> = self.engine.present_proofs(id).collect();
             let exhibits = self.sites.get(&id).map(|site| site.exhibits(&proofs));
