@@ -13,6 +13,7 @@ mod doctor;
 pub mod durable;
 mod effects;
 pub mod evidence;
+mod exhibits;
 pub mod hosted;
 pub mod index;
 pub mod leftovers;
@@ -52,7 +53,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-pub use store::StoreError;
+pub use store::{Aside, Condition, StoreError};
 
 /// Why the daemon cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,12 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
     let known: Vec<_> = shell.registry.workspaces().to_vec();
+    let places = known.iter().map(|workspace| {
+        site::Spots::of(&workspace.root, &shell.state)
+            .evidence()
+            .runs(&workspace.root)
+    });
+    index::sweep(&shell.state.join("index"), places);
     for workspace in known {
         shell.open_site(workspace.root, workspace.task);
     }

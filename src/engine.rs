@@ -13,6 +13,7 @@
 
 pub mod ask;
 pub mod change;
+mod discarded;
 pub mod graph;
 pub mod keys;
 mod looks;
@@ -39,7 +40,7 @@ use crate::model::view::{Subject, View};
 use ask::{Ask, Reply, Stop};
 use keys::Proof;
 use news::News;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use state::Engine;
@@ -126,6 +127,13 @@ pub enum Input {
         stage: usize,
         /// How.
         ending: Ending,
+    },
+    /// Evidence that was on disk is gone, or says something else now.
+    Discarded {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The runs that it was of.
+        runs: BTreeSet<RunId>,
     },
     /// Somebody asks something.
     Asked {
@@ -331,6 +339,7 @@ impl Engine {
                 failure,
             } => self.note_record(&run, record, failure),
             Input::StageEnded { run, stage, ending } => self.end_attempt(&run, stage, &ending),
+            Input::Discarded { workspace, runs } => self.discard(workspace, &runs),
             Input::Asked {
                 request,
                 ask,

@@ -40,6 +40,9 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Workspaces that are no longer registered of which the trust store remembers what was allowed: a person who adds one
+/// again has removed it among the last few.
+pub const FORMER_TRUST_MAX: usize = 200;
 /// Registered workspaces.
 pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
@@ -120,6 +123,8 @@ pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Unreadable files and directories that a workspace names; what lies beyond is only not told.
 pub const UNREADABLE_MAX: usize = 1000;
 
+/// Damaged files of one name that are kept when they are set aside: enough to see whether it happens again and again.
+pub const CORRUPT_KEPT_MAX: usize = 5;
 /// Runs in `state.json` and `runs.json`, newest kept: the whole file is rewritten at each run.
 pub const SNAPSHOT_RUNS_MAX: usize = 50;
 /// Time between two heartbeats of a run, as the manifest says it.

@@ -3,7 +3,7 @@
 //! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
 //! `Captured` to cover every `Touched` before it.
 
-use crate::daemon::evidence::{Desk, Recovery};
+use crate::daemon::evidence::{Desk, Inspected, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
@@ -49,9 +49,11 @@ impl Shell {
                 // Removed while it was away.
                 None => tree.close(),
             },
-            What::DeskBack(desk) => {
-                if let Some(lent) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
-                    lent.bring_back(desk);
+            What::DeskBack(mut desk) => {
+                match self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
+                    Some(lent) => lent.bring_back(desk),
+                    // Removed while it was away.
+                    None => desk.retire(),
                 }
             }
             What::Looked(looked) => self.take_look(id, *looked),
@@ -64,6 +66,9 @@ impl Shell {
                     && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
                 {
                     self.retain(id, task);
+                }
+                if failure.is_some() {
+                    self.judge_later(id);
                 }
                 self.inputs.push_back(Input::Recorded {
                     run,
@@ -84,6 +89,7 @@ impl Shell {
                 known,
                 then,
             } => self.take_loaded(id, *loaded, &known, then),
+            What::Removed(runs) => self.discard(id, runs),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
             What::Runs { request, rows } => self.take_rows(request, rows),
             What::Found { request, found } => self.take_found(id, request, found),
@@ -180,6 +186,14 @@ impl Shell {
         });
     }
 
+    /// What is on disk of a run that could not be recorded is closed once the disk may have recovered.
+    fn judge_later(&mut self, id: WorkspaceId) {
+        let again = self.clock.tick().after(HEARTBEAT_STALE);
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.recheck_at.get_or_insert(again);
+        }
+    }
+
     fn note_recovery(&mut self, id: WorkspaceId, recovery: &Recovery) {
         for run in &recovery.interrupted {
             tracing::warn!(%run, "a run was interrupted when its daemon was lost; it is cancelled now");
@@ -212,6 +226,7 @@ impl Shell {
         let Looked {
             touches,
             capture,
+            inspected,
             facts,
         } = looked;
         let Some(site) = self.sites.get_mut(&id) else {
@@ -237,6 +252,7 @@ impl Shell {
             }
             Err(error) => self.note_missing(id, &error),
         }
+        self.take_inspected(id, inspected);
         if let Some((capture, views)) = capture {
             self.inputs.push_back(Input::Captured {
                 capture,
@@ -282,6 +298,7 @@ impl Shell {
             let looked = Box::new(Looked {
                 touches,
                 capture: None,
+                inspected: Inspected::default(),
                 facts,
             });
             Some(Done {

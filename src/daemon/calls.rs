@@ -25,7 +25,7 @@ impl Shell {
             return;
         }
         match asked.call.clone() {
-            Call::Status(scope) => self.answer_now(asked, |shell| shell.status_of(&scope)),
+            Call::Status(scope) => self.answer_now(asked, |shell| shell.inspected(&scope)),
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
@@ -329,6 +329,7 @@ impl Shell {
         let Asked {
             answer, subscriber, ..
         } = asked;
+        self.inspect_present(None);
         let seq = self.engine.seq();
         if let Some(subscriber) = subscriber {
             let status = Box::new(self.status(&call::Scope::default()));

@@ -2,7 +2,9 @@
 //!
 //! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
+use crate::daemon::lifecycle::chain;
 use crate::daemon::shell::Shell;
+use crate::daemon::store::Condition;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -76,29 +78,64 @@ impl Shell {
     }
 
     fn check_stores(&self) -> DoctorCheck {
-        let aside = [self.trust.set_aside(), self.registry.set_aside()];
-        let aside: Vec<String> = aside
-            .into_iter()
-            .flatten()
-            .map(|path| path.display().to_string())
-            .collect();
-        if aside.is_empty() {
-            return DoctorCheck {
-                id: "state".to_owned(),
-                state: Health::Ok,
-                detail: format!(
-                    "trust and registry in {} are readable",
-                    self.state.display()
-                ),
-                fix: None,
+        let found = [
+            (self.registry.path(), self.registry.condition()),
+            (self.trust.path(), self.trust.condition()),
+        ];
+        let aside = [self.registry.set_aside(), self.trust.set_aside()];
+        // One that somebody has looked at and deleted is no longer of interest.
+        let mut aside = aside.into_iter().flatten().filter(|it| it.path.exists());
+        for (path, condition) in &found {
+            match condition {
+                Err(error) => {
+                    let fix = "put the file right, then `orchctl reload`";
+                    return check_state(Health::Fail, chain(error), Some(fix));
+                }
+                Ok(Condition::Damaged) => {
+                    let detail = format!(
+                        "{} is damaged; what this daemon knows of it stands",
+                        path.display()
+                    );
+                    let fix = "`orchctl reload` sets it aside and writes it anew";
+                    return check_state(Health::Warn, detail, Some(fix));
+                }
+                Ok(Condition::Whole | Condition::Missing) => {}
+            }
+        }
+        if let Some(aside) = aside.next() {
+            let detail = format!("a damaged file was set aside as {}", aside.path.display());
+            let fix = match aside.known {
+                true => "nothing was lost: look at it, then delete it",
+                false => {
+                    "add and allow again what `orchctl list` does not show, look at it, then delete it"
+                }
             };
+            return check_state(Health::Warn, detail, Some(fix));
         }
-        DoctorCheck {
-            id: "state".to_owned(),
-            state: Health::Warn,
-            detail: format!("a damaged file was set aside as {}", aside.join(" and ")),
-            fix: Some("add and allow again what `orchctl list` does not show".to_owned()),
+        let detail = format!(
+            "trust and registry in {} are readable",
+            self.state.display()
+        );
+        check_state(Health::Ok, detail, None)
+    }
+
+    /// Reads the daemon's own files again; what is damaged of them is set aside and written anew.
+    pub(super) fn mend_stores(&mut self) {
+        let now = self.clock.wall();
+        for refreshed in [self.registry.refresh(now), self.trust.refresh(now)] {
+            if let Err(error) = refreshed {
+                tracing::error!(error = %chain(&error), "state of the daemon cannot be read");
+            }
         }
+    }
+}
+
+fn check_state(state: Health, detail: String, fix: Option<&str>) -> DoctorCheck {
+    DoctorCheck {
+        id: "state".to_owned(),
+        state,
+        detail,
+        fix: fix.map(str::to_owned),
     }
 }
 

@@ -7,6 +7,7 @@
 //! [`Dir`] leaves the directory's own sync to the caller, so that several new files share one; files that are staged
 //! together share the journal's commit and the disk's flush, which are what a sync costs.
 
+mod aside;
 mod dir;
 mod probe;
 mod staged;

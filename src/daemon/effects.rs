@@ -61,11 +61,17 @@ impl Shell {
                 }
             }
             Effect::Forget { workspace } => self.forget(workspace),
-            Effect::Exit => self.exiting = true,
+            Effect::Exit => {
+                // What this daemon knows and a damaged file does not would go with it.
+                self.mend_stores();
+                self.exiting = true;
+            }
         }
     }
 
     fn capture(&mut self, capture: CaptureId, workspace: WorkspaceId, subjects: Vec<Subject>) {
+        let tasks = subjects.iter().map(|subject| subject.task.clone());
+        let exhibits = self.exhibits(workspace, &tasks.collect());
         let tree = self
             .sites
             .get_mut(&workspace)
@@ -80,6 +86,7 @@ impl Shell {
         };
         tree.push(move |tree| {
             let captured = tree.capture(&subjects, CAPTURE_WAIT_MAX);
+            let inspected = exhibits.map(|exhibits| exhibits.inspect());
             let facts = Facts::of(tree);
             let (touches, views) = match captured {
                 Ok((touches, views)) => (Ok(touches), Some(views)),
@@ -92,6 +99,7 @@ impl Shell {
             let looked = Box::new(Looked {
                 touches,
                 capture,
+                inspected: inspected.unwrap_or_default(),
                 facts,
             });
             Some(Done {
@@ -238,11 +246,11 @@ impl Shell {
     /// Removes the runs of a task that are beyond its bounds.
     pub(super) fn retain(&mut self, workspace: WorkspaceId, task: TaskId) {
         let clock = self.clock;
-        let active: Vec<RunId> = self
-            .engine
-            .runs()
-            .map(|report| report.run.clone())
-            .collect();
+        let active = self.engine.runs().map(|report| &report.run);
+        // What proves the present content would only have to run again.
+        let present = self.engine.present_proofs(workspace);
+        let present = present.map(|(_, proof)| &proof.run);
+        let active: Vec<RunId> = active.chain(present).cloned().collect();
         let Some(site) = self.sites.get_mut(&workspace) else {
             return;
         };
@@ -252,13 +260,17 @@ impl Shell {
         };
         desk.push(move |desk| {
             match desk.retain(&task, keep, &active, clock.wall()) {
-                Ok(gone) if gone.is_empty() => {}
-                Ok(gone) => tracing::info!(task = %task, runs = gone.len(), "old runs were removed"),
+                Ok(gone) if gone.is_empty() => None,
+                Ok(gone) => {
+                    tracing::info!(task = %task, runs = gone.len(), "old runs were removed");
+                    let what = What::Removed(gone.into_iter().collect());
+                    Some(Done { workspace, what })
+                }
                 Err(error) => {
                     tracing::warn!(task = %task, error = %chain(&error), "old runs could not be removed");
+                    None
                 }
             }
-            None
         });
     }
 }

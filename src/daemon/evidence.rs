@@ -14,6 +14,7 @@
 //!
 //! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
 
+mod exhibits;
 mod files;
 mod finish;
 mod heal;
@@ -24,6 +25,7 @@ mod places;
 mod recover;
 mod snapshots;
 
+pub use exhibits::{Exhibit, Exhibits, Inspected};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
 pub use owner::Owner;
 pub use places::Places;
@@ -109,7 +111,6 @@ struct Open {
     manifest: Manifest,
     sidecar: Option<Sidecar>,
     guardrails_required: Option<bool>,
-    begun: bool,
     anchor: Anchor,
     ending: Ending,
 }
@@ -160,8 +161,7 @@ impl Desk {
         let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
         files.write_owner(&self.owner)?;
         let mut staged = Vec::new();
-        let reopened = self.open.get(&report.run).map(|open| open.manifest.clone());
-        let mut manifest = match reopened {
+        let mut manifest = match taken_up(&files)? {
             Some(manifest) => manifest,
             None => {
                 let manifest = self.first(report)?;
@@ -189,7 +189,6 @@ impl Desk {
             manifest,
             sidecar: Some(sidecar),
             guardrails_required: report.guardrails_required,
-            begun: true,
             anchor: Anchor::Loose(grown),
             ending: Ending::New,
         };
@@ -219,7 +218,7 @@ impl Desk {
     /// # Errors
     /// When the disk says no.
     pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        if !self.open.get(&report.run).is_some_and(|open| open.begun) {
+        if !self.open.contains_key(&report.run) {
             return self.begin(report, now);
         }
         let runs = self.runs_dir(&report.run)?;
@@ -238,8 +237,24 @@ impl Desk {
     /// Writes the end of a run: all of its evidence, and what the daemon knows of its task now, unless it is a child's.
     ///
     /// # Errors
-    /// When the disk says no; it may be asked again, and then goes on where it stopped.
+    /// When the disk says no; it may be asked again, and then goes on where it stopped. Until then the run counts as one
+    /// whose owner is gone: it has no heartbeat, and [`Desk::recover`] closes it by what is on disk.
     pub fn end(
+        &mut self,
+        report: &RunReport,
+        state: Option<&TaskState>,
+        now: Timestamp,
+    ) -> Result<(), EvidenceError> {
+        let ended = self.try_end(report, state, now);
+        if ended.is_err()
+            && let Some(open) = self.open.get_mut(&report.run)
+        {
+            open.ending = Ending::Again;
+        }
+        ended
+    }
+
+    fn try_end(
         &mut self,
         report: &RunReport,
         state: Option<&TaskState>,
@@ -263,7 +278,6 @@ impl Desk {
             .map_err(EvidenceError::from)
             .and_then(|grown| self.finish(&files, &mut open, state, grown, now));
         if ended.is_err() {
-            open.ending = Ending::Again;
             drop(self.open.insert(report.run.clone(), open));
         }
         ended
@@ -288,13 +302,14 @@ impl Desk {
     /// When the disk says no for one of them; the others are told all the same.
     pub fn heartbeat(&mut self, now: Timestamp) -> Result<(), EvidenceError> {
         let mut told: Result<(), DurableError> = Ok(());
-        if self.open.values().all(|open| !open.begun) {
+        if !self.open.values().any(Open::is_under_way) {
             return Ok(());
         }
         let Some(runs) = self.runs.open()? else {
             return Ok(());
         };
-        for (run, open) in self.open.iter_mut().filter(|(_, open)| open.begun) {
+        let alive = self.open.iter_mut().filter(|(_, open)| open.is_under_way());
+        for (run, open) in alive {
             let beat = match Files::open(&runs, &open.manifest.task_id, run) {
                 Ok(Some(files)) => {
                     open.take_over(&files);
@@ -309,6 +324,11 @@ impl Desk {
             told = told.and(beat);
         }
         Ok(told?)
+    }
+
+    /// Removes what is kept of it outside of its workspace, which is no longer registered.
+    pub fn retire(&mut self) {
+        self.index.retire();
     }
 
     pub(crate) fn root(&self) -> &RootPath {
@@ -371,11 +391,29 @@ impl Desk {
 }
 
 impl Open {
+    /// Whether it has not ended: of one whose end could not be written, nobody lives any more.
+    fn is_under_way(&self) -> bool {
+        self.ending == Ending::New
+    }
+
     /// Takes over what another tool has written into the manifest meanwhile and we would overwrite.
     fn take_over(&mut self, files: &Files) {
         if let Ok(found) = files.read_manifest() {
             self.manifest.approvals = found.approvals;
             self.manifest.rest = found.rest;
+        }
+    }
+}
+
+/// The manifest of a run that is taken up again; none of a new one.
+fn taken_up(files: &Files) -> Result<Option<Manifest>, EvidenceError> {
+    match files.read_manifest() {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => Ok(None),
+        Err(ReadError::Disk(error)) => Err(error.into()),
+        Err(ReadError::Unreadable(source)) => {
+            let path = files.run.path().join(MANIFEST);
+            Err(EvidenceError::Unreadable { path, source })
         }
     }
 }

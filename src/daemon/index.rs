@@ -142,8 +142,8 @@ impl Index {
         let known = self.rows.get(key).map(|row| row.stamp);
         match stamp {
             Some(stamp) if known == Some(stamp) => {}
-            Some(_) => self.read(runs, key),
-            None => self.forget(key),
+            // Without its manifest, what is left of a run is still there to be healed.
+            Some(_) | None => self.read(runs, key),
         }
         self.rows.get(key)
     }
@@ -213,6 +213,11 @@ impl Index {
         }
     }
 
+    /// Removes the copy on disk for good.
+    pub(crate) fn retire(&mut self) {
+        self.store.retire();
+    }
+
     /// Takes a run out.
     pub(crate) fn forget(&mut self, key: &Key) {
         self.unread.remove(key);
@@ -276,6 +281,19 @@ impl Index {
             self.by_time.remove(&old);
         }
         self.by_time.insert(time);
+    }
+}
+
+/// Removes the copies in `dir` of runs directories that are not among `known`.
+pub(crate) fn sweep(dir: &Path, known: impl Iterator<Item = PathBuf>) {
+    let known: BTreeSet<OsString> = known.map(|runs| store::name_of(&runs)).collect();
+    let listed = Dir::open(dir).and_then(|dir| Ok((dir.list()?, dir)));
+    let Ok((names, dir)) = listed else { return };
+    for name in names {
+        if store::is_name(&name) && !known.contains(&name) {
+            // It is a cache: what cannot be removed is no worse than before.
+            drop(dir.remove(&name));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::{Desk, Found, Known, Recovery, Reopened};
+use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
 use crate::daemon::tree::{Tree, TreeError};
@@ -14,7 +14,7 @@ use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
 use crate::wire::answer::Answer;
 use crate::wire::refusal::Refusal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that was done for a workspace.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub(super) enum What {
         /// What to do then.
         then: Then,
     },
+    /// Runs of it were removed, because they are old.
+    Removed(BTreeSet<RunId>),
     /// Runs of other owners were looked at again.
     Rechecked(Recovery),
     /// The newest runs of it, for somebody who asks for those of several.
@@ -104,6 +106,8 @@ pub(super) struct Looked {
     pub(super) touches: Result<Touches, TreeError>,
     /// The look that was asked for, and what it saw.
     pub(super) capture: Option<(CaptureId, Option<Vec<View>>)>,
+    /// What became of the evidence that the look's answer may rest on.
+    pub(super) inspected: Inspected,
     /// How the watching stands.
     pub(super) facts: Facts,
 }

@@ -3,15 +3,14 @@
 //! Roots never lie inside each other: a path belongs to one workspace. Whether a root exists is not asked here, because
 //! a missing one may come back.
 
-use crate::daemon::store::{Changed, Store, StoreError};
+use crate::daemon::store::{Aside, Changed, Condition, Store, StoreError};
 use crate::limits::WORKSPACES_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
+use crate::model::places::REGISTRY_FILE;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-
-const FILE: &str = "workspaces.json";
 
 /// A directory that is not taken into the registry, or could not be.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +92,7 @@ struct Workspaces {
 pub struct Registry {
     store: Store,
     known: Workspaces,
-    set_aside: Option<PathBuf>,
+    set_aside: Option<Aside>,
 }
 
 impl Registry {
@@ -102,8 +101,8 @@ impl Registry {
     /// # Errors
     /// When it cannot be read, belongs to somebody else or is of a newer version.
     pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let store = Store::open(state, FILE)?;
-        let content = store.read(now)?;
+        let store = Store::open(state, REGISTRY_FILE)?;
+        let content = store.read(now, None)?;
         Ok(Self {
             store,
             known: content.value,
@@ -111,10 +110,35 @@ impl Registry {
         })
     }
 
-    /// Where a damaged registry was moved to; what it held has to be added again.
+    /// Reads the registry again, for what another process added or removed; a damaged one is written anew.
+    ///
+    /// # Errors
+    /// As [`Registry::open`]; then what was known stands.
+    pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let content = self.store.read(now, Some(&self.known))?;
+        self.known = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+        Ok(())
+    }
+
+    /// Where a damaged registry was moved to.
     #[must_use]
-    pub fn set_aside(&self) -> Option<&Path> {
-        self.set_aside.as_deref()
+    pub fn set_aside(&self) -> Option<&Aside> {
+        self.set_aside.as_ref()
+    }
+
+    /// How the file stands on disk; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn condition(&self) -> Result<Condition, StoreError> {
+        self.store.condition::<Workspaces>()
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.store.path()
     }
 
     /// The registered directories, in the order in which they were added.
@@ -141,7 +165,7 @@ impl Registry {
         now: Timestamp,
     ) -> Result<Added, RegistryError> {
         let root = root.clone();
-        let (content, added) = self.store.change(now, |known: &mut Workspaces| {
+        let (content, added) = self.store.change(now, &self.known, |known| {
             let result = insert(&mut known.workspaces, root, task, now);
             let changed = result.as_ref().map_or(Changed::No, |(changed, _)| *changed);
             (changed, result)
@@ -156,7 +180,7 @@ impl Registry {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn remove(&mut self, root: &RootPath, now: Timestamp) -> Result<bool, StoreError> {
-        let (content, removed) = self.store.change(now, |known: &mut Workspaces| {
+        let (content, removed) = self.store.change(now, &self.known, |known| {
             let before = known.workspaces.len();
             known.workspaces.retain(|workspace| &workspace.root != root);
             match before == known.workspaces.len() {

@@ -4,7 +4,7 @@
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::Known as DiskKnown;
+use crate::daemon::evidence::{Inspected, Known as DiskKnown};
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
@@ -63,6 +63,7 @@ impl Shell {
     }
 
     pub(super) fn reload_all(&mut self) {
+        self.mend_stores();
         let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
         ids.into_iter().for_each(|id| self.reload(id, Then::Rest));
     }
@@ -134,6 +135,7 @@ impl Shell {
                     let looked = Looked {
                         touches,
                         capture: None,
+                        inspected: Inspected::default(),
                         facts,
                     };
                     Some(Done {

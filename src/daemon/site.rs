@@ -5,6 +5,7 @@
 
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::durable::Stamp;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
@@ -60,6 +61,8 @@ pub(super) struct Site {
     pub(super) preparing: bool,
     /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
     pub(super) rereading: bool,
+    /// The manifests of runs that prove something, as they stood when they were read last.
+    pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
     pub(super) parked: Vec<Asked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -311,6 +314,7 @@ impl Site {
             recheck_at: None,
             preparing: true,
             rereading: false,
+            manifests: BTreeMap::new(),
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

@@ -161,6 +161,10 @@ impl Shell {
             return self.answer_now(asked, |_| Err(refusal));
         }
         site.closing = true;
+        let registered = self.registry.workspaces().iter().map(|known| &known.root);
+        if let Err(error) = self.trust.forget_former(registered, self.clock.wall()) {
+            tracing::warn!(error = %chain(&error), "what was allowed long ago could not be forgotten");
+        }
         let request = self.wait_for(asked, Purpose::Remove);
         if let Some(site) = self.sites.get_mut(&id) {
             site.removing.push(request);
@@ -180,6 +184,13 @@ impl Shell {
         {
             // It takes its watches away, one by one.
             drop(tokio::task::spawn_blocking(move || tree.close()));
+        }
+        if let Some(mut desk) = site
+            .desk
+            .as_mut()
+            .and_then(crate::daemon::lend::Lent::give_away)
+        {
+            desk.retire();
         }
         for request in site.removing {
             let change = WorkspaceChange {
@@ -213,6 +224,7 @@ impl Shell {
     }
 
     pub(super) fn reload_asked(&mut self, asked: Asked, scope: &call::Scope) {
+        self.mend_stores();
         let ids: Vec<WorkspaceId> = match self.scope_of(scope.workspace.as_ref()) {
             Ok(Some(id)) => vec![id],
             Ok(None) => self

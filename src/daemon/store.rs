@@ -1,14 +1,16 @@
 //! One versioned JSON file of the daemon's own state: read whole, changed under a lock, replaced whole.
 //!
 //! ```text
-//! missing ─▶ empty      damaged ─▶ renamed to <name>.corrupt-<time>, told, empty      newer, or not ours ─▶ refused
+//! missing ─▶ empty      damaged ─▶ renamed to <name>.corrupt-<time>, told      newer, or not ours ─▶ refused
 //! ```
 //!
-//! What it holds is never believed when in doubt and never lost: a damaged file is set aside, a file of a newer version
-//! or of another owner is neither read nor written.
+//! What it holds is never believed when in doubt and never lost: a damaged file is set aside, and written anew of what
+//! is known of it from before; at a start that is nothing. A file of a newer version or of another owner is neither read
+//! nor written.
 
 use crate::daemon::durable::{self, Dir, DurableError};
 use crate::limits::STATE_BYTES_MAX;
+use crate::model::places::STATE_VERSION as VERSION;
 use crate::model::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,9 +18,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-
-/// The version that this program writes and the only one that there has been.
-const VERSION: u32 = 1;
 
 /// State of the daemon that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +55,15 @@ pub enum StoreError {
         /// What is wrong with its owner or mode.
         why: &'static str,
     },
+    /// It would be too large to be read again.
+    #[error(
+        "`{}` would be larger than {STATE_BYTES_MAX} bytes: take back what is no longer needed with `orchctl deny` and `orchctl remove`",
+        path.display()
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content could not be written as JSON.
     #[error("failed to write the content of `{}` as JSON", path.display())]
     Encode {
@@ -77,7 +85,27 @@ pub(super) struct Store {
 #[derive(Debug)]
 pub(super) struct Content<T> {
     pub(super) value: T,
-    pub(super) set_aside: Option<PathBuf>,
+    pub(super) set_aside: Option<Aside>,
+}
+
+/// A damaged state file that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Where it is now.
+    pub path: PathBuf,
+    /// Whether what it held was known from before, and stands.
+    pub known: bool,
+}
+
+/// How a state file stands on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// There is none.
+    Missing,
+    /// It can be read.
+    Whole,
+    /// It cannot: its next change sets it aside.
+    Damaged,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,27 +128,41 @@ impl Store {
         Ok(Self { dir, name })
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join(self.name)
     }
 
-    /// Reads the file. A damaged one is set aside, named with `now`.
-    pub(super) fn read<T: DeserializeOwned + Default>(
-        &self,
-        now: Timestamp,
-    ) -> Result<Content<T>, StoreError> {
-        let _held = self.lock()?;
-        self.read_locked(now)
+    /// Looks at the file and changes nothing.
+    pub(super) fn condition<T: DeserializeOwned>(&self) -> Result<Condition, StoreError> {
+        let Some(file) = self.dir.file(OsStr::new(self.name))? else {
+            return Ok(Condition::Missing);
+        };
+        self.check_owner(&file)?;
+        Ok(match self.parse::<T>(&self.bytes(file)?)? {
+            Some(_) => Condition::Whole,
+            None => Condition::Damaged,
+        })
     }
 
-    /// Reads the file, changes its content, and replaces it if `change` says that it differs.
-    pub(super) fn change<T: DeserializeOwned + Serialize + Default, R>(
+    /// Reads the file. A damaged one is set aside, named with `now`, and written anew of what is `known`.
+    pub(super) fn read<T: DeserializeOwned + Serialize + Default + Clone>(
         &self,
         now: Timestamp,
+        known: Option<&T>,
+    ) -> Result<Content<T>, StoreError> {
+        let _held = self.lock()?;
+        self.read_locked(now, known)
+    }
+
+    /// Reads the file as [`Store::read`], changes its content, and replaces it if `change` says that it differs.
+    pub(super) fn change<T: DeserializeOwned + Serialize + Default + Clone, R>(
+        &self,
+        now: Timestamp,
+        known: &T,
         change: impl FnOnce(&mut T) -> (Changed, R),
     ) -> Result<(Content<T>, R), StoreError> {
         let _held = self.lock()?;
-        let mut content = self.read_locked(now)?;
+        let mut content = self.read_locked(now, Some(known))?;
         let (changed, result) = change(&mut content.value);
         if changed == Changed::Yes {
             self.write(&content.value)?;
@@ -128,9 +170,10 @@ impl Store {
         Ok((content, result))
     }
 
-    fn read_locked<T: DeserializeOwned + Default>(
+    fn read_locked<T: DeserializeOwned + Serialize + Default + Clone>(
         &self,
         now: Timestamp,
+        known: Option<&T>,
     ) -> Result<Content<T>, StoreError> {
         let Some(file) = self.dir.file(OsStr::new(self.name))? else {
             return Ok(Content {
@@ -144,9 +187,18 @@ impl Store {
             let set_aside = None;
             return Ok(Content { value, set_aside });
         }
+        let path = self.set_aside(now)?;
+        if let Some(known) = known {
+            self.write(known)?;
+            tracing::warn!(file = %self.path().display(), "the damaged file was written anew of what is known");
+        }
+        let known_before = known.is_some();
         Ok(Content {
-            value: T::default(),
-            set_aside: Some(self.set_aside(now)?),
+            value: known.cloned().unwrap_or_default(),
+            set_aside: Some(Aside {
+                path,
+                known: known_before,
+            }),
         })
     }
 
@@ -182,14 +234,8 @@ impl Store {
 
     fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
         let stamp = now.to_string().replace([':', '.'], "-");
-        let mut aside = OsString::from(format!("{}.corrupt-{stamp}", self.name));
-        // Two damaged files of one millisecond: the first is kept too.
-        let mut again = 1;
-        while self.dir.stamp(Path::new(&aside)).is_some() {
-            again += 1;
-            aside = OsString::from(format!("{}.corrupt-{stamp}-{again}", self.name));
-        }
-        self.dir.rename(OsStr::new(self.name), &self.dir, &aside)?;
+        let aside = self.dir.set_aside(OsStr::new(self.name), &stamp)?;
+        tracing::warn!(file = %self.path().display(), aside = %aside.display(), "a damaged file was set aside");
         self.dir.sync()?;
         Ok(self.dir.path().join(aside))
     }
@@ -202,6 +248,9 @@ impl Store {
             source,
         })?;
         bytes.push(b'\n');
+        if bytes.len() as u64 > STATE_BYTES_MAX {
+            return Err(StoreError::Full { path: self.path() });
+        }
         self.dir
             .write(OsStr::new(self.name), &bytes, durable::PRIVATE)?;
         self.dir.sync()?;

@@ -4,16 +4,16 @@
 //! anything else, an unreadable store included, means that nothing runs. It is never written by anything but `allow`
 //! and `deny`, and nothing below a workspace can reach it.
 
-use crate::daemon::store::{Changed, Store, StoreError};
+use crate::daemon::store::{Aside, Changed, Condition, Store, StoreError};
+use crate::limits::FORMER_TRUST_MAX;
 use crate::model::config::commands::{CommandDiff, CommandText};
 use crate::model::digest::CommandSet;
 use crate::model::path::RootPath;
+use crate::model::places::TRUST_FILE;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-const FILE: &str = "trust.json";
 
 /// Whether a workspace's commands may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ struct Entries {
 pub struct TrustStore {
     store: Store,
     entries: Entries,
-    set_aside: Option<PathBuf>,
+    set_aside: Option<Aside>,
 }
 
 impl TrustStore {
@@ -58,8 +58,8 @@ impl TrustStore {
     /// # Errors
     /// When it cannot be read, belongs to somebody else or is of a newer version: then nothing is allowed.
     pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let store = Store::open(state, FILE)?;
-        let content = store.read(now)?;
+        let store = Store::open(state, TRUST_FILE)?;
+        let content = store.read(now, None)?;
         Ok(Self {
             store,
             entries: content.value,
@@ -67,23 +67,37 @@ impl TrustStore {
         })
     }
 
-    /// Reads the store again, for what another process allowed or denied.
+    /// Reads the store again, for what another process allowed or denied; a damaged one is written anew.
     ///
     /// # Errors
     /// As [`TrustStore::open`]; then nothing is allowed any more.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
         // Taken first, so that an error leaves nothing allowed.
-        self.entries = Entries::default();
-        let content = self.store.read(now)?;
+        let known = std::mem::take(&mut self.entries);
+        let content = self.store.read(now, Some(&known))?;
         self.entries = content.value;
         self.set_aside = content.set_aside.or(self.set_aside.take());
         Ok(())
     }
 
-    /// Where a damaged store was moved to; everything that it allowed has to be allowed again.
+    /// Where a damaged store was moved to.
     #[must_use]
-    pub fn set_aside(&self) -> Option<&Path> {
-        self.set_aside.as_deref()
+    pub fn set_aside(&self) -> Option<&Aside> {
+        self.set_aside.as_ref()
+    }
+
+    /// How the file stands on disk; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`TrustStore::open`].
+    pub fn condition(&self) -> Result<Condition, StoreError> {
+        self.store.condition::<Entries>()
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.store.path()
     }
 
     /// Allows a command set for a workspace, instead of what was allowed before; durable when this returns.
@@ -119,6 +133,35 @@ impl TrustStore {
         })
     }
 
+    /// Forgets what was allowed longest ago for workspaces that are no longer `registered`, beyond the bound. What is
+    /// kept of them spares whoever adds one again to read the same commands again.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written: then nothing has changed.
+    pub fn forget_former<'a>(
+        &mut self,
+        registered: impl Iterator<Item = &'a RootPath>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let registered: BTreeSet<String> = registered.map(RootPath::to_key).collect();
+        self.change(now, |entries| {
+            let all = entries.roots.iter();
+            let former = all.filter(|(root, _)| !registered.contains(*root));
+            let mut former: Vec<(Timestamp, String)> = former
+                .map(|(root, entry)| (entry.allowed_at, root.clone()))
+                .collect();
+            former.sort_unstable();
+            let beyond = former.len().saturating_sub(FORMER_TRUST_MAX);
+            for (_, root) in former.iter().take(beyond) {
+                entries.roots.remove(root);
+            }
+            match beyond {
+                0 => (Changed::No, ()),
+                _ => (Changed::Yes, ()),
+            }
+        })
+    }
+
     /// The commands that were allowed for a workspace last.
     #[must_use]
     pub fn allowed(&self, root: &RootPath) -> Vec<CommandText> {
@@ -146,7 +189,7 @@ impl TrustStore {
         now: Timestamp,
         change: impl FnOnce(&mut Entries) -> (Changed, R),
     ) -> Result<R, StoreError> {
-        let (content, result) = self.store.change(now, change)?;
+        let (content, result) = self.store.change(now, &self.entries, change)?;
         self.entries = content.value;
         self.set_aside = content.set_aside.or(self.set_aside.take());
         Ok(result)

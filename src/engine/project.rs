@@ -122,10 +122,14 @@ impl Project {
         self.proofs.iter().rev().find(|proof| proof.keys == keys)
     }
 
+    /// The newest proof of its present content.
+    pub(super) fn present_proof(&self) -> Option<&Proof> {
+        self.proof(&self.known()?.keys)
+    }
+
     /// The proof that a question may be answered with: an error is told, but proves nothing.
     pub(super) fn answer(&self) -> Option<&Proof> {
-        self.proof(&self.known()?.keys)
-            .filter(|proof| proof.answers())
+        self.present_proof().filter(|proof| proof.answers())
     }
 
     pub(super) fn remember(&mut self, proof: Proof) {

@@ -8,6 +8,13 @@ use crate::limits::{SOCKET_PATH_BYTES_MAX_LINUX, SOCKET_PATH_BYTES_MAX_MACOS};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// The registered workspaces, in the state directory.
+pub const REGISTRY_FILE: &str = "workspaces.json";
+/// The allowed command sets, in the state directory.
+pub const TRUST_FILE: &str = "trust.json";
+/// The version of both files that this program writes, and the only one that there has been.
+pub const STATE_VERSION: u32 = 1;
+
 /// Whose customs decide where files live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {

@@ -194,6 +194,66 @@ fn damaged_state_of_the_daemon_is_set_aside_and_newer_state_refused() {
     }
 }
 
+/// What `doctor` says of the daemon's own files.
+fn of_state(world: &World) -> Value {
+    let doctor = world.ctl(&["doctor", "--json"]).json();
+    let mut checks = doctor["checks"].as_array().unwrap().iter();
+    checks.find(|check| check["id"] == "state").unwrap().clone()
+}
+
+#[test]
+fn state_that_is_damaged_while_the_daemon_lives_is_written_anew_of_what_it_knows() {
+    let mut world = World::new();
+    drop(world.watched("w", &check("true")));
+    for (number, damage) in ["", "\u{0}\u{0}", "{\"version\": 1"]
+        .into_iter()
+        .enumerate()
+    {
+        for file in ["workspaces.json", "trust.json"] {
+            let path = world.state().join(file);
+            std::fs::write(&path, damage).unwrap();
+            let said = of_state(&world);
+            assert_eq!(said["state"], "warn", "{said}");
+            assert!(said["detail"].as_str().unwrap().contains(file), "{said}");
+            let name = format!("{number}-{file}");
+            let other = world.directory(&name);
+            other.write("orchd.toml", check("true"));
+            other.done(&["add", "--allow"]);
+            assert_eq!(other.wait()["verdict"], "pass");
+            assert!(std::fs::read_to_string(&path).unwrap().contains(&name));
+            drop(other);
+            // The last thing that a daemon does is to leave whole files.
+            std::fs::write(&path, damage).unwrap();
+            world.signal(Signal::TERM);
+            world.ended();
+            world.start();
+            for name in ["w", name.as_str()] {
+                assert_eq!(world.directory(name).wait()["verdict"], "pass", "{name}");
+            }
+        }
+    }
+    assert_eq!(of_state(&world)["state"], "ok");
+    let path = world.state().join("workspaces.json");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{\"version\": 99}").unwrap();
+    for alive in [true, false] {
+        if !alive {
+            world.signal(Signal::TERM);
+            world.ended();
+            assert_eq!(finish(world.orchd()).code, Some(1));
+        }
+        let said = of_state(&world);
+        assert_eq!(said["state"], "fail", "{said}");
+        let detail = said["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("workspaces.json` has version 99")
+                || !alive && detail.contains("workspaces.json has version 99"),
+            "{said}"
+        );
+    }
+    std::fs::write(&path, whole).unwrap();
+}
+
 #[test]
 fn names_that_are_no_text_are_told_and_handed_on_byte_for_byte() {
     let world = World::new();

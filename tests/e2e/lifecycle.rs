@@ -1,7 +1,7 @@
 //! Starting, doubling, killing, ending: what a run, its processes and its evidence come to.
 
 use crate::events::{Events, of_type};
-use crate::support::{Running, World, check, finish, lines, pipeline};
+use crate::support::{Running, World, check, finish, lines, names, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -211,6 +211,9 @@ fn a_removed_workspace_is_forgotten_and_keeps_its_evidence() {
     let world = World::new();
     let workspace = world.watched("w", &check("cat a.txt || true"));
     let mut events = world.events();
+    assert_eq!(workspace.runs().len(), 1);
+    let index = world.state().join("index");
+    assert_eq!(names(&index).len(), 1);
     let removed = world.ctl(&["remove", workspace.root(), "--json"]);
     assert_eq!(
         (removed.code, &removed.json()["changed"]),
@@ -224,6 +227,7 @@ fn a_removed_workspace_is_forgotten_and_keeps_its_evidence() {
         json!([])
     );
     assert!(workspace.has(".runs/t/metrics.json"));
+    assert_eq!(names(&index), Vec::<Vec<u8>>::new());
     let again = world.ctl(&["remove", workspace.root(), "--json"]);
     assert_eq!(
         (again.code, &again.json()["changed"]),
@@ -271,7 +275,7 @@ fn killed_again_and_again_it_leaves_nothing_torn() {
     let workspace = world.directory("w");
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "7 and more\n".repeat(2));
-    let mut ids = crate::support::names(&workspace.root.join(".runs/t/cli"));
+    let mut ids = names(&workspace.root.join(".runs/t/cli"));
     // A run whose daemon was lost before its first manifest was told to nobody.
     ids.retain(|id| {
         let id = std::str::from_utf8(id).unwrap();

@@ -27,3 +27,4 @@ mod seen;
 mod stages;
 mod support;
 mod trust;
+mod vanished;

@@ -15,7 +15,7 @@ use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
 use orch::model::view::{Subject, View};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,6 +89,10 @@ impl Bench {
             ["see", content] => self.see(content),
             ["begun", run] => self.recorded(run, Record::Begin),
             ["recorded", run] => self.recorded(run, Record::End),
+            ["gone", run] => self.step(Input::Discarded {
+                workspace: WORKSPACE,
+                runs: BTreeSet::from([self.run_id(run)]),
+            }),
             ["exit", run, stage, code] => {
                 let code = code.parse().unwrap();
                 self.stage_ended(run, stage, Exit::Code(code))

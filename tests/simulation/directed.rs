@@ -110,4 +110,5 @@ scenes! {
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,
+    discarded: usual,
 }

@@ -23,7 +23,7 @@ mod script;
 mod world;
 
 use proptest::prelude::*;
-use script::op;
+use script::{Op, op};
 use world::World;
 
 /// Scripts per test run; `SIMULATION_CASES=100000` for a night, `PROPTEST_RNG_SEED` to see the same ones again.
@@ -50,6 +50,42 @@ proptest! {
         for op in &ops {
             world.act(op);
         }
+        world.come_to_rest();
+    }
+}
+
+/// One project of a question has its answer, another one's run is under way, and the evidence of the first goes.
+#[test]
+fn an_answer_that_waits_for_others_is_still_true_when_it_is_told() {
+    let deliver = |count| Op::Deliver { count };
+    let ops = [
+        Op::Gate {
+            project: 3,
+            patient: true,
+            deadline_ms: None,
+        },
+        deliver(5),
+        Op::Configure {
+            home: 0,
+            setting: fixture::Setting::Usual,
+        },
+        deliver(10),
+        Op::Blind {
+            home: 0,
+            missing: false,
+        },
+        deliver(17),
+        Op::Vanish,
+        Op::Save {
+            project: 0,
+            file: 0,
+            content: 0,
+        },
+        Op::Cancel,
+    ];
+    for seed in [571_030_356_996_501_414].into_iter().chain(0..200) {
+        let mut world = World::new(seed);
+        ops.iter().for_each(|op| world.act(op));
         world.come_to_rest();
     }
 }

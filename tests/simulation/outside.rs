@@ -83,6 +83,10 @@ impl Disk {
         }
     }
 
+    pub(crate) fn lose(&mut self, run: &RunId) {
+        self.0.retain(|other| other.run != *run);
+    }
+
     pub(crate) fn reports(&self) -> &[RunReport] {
         &self.0
     }

@@ -59,6 +59,8 @@ pub(crate) enum Op {
     Revert { project: usize },
     /// A run that has ended is taken up again.
     Resume,
+    /// The evidence of a run that has ended is removed.
+    Vanish,
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -103,5 +105,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Rewrite { project, file }),
         4 => project().prop_map(|project| Op::Revert { project }),
         1 => Just(Op::Resume),
+        3 => Just(Op::Vanish),
     ]
 }

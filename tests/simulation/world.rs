@@ -146,6 +146,7 @@ impl World {
             }
             Op::Revert { project } => self.revert(*project),
             Op::Resume => self.resume(),
+            Op::Vanish => self.vanish(),
         }
     }
 
@@ -300,6 +301,27 @@ impl World {
             until: Until::Ended,
         };
         self.ask(Ask::Resume(Box::new(ask)), None);
+    }
+
+    /// Somebody removes the evidence of a run; that it is gone is found out at once.
+    fn vanish(&mut self) {
+        let ended = self.disk.reports().len();
+        if ended == 0 {
+            return;
+        }
+        let which = self.chance(ended);
+        let report = self.disk.reports()[which].clone();
+        let project = index(&report.task);
+        let id = self.project(project);
+        if self.engine.run(&report.run).is_some() || !self.places[HOMES[project]].open {
+            return;
+        }
+        self.disk.lose(&report.run);
+        self.oracle.vanished(&self.engine, &id, &report.run);
+        self.step(Input::Discarded {
+            workspace: id.workspace,
+            runs: BTreeSet::from([report.run]),
+        });
     }
 
     fn open(&mut self, home: usize) {

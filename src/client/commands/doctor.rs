@@ -12,6 +12,7 @@ use crate::client::render::text::count;
 use crate::client::session::{Session, root};
 use crate::model::config::Config;
 use crate::model::config::check::{Surroundings, Texts};
+use crate::model::places::{REGISTRY_FILE, STATE_VERSION, TRUST_FILE};
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 use crate::wire::call::{Call, Nothing};
 use std::fs::{File, Metadata};
@@ -29,6 +30,9 @@ pub(super) fn doctor(session: &mut Session<'_>) -> Result<Exit, Failure> {
     checks.push(directory("state-directory", Some(&session.places.state)));
     checks.push(user_config(&session.places.config));
     checks.push(workspace(session));
+    if daemon_is_down {
+        checks.push(state_files(&session.places.state));
+    }
     checks.extend(told);
     let answer = DoctorAnswer { checks };
     print(session, &answer, render::doctor)?;
@@ -96,6 +100,48 @@ fn check(id: &str, state: Health, detail: String, fix: Option<&str>) -> DoctorCh
         detail,
         fix: fix.map(str::to_owned),
     }
+}
+
+/// Whether a daemon could start on its files: one of a newer version keeps it from that.
+fn state_files(state: &Path) -> DoctorCheck {
+    #[derive(serde::Deserialize)]
+    struct Peek {
+        version: u64,
+    }
+    let id = "state";
+    for name in [REGISTRY_FILE, TRUST_FILE] {
+        let path = state.join(name);
+        let shown = path.display();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let detail = format!("{shown}: {error}: no daemon can start");
+                let fix = "make it readable, or move it away";
+                return check(id, Health::Fail, detail, Some(fix));
+            }
+        };
+        match serde_json::from_slice::<Peek>(&bytes) {
+            Ok(Peek { version }) if version > u64::from(STATE_VERSION) => {
+                let detail = format!(
+                    "{shown} has version {version}, orchd {} knows version {STATE_VERSION}: no daemon can start",
+                    env!("CARGO_PKG_VERSION")
+                );
+                let fix = format!("start the newer orchd, or: mv {shown} {shown}.newer");
+                return check(id, Health::Fail, detail, Some(&fix));
+            }
+            Ok(_) => {}
+            Err(_) => {
+                let detail = format!("{shown} is damaged: the next daemon sets it aside");
+                let fix = "if you have a copy of it, put it back before you start one";
+                return check(id, Health::Warn, detail, Some(fix));
+            }
+        }
+    }
+    ok(
+        id,
+        format!("trust and registry in {} are readable", state.display()),
+    )
 }
 
 /// A directory of ours: there, ours, and closed to others; or not there yet.

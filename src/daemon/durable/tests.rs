@@ -163,3 +163,23 @@ proptest! {
         prop_assert!(text.starts_with(&torn));
     }
 }
+
+#[test]
+fn of_the_damaged_files_of_a_name_the_newest_are_kept() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = Dir::open(temp.path()).unwrap();
+    let (name, max) = (OsStr::new("f.json"), crate::limits::CORRUPT_KEPT_MAX);
+    write(&temp.path().join("other.json.corrupt-1"), b"", SHARED).unwrap();
+    for mark in 100..=100 + max {
+        for said in ["first", "second"] {
+            write(&temp.path().join(name), said.as_bytes(), SHARED).unwrap();
+            dir.set_aside(name, &mark.to_string()).unwrap();
+        }
+    }
+    let kept = names_in(temp.path());
+    let newest = format!("f.json.corrupt-{}", 100 + max);
+    assert_eq!(kept.len(), max + 1, "{kept:?}");
+    assert_eq!(kept[max - 2..max], [newest.clone(), format!("{newest}-2")]);
+    assert_eq!(std::fs::read(temp.path().join(&newest)).unwrap(), b"first");
+    assert!(kept.contains(&"other.json.corrupt-1".to_owned()));
+}

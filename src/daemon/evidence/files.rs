@@ -226,9 +226,9 @@ pub(super) fn set_aside(dir: &Dir, name: &str, now: Timestamp) -> Result<(), Dur
     if dir.stamp(Path::new(name)).is_none() {
         return Ok(());
     }
-    let aside = format!("{name}.corrupt-{}", now.unix_ms());
-    tracing::warn!(file = %dir.path().join(name).display(), aside, "a damaged file is set aside");
-    dir.rename(OsStr::new(name), dir, OsStr::new(&aside))
+    let aside = dir.set_aside(OsStr::new(name), &now.unix_ms().to_string())?;
+    tracing::warn!(file = %dir.path().join(name).display(), aside = %aside.display(), "a damaged file was set aside");
+    Ok(())
 }
 
 /// Removes the temp files that a dead process left in `dir`.

@@ -3,9 +3,8 @@
 //! Read from the index and checked against the files that are shown, so that another tool's changes are seen.
 
 use super::files::{Files, MANIFEST, SIDECAR};
-use super::finish::Ending;
 use super::owner::Life;
-use super::{Anchor, Desk, EvidenceError, Open, ReadError};
+use super::{Desk, EvidenceError, Open, ReadError};
 use crate::daemon::index::Key;
 use crate::limits::{AMBIGUOUS_RUNS_SHOWN_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::digest::{InputDigest, StageKey};
@@ -212,7 +211,7 @@ impl Desk {
         })
     }
 
-    /// Takes a run up again: reads what its files say, and keeps its manifest in hand for [`Desk::begin`].
+    /// What the files of a run say that is to be taken up again; nothing is kept of it until [`Desk::begin`].
     ///
     /// # Errors
     /// When there is no such run, or its manifest is damaged or of a newer version.
@@ -223,21 +222,9 @@ impl Desk {
             return Err(EvidenceError::Unreadable { path, source });
         }
         let owner = files.read_owner().filter(|owner| *owner != self.owner);
-        let owned = self.open.get(run).is_some_and(|open| open.begun)
+        let owned = self.open.get(run).is_some_and(Open::is_under_way)
             || owner.is_some_and(|owner| owner.life() == Life::Alive);
-        let reopened = Reopened::of(&manifest, sidecar.as_ref(), owned);
-        if !owned {
-            let open = Open {
-                manifest,
-                sidecar,
-                guardrails_required: reopened.guardrails_required,
-                begun: false,
-                anchor: Anchor::Held,
-                ending: Ending::New,
-            };
-            drop(self.open.insert(run.clone(), open));
-        }
-        Ok(reopened)
+        Ok(Reopened::of(&manifest, sidecar.as_ref(), owned))
     }
 
     fn look(

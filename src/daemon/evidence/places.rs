@@ -20,6 +20,12 @@ pub struct Places {
 }
 
 impl Places {
+    /// Where the runs directory of the workspace at `root` is, as its index is named by it.
+    #[must_use]
+    pub fn runs(&self, root: &RootPath) -> PathBuf {
+        Base::new(root, &self.runs_dir).path()
+    }
+
     /// The usual places below a root, with the index below the daemon's state directory.
     #[must_use]
     pub fn usual(root: &RootPath, state_dir: Option<&Path>) -> Self {

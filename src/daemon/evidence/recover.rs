@@ -100,6 +100,8 @@ impl Desk {
                 .collect(),
             ..Recovery::default()
         };
+        // Of a run whose end could not be written the files are all there is to go by.
+        self.open.retain(|_, open| open.is_under_way());
         for task in tasks {
             // A standing is written between runs too, where no interrupted run tells of what is left of it.
             if let Err(error) = self.snapshots.sweep(task) {
@@ -132,6 +134,11 @@ impl Desk {
             }
             self.index.refresh(&runs, now)?;
             recovery.known = self.known(&runs, tasks);
+            for task in tasks {
+                if let Err(error) = self.snapshots.mend(task, now) {
+                    tracing::warn!(%task, %error, source = %error.source, "the list of a task's newest runs is not quite whole");
+                }
+            }
         }
         Ok(recovery)
     }
@@ -153,7 +160,7 @@ impl Desk {
                 let manifest = files.read_manifest();
                 manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
             });
-            if is_lost && !self.open.contains_key(run) {
+            if is_lost && !self.open.get(run).is_some_and(Open::is_under_way) {
                 lost.insert(run.clone());
             }
         }
@@ -295,7 +302,6 @@ impl Desk {
             manifest,
             sidecar,
             guardrails_required: None,
-            begun: false,
             anchor: Anchor::Held,
             ending: Ending::Again,
         };

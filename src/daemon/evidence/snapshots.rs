@@ -90,12 +90,27 @@ impl Snapshots {
         let dir = self.directory(task, &mut grown)?;
         let cached = self.load(task, &dir, now)?;
         cached.state = Some(state.clone());
-        let new = cached.state_stamp.is_none();
+        let new = cached.state_stamp.is_none() | cached.mend(&dir)?;
         cached.write_state(&dir)?;
         if new {
             grown.note(dir);
         }
         grown.sync()
+    }
+
+    /// Makes `runs.json` again where it is torn or gone although there have been runs.
+    pub(super) fn mend(&mut self, task: &TaskId, now: Timestamp) -> Result<(), DurableError> {
+        let Some(out) = self.out.open()? else {
+            // It is made again together with what is known of the task.
+            return Ok(());
+        };
+        let Some(dir) = out.descend(Path::new(task.as_str()))? else {
+            return Ok(());
+        };
+        if self.load(task, &dir, now)?.mend(&dir)? {
+            dir.sync()?;
+        }
+        Ok(())
     }
 
     /// What `state.json` says that a daemon knew of a task.
@@ -230,6 +245,15 @@ impl Snapshots {
 }
 
 impl Cached {
+    /// Writes `runs.json` where there is none that can be read, and something to say; whether it did.
+    fn mend(&mut self, dir: &Dir) -> Result<bool, DurableError> {
+        let lacks = self.runs_stamp.is_none() && self.snapshot.runs().next().is_some();
+        if lacks {
+            self.write_runs(dir)?;
+        }
+        Ok(lacks)
+    }
+
     fn write_runs(&mut self, dir: &Dir) -> Result<(), DurableError> {
         dir.write(OsStr::new(RUNS), &self.snapshot.runs_file(), SHARED)?;
         self.runs_stamp = dir.stamp(Path::new(RUNS));

@@ -13,6 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 const SCHEMA: u64 = 1;
+const ENDING: &str = ".jsonl";
 
 /// Where the rows of one index are kept.
 #[derive(Debug)]
@@ -34,11 +35,9 @@ struct Header {
 impl Store {
     /// Opens the rows of the runs directory at `runs`, and reads those that can be believed.
     pub(super) fn open(runs: &Path, dir: Option<PathBuf>) -> (Self, Vec<Row>) {
-        let runs = crate::model::path::to_text(runs.as_os_str());
-        let name = format!("{}.jsonl", &Digest::of(runs.as_bytes()));
         let mut store = Self {
-            file: dir.map(|dir| (dir, OsString::from(name))),
-            runs,
+            file: dir.map(|dir| (dir, name_of(runs))),
+            runs: crate::model::path::to_text(runs.as_os_str()),
             lines: 0,
             garbage: 0,
             stale: true,
@@ -88,6 +87,14 @@ impl Store {
         }
     }
 
+    /// Removes the copy, and keeps none from now on.
+    pub(super) fn retire(&mut self) {
+        if let Some((dir, name)) = self.file.take() {
+            // It is a cache: what cannot be removed is swept at the next start.
+            drop(Dir::open(&dir).and_then(|dir| dir.remove(&name)));
+        }
+    }
+
     fn load(&mut self) -> Option<Vec<Row>> {
         let (dir, name) = self.file.as_ref()?;
         let bytes = Dir::open(dir).ok()?.read(name, EVIDENCE_BYTES_MAX).ok()??;
@@ -125,6 +132,17 @@ impl Drop for Store {
             drop(kept);
         }
     }
+}
+
+/// How the copy for a runs directory is called.
+pub(super) fn name_of(runs: &Path) -> OsString {
+    let runs = crate::model::path::to_text(runs.as_os_str());
+    OsString::from(format!("{}{ENDING}", Digest::of(runs.as_bytes())))
+}
+
+/// Whether a file is called like a copy.
+pub(super) fn is_name(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.ends_with(ENDING))
 }
 
 fn write_anew(

@@ -86,3 +86,25 @@ fn runs_that_another_tool_makes_resumes_or_removes_are_noticed() {
     std::fs::remove_dir_all(space.path(".runs/demo")).unwrap();
     assert!(desk.runs(None, 10, at(0)).unwrap().is_empty());
 }
+
+#[test]
+fn copies_of_workspaces_that_are_gone_go() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    run_to_end(&mut desk, 1, RunStatus::Succeeded);
+    desk.runs(None, 1, at(0)).unwrap();
+    let file = index_file(&space);
+    let dir = file.parent().unwrap();
+    let stray = dir.join(format!("{}.jsonl", "0".repeat(64)));
+    let other = dir.join("notes.txt");
+    for path in [&stray, &other] {
+        durable::write(path, b"", 0o600).unwrap();
+    }
+    super::sweep(dir, std::iter::once(space.path(".runs")));
+    assert!(file.exists() && other.exists() && !stray.exists());
+    run_to_end(&mut desk, 2, RunStatus::Succeeded);
+    desk.retire();
+    assert_eq!(desk.runs(None, 9, at(0)).unwrap().len(), 2);
+    drop(desk);
+    assert!(!file.exists(), "nothing is kept of it any more");
+}

@@ -94,7 +94,9 @@ fn a_damaged_registry_is_set_aside_and_a_newer_one_refused() {
     ] {
         durable::write(&path, damage, durable::PRIVATE).unwrap();
         let mut registry = open(&state);
-        let aside = registry.set_aside().unwrap().to_path_buf();
+        let aside = registry.set_aside().unwrap().clone();
+        assert!(!aside.known);
+        let aside = aside.path;
         assert_eq!(fs::read(&aside).unwrap(), damage);
         assert_eq!(registry.workspaces(), []);
         registry.add(&root("/w"), None, now()).unwrap();
@@ -117,4 +119,34 @@ fn a_root_that_is_no_text_comes_back() {
     let odd = RootPath::new(Path::new(std::ffi::OsStr::from_bytes(b"/w/a\xff\n"))).unwrap();
     open(&state).add(&odd, None, now()).unwrap();
     assert_eq!(open(&state).workspaces()[0].root, odd);
+}
+
+#[test]
+fn what_is_known_outlives_a_file_that_is_damaged_meanwhile() {
+    let state = TempDir::new().unwrap();
+    let path = state.path().join("workspaces.json");
+    let mut registry = open(&state);
+    registry.add(&root("/a"), None, now()).unwrap();
+    let damage: [&[u8]; 3] = [b"", b"\x00\xff", b"{\"version\": 1, \"works"];
+    for (number, damage) in damage.into_iter().enumerate() {
+        let before = registry.workspaces().len();
+        durable::write(&path, damage, durable::PRIVATE).unwrap();
+        assert_eq!(registry.condition().unwrap(), Condition::Damaged);
+        let added = root(&format!("/w{number}"));
+        registry.add(&added, None, now()).unwrap();
+        assert!(registry.set_aside().unwrap().known);
+        assert_eq!(open(&state).workspaces().len(), before + 1);
+    }
+    durable::write(&path, b"{", durable::PRIVATE).unwrap();
+    registry.refresh(now()).unwrap();
+    assert_eq!(registry.condition().unwrap(), Condition::Whole);
+    assert_eq!(open(&state).workspaces(), registry.workspaces());
+    durable::write(&path, b"{\"version\": 99}", durable::PRIVATE).unwrap();
+    let refused = registry.condition().unwrap_err().to_string();
+    assert!(refused.contains("version 99"), "{refused}");
+    assert!(matches!(
+        registry.remove(&root("/a"), now()),
+        Err(StoreError::Newer { version: 99, .. })
+    ));
+    assert_eq!(fs::read(&path).unwrap(), b"{\"version\": 99}");
 }

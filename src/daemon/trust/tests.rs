@@ -151,7 +151,11 @@ fn a_damaged_store_is_set_aside_and_allows_nothing() {
         let aside = state
             .path()
             .join("trust.json.corrupt-2026-11-22T10-09-50-592Z");
-        assert_eq!(store.set_aside(), Some(aside.as_path()));
+        let expected = Aside {
+            path: aside.clone(),
+            known: false,
+        };
+        assert_eq!(store.set_aside(), Some(&expected));
         assert_eq!(fs::read(&aside).unwrap(), damage);
         assert_eq!(store.check(&root("/w"), set("a"), &[]), Trust::Never);
         store
@@ -244,4 +248,50 @@ fn a_store_of_another_user_is_refused() {
 
 fn plant(state: &TempDir, bytes: &[u8]) {
     durable::write(&state.path().join("trust.json"), bytes, durable::PRIVATE).unwrap();
+}
+
+#[test]
+fn what_was_allowed_outlives_a_file_that_is_damaged_meanwhile() {
+    let state = TempDir::new().unwrap();
+    let mut store = open(&state);
+    let (a, b) = (root("/a"), root("/b"));
+    store.allow(&a, set("a"), commands("a"), now()).unwrap();
+    plant(&state, b"\x00");
+    store.allow(&b, set("b"), commands("b"), now()).unwrap();
+    for damage in [&b""[..], b"{"] {
+        plant(&state, damage);
+        store.refresh(now()).unwrap();
+        let again = open(&state);
+        assert_eq!(again.check(&a, set("a"), &[]), Trust::Allowed);
+        assert_eq!(again.check(&b, set("b"), &[]), Trust::Allowed);
+    }
+    // A file that is gone is no damage: somebody took everything back.
+    fs::remove_file(state.path().join("trust.json")).unwrap();
+    store.refresh(now()).unwrap();
+    assert_eq!(store.check(&a, set("a"), &[]), Trust::Never);
+}
+
+#[test]
+fn of_workspaces_that_are_gone_the_last_allowed_are_remembered() {
+    let state = TempDir::new().unwrap();
+    let mut store = open(&state);
+    let registered = root("/oldest");
+    store
+        .allow(&registered, set("r"), Vec::new(), now())
+        .unwrap();
+    let later = |n: usize| Timestamp::from_unix_ms(now().unix_ms() + i64::try_from(n).unwrap() + 1);
+    let former = |n: usize| root(&format!("/former-{n}"));
+    for n in 0..FORMER_TRUST_MAX + 2 {
+        store
+            .allow(&former(n), set("f"), Vec::new(), later(n))
+            .unwrap();
+    }
+    store
+        .forget_former(std::iter::once(&registered), now())
+        .unwrap();
+    let store = open(&state);
+    let allowed = |root: &RootPath, of: &str| store.check(root, set(of), &[]) == Trust::Allowed;
+    assert!(allowed(&registered, "r"));
+    assert!(!allowed(&former(0), "f") && !allowed(&former(1), "f"));
+    assert!(allowed(&former(2), "f") && allowed(&former(FORMER_TRUST_MAX + 1), "f"));
 }

@@ -3,7 +3,7 @@
 use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes};
 use crate::oracle::{Begun, Held, LetBe, Oracle, is_own, keys};
 use crate::outside::proves;
-use orch::engine::{ProjectId, Standing};
+use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
 use orch::model::id::RunId;
 use orch::model::run::{Cause, Outcome, RunReport, RunStatus, Verdict};
@@ -68,6 +68,23 @@ impl Oracle {
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
         assert!(before.is_none(), "{} begins twice", report.run);
+    }
+
+    /// The evidence of a run is gone: from now on nobody may hear of what it proved.
+    pub(crate) fn vanished(&mut self, engine: &Engine, id: &ProjectId, run: &RunId) {
+        self.forget_proof(run);
+        self.recorded.remove(&(run.clone(), true));
+        self.said.retain(|(other, _)| other != run);
+        self.ended.remove(run);
+        let place = index(&id.task);
+        let present = engine.standing(id);
+        let present = present.filter(|standing| standing.proof.as_ref() == Some(run));
+        let input = present.and_then(|standing| standing.input);
+        if let Some(input) = input
+            && self.settings[&HOMES[place]] == Setting::Waiting
+        {
+            self.let_be.insert(place, LetBe { input, keys: None });
+        }
     }
 
     pub(super) fn forget_proof(&mut self, run: &RunId) {

@@ -251,32 +251,41 @@ fn a_run_without_an_owner_is_judged_by_its_heartbeat() {
 }
 
 #[test]
-fn any_torn_file_heals() {
+fn any_file_that_is_torn_or_gone_heals() {
     for (file, cut) in [
-        ("manifest", 0),
-        ("manifest", 700),
-        ("orchd", 0),
-        ("orchd", 90),
-        ("run-summary", 0),
-        ("state", 0),
-        ("state", 300),
-        ("runs", 0),
-        ("runs", 300),
+        ("manifest", None),
+        ("manifest", Some(0)),
+        ("manifest", Some(700)),
+        ("orchd", Some(0)),
+        ("orchd", Some(90)),
+        ("run-summary", Some(0)),
+        ("state", Some(0)),
+        ("state", Some(300)),
+        ("runs", None),
+        ("runs", Some(0)),
+        ("runs", Some(300)),
     ] {
         let space = Space::new();
         let mut desk = space.desk("d1");
         run_to_end(&mut desk, 1, RunStatus::Succeeded);
         let run = run_to_end(&mut desk, 2, RunStatus::Succeeded);
+        // The next start finds rows of both in the index.
+        assert_eq!(desk.runs(None, 10, at(3000)).unwrap().len(), 2);
         drop(desk);
         let path = match file {
             "state" | "runs" => format!("out/demo/{file}.json"),
             _ => format!("{}/{file}.json", base(&run)),
         };
         let whole = std::fs::read(space.path(&path)).unwrap();
-        space.write(&path, &whole[..cut]);
+        match cut {
+            Some(cut) => space.write(&path, &whole[..cut]),
+            None => std::fs::remove_file(space.path(&path)).unwrap(),
+        }
         let mut desk = space.desk("d2");
         desk.recover(std::slice::from_ref(&run.task), at(9000))
             .unwrap();
+        let listed = space.json("out/demo/runs.json");
+        assert_eq!(listed["runs"].as_array().unwrap().len(), 2, "{path}");
         let third = run_to_end(&mut desk, 3, RunStatus::Succeeded);
         let state = space.json("out/demo/state.json");
         let runs = space.json("out/demo/runs.json");
@@ -287,19 +296,55 @@ fn any_torn_file_heals() {
             .iter()
             .map(|r| &r["runId"])
             .collect();
-        assert_eq!(ids.len(), 3, "{path} cut at {cut}");
+        assert_eq!(ids.len(), 3, "{path} cut at {cut:?}");
         assert_eq!(ids[2], third.run.as_str());
         assert_eq!(state["orchd"]["verdict"], "pass");
         let manifest = space.json(&format!("{}/manifest.json", base(&run)));
-        assert_eq!(manifest["status"], "succeeded", "{path} cut at {cut}");
+        assert_eq!(manifest["status"], "succeeded", "{path} cut at {cut:?}");
         assert_eq!(
             manifest["commands"].as_array().unwrap().len(),
             4,
-            "{path} cut at {cut}"
+            "{path} cut at {cut:?}"
         );
         let rows = desk.runs(None, 10, at(9999)).unwrap();
-        assert_eq!(rows.len(), 3, "{path} cut at {cut}");
+        assert_eq!(rows.len(), 3, "{path} cut at {cut:?}");
     }
+}
+
+#[test]
+fn a_run_whose_end_could_not_be_written_is_nobody_s() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let ended = report("demo", 1, RunStatus::Succeeded);
+    desk.begin(&begun, at(0)).unwrap();
+    let cut = crash_after(3, || desk.end(&ended, Some(&task_state(&ended)), at(148)));
+    assert!(matches!(cut, Err(EvidenceError::Disk(_))), "{cut:?}");
+    let path = format!("{}/manifest.json", base(&begun));
+    let before = space.json(&path);
+    assert_eq!(before["status"], "in_progress");
+    desk.heartbeat(at(9000)).unwrap();
+    assert_eq!(space.json(&path), before, "nobody lives for it");
+    assert!(!desk.reopen(&begun.run, at(9000)).unwrap().owned);
+    assert!(desk.lost(at(9000)).unwrap().contains(&begun.run));
+    let found = desk.recover(&[], at(9000)).unwrap();
+    assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    assert_eq!(space.json(&path)["status"], "cancelled");
+}
+
+#[test]
+fn a_resume_that_was_refused_leaves_nothing_behind() {
+    let space = Space::new();
+    let begun = report("demo", 1, RunStatus::InProgress);
+    space.desk("d1").begin(&begun, at(1000)).unwrap();
+    die(&space, &begun);
+    let mut desk = space.desk("d2");
+    assert!(!desk.reopen(&begun.run, at(9000)).unwrap().owned);
+    // Nobody begins it; it is closed as any other.
+    let found = desk.recover(&[], at(9100)).unwrap();
+    assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+    assert_eq!(manifest["status"], "cancelled");
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! Evidence that goes away while the daemon lives: nobody hears of a verdict whose evidence is not on disk.
+
+use crate::support::{Workspace, World, check};
+use serde_json::Value;
+
+/// The one project of an answer of `gate`, whose manifest has to be there and to say what is told.
+fn proven(workspace: &Workspace<'_>, answer: &Value) -> Value {
+    assert_eq!(answer["verdict"], "pass", "{answer}");
+    let project = answer["projects"][0].clone();
+    let manifest = workspace.json(project["manifest"].as_str().unwrap());
+    assert_eq!(manifest["status"], "succeeded", "{project}");
+    assert_eq!(manifest["run_id"], project["run_id"]);
+    project
+}
+
+fn gate(workspace: &Workspace<'_>) -> Value {
+    let answer = workspace.done(&["gate", "--json"]).json();
+    proven(workspace, &answer)
+}
+
+/// The verdict that `status` tells; with its evidence, or it is none.
+fn told(workspace: &Workspace<'_>) -> String {
+    let status = workspace.status();
+    let project = &status["projects"][0];
+    let verdict = project["verdict"].as_str().unwrap().to_owned();
+    if verdict != "unknown" {
+        let manifest = project["last_run"]["manifest"].as_str().unwrap();
+        assert!(workspace.has(manifest), "{project}");
+    }
+    verdict
+}
+
+#[test]
+fn a_content_whose_proof_retention_removed_is_run_again() {
+    let world = World::new();
+    let config = format!("{}\n[workspace]\nretain = {{ runs = 2 }}\n", check("true"));
+    let workspace = world.watched("w", &config);
+    let mut first = None;
+    for content in ["A", "B", "C", "D"] {
+        workspace.write("a.txt", content);
+        let run = gate(&workspace)["run_id"].as_str().unwrap().to_owned();
+        first.get_or_insert(run);
+    }
+    let first = first.unwrap();
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    assert!(!workspace.has(&format!(".runs/t/cli/{first}")));
+    workspace.write("a.txt", "A");
+    let again = gate(&workspace);
+    assert_ne!(again["run_id"], first.as_str());
+    assert_eq!(told(&workspace), "pass");
+}
+
+#[test]
+fn retention_keeps_what_proves_the_present_content() {
+    let world = World::new();
+    let other =
+        "[[pipeline]]\nid = \"other\"\n[[pipeline.stage]]\nid = \"o\"\ncommand = \"true\"\n";
+    let config = format!(
+        "{}\n{other}\n[workspace]\nretain = {{ runs = 2 }}\n",
+        check("true")
+    );
+    let workspace = world.watched("w", &config);
+    workspace.write("a.txt", "A");
+    let proof = gate(&workspace);
+    workspace.write("a.txt", "B");
+    gate(&workspace);
+    workspace.write("a.txt", "A");
+    gate(&workspace);
+    for _ in 0..3 {
+        workspace.done(&["run", "other", "--force"]);
+    }
+    workspace.settle(&mut world.events());
+    assert!(workspace.has(proof["manifest"].as_str().unwrap()));
+    let answer = gate(&workspace);
+    assert_eq!(answer["run_id"], proof["run_id"]);
+    assert_eq!(answer["reused"], true);
+}
+
+#[test]
+fn a_verdict_goes_with_its_evidence() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    workspace.sh("git init -q && git add orchd.toml && git commit -qm one");
+    for removal in ["git clean -fdxq", "rm -rf .runs out", "rm -rf .runs/t/cli"] {
+        for question in ["gate", "wait", "run"] {
+            let before = gate(&workspace)["run_id"].clone();
+            workspace.sh(removal);
+            let answer = workspace.done(&[question, "--json"]).json();
+            let run = match question {
+                "run" => answer["run_id"].clone(),
+                _ => proven(&workspace, &answer)["run_id"].clone(),
+            };
+            assert_ne!(run, before, "{question} after {removal}");
+        }
+        // Nobody asks but `status`: it takes the verdict back, and the content is run by itself.
+        let mut events = world.events();
+        workspace.settle(&mut events);
+        workspace.sh(removal);
+        assert_eq!(told(&workspace), "unknown", "after {removal}");
+        let ended = events.until_type("run.ended");
+        assert_eq!(
+            (&ended["verdict"], &ended["cause"]),
+            (&"pass".into(), &Value::Null)
+        );
+        assert!(workspace.has(ended["manifest"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_manifest_that_is_damaged_proves_nothing_and_one_that_was_added_to_does() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let mut run = gate(&workspace);
+    let approved = run["manifest"].as_str().unwrap().to_owned();
+    let mut manifest = workspace.json(&approved);
+    manifest["approvals"] = serde_json::json!([{"actor": "somebody"}]);
+    workspace.write(&approved, manifest.to_string());
+    let answer = gate(&workspace);
+    assert_eq!(
+        (&answer["run_id"], &answer["reused"]),
+        (&run["run_id"], &true.into())
+    );
+    assert_eq!(told(&workspace), "pass");
+    assert_eq!(workspace.json(&approved), manifest, "it was not rewritten");
+
+    let damages: [fn(&str) -> Option<String>; 6] = [
+        |_| Some(String::new()),
+        |whole| Some(whole[..whole.len() / 2].to_owned()),
+        |_| Some("\u{0}\u{0}".to_owned()),
+        |whole| Some(whole.replace("\"version\": 1", "\"version\": 99")),
+        |whole| Some(whole.replace("\"status\": \"succeeded\"", "\"status\": \"failed\"")),
+        |_| None,
+    ];
+    for damage in damages {
+        let path = run["manifest"].as_str().unwrap();
+        let damaged = damage(&workspace.read(path));
+        match &damaged {
+            Some(damaged) => workspace.write(path, damaged),
+            None => workspace.sh(&format!("rm {path}")),
+        }
+        let again = gate(&workspace);
+        assert_ne!(again["run_id"], run["run_id"], "{damaged:?}");
+        run = again;
+    }
+    // What could be mended was: each run is listed and says how it went, but for the one that a newer version wrote.
+    let listed = workspace.runs();
+    let said: Vec<_> = listed.iter().map(|run| &run["status"]).collect();
+    let expected = [
+        "succeeded",
+        "succeeded",
+        "failed",
+        "succeeded",
+        "succeeded",
+        "succeeded",
+    ];
+    assert_eq!(said, expected, "{listed:#?}");
+}
+
+#[test]
+fn where_nothing_runs_by_itself_a_vanished_proof_is_unknown_until_somebody_asks() {
+    let world = World::new();
+    let config = format!("{}\n[workspace]\non_start = false\n", check("true"));
+    let workspace = world.watched("w", &config);
+    let before = gate(&workspace)["run_id"].clone();
+    workspace.sh("rm -rf .runs");
+    assert_eq!(told(&workspace), "unknown");
+    let asked = workspace.ctl(&["gate", "--no-wait", "--json"]);
+    assert_eq!(asked.code, Some(3), "{asked:?}");
+    assert!(!workspace.has(".runs"), "it ran by itself");
+    assert_ne!(gate(&workspace)["run_id"], before);
+}
