@@ -13,6 +13,7 @@
     reason = "a test starts processes itself, fails by panicking, and then prints the daemon's log"
 )]
 
+mod blocked;
 mod configuration;
 mod damage;
 mod events;
