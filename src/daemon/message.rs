@@ -10,6 +10,7 @@ use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::Record;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::path::RootPath;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
 use crate::wire::answer::Answer;
@@ -87,6 +88,13 @@ pub(super) enum What {
         run: RunId,
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
+    },
+    /// The path that a question names was looked up.
+    Resolved {
+        /// The question.
+        asked: Box<Asked>,
+        /// What the path leads to, or why it is none to speak of.
+        real: Result<RootPath, Refusal>,
     },
     /// A question was answered.
     Answered {

@@ -241,3 +241,7 @@ impl Shell {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

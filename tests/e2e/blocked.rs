@@ -1,7 +1,8 @@
 //! Things in a workspace that would hold up whoever reads them, and names that are no text.
 
-use crate::support::World;
+use crate::support::{World, check};
 use rustix::process::Signal;
+use serde_json::Value;
 
 #[test]
 fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
@@ -15,6 +16,36 @@ fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
     endless.sh("ln -s /dev/zero orchd.toml");
     let added = endless.done(&["add", "--json"]).json();
     assert_eq!(added["state"], "invalid", "{added}");
+    world.signal(Signal::TERM);
+    assert_eq!(world.ended().code(), Some(0));
+}
+
+#[test]
+fn a_manifest_does_not_say_which_file_is_the_log() {
+    let mut world = World::new();
+    let secret = world.path("secret");
+    std::fs::File::create(&secret).unwrap();
+    let pipe = world.fifo("pipe");
+    let workspace = world.watched("w", &check("echo hello"));
+    let run = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let at = format!(".runs/t/cli/{run}");
+    let mut manifest: Value = workspace.json(&format!("{at}/manifest.json"));
+    for path in ["/etc/hostname", pipe.to_str().unwrap()] {
+        manifest["log_path"] = path.into();
+        manifest["commands"][0]["log_path"] = path.into();
+        workspace.write(&format!("{at}/manifest.json"), manifest.to_string());
+        assert_eq!(workspace.done(&["logs", &run]).out, "hello\n");
+        assert_eq!(workspace.done(&["logs", &run, "check"]).out, "hello\n");
+    }
+    for line in [
+        format!("ln -sf {} {at}/runner.ndjson", secret.display()),
+        format!("rm {at}/runner.ndjson; mkfifo {at}/runner.ndjson"),
+    ] {
+        workspace.sh(&line);
+        let refused = workspace.ctl(&["logs", &run]);
+        assert_eq!((refused.code, &*refused.out), (Some(5), ""), "{refused:?}");
+        assert!(refused.err.contains("runner.ndjson"), "{refused:?}");
+    }
     world.signal(Signal::TERM);
     assert_eq!(world.ended().code(), Some(0));
 }
