@@ -262,13 +262,13 @@ impl fmt::Debug for RootPath {
 impl TryFrom<String> for RootPath {
     type Error = PathError;
     fn try_from(text: String) -> Result<Self, PathError> {
-        Self::new(Path::new(&text))
+        Self::from_key(&text)
     }
 }
 
 impl From<RootPath> for String {
     fn from(path: RootPath) -> Self {
-        path.to_string()
+        path.to_key()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Things in a workspace that would hold up whoever reads them, and names that are no text.
 
-use crate::support::{World, check};
+use crate::support::{World, check, finish};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 #[test]
 fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
@@ -48,4 +50,31 @@ fn a_manifest_does_not_say_which_file_is_the_log() {
     }
     world.signal(Signal::TERM);
     assert_eq!(world.ended().code(), Some(0));
+}
+
+#[test]
+fn a_workspace_whose_name_is_no_text_is_a_workspace() {
+    let world = World::new();
+    let root = world.path("").join(OsStr::from_bytes(b"w\xff"));
+    std::fs::create_dir(&root).unwrap();
+    let mut file = std::fs::File::create(root.join("orchd.toml")).unwrap();
+    std::io::Write::write_all(&mut file, check("true").as_bytes()).unwrap();
+    let ctl = |arguments: &[&str]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_orchctl"));
+        command.args(arguments).current_dir(&root);
+        let done = finish(command);
+        assert_eq!(done.code, Some(0), "{arguments:?}: {done:?}");
+        done
+    };
+    let added = ctl(&["add", "--allow", "--json"]).json();
+    let key: String = root
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(added["root"], format!("hex:{key}"));
+    assert_eq!(ctl(&["gate", "--json"]).json()["verdict"], "pass");
+    assert!(ctl(&["status"]).out.contains("\\xff"));
+    assert_eq!(ctl(&["remove", ".", "--json"]).json()["changed"], true);
 }
