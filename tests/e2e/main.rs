@@ -20,6 +20,7 @@ mod events;
 mod history;
 mod job;
 mod lifecycle;
+mod patience;
 mod present;
 mod queries;
 mod quiet;
