@@ -56,6 +56,7 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
+    session.refuse_own_run(&mut connection, workspace.as_ref(), args.task.as_slice())?;
     let call = Call::Wait(WaitWanted {
         workspace: workspace.clone(),
         task: args.task,
@@ -75,6 +76,9 @@ pub(super) fn gate(session: &mut Session<'_>, args: Gate) -> Result<Exit, Failur
     } else {
         let mut connection = session.connect()?;
         let workspace = session.scope(&mut connection, &args.task)?;
+        if !args.no_wait {
+            session.refuse_own_run(&mut connection, workspace.as_ref(), &args.task)?;
+        }
         (connection, workspace)
     };
     let call = Call::Gate(GateWanted {
