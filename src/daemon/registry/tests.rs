@@ -118,3 +118,12 @@ fn a_root_that_is_no_text_comes_back() {
     open(&state).add(&odd, None, now()).unwrap();
     assert_eq!(open(&state).workspaces()[0].root, odd);
 }
+
+#[test]
+fn the_lock_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let state = TempDir::new().unwrap();
+    open(&state).add(&root("/w"), None, now()).unwrap();
+    let lock = fs::metadata(state.path().join("workspaces.json.lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o777, 0o600);
+}
