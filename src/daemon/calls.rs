@@ -47,6 +47,7 @@ impl Shell {
         real: impl FnOnce() -> Result<RootPath, Refusal> + Send + 'static,
     ) {
         let out = self.out.clone();
+        // It is about no workspace before it is heard.
         let workspace = self.next_site;
         // The loop that does not hear it has ended.
         drop(tokio::task::spawn_blocking(move || {
@@ -87,11 +88,7 @@ impl Shell {
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
-            Call::WorkspaceAllow(allow) => {
-                self.with_site(asked, &allow.path, |shell, id, asked| {
-                    shell.reload(id, Then::Allow(Box::new(asked)));
-                });
-            }
+            Call::WorkspaceAllow(allow) => self.read_to_allow(asked, allow),
             Call::WorkspaceDeny(named) => self.deny(asked, &named.path),
             Call::RunStart(start) => self.start_run(asked, start),
             Call::RunCancel(named) => self.find_run(
@@ -147,6 +144,16 @@ impl Shell {
             // Answered by the connection; the sender that is dropped here answers `internal`.
             Call::Ping(_) | Call::EventsUnsubscribe(_) => drop(asked),
         }
+    }
+
+    /// Reads a workspace's commands again, then allows or shows them.
+    fn read_to_allow(&mut self, asked: Asked, wanted: call::WorkspaceAllow) {
+        let path = wanted.path.clone();
+        self.with_site(asked, &path, |shell, id, asked| {
+            let request = shell.wait_for(asked, Purpose::Plain);
+            shell.answers_at(request, id);
+            shell.reload(id, Then::Allow(request, Box::new(wanted)));
+        });
     }
 
     /// The workspace that a question has to wait for, because it is still being read; of several the first, after which

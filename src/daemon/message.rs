@@ -14,6 +14,7 @@ use crate::model::path::RootPath;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
 use crate::wire::answer::Answer;
+use crate::wire::call::WorkspaceAllow;
 use crate::wire::refusal::Refusal;
 use std::collections::BTreeMap;
 
@@ -124,5 +125,5 @@ pub(super) enum Then {
     /// Somebody asked for the reload.
     Reload(RequestId),
     /// Somebody wants its commands allowed, or shown.
-    Allow(Box<Asked>),
+    Allow(RequestId, Box<WorkspaceAllow>),
 }

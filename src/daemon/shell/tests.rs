@@ -9,7 +9,8 @@ use crate::daemon::parts;
 use crate::daemon::server::{Asked, Peer};
 use crate::wire::answer::Answer;
 use crate::wire::call::{
-    Call, Nothing, PlanWanted, RunNamed, RunsWanted, Scope, WorkspaceAdd, WorkspaceNamed,
+    Call, Nothing, PlanWanted, RunNamed, RunsWanted, Scope, WorkspaceAdd, WorkspaceAllow,
+    WorkspaceNamed,
 };
 use crate::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Value, json};
@@ -124,6 +125,13 @@ async fn whoever_waits_for_a_desk_that_goes_is_answered_without_it() {
             workspace: Some(gone.clone()),
         }),
     ];
+    let allow = Call::WorkspaceAllow(WorkspaceAllow {
+        path: gone.clone(),
+        digest: None,
+        dry_run: true,
+    });
+    let (asked, allowed) = question(50, allow);
+    shell.hear(asked);
     let mut answers = Vec::new();
     for (request, call) in (1..).zip(calls) {
         let (asked, answered) = question(request, call);
@@ -132,6 +140,7 @@ async fn whoever_waits_for_a_desk_that_goes_is_answered_without_it() {
     }
     remove(&mut shell, &gone);
     assert_eq!(refused(answers.pop().unwrap()), ErrorKind::UnknownRun);
+    assert_eq!(refused(allowed), ErrorKind::UnknownWorkspace);
     for answered in &mut answers {
         // The other desk is still to answer.
         assert_eq!(answered.try_recv().unwrap_err(), TryRecvError::Empty);
