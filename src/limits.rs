@@ -196,6 +196,14 @@ pub const RECONNECT_TIME_MAX: Duration = Duration::from_secs(30);
 pub const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause before a client looks again.
 pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Time that a thread which hangs in the file system has before the daemon ends without it: everything is recorded then.
+pub const BLOCKED_END_MAX: Duration = Duration::from_secs(2);
+/// Runs that are named where a part of an id names several: enough to see what they have in common.
+pub const RUNS_NAMED_MAX: usize = 5;
+/// Time after which a client says what it waits for: nobody wonders before, and whatever ends sooner needs no words.
+pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// Events that a client keeps while it waits for an answer: those of the run that it waits for are the newest.
+pub const EVENTS_KEPT_MAX: usize = 1024;
 /// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
 pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a request's id: it is sent back, and no program needs longer ones.

@@ -7,7 +7,7 @@
 use crate::client::clock::Deadline;
 use crate::client::failure::{Failure, GibberishError};
 use crate::client::interrupt::{Interrupts, Woke, wait};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX};
 use crate::model::report::event::Event;
 use crate::wire::call::{Call, Nothing};
 use crate::wire::frame::LineBuffer;
@@ -38,6 +38,10 @@ pub struct Connection {
     /// The daemon lives in this process, and only as long as this connection.
     is_hosted: bool,
 }
+
+/// A question that was asked, and whose answer is still to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Outstanding(i64);
 
 /// How far the handshake is.
 #[derive(Debug)]
@@ -124,8 +128,49 @@ impl Connection {
         call: &Call,
         interrupts: &Interrupts,
     ) -> Result<T, Failure> {
-        let id = self.send(call)?;
-        self.answer(id, Deadline::never(), Some(interrupts), Duration::MAX)
+        let asked = self.begin(call)?;
+        self.wait_for(asked, interrupts)
+    }
+
+    /// Asks, and leaves the answer to [`Connection::wait_for`].
+    ///
+    /// # Errors
+    /// When the daemon goes away.
+    pub fn begin(&mut self, call: &Call) -> Result<Outstanding, Failure> {
+        self.send(call).map(Outstanding)
+    }
+
+    /// Waits so long for an answer, or until ^C; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// When the daemon refuses or goes away, or at ^C.
+    pub fn look_for<T: DeserializeOwned>(
+        &mut self,
+        asked: Outstanding,
+        patience: Duration,
+        interrupts: &Interrupts,
+    ) -> Result<Option<T>, Failure> {
+        match self.answer(
+            asked.0,
+            Deadline::after(patience),
+            Some(interrupts),
+            patience,
+        ) {
+            Err(Failure::Silent { .. }) => Ok(None),
+            answered => answered.map(Some),
+        }
+    }
+
+    /// Waits for an answer until ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses or goes away, or at ^C.
+    pub fn wait_for<T: DeserializeOwned>(
+        &mut self,
+        asked: Outstanding,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::never(), Some(interrupts), Duration::MAX)
     }
 
     /// Asks, and waits so long for the answer, or until ^C.
@@ -213,7 +258,12 @@ impl Connection {
                 }
                 Message::Answer(..) => {}
                 Message::Interrupted => return Err(Failure::Interrupted),
-                Message::Event(event) => self.events.push_back(*event),
+                Message::Event(event) => {
+                    if self.events.len() >= EVENTS_KEPT_MAX {
+                        self.events.pop_front();
+                    }
+                    self.events.push_back(*event);
+                }
                 Message::TimedOut => {
                     let socket = self.socket.clone();
                     return Err(Failure::Silent { socket, waited });

@@ -73,6 +73,7 @@ impl Exit {
             | Failure::TwoProjects { .. }
             | Failure::NoRun
             | Failure::NoLog { .. }
+            | Failure::OwnRun { .. }
             | Failure::NotAllowed { .. }
             | Failure::Exists { .. }
             | Failure::Configured { .. }

@@ -116,6 +116,16 @@ pub enum Failure {
         /// The stage.
         stage: String,
     },
+    /// The command runs in a stage of the run that it would wait for.
+    #[error(
+        "run {run} of `{task}` is the one that this command runs in, and it would wait for itself for ever"
+    )]
+    OwnRun {
+        /// The run.
+        run: RunId,
+        /// Its project.
+        task: TaskId,
+    },
     /// Commands are not allowed, and nobody can be asked.
     #[error("the commands of `{}` are not allowed", plain(root.as_os_str()))]
     NotAllowed {
@@ -175,6 +185,12 @@ pub enum GibberishError {
 }
 
 impl Failure {
+    /// Whether the daemon knows no such workspace.
+    #[must_use]
+    pub fn is_unknown_workspace(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.kind == ErrorKind::UnknownWorkspace)
+    }
+
     /// The word that programs tell it by, as in the daemon's own refusals.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -198,6 +214,7 @@ impl Failure {
             Self::NoWorkspace { .. } => "unknown_workspace",
             Self::NoProject { .. } | Self::TwoProjects { .. } => "unknown_project",
             Self::NoRun | Self::NoLog { .. } => "unknown_run",
+            Self::OwnRun { .. } => "busy",
             Self::NotAllowed { .. } => "untrusted",
         }
     }
@@ -233,6 +250,9 @@ impl Failure {
             Self::TwoProjects { .. } => "name one with --workspace DIR",
             Self::NoRun => "start one with `orchctl run`",
             Self::NoLog { .. } => "see its stages with `orchctl show RUN`",
+            Self::OwnRun { .. } => {
+                "name another project with --task, ask with `orchctl gate --no-wait`, or take the command out of the stage"
+            }
             Self::NotAllowed { .. } => "read them, then `orchctl allow DIR`, or give --yes",
             Self::Configured { .. } => {
                 "it is read as it is: `orchctl watch`; write an orchd.toml by hand to add to it"

@@ -84,6 +84,25 @@ impl Interrupts {
         fds
     }
 
+    /// Sleeps until there is something to read from `input`, or until ^C; says whether it was ^C.
+    ///
+    /// # Errors
+    /// When the system cannot wait.
+    pub fn wait_for_input(&self, input: &io::Stdin) -> io::Result<bool> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let output = io::stdout();
+        loop {
+            let mut fds = self.watched(&output);
+            let own = fds.len();
+            fds.push(PollFd::new(input, PollFlags::IN));
+            match poll(&mut fds, None) {
+                Ok(_) => return Ok(fds.iter().take(own).any(|fd| !fd.revents().is_empty())),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
     /// Sleeps for `span`, or until ^C; says whether it was ^C.
     ///
     /// # Errors
@@ -130,6 +149,14 @@ impl Interrupts {
     /// Never.
     pub fn catch_for_readers() -> io::Result<Self> {
         Self::catch()
+    }
+
+    /// Leaves waiting to the read itself.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn wait_for_input(&self, _input: &io::Stdin) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Sleeps for `span`.

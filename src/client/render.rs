@@ -12,6 +12,7 @@ pub mod live;
 pub mod mark;
 pub mod status;
 pub mod text;
+pub mod waiting;
 pub mod workspace;
 
 #[cfg(test)]

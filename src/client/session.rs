@@ -5,13 +5,18 @@
 use crate::client::args::Global;
 use crate::client::connect::Connection;
 use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
 use crate::client::output::Output;
 use crate::client::place::{self, Place};
+use crate::client::render::waiting::Awaited;
+use crate::limits::{ANSWER_TIME_MAX, SUBPIPELINE_DEPTH_MAX, WAITING_TOLD_AFTER};
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::places::{Places, Platform, Surroundings};
+use crate::model::report::runs::RunDetail;
+use crate::model::report::status::Status;
 use crate::model::report::{WorkspaceEntry, WorkspaceList};
-use crate::wire::call::{Call, Nothing};
+use crate::wire::call::{Call, Nothing, RunNamed, Scope};
 use interprocess::local_socket::Stream;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -107,6 +112,49 @@ impl<'a> Session<'a> {
         answer
     }
 
+    /// Asks what may take as long as a run does, or as the reading of a workspace, and waits for it until ^C; says
+    /// what it waits for once that takes long.
+    ///
+    /// # Errors
+    /// When the daemon refuses or goes away, answers nobody at all, or at ^C.
+    pub fn ask_patiently<T: DeserializeOwned>(
+        &mut self,
+        connection: &mut Connection,
+        call: &Call,
+        awaited: &Awaited,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        let answer = self.wait_patiently(connection, call, awaited, interrupts);
+        self.note_version(connection)?;
+        if matches!(answer, Err(Failure::Interrupted)) && !connection.is_hosted() {
+            self.output.words(&awaited.let_go())?;
+        }
+        answer
+    }
+
+    fn wait_patiently<T: DeserializeOwned>(
+        &mut self,
+        connection: &mut Connection,
+        call: &Call,
+        awaited: &Awaited,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        let asked = connection.begin(call)?;
+        if let Some(answer) = connection.look_for(asked, WAITING_TOLD_AFTER, interrupts)? {
+            return Ok(answer);
+        }
+        let status = if connection.is_hosted() {
+            None
+        } else {
+            // Asked beside it, so that a daemon that answers nobody is told from one that is busy.
+            let call = Call::Status(Scope::default());
+            let mut other = self.connect()?;
+            Some(other.ask_within::<Status>(&call, ANSWER_TIME_MAX, Some(interrupts))?)
+        };
+        self.output.words(&awaited.waits(status.as_ref()))?;
+        connection.wait_for(asked, interrupts)
+    }
+
     /// Says once when the daemon is of another version.
     ///
     /// # Errors
@@ -166,6 +214,62 @@ impl<'a> Session<'a> {
             None => place::directory(&self.place()?.directory())?,
         };
         root(&dir)
+    }
+
+    /// Whether this command, which runs in a stage, would wait for the run of that stage; all projects are meant where
+    /// none is named.
+    ///
+    /// # Errors
+    /// When it would, or the daemon does not say what runs.
+    pub fn refuse_own_run(
+        &mut self,
+        connection: &mut Connection,
+        workspace: Option<&RootPath>,
+        tasks: &[TaskId],
+    ) -> Result<(), Failure> {
+        let Some(own) = std::env::var("ORCHD_RUN_ID")
+            .ok()
+            .filter(|id| !id.is_empty())
+        else {
+            return Ok(());
+        };
+        let scope = Scope {
+            workspace: workspace.cloned(),
+            task: None,
+        };
+        let status: Status = self.ask(connection, &Call::Status(scope))?;
+        let projects = status.workspaces.iter().flat_map(|site| &site.projects);
+        let asked = |task: &TaskId| tasks.is_empty() || tasks.contains(task);
+        let running = projects.filter(|project| asked(&project.task_id));
+        let running: Vec<_> = running
+            .filter_map(|project| Some((&project.task_id, &project.running.as_ref()?.run_id)))
+            .collect();
+        let mut run_id = own;
+        // A stage of a subpipeline is in a child of the run that its project is busy with.
+        for _ in 0..SUBPIPELINE_DEPTH_MAX {
+            let busy = running.iter().find(|(_, run)| run.as_str() == run_id);
+            if let Some((task, run)) = busy {
+                let (run, task) = ((*run).clone(), (*task).clone());
+                return Err(Failure::OwnRun { run, task });
+            }
+            if running.is_empty() {
+                break;
+            }
+            let call = Call::RunGet(RunNamed {
+                run_id,
+                workspace: workspace.cloned(),
+            });
+            // A run of another daemon, or of none: nobody here waits for it.
+            let Ok(RunDetail {
+                parent_run_id: Some(parent),
+                ..
+            }) = self.ask(connection, &call)
+            else {
+                break;
+            };
+            run_id = parent.to_string();
+        }
+        Ok(())
     }
 
     /// The workspace to speak of; none when all are meant. A task that is named finds its project among all.

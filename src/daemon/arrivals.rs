@@ -91,7 +91,7 @@ impl Shell {
             } => self.take_loaded(id, *loaded, &known, then),
             What::Removed(runs) => self.discard(id, runs),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
-            What::Runs { request, rows } => self.take_rows(request, rows),
+            What::Runs { request, rows } => self.take_rows(id, request, rows),
             What::Found { request, found } => self.take_found(id, request, found),
             What::Reopened {
                 request,
@@ -100,6 +100,7 @@ impl Shell {
             } => {
                 self.take_reopened(id, request, &run, *reopened);
             }
+            What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Answered { request, answer } => self.answer(request, *answer),
         }
     }

@@ -3,7 +3,7 @@
 //! What needs the engine becomes an `Asked`; what needs the disk becomes work for a desk or a tree; the rest is answered
 //! from what the shell has at hand.
 
-use crate::daemon::message::Then;
+use crate::daemon::message::{Done, Then, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::waiting::{Lookup, Purpose};
@@ -19,9 +19,68 @@ use crate::wire::refusal::{ErrorKind, Refusal};
 use std::time::Duration;
 
 impl Shell {
-    pub(super) fn hear(&mut self, asked: Asked) {
-        if self.must_wait(&asked.call) {
-            self.park(asked);
+    /// Hears a question; a path that it names is looked up first, where that may take the disk.
+    pub(super) fn hear(&mut self, mut asked: Asked) {
+        let known = |root: &RootPath| self.sites.values().any(|site| site.root == *root);
+        match named(&mut asked.call) {
+            Some((root, Naming::New)) => {
+                let root = root.clone();
+                self.resolve(asked, move || crate::daemon::sites::real_directory(&root));
+            }
+            Some((root, Naming::Known)) if !known(root) => {
+                let root = root.clone();
+                self.resolve(asked, move || {
+                    let real = std::fs::canonicalize(root.as_path()).ok();
+                    // What is not there is told by the name that was asked for.
+                    let real = real.and_then(|real| RootPath::new(&real).ok());
+                    Ok(real.unwrap_or(root))
+                });
+            }
+            Some((_, Naming::Known)) | None => self.hear_resolved(asked),
+        }
+    }
+
+    /// Looks up a path in the background: one on a disk that hangs holds up nobody but who asked for it.
+    fn resolve(
+        &self,
+        asked: Asked,
+        real: impl FnOnce() -> Result<RootPath, Refusal> + Send + 'static,
+    ) {
+        let out = self.out.clone();
+        // It is about no workspace before it is heard.
+        let workspace = self.next_site;
+        // The loop that does not hear it has ended.
+        drop(tokio::task::spawn_blocking(move || {
+            let real = real();
+            let asked = Box::new(asked);
+            drop(out.blocking_send(Done {
+                workspace,
+                what: What::Resolved { asked, real },
+            }));
+        }));
+    }
+
+    /// Hears a question whose path has been looked up.
+    pub(super) fn take_resolved(&mut self, mut asked: Asked, real: Result<RootPath, Refusal>) {
+        if asked.answer.is_closed() {
+            return;
+        }
+        match real {
+            Ok(real) => {
+                if let Some((root, _)) = named(&mut asked.call) {
+                    *root = real;
+                }
+                self.hear_resolved(asked);
+            }
+            Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
+        }
+    }
+
+    pub(super) fn hear_resolved(&mut self, asked: Asked) {
+        if let Some(id) = self.must_wait(&asked.call) {
+            if let Some(site) = self.sites.get_mut(&id) {
+                site.parked.push(asked);
+            }
             return;
         }
         match asked.call.clone() {
@@ -29,11 +88,7 @@ impl Shell {
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
-            Call::WorkspaceAllow(allow) => {
-                self.with_site(asked, &allow.path, |shell, id, asked| {
-                    shell.reload(id, Then::Allow(Box::new(asked)));
-                });
-            }
+            Call::WorkspaceAllow(allow) => self.read_to_allow(asked, allow),
             Call::WorkspaceDeny(named) => self.deny(asked, &named.path),
             Call::RunStart(start) => self.start_run(asked, start),
             Call::RunCancel(named) => self.find_run(
@@ -91,8 +146,19 @@ impl Shell {
         }
     }
 
-    /// Whether a question is about a workspace that is still being read.
-    fn must_wait(&self, call: &Call) -> bool {
+    /// Reads a workspace's commands again, then allows or shows them.
+    fn read_to_allow(&mut self, asked: Asked, wanted: call::WorkspaceAllow) {
+        let path = wanted.path.clone();
+        self.with_site(asked, &path, |shell, id, asked| {
+            let request = shell.wait_for(asked, Purpose::Plain);
+            shell.answers_at(request, id);
+            shell.reload(id, Then::Allow(request, Box::new(wanted)));
+        });
+    }
+
+    /// The workspace that a question has to wait for, because it is still being read; of several the first, after which
+    /// it is heard again.
+    fn must_wait(&self, call: &Call) -> Option<WorkspaceId> {
         let scope = match call {
             Call::RunStart(start) => start.workspace.as_ref(),
             Call::RunCancel(named) | Call::RunGet(named) => named.workspace.as_ref(),
@@ -116,19 +182,17 @@ impl Shell {
             | Call::EventsSubscribe(_)
             | Call::EventsUnsubscribe(_)
             | Call::Doctor(_)
-            | Call::Shutdown(_) => return false,
+            | Call::Shutdown(_) => return None,
         };
-        let mut sites = self.sites.values();
-        sites.any(|site| site.preparing && scope.is_none_or(|root| *root == site.root))
-    }
-
-    /// Keeps a question until the first workspace that it waits for has been read; then it is heard again.
-    fn park(&mut self, asked: Asked) {
-        let site = self.sites.values_mut().find(|site| site.preparing);
-        match site {
-            Some(site) => site.parked.push(asked),
-            None => drop(asked),
-        }
+        let scope = match scope {
+            Some(root) => Some(self.site_at(root).ok()?),
+            None => None,
+        };
+        let mut sites = self.sites.iter();
+        let found = sites.find(|(id, site)| {
+            site.preparing && !site.closing && scope.is_none_or(|wanted| wanted == **id)
+        });
+        found.map(|(id, _)| *id)
     }
 
     pub(super) fn answer_now(
@@ -153,17 +217,13 @@ impl Shell {
         }
     }
 
-    /// The workspace with this root, or around this directory.
+    /// The workspace with this root, or around this directory; by name, without a look at the disk.
     pub(super) fn site_at(&self, root: &RootPath) -> Result<WorkspaceId, Refusal> {
-        let real = std::fs::canonicalize(root.as_path()).ok();
-        let path = real.as_deref().unwrap_or_else(|| root.as_path());
-        let exact =
-            |site: &crate::daemon::site::Site| site.root == *root || site.root.as_path() == path;
         let mut sites = self.sites.iter().filter(|(_, site)| !site.closing);
         let around = sites
             .clone()
-            .find(|(_, site)| path.starts_with(site.root.as_path()));
-        let found = sites.find(|(_, site)| exact(site)).or(around);
+            .find(|(_, site)| root.as_path().starts_with(site.root.as_path()));
+        let found = sites.find(|(_, site)| site.root == *root).or(around);
         found.map(|(id, _)| *id).ok_or_else(|| {
             Refusal::new(
                 ErrorKind::UnknownWorkspace,
@@ -361,4 +421,39 @@ impl Shell {
         self.answer_now(asked, |_| Ok(ShutdownAnswer { pid, runs }.into()));
         self.stop(false);
     }
+}
+
+/// What the path that a question names has to be.
+enum Naming {
+    /// A workspace, or a directory in one.
+    Known,
+    /// A directory that is to be one.
+    New,
+}
+
+/// The path by which a question names a workspace.
+fn named(call: &mut Call) -> Option<(&mut RootPath, Naming)> {
+    let root = match call {
+        Call::WorkspaceAdd(add) => return Some((&mut add.path, Naming::New)),
+        Call::WorkspaceRemove(named) | Call::WorkspaceDeny(named) => Some(&mut named.path),
+        Call::WorkspaceAllow(allow) => Some(&mut allow.path),
+        Call::RunStart(start) => start.workspace.as_mut(),
+        Call::RunCancel(named) | Call::RunGet(named) => named.workspace.as_mut(),
+        Call::RunResume(resume) => resume.workspace.as_mut(),
+        Call::LogsRead(wanted) => wanted.workspace.as_mut(),
+        Call::RunList(wanted) => wanted.workspace.as_mut(),
+        Call::Plan(wanted) => wanted.workspace.as_mut(),
+        Call::Sync(wanted) => wanted.workspace.as_mut(),
+        Call::Wait(wanted) => wanted.workspace.as_mut(),
+        Call::Gate(wanted) => wanted.workspace.as_mut(),
+        Call::Explain(named) => named.workspace.as_mut(),
+        Call::Status(scope) | Call::Reload(scope) => scope.workspace.as_mut(),
+        Call::Ping(_)
+        | Call::WorkspaceList(_)
+        | Call::EventsSubscribe(_)
+        | Call::EventsUnsubscribe(_)
+        | Call::Doctor(_)
+        | Call::Shutdown(_) => None,
+    };
+    root.map(|root| (root, Naming::Known))
 }

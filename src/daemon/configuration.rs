@@ -173,8 +173,8 @@ fn read_text(root: &RootPath, origin: Origin) -> Result<Option<String>, Configur
     }
 }
 
-/// The bytes of a file; `None` when there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigurationError> {
+/// The bytes of a file that a configuration is made of; `None` when there is none. Never waits and never reads far.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigurationError> {
     let failed = |source| ConfigurationError::Read {
         path: path.to_path_buf(),
         source,

@@ -3,6 +3,7 @@
 //! Each effect is given away at once (a tree, a desk, a runner, the server) and answered by an arrival; none of them waits.
 //! Progress and standings are written late and in their latest state only; the end of a run is written at once.
 
+use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::runner;
@@ -128,7 +129,7 @@ impl Shell {
             if let Some(failure) = &failure {
                 tracing::error!(run = %report.run, %failure, "a run could not be put on disk");
             } else if let Err(error) = stage::write_changed(&changed_file, &report.changed) {
-                // Stages then find an empty list: everything may have changed.
+                // Stages then find no list at all: nobody takes an old or a torn one for the truth.
                 tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
             }
             Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
@@ -294,6 +295,12 @@ impl Site {
         self.flush_at = Some(self.flush_at.map_or(at, |before| before.min(at)));
     }
 
+    /// When something is due to be written. While the desk is away nothing can be; its return is a wake of its own.
+    pub(super) fn flush_due(&self) -> Option<Tick> {
+        let is_home = self.desk.as_ref().is_none_or(Lent::is_home);
+        self.flush_at.filter(|_| is_home)
+    }
+
     /// Hands progress and standings to the desk when they are due, or at once at the end.
     pub(super) fn flush(
         &mut self,
@@ -306,6 +313,7 @@ impl Site {
         let Some(desk) = self.desk.as_mut().filter(|desk| due && desk.is_home()) else {
             if due && self.desk.is_none() {
                 self.states.clear();
+                self.flush_at = None;
             }
             return;
         };

@@ -8,6 +8,7 @@ use crate::daemon::lifecycle::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
+use crate::limits::BLOCKED_END_MAX;
 use crate::model::path::RootPath;
 use crate::model::places::Places;
 use std::io;
@@ -15,6 +16,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+
+/// What the shell is told of a panic: that the daemon failed inside.
+const FAILED_INSIDE: i32 = 5;
 
 /// A daemon inside this process.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let about = Arc::new(About::new(base16ct::lower::encode_string(&name)));
     let parts = crate::daemon::parts(&state, Arc::clone(&about), Tenancy::Hosted)
         .map_err(|error| io::Error::other(chain(&error)))?;
+    end_at_panics();
     let cookies = state.join("cookies").join(&about.instance_id);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -73,8 +78,20 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
                 };
                 tokio::join!(served, looped);
             });
+            // Everything is recorded: a read that never comes back must not keep the process.
+            runtime.shutdown_timeout(BLOCKED_END_MAX);
             // Nobody else knows the directory; what is left of it would be swept by the next daemon.
             drop(std::fs::remove_dir_all(cookies));
         })?;
     Ok(Hosted { stream, thread })
+}
+
+/// A panic ends the whole process, as in a daemon: nobody brings back what the thread that panicked had been lent. The
+/// next start records what it left.
+fn end_at_panics() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        signal_hook::low_level::exit(FAILED_INSIDE);
+    }));
 }

@@ -58,7 +58,7 @@ where
         };
         let work = std::mem::take(&mut self.waiting);
         let out = out.clone();
-        // It always comes back, or the loop that would miss it is gone.
+        // It always comes back, or the loop that would miss it is gone: a panic ends the process, hosted or not.
         drop(tokio::task::spawn_blocking(move || {
             for work in work {
                 if let Some(done) = work(&mut thing) {

@@ -15,7 +15,7 @@ use crate::daemon::lifecycle::detach::Ready;
 use crate::daemon::lifecycle::logging::{LogError, Logs};
 use crate::daemon::lifecycle::signals::{SignalError, Signals};
 use crate::daemon::server::{About, ListenError, Listener};
-use crate::limits::FILES_MAX;
+use crate::limits::{BLOCKED_END_MAX, FILES_MAX};
 use crate::model::places::Places;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -87,7 +87,7 @@ where
         logs,
         instance_id,
     } = prepared;
-    runtime.block_on(async move {
+    let hosted = runtime.block_on(async move {
         let listener = match Listener::bind(claim) {
             Ok(listener) => listener,
             Err(error) => return Err(tell(ready, error.into())),
@@ -95,7 +95,10 @@ where
         let about = Arc::new(About::new(instance_id));
         tracing::info!(socket = %places.socket.display(), pid = about.pid, version = env!("CARGO_PKG_VERSION"), "started");
         Ok(main(Started { places, listener, signals, ready, about, logs }).await)
-    })
+    });
+    // Signals are no longer heard: a read that never comes back must not keep the process.
+    runtime.shutdown_timeout(BLOCKED_END_MAX);
+    hosted
 }
 
 struct Prepared {

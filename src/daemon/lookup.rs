@@ -2,23 +2,26 @@
 //!
 //! Every desk that may hold the run is asked; the answer is put together once all have said what they have.
 
-use crate::daemon::evidence::{EvidenceError, Found, Reopened, ReopenedStage};
+mod logs;
+
+use crate::daemon::evidence::{Desk, EvidenceError, Found, Reopened, ReopenedStage};
+use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
-use crate::daemon::log::read::read_log;
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
-use crate::daemon::waiting::{Lookup, Purpose};
+use crate::daemon::waiting::{Lookup, Purpose, refusal, removed_meanwhile};
 use crate::engine::ask::{Ask, KeptStage, ResumeAsk, Until};
 use crate::engine::{Input, ProjectId};
-use crate::limits::{LOG_READ_BYTES_MAX, RUN_LIST_DEFAULT, RUN_LIST_MAX};
+use crate::limits::{RUN_LIST_DEFAULT, RUN_LIST_MAX, RUNS_NAMED_MAX};
 use crate::model::evidence::{RunRecord, Unreadable};
-use crate::model::id::{RequestId, RunId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
-use crate::model::report::runs::{LogsAnswer, RunList};
-use crate::model::run::{ChildReport, Outcome, RunStatus, StageStatus};
+use crate::model::report::runs::RunList;
+use crate::model::run::{ChildReport, Outcome, RunStatus};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Shell {
@@ -31,10 +34,10 @@ impl Shell {
             usize::try_from(limit.min(RUN_LIST_MAX)).unwrap_or(RUN_LIST_DEFAULT)
         });
         let (task, clock, request) = (wanted.task.clone(), self.clock, asked.request);
-        let mut left = 0;
+        let mut left = BTreeSet::new();
         for (id, desk) in self.desks(scope) {
             let task = task.clone();
-            left += 1;
+            left.insert(id);
             desk.push(move |desk| {
                 let rows = desk
                     .runs(task.as_ref(), limit, clock.wall())
@@ -45,36 +48,39 @@ impl Shell {
                 })
             });
         }
+        let nobody = left.is_empty();
+        let rows = Vec::new();
         let request = self.wait_for(
             asked,
             Purpose::Runs {
                 left,
+                task,
                 limit,
-                rows: Vec::new(),
+                rows,
             },
         );
-        if left == 0 {
-            self.answer(request, Ok(RunList { runs: Vec::new() }.into()));
+        if nobody {
+            self.listed_all(request);
         }
     }
 
     fn desks(
         &mut self,
         scope: Option<WorkspaceId>,
-    ) -> impl Iterator<
-        Item = (
-            WorkspaceId,
-            &mut crate::daemon::lend::Lent<crate::daemon::evidence::Desk, Done>,
-        ),
-    > {
+    ) -> impl Iterator<Item = (WorkspaceId, &mut Lent<Desk, Done>)> {
         let sites = self
             .sites
             .iter_mut()
-            .filter(move |(id, _)| scope.is_none_or(|wanted| **id == wanted));
+            .filter(move |(id, site)| !site.closing && scope.is_none_or(|wanted| **id == wanted));
         sites.filter_map(|(id, site)| Some((*id, site.desk.as_mut()?)))
     }
 
-    pub(super) fn take_rows(&mut self, request: RequestId, more: Result<Vec<RunRecord>, Refusal>) {
+    pub(super) fn take_rows(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+        more: Result<Vec<RunRecord>, Refusal>,
+    ) {
         let more = match more {
             Ok(more) => more,
             Err(refusal) => return self.answer(request, Err(refusal)),
@@ -82,16 +88,43 @@ impl Shell {
         let Some(waiting) = self.waiting.get_mut(&request) else {
             return;
         };
-        let Purpose::Runs { left, limit, rows } = &mut waiting.purpose else {
+        let Purpose::Runs { left, rows, .. } = &mut waiting.purpose else {
             return;
         };
-        rows.extend(more);
-        *left = left.saturating_sub(1);
-        if *left > 0 {
+        // One that was removed meanwhile is not waited for any more.
+        if !left.remove(&id) {
             return;
         }
-        let mut rows = std::mem::take(rows);
-        let limit = *limit;
+        rows.extend(more);
+        if left.is_empty() {
+            self.listed_all(request);
+        }
+    }
+
+    /// Every desk has said which runs it has.
+    pub(super) fn listed_all(&mut self, request: RequestId) {
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        let purpose = std::mem::replace(&mut waiting.purpose, Purpose::Plain);
+        let Purpose::Runs {
+            task,
+            limit,
+            mut rows,
+            ..
+        } = purpose
+        else {
+            return;
+        };
+        let configured = |task: &TaskId| {
+            let mut configs = self.sites.values().filter_map(|site| site.config.as_ref());
+            configs.any(|config| config.project(task).is_some())
+        };
+        // A project that is no longer configured has a history all the same.
+        if let Some(task) = task.filter(|task| rows.is_empty() && !configured(task)) {
+            let denied = crate::engine::ask::Denied::UnknownProject(task);
+            return self.answer(request, Err(refusal(denied)));
+        }
         rows.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
         rows.truncate(limit);
         self.answer(request, Ok(RunList { runs: rows }.into()));
@@ -110,10 +143,10 @@ impl Shell {
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
         let (clock, request) = (self.clock, asked.request);
-        let mut left = 0;
+        let mut left = BTreeSet::new();
         for (id, desk) in self.desks(scope) {
             let part = part.clone();
-            left += 1;
+            left.insert(id);
             desk.push(move |desk| {
                 let found = desk
                     .find(&part, clock.wall())
@@ -124,6 +157,7 @@ impl Shell {
                 })
             });
         }
+        let nobody = left.is_empty();
         let (found, many) = (Vec::new(), Vec::new());
         self.wait_for(
             asked,
@@ -136,7 +170,7 @@ impl Shell {
                 then,
             },
         );
-        if left == 0 {
+        if nobody {
             self.found_all(request);
         }
     }
@@ -160,8 +194,10 @@ impl Shell {
         else {
             return;
         };
-        *left = left.saturating_sub(1);
-        let all = *left == 0;
+        if !left.remove(&id) {
+            return;
+        }
+        let all = left.is_empty();
         match result {
             Ok(Found::One(record)) => found.push((id, record)),
             Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
@@ -173,7 +209,8 @@ impl Shell {
         }
     }
 
-    fn found_all(&mut self, request: RequestId) {
+    /// Every desk has said which runs it knows by this part of an id.
+    pub(super) fn found_all(&mut self, request: RequestId) {
         let Some(waiting) = self.waiting.get_mut(&request) else {
             return;
         };
@@ -200,12 +237,8 @@ impl Shell {
                 self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
             }
             _ => {
-                let refusal = Refusal::new(
-                    ErrorKind::UnknownRun,
-                    format!("`{part}` is part of several run ids: {}", many.join(", ")),
-                )
-                .hint("name a longer part");
-                self.answer(request, Err(refusal));
+                let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many));
+                self.answer(request, Err(refusal.hint("name a longer part")));
             }
         }
     }
@@ -228,12 +261,24 @@ impl Shell {
         }
     }
 
+    /// The root and the desk of a workspace where a run was found; where it is gone meanwhile, that is the answer.
+    fn desk_for(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+    ) -> Option<(RootPath, &mut Lent<Desk, Done>)> {
+        let is_there = self.sites.get(&id).is_some_and(|site| site.desk.is_some());
+        if !is_there {
+            self.answer(request, Err(removed_meanwhile()));
+        }
+        self.answers_at(request, id);
+        let site = self.sites.get_mut(&id)?;
+        Some((site.root.clone(), site.desk.as_mut()?))
+    }
+
     fn show(&mut self, id: WorkspaceId, run: RunId, request: RequestId) {
         let clock = self.clock;
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else {
+        let Some((root, desk)) = self.desk_for(id, request) else {
             return;
         };
         desk.push(move |desk| {
@@ -241,82 +286,6 @@ impl Shell {
                 .show(&run, clock.wall())
                 .map_err(|error| internal(&error));
             let answer = shown.and_then(|shown| crate::daemon::detail::detail(&root, &shown));
-            let answer = Box::new(answer.map(Into::into));
-            Some(Done {
-                workspace: id,
-                what: What::Answered { request, answer },
-            })
-        });
-    }
-
-    fn read_logs(
-        &mut self,
-        id: WorkspaceId,
-        run: RunId,
-        request: RequestId,
-        wanted: call::LogsWanted,
-    ) {
-        let clock = self.clock;
-        let under_way = self.engine.run(&run).is_some();
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let (root, Some(desk)) = (site.root.clone(), site.desk.as_mut()) else {
-            return;
-        };
-        desk.push(move |desk| {
-            let shown = desk
-                .show(&run, clock.wall())
-                .map_err(|error| internal(&error));
-            let answer = shown.and_then(|shown| {
-                let detail = crate::daemon::detail::detail(&root, &shown)?;
-                let stage = wanted.stage.as_ref().map(|stage| {
-                    detail
-                        .stages
-                        .iter()
-                        .find(|known| known.id == *stage)
-                        .ok_or_else(|| {
-                            let known: Vec<String> = detail
-                                .stages
-                                .iter()
-                                .map(|s| format!("`{}`", s.id))
-                                .collect();
-                            Refusal::new(
-                                ErrorKind::UnknownRun,
-                                format!("run {run} has no stage `{stage}`"),
-                            )
-                            .hint(format!("its stages are {}", known.join(", ")))
-                        })
-                });
-                let stage = stage.transpose()?;
-                let path = match stage {
-                    None => Some(detail.log_path.clone()),
-                    Some(stage) => stage.log_path.clone(),
-                };
-                let bytes = wanted
-                    .max
-                    .unwrap_or(LOG_READ_BYTES_MAX)
-                    .min(LOG_READ_BYTES_MAX);
-                let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-                let slice =
-                    path.map(|path| read_log(&root.as_path().join(path), wanted.offset, bytes));
-                let slice = slice
-                    .transpose()
-                    .map_err(|error| Refusal::new(ErrorKind::Internal, chain(&error)))?;
-                let slice = slice.unwrap_or_default();
-                let over = stage.is_some_and(|stage| {
-                    !matches!(stage.status, StageStatus::Pending | StageStatus::Running)
-                });
-                Ok(LogsAnswer {
-                    run_id: run.clone(),
-                    stage: wanted.stage.clone(),
-                    offset: wanted.offset,
-                    next_offset: slice.next_offset.max(wanted.offset),
-                    size: slice.size,
-                    ended: over || !under_way,
-                    lines: slice.lines,
-                })
-            });
             let answer = Box::new(answer.map(Into::into));
             Some(Done {
                 workspace: id,
@@ -335,7 +304,7 @@ impl Shell {
         if let Some(waiting) = self.waiting.get_mut(&request) {
             waiting.purpose = Purpose::Resume(Box::new(resume));
         }
-        let Some(desk) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) else {
+        let Some((_, desk)) = self.desk_for(id, request) else {
             return;
         };
         desk.push(move |desk| {
@@ -473,6 +442,16 @@ fn not_cancelled(record: &RunRecord) -> Refusal {
     Refusal::new(ErrorKind::Unsupported, why).hint(hint)
 }
 
+/// That a part of an id names several runs, and the first of them.
+fn ambiguous(part: &str, ids: &[String]) -> String {
+    let (shown, more) = ids.split_at(ids.len().min(RUNS_NAMED_MAX));
+    let shown = shown.join(", ");
+    match more.len() {
+        0 => format!("`{part}` is part of several run ids: {shown}"),
+        more => format!("`{part}` is part of several run ids: {shown}, and {more} more"),
+    }
+}
+
 fn status_word(record: &RunRecord) -> String {
     serde_json::to_value(record.status)
         .ok()
@@ -480,7 +459,7 @@ fn status_word(record: &RunRecord) -> String {
         .unwrap_or_default()
 }
 
-fn internal(error: &EvidenceError) -> Refusal {
+pub(super) fn internal(error: &EvidenceError) -> Refusal {
     let refuse = |kind| Refusal::new(kind, chain(error));
     match error {
         EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),

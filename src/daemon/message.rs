@@ -10,9 +10,11 @@ use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::Record;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::path::RootPath;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
 use crate::wire::answer::Answer;
+use crate::wire::call::WorkspaceAllow;
 use crate::wire::refusal::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +92,13 @@ pub(super) enum What {
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
     },
+    /// The path that a question names was looked up.
+    Resolved {
+        /// The question.
+        asked: Box<Asked>,
+        /// What the path leads to, or why it is none to speak of.
+        real: Result<RootPath, Refusal>,
+    },
     /// A question was answered.
     Answered {
         /// Who asked.
@@ -120,5 +129,5 @@ pub(super) enum Then {
     /// Somebody asked for the reload.
     Reload(RequestId),
     /// Somebody wants its commands allowed, or shown.
-    Allow(Box<Asked>),
+    Allow(RequestId, Box<WorkspaceAllow>),
 }

@@ -5,9 +5,10 @@
 use crate::daemon::lifecycle::chain;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
+use crate::daemon::waiting::removed_meanwhile;
 use crate::model::config::Config;
 use crate::model::config::commands::CommandText;
-use crate::model::id::WorkspaceId;
+use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::{AllowAnswer, AllowedCommand, WorkspaceChange};
 use crate::wire::call;
@@ -38,14 +39,15 @@ impl Shell {
     }
 
     /// Shows what would be allowed, or allows it; the configuration was read a moment ago.
-    pub(super) fn allow(&mut self, id: WorkspaceId, asked: Asked) {
-        let call::Call::WorkspaceAllow(wanted) = &asked.call else {
-            return;
-        };
-        let wanted = wanted.clone();
-        let result = self.allow_as_shown(id, &wanted);
+    pub(super) fn allow(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+        wanted: &call::WorkspaceAllow,
+    ) {
+        let result = self.allow_as_shown(id, wanted);
         self.settle();
-        self.answer_now(asked, |_| result.map(Into::into));
+        self.answer(request, result.map(Into::into));
     }
 
     fn allow_as_shown(
@@ -54,10 +56,7 @@ impl Shell {
         wanted: &call::WorkspaceAllow,
     ) -> Result<AllowAnswer, Refusal> {
         let Some(site) = self.sites.get(&id) else {
-            return Err(Refusal::new(
-                ErrorKind::UnknownWorkspace,
-                "it was removed meanwhile",
-            ));
+            return Err(removed_meanwhile());
         };
         if let Some(detail) = &site.refused {
             return Err(Refusal::new(ErrorKind::InvalidConfig, detail.clone())

@@ -44,6 +44,7 @@ impl Shell {
 
     /// The same, for somebody who names a project that has to be there.
     pub(super) fn status_of(&self, scope: &Scope) -> Result<Answer, Refusal> {
+        self.scope_of(scope.workspace.as_ref())?;
         let status = self.status(scope);
         let found = status
             .workspaces

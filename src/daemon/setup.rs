@@ -86,7 +86,7 @@ impl Shell {
         match then {
             Then::Rest => {}
             Then::Reload(request) => self.take_reloaded(id, request),
-            Then::Allow(asked) => self.allow(id, *asked),
+            Then::Allow(request, wanted) => self.allow(id, request, &wanted),
         }
     }
 

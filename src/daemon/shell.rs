@@ -123,6 +123,7 @@ impl Shell {
     ) {
         let wake = Arc::clone(&self.wake);
         let mut ends = 0_u32;
+        let mut connected = true;
         while !self.is_over() {
             self.settle();
             if self.is_over() {
@@ -139,10 +140,15 @@ impl Shell {
                     Some(Signal::Reload) => self.reload_all(),
                     Some(Signal::Dump) => self.dump(),
                 },
-                message = incoming.recv(), if !incoming.is_closed() => match message {
+                // A queue whose senders are gone may still hold what they sent: only its own end says that it is empty.
+                message = incoming.recv(), if connected => match message {
                     Some(Incoming::Asked(asked)) => self.hear(asked),
                     Some(Incoming::Gone(request)) => self.forget_request(request),
-                    Some(Incoming::Evicted) | None => self.stop(false),
+                    Some(Incoming::Evicted) => self.stop(false),
+                    None => {
+                        connected = false;
+                        self.stop(false);
+                    }
                 },
                 Some(done) = self.done.recv() => self.take(done),
                 () = wake.notified() => self.examine_doubts(),
@@ -200,7 +206,7 @@ impl Shell {
 
     fn next_due(&self) -> Tick {
         let sites = self.sites.values();
-        let sites = sites.flat_map(|site| [site.flush_at, site.look_at, site.recheck_at]);
+        let sites = sites.flat_map(|site| [site.flush_due(), site.look_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -235,3 +241,7 @@ impl Shell {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::daemon::registry::RegistryError;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Preparation, Site};
-use crate::daemon::waiting::Purpose;
+use crate::daemon::waiting::{Purpose, removed_meanwhile};
 use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath, of_text};
@@ -65,11 +65,9 @@ impl Shell {
         }));
     }
 
+    /// Adds a directory whose real path has been looked up.
     pub(super) fn add(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
-        let root = match real_directory(&add.path) {
-            Ok(root) => root,
-            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
-        };
+        let root = add.path.clone();
         let known = self
             .sites
             .iter()
@@ -132,21 +130,16 @@ impl Shell {
         };
         // What was decided has to be seen in the answer.
         self.settle();
-        let result = allowed.and_then(|()| {
-            self.entry(id).ok_or_else(|| {
-                Refusal::new(ErrorKind::UnknownWorkspace, "it was removed meanwhile")
-            })
-        });
+        let result = allowed.and_then(|()| self.entry(id).ok_or_else(removed_meanwhile));
         self.answer(request, result.map(Into::into));
     }
 
     pub(super) fn remove(&mut self, asked: Asked, root: &RootPath) {
-        let found = self.site_at(root).ok().filter(|id| {
-            // A directory inside a workspace is not the workspace.
-            let site = self.sites.get(id).map(|site| site.root.as_path());
-            let real = std::fs::canonicalize(root.as_path()).ok();
-            site == Some(real.as_deref().unwrap_or_else(|| root.as_path()))
-        });
+        // A directory inside a workspace is not the workspace.
+        let found = self
+            .site_at(root)
+            .ok()
+            .filter(|id| self.sites.get(id).is_some_and(|site| site.root == *root));
         let Some(id) = found else {
             // It is already as it was asked to be.
             let (root, changed) = (root.clone(), false);
@@ -192,6 +185,14 @@ impl Shell {
         {
             desk.retire();
         }
+        for request in std::mem::take(&mut site.adding) {
+            self.answer(request, Err(removed_meanwhile()));
+        }
+        for asked in std::mem::take(&mut site.parked) {
+            // It names a workspace that is gone, or another one that it may have to wait for now.
+            self.hear_resolved(asked);
+        }
+        self.answer_without(id);
         for request in site.removing {
             let change = WorkspaceChange {
                 root: site.root.clone(),
@@ -230,26 +231,15 @@ impl Shell {
             Ok(None) => self
                 .sites
                 .iter()
-                .filter(|(_, s)| s.desk.is_some())
+                .filter(|(_, s)| s.desk.is_some() && !s.closing)
                 .map(|(id, _)| *id)
                 .collect(),
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
-        let request = self.wait_for(
-            asked,
-            Purpose::Reload {
-                left: ids.len(),
-                done: Vec::new(),
-            },
-        );
+        let (left, done) = (ids.iter().copied().collect(), Vec::new());
+        let request = self.wait_for(asked, Purpose::Reload { left, done });
         if ids.is_empty() {
-            self.answer(
-                request,
-                Ok(ReloadAnswer {
-                    workspaces: Vec::new(),
-                }
-                .into()),
-            );
+            self.reloaded_all(request);
         }
         for id in ids {
             self.reload(id, Then::Reload(request));
@@ -257,23 +247,29 @@ impl Shell {
     }
 
     pub(super) fn take_reloaded(&mut self, id: WorkspaceId, request: RequestId) {
-        let Some(site) = self.sites.get(&id) else {
-            return;
-        };
-        let row = ReloadedWorkspace {
+        let row = self.sites.get(&id).map(|site| ReloadedWorkspace {
             root: site.root.clone(),
             ok: site.refused.is_none(),
             detail: site.refused.clone(),
-        };
+        });
         let Some(waiting) = self.waiting.get_mut(&request) else {
             return;
         };
         let Purpose::Reload { left, done } = &mut waiting.purpose else {
             return;
         };
-        done.push(row);
-        *left = left.saturating_sub(1);
-        if *left == 0 {
+        done.extend(row);
+        if left.remove(&id) && left.is_empty() {
+            self.reloaded_all(request);
+        }
+    }
+
+    /// Every configuration that was asked for has been read again.
+    pub(super) fn reloaded_all(&mut self, request: RequestId) {
+        let Some(waiting) = self.waiting.get_mut(&request) else {
+            return;
+        };
+        if let Purpose::Reload { done, .. } = &mut waiting.purpose {
             let workspaces = std::mem::take(done);
             self.answer(request, Ok(ReloadAnswer { workspaces }.into()));
         }
@@ -331,6 +327,7 @@ impl Shell {
             })
         });
         self.wait_for(asked, Purpose::Plain);
+        self.answers_at(request, id);
     }
 }
 
@@ -367,8 +364,8 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
     }
 }
 
-/// The real path of a directory that is to be a workspace.
-fn real_directory(path: &RootPath) -> Result<RootPath, Refusal> {
+/// The real path of a directory that is to be a workspace. Blocks as long as its disk does.
+pub(super) fn real_directory(path: &RootPath) -> Result<RootPath, Refusal> {
     let refuse = |why: String, hint: &str| {
         Err(Refusal::new(ErrorKind::UnknownWorkspace, why).hint(hint.to_owned()))
     };

@@ -110,7 +110,9 @@ pub(super) fn changed_file(site: &Site, report: &RunReport) -> PathBuf {
         .join(CHANGED)
 }
 
-/// Writes the list: NUL-separated, relative to the workspace; empty when everything may have changed.
+/// Writes the list anew: NUL-separated, relative to the workspace; empty when everything may have changed.
+///
+/// A list that was there (the run is a resumed one) is gone either way: where there is none, a stage reads no old one.
 pub(super) fn write_changed(path: &Path, changed: &Changed) -> Result<(), DurableError> {
     let mut bytes = Vec::new();
     if let Changed::Paths(paths) = changed {
@@ -123,9 +125,43 @@ pub(super) fn write_changed(path: &Path, changed: &Changed) -> Result<(), Durabl
         path.parent().unwrap_or(path),
         path.file_name().unwrap_or_default(),
     );
-    Dir::open(directory)?.overwrite(name, &bytes, 0o600)
+    let directory = Dir::open(directory)?;
+    directory.remove(name)?;
+    let written = directory.overwrite(name, &bytes, 0o600);
+    if written.is_err() {
+        // Half a list would hide a change; if it cannot be removed either, the error that is told is still the first.
+        drop(directory.remove(name));
+    }
+    written
 }
 
 fn bytes_of(path: &RelPath) -> Vec<u8> {
     path.as_path().as_os_str().as_encoded_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANGED, write_changed};
+    use crate::model::path::RelPath;
+    use crate::model::run::Changed;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_list_that_was_there_is_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CHANGED);
+        let paths = |names: &[&str]| {
+            let paths = names.iter().map(|name| RelPath::parse(name).unwrap());
+            Changed::Paths(paths.collect())
+        };
+        write_changed(&path, &paths(&["src/a", "src/b"])).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"src/a\0src/b\0");
+        write_changed(&path, &paths(&["c"])).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"c\0");
+        write_changed(&path, &Changed::Everything).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

@@ -260,7 +260,8 @@ impl Store {
     /// Two daemons may share a state directory: reading, changing and replacing is one act.
     fn lock(&self) -> Result<File, StoreError> {
         let name = OsString::from(format!("{}.lock", self.name));
-        self.dir.create_new(&name, b"")?;
+        // Makes it where it is missing, for nobody but us: whoever may open it may hold us up.
+        self.dir.append_unsynced(&name, b"")?;
         let path = self.dir.path().join(&name);
         let locked = match self.dir.file(&name)? {
             Some(file) => file.lock().map(|()| file),

@@ -301,8 +301,12 @@ impl Tree {
     fn check_configuration(&mut self) -> bool {
         let mut found = BTreeMap::new();
         for path in &self.scopes.configuration {
-            let text = fs::read(self.root.join(path)).ok();
-            found.insert(path.clone(), text.map(|text| Digest::of(&text)));
+            // As the configuration reads it: a pipe does not hold us, and a file without an end is not read to it.
+            let digest = match crate::daemon::configuration::read(&self.root.join(path)) {
+                Ok(text) => text.map(|text| Digest::of(&text)),
+                Err(error) => Some(Digest::of(error.to_string().as_bytes())),
+            };
+            found.insert(path.clone(), digest);
         }
         let differs = found != self.configuration;
         self.configuration = found;

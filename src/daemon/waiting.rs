@@ -7,7 +7,7 @@ use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
 use crate::model::evidence::RunRecord;
-use crate::model::id::{RequestId, WorkspaceId};
+use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
 use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
@@ -16,6 +16,7 @@ use crate::model::run::{RunReport, Verdict};
 use crate::wire::answer::Answer;
 use crate::wire::call::{LogsWanted, RunResume};
 use crate::wire::refusal::{ErrorKind, Refusal};
+use std::collections::BTreeSet;
 use tokio::sync::oneshot;
 
 /// Somebody who waits.
@@ -23,6 +24,8 @@ use tokio::sync::oneshot;
 pub(super) struct Waiting {
     pub(super) answer: oneshot::Sender<Result<Answer, Refusal>>,
     pub(super) purpose: Purpose,
+    /// The one workspace whose tree or desk is to answer; when it goes, that is the answer.
+    pub(super) at: Option<WorkspaceId>,
 }
 
 /// What somebody waits for.
@@ -34,13 +37,14 @@ pub(super) enum Purpose {
     Sync(Option<WorkspaceId>),
     /// The history of several workspaces.
     Runs {
-        left: usize,
+        left: BTreeSet<WorkspaceId>,
+        task: Option<TaskId>,
         limit: usize,
         rows: Vec<RunRecord>,
     },
     /// A run, wherever it is.
     Find {
-        left: usize,
+        left: BTreeSet<WorkspaceId>,
         part: String,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
@@ -52,7 +56,7 @@ pub(super) enum Purpose {
     Resume(Box<RunResume>),
     /// Configurations that are read again.
     Reload {
-        left: usize,
+        left: BTreeSet<WorkspaceId>,
         done: Vec<ReloadedWorkspace>,
     },
     /// A workspace that is being added; allowed as it is found, if so asked.
@@ -76,8 +80,64 @@ impl Shell {
         let Asked {
             request, answer, ..
         } = asked;
-        self.waiting.insert(request, Waiting { answer, purpose });
+        let waiting = Waiting {
+            answer,
+            purpose,
+            at: None,
+        };
+        self.waiting.insert(request, waiting);
         request
+    }
+
+    /// Notes that the tree or the desk of this workspace is to answer.
+    pub(super) fn answers_at(&mut self, request: RequestId, id: WorkspaceId) {
+        if let Some(waiting) = self.waiting.get_mut(&request) {
+            waiting.at = Some(id);
+        }
+    }
+
+    /// Answers those who wait for something of a workspace that is gone, or goes on without it.
+    pub(super) fn answer_without(&mut self, id: WorkspaceId) {
+        let waiting = self.waiting.iter();
+        let lone = waiting
+            .clone()
+            .filter(|(_, waiting)| waiting.at == Some(id));
+        let lone: Vec<RequestId> = lone.map(|(request, _)| *request).collect();
+        for request in lone {
+            self.answer(request, Err(removed_meanwhile()));
+        }
+        let mut found = Vec::new();
+        for (request, waiting) in &mut self.waiting {
+            let (Purpose::Runs { left, .. }
+            | Purpose::Find { left, .. }
+            | Purpose::Reload { left, .. }) = &mut waiting.purpose
+            else {
+                continue;
+            };
+            if left.remove(&id) && left.is_empty() {
+                found.push(*request);
+            }
+        }
+        for request in found {
+            self.complete(request);
+        }
+    }
+
+    /// Everybody who was asked for this has said what there is.
+    pub(super) fn complete(&mut self, request: RequestId) {
+        match self.waiting.get(&request).map(|waiting| &waiting.purpose) {
+            Some(Purpose::Runs { .. }) => self.listed_all(request),
+            Some(Purpose::Find { .. }) => self.found_all(request),
+            Some(Purpose::Reload { .. }) => self.reloaded_all(request),
+            Some(
+                Purpose::Plain
+                | Purpose::Sync(_)
+                | Purpose::Resume(_)
+                | Purpose::Add { .. }
+                | Purpose::Remove,
+            )
+            | None => {}
+        }
     }
 
     /// Answers, if anybody still waits.
@@ -100,17 +160,11 @@ impl Shell {
             Reply::Verdicts(found) => Ok(self.gate_answer(&found).into()),
             Reply::Run(report) => match self.run_answer(&report) {
                 Some(answer) => Ok(answer.into()),
-                None => Err(Refusal::new(
-                    ErrorKind::UnknownWorkspace,
-                    "the workspace was removed",
-                )),
+                None => Err(removed_meanwhile()),
             },
             Reply::Cancelled(report) => match self.run_answer(&report) {
                 Some(answer) => Ok(answer.into()),
-                None => Err(Refusal::new(
-                    ErrorKind::UnknownWorkspace,
-                    "the workspace was removed",
-                )),
+                None => Err(removed_meanwhile()),
             },
         };
         self.answer(request, result);
@@ -181,6 +235,15 @@ impl Shell {
             green: green.filter(|_| report.verdict == Verdict::Flaky),
         })
     }
+}
+
+/// What is said to whoever waits for a workspace that was removed.
+pub(super) fn removed_meanwhile() -> Refusal {
+    Refusal::new(
+        ErrorKind::UnknownWorkspace,
+        "the workspace was removed meanwhile",
+    )
+    .hint("`orchctl list` shows the registered ones, `orchctl add DIR` registers one")
 }
 
 /// From the worst to the best: what a gate over several projects says is the worst of them.

@@ -13,12 +13,14 @@
     reason = "a test starts processes itself, fails by panicking, and then prints the daemon's log"
 )]
 
+mod blocked;
 mod configuration;
 mod damage;
 mod events;
 mod history;
 mod job;
 mod lifecycle;
+mod patience;
 mod present;
 mod queries;
 mod quiet;

@@ -100,3 +100,28 @@ fn a_run_that_is_under_way_or_unknown_cannot_be_resumed() {
     );
     workspace.done(&["cancel", run]);
 }
+
+#[test]
+fn a_resumed_run_is_not_told_the_changes_of_the_time_before() {
+    let world = World::new();
+    let (repaired, listed) = (world.path("repaired"), world.path("listed"));
+    let workspace = world.watched(
+        "w",
+        &pipeline(&[(
+            "list",
+            &format!(
+                "command = 'cp $ORCHD_CHANGED_FILES {}; test ! -e bad -o -e {}'",
+                listed.display(),
+                repaired.display()
+            ),
+        )]),
+    );
+    let mut events = world.events();
+    workspace.write("bad", "1");
+    let run = events.until_type("run.ended")["run_id"].clone();
+    assert_eq!(std::fs::read(&listed).unwrap(), b"bad\0");
+    std::fs::File::create(&repaired).unwrap();
+    let resumed = workspace.ctl(&["resume", "--run", run.as_str().unwrap()]);
+    assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    assert_eq!(std::fs::read(&listed).unwrap(), b"");
+}

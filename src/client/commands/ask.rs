@@ -31,7 +31,18 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
         workspace: workspace.clone(),
         task,
     });
-    let answer: Status = session.ask(&mut connection, &call)?;
+    let answer = match session.ask(&mut connection, &call) {
+        // Nobody named it: then it is no mistake to stand here, and the daemon has something to say of itself.
+        Err(failure) if failure.is_unknown_workspace() && session.named()?.is_none() => {
+            let all = Call::Status(Scope::default());
+            let answer: Status = session.ask(&mut connection, &all)?;
+            Status {
+                workspaces: Vec::new(),
+                ..answer
+            }
+        }
+        answer => answer?,
+    };
     print(session, &answer, |answer, look| {
         render_status::status(answer, workspace.as_ref(), look)
     })?;
@@ -61,6 +72,7 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
+    session.refuse_own_run(&mut connection, workspace.as_ref(), args.task.as_slice())?;
     let call = Call::Wait(WaitWanted {
         workspace: workspace.clone(),
         task: args.task,
@@ -80,6 +92,9 @@ pub(super) fn gate(session: &mut Session<'_>, args: Gate) -> Result<Exit, Failur
     } else {
         let mut connection = session.connect()?;
         let workspace = session.scope(&mut connection, &args.task)?;
+        if !args.no_wait {
+            session.refuse_own_run(&mut connection, workspace.as_ref(), &args.task)?;
+        }
         (connection, workspace)
     };
     let call = Call::Gate(GateWanted {

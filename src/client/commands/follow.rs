@@ -14,8 +14,10 @@ use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
 use crate::client::render::status::{failed, indented};
+use crate::client::render::waiting::Awaited;
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
+use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{Event, Happening};
@@ -47,7 +49,8 @@ impl<'a, 'b> Follow<'a, 'b> {
     ) -> Result<Self, Failure> {
         let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
         let call = Call::EventsSubscribe(EventsWanted::default());
-        let _subscribed: SubscribeAnswer = session.ask(connection, &call)?;
+        let _subscribed: SubscribeAnswer =
+            connection.ask_within(&call, ANSWER_TIME_MAX, Some(&interrupts))?;
         Ok(Self {
             session,
             connection,
@@ -56,8 +59,10 @@ impl<'a, 'b> Follow<'a, 'b> {
     }
 
     /// Asks for the run, waits until it has ended, and prints its result.
-    pub(super) fn finish(mut self, call: &Call) -> Result<Exit, Failure> {
-        let answer: RunAnswer = self.session.ask(self.connection, call)?;
+    pub(super) fn finish(mut self, call: &Call, awaited: &Awaited) -> Result<Exit, Failure> {
+        let answer: RunAnswer =
+            self.session
+                .ask_patiently(self.connection, call, awaited, &self.interrupts)?;
         let Ended {
             answer,
             failure,
@@ -140,7 +145,8 @@ impl<'a, 'b> Follow<'a, 'b> {
             run_id: answer.run_id.to_string(),
             workspace: None,
         });
-        let detail: RunDetail = match self.session.ask(self.connection, &call) {
+        let patience = (ANSWER_TIME_MAX, Some(&self.interrupts));
+        let detail: RunDetail = match self.connection.ask_within(&call, patience.0, patience.1) {
             Err(Failure::Refused(refusal))
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>

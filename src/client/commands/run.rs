@@ -9,8 +9,10 @@ use crate::client::args::run::{Plan, Resume, Run};
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
 use crate::client::render::answer;
 use crate::client::render::history as render;
+use crate::client::render::waiting::Awaited;
 use crate::client::session::Session;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
@@ -20,7 +22,11 @@ use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart};
 
 pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
     let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
-    // The answer comes at once either way: what is waited for is told by events, which also say how it goes.
+    if !args.no_daemon {
+        session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
+    }
+    let awaited = Awaited::Begun(root.clone(), args.task.clone());
+    // The answer comes when it has begun: its end is told by events, which also say how it goes.
     let call = Call::RunStart(RunStart {
         workspace: Some(root),
         task: args.task,
@@ -31,16 +37,19 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
         approval_policy: args.approval_policy,
     });
     if args.detach {
-        let answer: RunAnswer = session.ask(&mut connection, &call)?;
+        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+        let answer: RunAnswer =
+            session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
         print(session, &answer, render::result)?;
         return Ok(Exit::Done);
     }
-    Follow::begin(session, &mut connection)?.finish(&call)
+    Follow::begin(session, &mut connection)?.finish(&call, &awaited)
 }
 
 pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Failure> {
     let workspace = session.named()?;
     let mut connection = session.connect()?;
+    let awaited = Awaited::Resumed(args.run.clone());
     let call = Call::RunResume(RunResume {
         run_id: args.run,
         workspace,
@@ -49,15 +58,17 @@ pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Fa
         reason: args.reason,
         wait: false,
     });
-    Follow::begin(session, &mut connection)?.finish(&call)
+    Follow::begin(session, &mut connection)?.finish(&call, &awaited)
 }
 
 pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Failure> {
     let workspace = session.named()?;
     let mut connection = session.connect()?;
     let run_id = args.run;
+    let awaited = Awaited::Cancelled(run_id.clone());
     let call = Call::RunCancel(RunNamed { run_id, workspace });
-    let answer: RunAnswer = session.ask(&mut connection, &call)?;
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let answer: RunAnswer = session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
     print(session, &answer, render::result)?;
     Ok(Exit::Done)
 }

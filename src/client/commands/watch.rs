@@ -3,7 +3,7 @@
 //! The daemon does the watching; this only starts one if none answers, adds the directory, asks whether its commands may
 //! run, and shows what happens. When the daemon goes away it says so and looks for it for a while.
 
-use super::workspace::{allow_at, register};
+use super::workspace::{allowing, ask_allow, register};
 use crate::client::args::workspace::Watch;
 use crate::client::autostart;
 use crate::client::clock::Deadline;
@@ -17,27 +17,27 @@ use crate::client::session::Session;
 use crate::client::spinner::Spinner;
 use crate::limits::{RECONNECT_PAUSE, RECONNECT_PAUSE_MAX, RECONNECT_TIME_MAX};
 use crate::model::path::RootPath;
+use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{Event, Happening};
 use crate::model::report::status::WorkspaceState;
-use crate::model::report::{AllowAnswer, SubscribeAnswer};
-use crate::wire::call::{Call, EventsWanted, WorkspaceAllow};
+use crate::wire::call::{Call, EventsWanted};
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 pub(super) fn watch(session: &mut Session<'_>, args: &Watch) -> Result<Exit, Failure> {
     let root = session.directory(args.dir.as_deref())?;
     let mut connection = connect_or_start(session)?;
-    let entry = register(session, &mut connection, &root, false)?;
+    let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
+    let entry = register(session, &mut connection, &root, false, &interrupts)?;
     if entry.state == WorkspaceState::Untrusted {
         let text = format!("Added {root}\n");
         session.output.words(&text)?;
-        if !may_run(session, &mut connection, &root, args.yes)? {
+        if !may_run(session, &mut connection, &root, &interrupts, args.yes)? {
             return Ok(Exit::Refused);
         }
     } else {
         let text = render::workspace(&entry, &session.output.err_look());
         session.output.words(&text)?;
     }
-    let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
     let mut live = Live::new(Focus::Workspace(root.clone()));
     loop {
         let lost = match show(session, &mut connection, &interrupts, &mut live, &root) {
@@ -78,26 +78,27 @@ fn may_run(
     session: &mut Session<'_>,
     connection: &mut Connection,
     root: &RootPath,
+    interrupts: &Interrupts,
     yes: bool,
 ) -> Result<bool, Failure> {
-    let call = Call::WorkspaceAllow(WorkspaceAllow {
-        path: root.clone(),
-        digest: None,
-        dry_run: true,
-    });
-    let shown: AllowAnswer = session.ask(connection, &call)?;
+    let shown = ask_allow(session, connection, allowing(root, None, true), interrupts)?;
     let text = render::commands(&shown, &session.output.err_look());
     session.output.words(&text)?;
-    if !yes && !agrees(session, root)? {
+    if !yes && !agrees(session, root, interrupts)? {
         let text = "Nothing runs. Allow them later with `orchctl allow`.\n";
         session.output.words(text)?;
         return Ok(false);
     }
-    allow_at(session, connection, root, Some(shown.digest))?;
+    let wanted = allowing(root, Some(shown.digest), false);
+    ask_allow(session, connection, wanted, interrupts)?;
     Ok(true)
 }
 
-fn agrees(session: &mut Session<'_>, root: &RootPath) -> Result<bool, Failure> {
+fn agrees(
+    session: &mut Session<'_>,
+    root: &RootPath,
+    interrupts: &Interrupts,
+) -> Result<bool, Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         let root = root.as_path().to_path_buf();
@@ -106,6 +107,11 @@ fn agrees(session: &mut Session<'_>, root: &RootPath) -> Result<bool, Failure> {
     session
         .output
         .words("Let them run on this machine? [y/N] ")?;
+    // A terminal has something to read once a line is whole.
+    if interrupts.wait_for_input(&stdin).map_err(Failure::Wait)? {
+        session.output.words("\n")?;
+        return Err(Failure::Interrupted);
+    }
     let mut line = String::new();
     stdin.lock().read_line(&mut line).map_err(Failure::Wait)?;
     let word = line.trim();

@@ -7,7 +7,9 @@ use crate::client::args::workspace::{Add, Named, Place};
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
 use crate::client::place;
+use crate::client::render::waiting::Awaited;
 use crate::client::render::workspace as render;
 use crate::client::session::{Session, root};
 use crate::model::digest::CommandSet;
@@ -17,8 +19,9 @@ use crate::wire::call::{Call, Nothing, WorkspaceAdd, WorkspaceAllow, WorkspaceNa
 
 pub(super) fn add(session: &mut Session<'_>, args: &Add) -> Result<Exit, Failure> {
     let root = session.directory(args.dir.as_deref())?;
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let mut connection = session.connect()?;
-    let entry = register(session, &mut connection, &root, args.allow)?;
+    let entry = register(session, &mut connection, &root, args.allow, &interrupts)?;
     print(session, &entry, render::workspace)?;
     Ok(Exit::Done)
 }
@@ -29,6 +32,7 @@ pub(super) fn register(
     connection: &mut Connection,
     root: &RootPath,
     allow: bool,
+    interrupts: &Interrupts,
 ) -> Result<WorkspaceEntry, Failure> {
     let task_id = session.task_of_surroundings()?;
     let path = root.clone();
@@ -37,14 +41,18 @@ pub(super) fn register(
         allow,
         task_id,
     });
-    session.ask(connection, &call)
+    let awaited = Awaited::Added(root.clone());
+    session.ask_patiently(connection, &call, &awaited, interrupts)
 }
 
 pub(super) fn remove(session: &mut Session<'_>, args: &Named) -> Result<Exit, Failure> {
     let path = root(&place::absolute(&args.dir)?)?;
     let mut connection = session.connect()?;
+    let awaited = Awaited::Removed(path.clone());
     let call = Call::WorkspaceRemove(WorkspaceNamed { path });
-    let answer: WorkspaceChange = session.ask(&mut connection, &call)?;
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+    let answer: WorkspaceChange =
+        session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
     print(session, &answer, |answer, look| {
         render::change(answer, "No longer watched", "Not watched", look)
     })?;
@@ -60,26 +68,36 @@ pub(super) fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
 
 pub(super) fn allow(session: &mut Session<'_>, args: &Place) -> Result<Exit, Failure> {
     let root = session.directory(args.dir.as_deref())?;
+    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let mut connection = session.connect_or_host(root.as_path())?;
-    let answer = allow_at(session, &mut connection, &root, None)?;
+    let wanted = allowing(&root, None, false);
+    let answer = ask_allow(session, &mut connection, wanted, &interrupts)?;
     print(session, &answer, render::commands)?;
     Ok(Exit::Done)
 }
 
-/// Allows the commands of `root`; with `digest` only those that were shown.
-pub(super) fn allow_at(
-    session: &mut Session<'_>,
-    connection: &mut Connection,
+/// The question whether the commands of `root` may run; with `digest` only those that were shown.
+pub(super) fn allowing(
     root: &RootPath,
     digest: Option<CommandSet>,
-) -> Result<AllowAnswer, Failure> {
-    let path = root.clone();
-    let call = Call::WorkspaceAllow(WorkspaceAllow {
-        path,
+    dry_run: bool,
+) -> WorkspaceAllow {
+    WorkspaceAllow {
+        path: root.clone(),
         digest,
-        dry_run: false,
-    });
-    session.ask(connection, &call)
+        dry_run,
+    }
+}
+
+pub(super) fn ask_allow(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    wanted: WorkspaceAllow,
+    interrupts: &Interrupts,
+) -> Result<AllowAnswer, Failure> {
+    let awaited = Awaited::Read(wanted.path.clone());
+    let call = Call::WorkspaceAllow(wanted);
+    session.ask_patiently(connection, &call, &awaited, interrupts)
 }
 
 pub(super) fn deny(session: &mut Session<'_>, args: &Named) -> Result<Exit, Failure> {

@@ -8,7 +8,7 @@ use crate::client::render::mark::{self, short};
 use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
-use crate::model::report::runs::{RunAnswer, RunDetail, RunList, StageRecord};
+use crate::model::report::runs::{ChangedPaths, RunAnswer, RunDetail, RunList, StageRecord};
 use crate::model::run::Cause;
 use std::time::Duration;
 
@@ -101,10 +101,13 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
         rows.push(("parent", parent.to_string()));
     }
     if let Some(changed) = &run.changed {
-        rows.push(("changed", changed_paths(changed)));
+        // The sidecar has no path where it knows none: such a run was not about changes.
+        let all = matches!(record.cause, Some(Cause::Start | Cause::Resume));
+        rows.push(("changed", changed_paths(&or_everything(changed, all))));
     }
     if let Some(void) = &run.void {
-        rows.push(("void", format!("{} while it ran", changed_paths(void))));
+        let void = changed_paths(&or_everything(void, true));
+        rows.push(("void", format!("{void} while it ran")));
     }
     rows.push((
         "workspace",
@@ -130,6 +133,13 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
         text.push_str(&indented(summary, 2, look));
     }
     text
+}
+
+/// What is told of changes; with `all`, none that is named means that everything may have changed.
+fn or_everything(changed: &ChangedPaths, all: bool) -> ChangedPaths {
+    let mut told = changed.clone();
+    told.count = told.count.filter(|count| *count > 0 || !all);
+    told
 }
 
 fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {

@@ -154,6 +154,7 @@ fn last_run(run: &LastRun, look: &Look) -> String {
 pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
     let exit = match failure.exit_code {
         Some(code) => format!("exit {code}"),
+        None if failure.log_path.is_none() => "its run failed".to_owned(),
         None => "could not start".to_owned(),
     };
     let space = " ".repeat(indent);

@@ -1,11 +1,14 @@
 //! Reading a log while it may be written: whole lines from an offset on.
 //!
+//! The directory is opened by whoever knows where the log stands; a link or a pipe in the log's place is an error.
 //! A last line without its newline is left for later, so that whoever follows a log sees each line once and whole.
 
+use crate::daemon::durable::{Dir, DurableError};
 use crate::limits::LOG_LINE_BYTES_MAX;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A part of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,30 +23,41 @@ pub struct LogSlice {
 
 /// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to read log `{}`", path.display())]
-pub struct ReadLogError {
-    path: PathBuf,
-    source: io::Error,
+pub enum ReadLogError {
+    /// It is no file that may be read.
+    #[error(transparent)]
+    Open(#[from] DurableError),
+    /// It cannot be read to its end.
+    #[error("failed to read log `{}`", path.display())]
+    Read {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
-/// Reads whole lines from `offset` on until `bytes_max` bytes are read, at least one line where there is one; a log that
+/// Reads the log `name` in `dir`: whole lines from `offset` on until `bytes_max` bytes are read, at least one line where there is one; a log that
 /// does not exist yet is empty.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn read_log(path: &Path, offset: u64, bytes_max: usize) -> Result<LogSlice, ReadLogError> {
-    read(path, offset, bytes_max).map_err(|source| ReadLogError {
-        path: path.to_path_buf(),
+/// When it is a link, no regular file, or cannot be read.
+pub fn read_log(
+    dir: &Dir,
+    name: &OsStr,
+    offset: u64,
+    bytes_max: usize,
+) -> Result<LogSlice, ReadLogError> {
+    let Some(file) = dir.file(name)? else {
+        return Ok(LogSlice::default());
+    };
+    read(file, offset, bytes_max).map_err(|source| ReadLogError::Read {
+        path: dir.path().join(name),
         source,
     })
 }
 
-fn read(path: &Path, offset: u64, bytes_max: usize) -> io::Result<LogSlice> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LogSlice::default()),
-        Err(error) => return Err(error),
-    };
+fn read(mut file: File, offset: u64, bytes_max: usize) -> io::Result<LogSlice> {
     let size = file.metadata()?.len();
     let mut slice = LogSlice {
         lines: Vec::new(),

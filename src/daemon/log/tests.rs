@@ -2,8 +2,9 @@
 //!
 //! Real files, and a decoder that is the client's own.
 
-use super::read::{LogSlice, read_log};
+use super::read::{LogSlice, ReadLogError};
 use super::*;
+use crate::daemon::durable::Dir;
 use crate::model::log::decode;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -194,6 +195,11 @@ fn a_full_disk_is_told_once_and_names_the_file() {
     assert!(cause.contains("No space left"), "{cause}");
 }
 
+fn read_log(path: &Path, offset: u64, bytes_max: usize) -> Result<LogSlice, ReadLogError> {
+    let dir = Dir::open(path.parent().unwrap()).unwrap();
+    read::read_log(&dir, path.file_name().unwrap(), offset, bytes_max)
+}
+
 #[test]
 fn reading_takes_whole_lines_only_and_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
@@ -211,8 +217,17 @@ fn reading_takes_whole_lines_only_and_goes_on_where_it_stopped() {
     assert_eq!((small.lines.len(), small.next_offset), (1, 4));
     assert_eq!(read_log(&path, 0, 8).unwrap().lines.len(), 2);
     assert_eq!(read_log(&path, 99, 8).unwrap().next_offset, 14);
-    let missing = read_log(dir.path(), 0, 8).unwrap_err().to_string();
-    assert!(missing.starts_with("failed to read log `"), "{missing}");
+    let refused = |path: &Path| {
+        let error = read_log(path, 0, 8).unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    };
+    let [link, pipe, directory] = ["link", "pipe", "directory"].map(|name| dir.path().join(name));
+    std::os::unix::fs::symlink("log", &link).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    fs::create_dir(&directory).unwrap();
+    [link, pipe, directory]
+        .iter()
+        .for_each(|path| refused(path));
 }
 
 #[test]

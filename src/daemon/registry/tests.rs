@@ -150,3 +150,12 @@ fn what_is_known_outlives_a_file_that_is_damaged_meanwhile() {
     ));
     assert_eq!(fs::read(&path).unwrap(), b"{\"version\": 99}");
 }
+
+#[test]
+fn the_lock_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let state = TempDir::new().unwrap();
+    open(&state).add(&root("/w"), None, now()).unwrap();
+    let lock = fs::metadata(state.path().join("workspaces.json.lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o777, 0o600);
+}

@@ -3,10 +3,10 @@
 //! Each as a person sees it, and narrow where columns would break.
 
 use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
-use crate::client::render::{answer, daemon, history, workspace};
+use crate::client::render::{answer, daemon, history, status, workspace};
 use crate::model::digest::{CommandSet, Digest, InputDigest};
 use crate::model::evidence::RunRecord;
-use crate::model::report::runs::{RunAnswer, RunList};
+use crate::model::report::runs::{RunAnswer, RunDetail, RunList};
 use crate::model::report::{
     AllowAnswer, AllowedCommand, DoctorAnswer, DoctorCheck, ExplainAnswer, ExplainedProject,
     ExplainedRule, ExplainedStage, GateAnswer, GateProject, Health,
@@ -201,4 +201,46 @@ fn doctor_says_what_to_do() {
     error: no daemon answers at `/s`
       hint: orchctl watch
     ");
+}
+
+#[test]
+fn a_run_that_began_with_everything_does_not_say_that_nothing_changed() {
+    let detail = |cause: &str| -> RunDetail {
+        let detail = serde_json::json!({
+            "run_id": RUN, "task_id": "0101", "pipeline_id": "p", "status": "succeeded",
+            "verdict": "pass", "cause": cause, "started_at": "2026-11-22T10:00:00Z",
+            "completed_at": null, "duration_ms": 1, "manifest": "m", "workspace": "/w",
+            "parent_run_id": null, "status_detail": null, "summary": null, "artifact_root": "a",
+            "log_path": "l", "changed": {"count": 0, "paths": []},
+            "void": {"count": 0, "paths": []}, "stages": [],
+        });
+        serde_json::from_value(detail).unwrap()
+    };
+    let told = |cause| {
+        let text = plain(&history::show(&detail(cause), &look(None)));
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| line.starts_with("changed") || line.starts_with("void"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let void = "void       everything may have changed while it ran";
+    for cause in ["start", "resume"] {
+        let changed = "changed    everything may have changed";
+        assert_eq!(told(cause), [changed, void]);
+    }
+    assert_eq!(told("manual"), ["changed    no path changed", void]);
+}
+
+#[test]
+fn a_stage_without_an_exit_code_says_why_it_has_none() {
+    let mut failure = super::failure();
+    failure.exit_code = None;
+    failure.log_path = Some("l".to_owned());
+    let first = |failure: &_| {
+        let text = plain(&status::failed(failure, 2, &look(None)));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(first(&failure), "  lint  could not start");
+    // A stage that is a pipeline has no log of its own.
+    failure.log_path = None;
+    assert_eq!(first(&failure), "  lint  its run failed");
 }

@@ -1,0 +1,135 @@
+//! What is said to whoever waits long for an answer, and to whoever lets go of it.
+//!
+//! Pure: what is known of the daemon comes along, and only what it has told is said as a fact.
+
+use crate::client::render::mark::short;
+use crate::client::render::text::clean;
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
+use crate::model::report::status::{Status, WorkspaceState, WorkspaceStatus};
+
+/// An answer that may take as long as a run, or as the reading of a workspace.
+#[derive(Clone, Debug)]
+pub enum Awaited {
+    /// A run of this project, or of the only one there, has begun.
+    Begun(RootPath, Option<TaskId>),
+    /// A workspace has been read for the first time.
+    Added(RootPath),
+    /// A workspace's commands have been read.
+    Read(RootPath),
+    /// What runs in a workspace has ended.
+    Removed(RootPath),
+    /// A run that a part of an id names has been taken up again.
+    Resumed(String),
+    /// A run that a part of an id names has ended.
+    Cancelled(String),
+}
+
+impl Awaited {
+    /// What is waited for, by what the daemon says of itself.
+    #[must_use]
+    pub fn waits(&self, status: Option<&Status>) -> String {
+        let sites = || status.iter().flat_map(|status| &status.workspaces);
+        match self {
+            Self::Begun(root, task) => {
+                let mut sites = sites().filter(|site| site.root == *root);
+                sites.next().map_or_else(
+                    || "Waiting for the run to begin.\n".to_owned(),
+                    |site| before(site, task.as_ref()),
+                )
+            }
+            Self::Added(root) | Self::Read(root) => {
+                format!("Waiting until the daemon has read {root}.\n")
+            }
+            Self::Removed(root) => format!("Waiting for what runs in {root} to end.\n"),
+            Self::Resumed(run) => format!("Waiting for run {} to begin again.\n", clean(run)),
+            Self::Cancelled(run) => format!("Waiting for the stages of {} to end.\n", clean(run)),
+        }
+    }
+
+    /// What becomes of it when nobody waits any more.
+    #[must_use]
+    pub fn let_go(&self) -> String {
+        match self {
+            Self::Begun(..) => {
+                "\nA run that is queued stays queued, and begins when the one under way has ended. See it with: orchctl status\n".to_owned()
+            }
+            Self::Added(root) => {
+                format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")
+            }
+            Self::Read(_) => "\nThe daemon reads on. See how it stands with: orchctl status\n".to_owned(),
+            Self::Removed(root) => {
+                format!("\n{root} goes all the same, once nothing runs in it.\n")
+            }
+            Self::Resumed(_) => "\nThe run may begin all the same. See it with: orchctl status\n".to_owned(),
+            Self::Cancelled(_) => "\nThe run ends all the same.\n".to_owned(),
+        }
+    }
+}
+
+/// What a run of this workspace waits for.
+fn before(site: &WorkspaceStatus, task: Option<&TaskId>) -> String {
+    let own = |own: &TaskId| task.is_none_or(|task| task == own);
+    let mut projects = site.projects.iter().filter(|project| own(&project.task_id));
+    let busy = projects.find_map(|project| Some((&project.task_id, project.running.as_ref()?)));
+    match busy {
+        Some((task, running)) => {
+            let id = short(&running.run_id);
+            format!("Waiting for run {id} of {task} to end; this one begins then.\n")
+        }
+        None if site.state == WorkspaceState::Rescanning => {
+            format!("Waiting until the daemon has read {}.\n", site.root)
+        }
+        None => "Waiting for the run to begin.\n".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::path::Path;
+
+    fn status(state: &str, running: &serde_json::Value) -> Status {
+        let project = json!({"task_id": "t", "path": ".", "pipeline": "p", "verdict": "unknown",
+            "fresh": false, "phase": "running", "input_digest": null, "running": running,
+            "last_run": null, "failure": null});
+        let status = json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
+            "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0},
+            "workspaces": [{"root": "/w", "state": state, "detail": null, "projects": [project]}]});
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_is_in_the_way_is_named() {
+        let root = |path| RootPath::new(Path::new(path)).unwrap();
+        let running = json!({"run_id": "r-1", "stage": null, "started_at": "2026-11-22T10:00:00Z"});
+        let task = |id| Some(TaskId::parse(id).unwrap());
+        let begun = |path, task| Awaited::Begun(root(path), task);
+        for (awaited, status, said) in [
+            (
+                begun("/w", None),
+                Some(status("watching", &running)),
+                "Waiting for run r-1 of t to end; this one begins then.\n",
+            ),
+            (
+                begun("/w", task("u")),
+                Some(status("watching", &running)),
+                "Waiting for the run to begin.\n",
+            ),
+            (
+                begun("/w", None),
+                Some(status("rescanning", &json!(null))),
+                "Waiting until the daemon has read /w.\n",
+            ),
+            (begun("/x", None), None, "Waiting for the run to begin.\n"),
+            (
+                Awaited::Removed(root("/w")),
+                None,
+                "Waiting for what runs in /w to end.\n",
+            ),
+        ] {
+            assert_eq!(awaited.waits(status.as_ref()), said);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Answers that take long for good reasons, and those who wait for them.
+
+use crate::support::{Running, World, check, pipeline};
+use rustix::process::Signal;
+use serde_json::json;
+
+#[test]
+fn whoever_waits_for_a_queued_run_may_let_go_of_it() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check(&format!("cat {}", gate.display())));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let first = events.until_stage("check");
+    let waiting = Running::of(workspace.orchctl(&["run", "--detach", "--force"]));
+    events.until_type("run.queued");
+    waiting.signal(Signal::INT);
+    let waited = waiting.end();
+    assert_eq!(waited.code, Some(3), "{waited:?}");
+    assert!(waited.err.contains("stays queued"), "{waited:?}");
+    // It was not for nothing.
+    std::fs::File::options().write(true).open(&gate).unwrap();
+    let second = events.until_stage("check");
+    assert_ne!(first["run_id"], second["run_id"]);
+    std::fs::File::options().write(true).open(&gate).unwrap();
+    let ended =
+        events.until(|event| event["type"] == "run.ended" && event["run_id"] == second["run_id"]);
+    assert_eq!(ended["verdict"], "pass");
+}
+
+#[test]
+fn a_command_that_would_wait_for_its_own_run_is_refused() {
+    let world = World::new();
+    let orchctl = env!("CARGO_BIN_EXE_orchctl");
+    let line = |what: &str| format!("command = '''{orchctl} {what} 2>&1; echo \"exit $?\"'''");
+    let nested = format!(
+        "{}\n[[pipeline]]\nid = \"inner\"\n[[pipeline.stage]]\nid = \"deep\"\n{}\n",
+        pipeline(&[
+            ("gate", &line("gate")),
+            ("wait", &line("wait --timeout 30s")),
+            ("run", &line("run --detach")),
+            ("look", &line("gate --no-wait")),
+            ("below", "pipeline = \"inner\""),
+        ]),
+        line("gate")
+    );
+    let workspace = world.watched("w", &nested);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    for (stage, code) in [
+        ("gate", 2),
+        ("wait", 2),
+        ("run", 2),
+        ("look", 3),
+        ("deep", 2),
+    ] {
+        let run = workspace
+            .runs()
+            .into_iter()
+            .find(|run| (run["pipeline_id"] == "inner") == (stage == "deep"));
+        let run = run.unwrap();
+        let said = workspace
+            .done(&["logs", run["run_id"].as_str().unwrap(), stage])
+            .out;
+        assert!(said.contains(&format!("exit {code}")), "{stage}: {said}");
+        assert_eq!(
+            said.contains("wait for itself"),
+            code == 2,
+            "{stage}: {said}"
+        );
+    }
+}
+
+#[test]
+fn what_names_nothing_that_is_there_is_refused_alike() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    for arguments in [
+        &["status", "--workspace", "/nope", "--json"][..],
+        &["gate", "--workspace", "/nope", "--json"],
+        &["runs", "--workspace", "/nope", "--json"],
+    ] {
+        let done = world.ctl(arguments);
+        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
+        let message = done.json()["error"]["message"].clone();
+        assert_eq!(
+            message, "`/nope` is not a registered workspace",
+            "{arguments:?}"
+        );
+    }
+    let done = workspace.ctl(&["runs", "--task", "nope", "--json"]);
+    assert_eq!(
+        (done.code, &done.json()["error"]["kind"]),
+        (Some(2), &json!("unknown_project")),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_part_of_many_ids_names_the_first_of_them() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    for _ in 0..6 {
+        workspace.done(&["run", "--force"]);
+    }
+    let done = workspace.ctl(&["resume", "--run", "20", "--json"]);
+    assert_eq!(done.code, Some(2), "{done:?}");
+    let message = done.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.ends_with(", and 2 more"), "{message}");
+    assert_eq!(message.matches("Z-").count(), 5, "{message}");
+}
