@@ -166,7 +166,7 @@ impl Engine {
         let changed = view.changed.clone();
         let undone = Changed::Paths(view.undone.clone());
         let content = Seen::of(&config, pipeline, view);
-        let settled = !self.settles.contains_key(id);
+        let settled = own && self.end_wait(id);
         let project = self.projects.get_mut(id)?;
         if own {
             project.see(content.clone());

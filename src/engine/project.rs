@@ -43,6 +43,8 @@ pub(super) struct Project {
     pub(super) culprits: Option<Culprits>,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
+    /// The first change that nothing has been done about; it outlives the looks that find further ones.
+    pub(super) restless: Option<Tick>,
     /// It is no longer configured, and goes when its run has ended.
     pub(super) gone: bool,
 }
@@ -85,6 +87,7 @@ impl Project {
             culprits: None,
             last: known.last,
             told: None,
+            restless: None,
             gone: false,
         }
     }
@@ -140,14 +143,15 @@ impl Project {
 impl Engine {
     pub(super) fn touch_project(&mut self, id: &ProjectId, changed: &Changed) {
         let tick = self.now.tick;
-        let settle = self.settles.entry(id.clone()).or_insert(Settle {
-            first: tick,
-            last: tick,
-        });
-        settle.last = tick;
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
+        let first = *project.restless.get_or_insert(tick);
+        let settle = self
+            .settles
+            .entry(id.clone())
+            .or_insert(Settle { first, last: tick });
+        settle.last = tick;
         project.doubt();
         match &project.active {
             Some(_) => self.blame(id, changed),
@@ -161,6 +165,27 @@ impl Engine {
         let settings = self.settings(id)?;
         let quiet = settle.last.after(settings.settle);
         Some(quiet.min(settle.first.after(settings.settle_max)))
+    }
+
+    /// Ends the wait for quiet with what a look has just seen, unless the look has found that it is not quiet yet.
+    ///
+    /// Past the longest wait that is no reason: a look covers the changes that it has found itself, and where changes
+    /// are found by looking, each look of a busy tree finds some.
+    pub(super) fn end_wait(&mut self, id: &ProjectId) -> bool {
+        let now = self.now.tick;
+        let longest = self.settings(id).map(|settings| settings.settle_max);
+        let waits = self
+            .settles
+            .get(id)
+            .is_some_and(|settle| longest.is_some_and(|longest| settle.first.after(longest) > now));
+        if waits {
+            return false;
+        }
+        self.settles.remove(id);
+        if let Some(project) = self.projects.get_mut(id) {
+            project.restless = None;
+        }
+        true
     }
 
     pub(super) fn settings(&self, id: &ProjectId) -> Option<&Settings> {

@@ -24,6 +24,7 @@ mod queries;
 mod quiet;
 mod resume;
 mod seen;
+mod settling;
 mod stages;
 mod support;
 mod trust;

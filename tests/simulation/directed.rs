@@ -94,6 +94,7 @@ macro_rules! scenes {
 scenes! {
     touch: usual,
     settle: usual,
+    polled: usual,
     restart: restarting,
     queue: usual,
     timeout: timed,

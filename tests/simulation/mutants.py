@@ -61,6 +61,14 @@ MUTANTS = [
         ("was not looked at by",),
     ),
     Mutant(
+        "settle-maximum-begins-anew",
+        "project.rs",
+        "        let first = *project.restless.get_or_insert(tick);",
+        "        let first = tick;",
+        "a writer that never stops still gets a run, also where looks find the changes",
+        ("scene polled",),
+    ),
+    Mutant(
         "sight-without-look",
         "workspace.rs",
         "            if can_look && !could_look {",
