@@ -8,6 +8,7 @@
 
 use crate::engine::ask::Origin;
 use crate::engine::change::ChangeSet;
+use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::run::Culprits;
@@ -45,6 +46,8 @@ pub(super) struct Project {
     pub(super) told: Option<Standing>,
     /// The first change that nothing has been done about; it outlives the looks that find further ones.
     pub(super) restless: Option<Tick>,
+    /// What puts off its runs.
+    pub(super) hold: Hold,
     /// It is no longer configured, and goes when its run has ended.
     pub(super) gone: bool,
 }
@@ -88,6 +91,7 @@ impl Project {
             last: known.last,
             told: None,
             restless: None,
+            hold: Hold::default(),
             gone: false,
         }
     }
@@ -162,6 +166,11 @@ impl Engine {
     }
 
     pub(super) fn settle_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
+        let due = self.quiet_due(id, settle)?;
+        Some(self.held_until(id).map_or(due, |until| until.max(due)))
+    }
+
+    fn quiet_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
         let settings = self.settings(id)?;
         let quiet = settle.last.after(settings.settle);
         Some(quiet.min(settle.first.after(settings.settle_max)))
@@ -178,7 +187,7 @@ impl Engine {
             .settles
             .get(id)
             .is_some_and(|settle| longest.is_some_and(|longest| settle.first.after(longest) > now));
-        if waits {
+        if waits || self.held_until(id).is_some() {
             return false;
         }
         self.settles.remove(id);
@@ -224,12 +233,13 @@ impl Engine {
             }
             return;
         }
-        let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        else {
+        let pipeline = self.default_pipeline(id);
+        let Some(pipeline) = pipeline.map(|pipeline| pipeline.id.clone()) else {
             return;
         };
+        if self.put_off(id) {
+            return;
+        }
         let cause = self
             .projects
             .get(id)
