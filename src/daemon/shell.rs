@@ -200,7 +200,8 @@ impl Shell {
 
     fn next_due(&self) -> Tick {
         let sites = self.sites.values();
-        let sites = sites.flat_map(|site| [site.flush_at, site.look_at, site.recheck_at]);
+        let sites =
+            sites.flat_map(|site| [site.flush_at, site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -224,6 +225,7 @@ impl Shell {
             .map(|(id, _)| *id)
             .collect();
         due.into_iter().for_each(|id| self.look_again(id));
+        self.look_for_git(tick);
         self.recheck_due(tick);
     }
 

@@ -12,6 +12,7 @@ mod capture;
 mod content;
 mod examine;
 mod explain;
+mod git;
 mod journal;
 mod merkle;
 mod mount;
@@ -24,6 +25,7 @@ mod snapshot;
 mod walk;
 
 pub use capture::CaptureError;
+pub use git::Signs;
 pub use rules::PatternError;
 pub use scopes::{Places, ScopeError, Scopes};
 
@@ -35,6 +37,7 @@ use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use capture::Digests;
+use git::Repositories;
 use journal::Changes;
 use print::Node;
 use settle::{Links, Look};
@@ -110,6 +113,9 @@ pub struct Tree {
     eye: Eye,
     scopes: Scopes,
     surroundings: Surroundings,
+    repositories: Repositories,
+    /// What was there of git's signs when the last look began.
+    signs_before: Signs,
     snapshot: Snapshot,
     seeing: Seeing,
     state: RootState,
@@ -131,8 +137,11 @@ impl Tree {
     pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
         let node = look_at(&root)?;
         let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
+        let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
+            repositories,
+            signs_before: Signs::new(),
             root,
             eye,
             scopes,
@@ -169,6 +178,8 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
+        self.find_repositories();
+        self.signs_before = self.signs_now();
         let renew = self.check_root()?;
         self.surroundings = self.read_surroundings();
         self.full_scan(renew)
@@ -209,6 +220,8 @@ impl Tree {
             && scopes.excluded == self.scopes.excluded
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
+        self.find_repositories();
+        self.signs_before = self.signs_now();
         self.digests = Digests::default();
         self.journals.clear();
         if !shows_same || !self.seeing.is_by_events() {

@@ -35,7 +35,7 @@ pub enum Held<'a> {
 
 impl Hold {
     /// Takes over what is there now.
-    fn see(&mut self, there: BTreeSet<Sign>, now: Tick, longest: Duration) {
+    fn see(&mut self, there: &BTreeSet<Sign>, now: Tick, longest: Duration) {
         if self.since.after(longest) <= now {
             self.stale.append(&mut self.signs);
         }
@@ -64,12 +64,12 @@ impl Pending {
 impl Engine {
     /// Takes over what is there of git's signs, by project.
     pub(super) fn hold(&mut self, id: WorkspaceId, by: &BTreeMap<TaskId, BTreeSet<Sign>>) {
-        let now = self.now.tick;
+        let (now, none) = (self.now.tick, BTreeSet::new());
         for project in self.projects_of(id) {
             let Some(longest) = self.longest_hold(&project) else {
                 continue;
             };
-            let there = by.get(&project.task).cloned().unwrap_or_default();
+            let there = by.get(&project.task).unwrap_or(&none);
             let Some(state) = self.projects.get_mut(&project) else {
                 continue;
             };

@@ -32,6 +32,10 @@ impl Tree {
         let dirty = self.eye.drain();
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
+        if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
+            self.find_repositories();
+        }
+        self.signs_before = self.signs_now();
         if outdated {
             self.surroundings = self.read_surroundings();
         }
@@ -155,6 +159,15 @@ impl Tree {
                 return;
             }
         }
+    }
+}
+
+/// Whether a repository may have come or gone.
+fn is_about_git(dirty: &Dirty) -> bool {
+    let git = |path: &[u8]| names::split(path).map_or(path, |(_, name)| name) == b".git";
+    match dirty {
+        Dirty::Everything => true,
+        Dirty::Paths(paths) => paths.keys().any(|path| git(path)),
     }
 }
 
