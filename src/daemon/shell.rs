@@ -34,7 +34,6 @@ pub(super) struct Shell {
     pub(super) engine: Engine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) clock: Clock,
-    started: Instant,
     pub(super) state: PathBuf,
     pub(super) owner: Owner,
     pub(super) about: Arc<About>,
@@ -91,7 +90,6 @@ impl Shell {
         Self {
             engine: Engine::new(parts.seed, cores),
             inputs: VecDeque::new(),
-            started: Instant::now(),
             owner: Owner::current(&parts.about.instance_id),
             clock: parts.clock,
             state: parts.state,
@@ -128,7 +126,7 @@ impl Shell {
             if self.is_over() {
                 break;
             }
-            let due = self.started + self.next_due().since_start();
+            let due = Instant::from_std(self.clock.at(self.next_due()));
             tokio::select! {
                 signal = signals() => match signal {
                     Some(Signal::Drain) | None => {
