@@ -120,6 +120,10 @@ pub struct Tree {
     seeing: Seeing,
     state: RootState,
     scanned: bool,
+    /// A walk has failed: what it left unread is read by a look at everything.
+    doubted: bool,
+    /// What a look found that failed after that; the next one tells it.
+    untold: Changes,
     /// The directory above the root that is watched, to see the root come and go.
     anchor: Option<PathBuf>,
     digests: Digests,
@@ -149,6 +153,8 @@ impl Tree {
             snapshot: Snapshot::new(node),
             state: RootState::Present,
             scanned: false,
+            doubted: false,
+            untold: Changes::none(),
             anchor: None,
             digests: Digests::default(),
             journals: BTreeMap::new(),
@@ -190,14 +196,14 @@ impl Tree {
     /// # Errors
     /// As [`Tree::scan`].
     pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
-        if !self.scanned || subtree.is_root() {
+        if !self.scanned || self.doubted || subtree.is_root() {
             return self.scan();
         }
         if self.check_root()? == Renew::Yes {
             return self.full_scan(Renew::Yes);
         }
         let path = names::of(subtree);
-        let mut look = Look::new(Changes::none());
+        let mut look = self.look();
         let start = match self.snapshot.reach(&path) {
             (directory, None) => vec![Step::new(directory, Reach::Below, Renew::No)],
             (directory, Some(name)) => {
@@ -284,11 +290,10 @@ impl Tree {
     }
 
     fn full_scan(&mut self, renew: Renew) -> Result<Touches, TreeError> {
-        let mut look = Look::new(if self.scanned {
-            Changes::none()
-        } else {
-            Changes::Everything
-        });
+        let mut look = match self.scanned {
+            true => self.look(),
+            false => Look::new(Changes::Everything),
+        };
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
@@ -296,7 +301,13 @@ impl Tree {
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;
+        self.doubted = false;
         Ok(self.tell(look.changes, configuration))
+    }
+
+    /// A look that tells what one that failed had found.
+    fn look(&mut self) -> Look {
+        Look::new(std::mem::replace(&mut self.untold, Changes::none()))
     }
 
     fn read_surroundings(&self) -> Surroundings {

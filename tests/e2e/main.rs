@@ -28,3 +28,4 @@ mod settling;
 mod stages;
 mod support;
 mod trust;
+mod watches;

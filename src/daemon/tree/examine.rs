@@ -3,7 +3,6 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
-use super::journal::Changes;
 use super::names;
 use super::rules::{GITIGNORE, IGNORE, Present};
 use super::settle::{Extent, Found, Look, What};
@@ -40,13 +39,15 @@ impl Tree {
             self.surroundings = self.read_surroundings();
         }
         let paths = match dirty {
-            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated => paths,
+            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
+                paths
+            }
             Dirty::Paths(_) | Dirty::Everything => return self.full_scan(renew),
         };
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
             return self.full_scan(Renew::Yes);
         }
-        let mut look = Look::new(Changes::none());
+        let mut look = self.look();
         let mut files = self.scopes.configuration.iter().map(names::of);
         let configuration =
             files.any(|file| paths.keys().any(|path| names::is_within(&file, path)));
