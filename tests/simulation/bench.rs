@@ -99,6 +99,10 @@ impl Bench {
                 workspace: WORKSPACE,
                 by: BTreeMap::from([(project().task, signs.iter().map(sign).collect())]),
             }),
+            ["watched", "by", "scanning"] => self.step(Input::Watched {
+                workspace: WORKSPACE,
+                watch: Watch::Polling { detail },
+            }),
             ["see", content] => self.see(content),
             ["begun", run] => self.recorded(run, Record::Begin),
             ["recorded", run] => self.recorded(run, Record::End),

@@ -95,6 +95,7 @@ scenes! {
     touch: usual,
     settle: usual,
     polled: usual,
+    scanned: usual,
     checkout: usual,
     rebase: usual,
     stale_lock: usual,

@@ -103,8 +103,8 @@ MUTANTS = [
     Mutant(
         "sight-without-look",
         "workspace.rs",
-        "            if can_look && !could_look {",
-        "            if can_look && could_look {",
+        "            if can_look {\n",
+        "            if can_look && !can_look {\n",
         "what changed while nobody watched is looked at",
         ("was never seen", "nobody answered"),
     ),
