@@ -79,6 +79,8 @@ pub(super) struct Facts {
     pub(super) directories: usize,
     /// Why it is polled, if it is.
     pub(super) polled: Option<String>,
+    /// Whether the kernel has refused to watch it.
+    pub(super) refused: bool,
     pub(super) unreadable: Vec<String>,
     /// What tells that git changes files.
     pub(super) signs: Signs,
@@ -143,6 +145,7 @@ impl Facts {
             files: tree.files(),
             directories: tree.directories(),
             polled: polled(seeing),
+            refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
             signs: tree.signs(),
             unreadable: tree
                 .unreadable()

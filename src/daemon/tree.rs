@@ -243,6 +243,18 @@ impl Tree {
         Ok(self.everything())
     }
 
+    /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn watch_again(&mut self) -> Result<Option<Touches>, TreeError> {
+        if !matches!(self.seeing, Seeing::Refused(_)) {
+            return Ok(None);
+        }
+        self.seeing = self.choose_seeing();
+        self.scan().map(Some)
+    }
+
     /// Whether the root is there, as far as the last look told.
     #[must_use]
     pub fn root_state(&self) -> RootState {

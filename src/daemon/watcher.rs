@@ -45,7 +45,7 @@ pub enum WatchError {
     /// The kernel grants this user no more watches.
     #[error(
         "no inotify watch is left for `{}` (fs.inotify.max_user_watches is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_watches={wanted}`", path.display()
+         `sudo sysctl fs.inotify.max_user_watches={wanted}`, then `orchctl reload`", path.display()
     )]
     Watches {
         /// The directory that got none.

@@ -68,3 +68,35 @@ fn what_appears_at_the_limit_is_seen_once_there_are_watches_again() {
         workspace.wait();
     }
 }
+
+#[test]
+fn a_reload_watches_again_once_the_limit_is_raised() {
+    let Some(world) = limited(12) else { return };
+    let toml = format!(
+        "[workspace]\npoll_interval_ms = 100\n{}",
+        check("cat d9/f || true")
+    );
+    let workspace = world.watched("w", &toml);
+    let mut events = world.events();
+    workspace.sh("for i in 1 2 3 4 5 6 7 8 9; do mkdir d$i e$i; done");
+    let told = events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
+    let detail = told["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("sudo sysctl fs.inotify.max_user_watches="),
+        "{detail}"
+    );
+    assert!(detail.contains("then `orchctl reload`"), "{detail}");
+    // No file differs, so what was proven is known again by itself.
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    let still = workspace.done(&["reload"]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "rescanning");
+    let told = events.until(|event| event["type"] == "workspace");
+    assert_eq!(told["state"], "polling", "{still:?}");
+    allow(&world, 1000);
+    workspace.done(&["reload"]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    workspace.write("d9/f", "one\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], serde_json::json!(["d9/f"]));
+}
