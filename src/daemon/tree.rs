@@ -58,6 +58,12 @@ pub enum TreeError {
         /// The root.
         root: RootPath,
     },
+    /// What was mounted at the root is not any more, and there is nothing below.
+    #[error("nothing is mounted at `{root}` any more")]
+    Unmounted {
+        /// The root.
+        root: RootPath,
+    },
     /// The root is there, and yet cannot be looked at.
     #[error("failed to look at `{root}`")]
     Root {
@@ -119,6 +125,8 @@ pub struct Tree {
     snapshot: Snapshot,
     seeing: Seeing,
     state: RootState,
+    /// Whether it is a file system of its own, or was when it was there.
+    mounted: bool,
     scanned: bool,
     /// A walk has failed: what it left unread is read by a look at everything.
     doubted: bool,
@@ -152,6 +160,7 @@ impl Tree {
             surroundings,
             snapshot: Snapshot::new(node),
             state: RootState::Present,
+            mounted: false,
             scanned: false,
             doubted: false,
             untold: Changes::none(),
@@ -162,6 +171,7 @@ impl Tree {
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
+        tree.mounted = mount::is_at(tree.root.as_path());
         Ok(tree)
     }
 

@@ -10,10 +10,12 @@
 
 mod board;
 mod cookie;
+mod mounts;
 mod noise;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
+pub use mounts::tell_mounts;
 pub(crate) use noise::is_noise;
 
 use crate::model::id::WorkspaceId;
@@ -181,6 +183,14 @@ impl Watcher {
     #[must_use]
     pub fn take_lost(&self) -> Vec<WorkspaceId> {
         self.shared.post.with(Board::take_lost)
+    }
+}
+
+impl Watcher {
+    /// Puts a path in doubt, as an event does.
+    fn note(&self, path: &Path, doubt: Doubt) {
+        let post = &self.shared.post;
+        post.wake(post.with(|board| board.note(path, doubt)));
     }
 }
 

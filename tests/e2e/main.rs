@@ -19,6 +19,7 @@ mod events;
 mod history;
 mod job;
 mod lifecycle;
+mod mounts;
 mod present;
 mod queries;
 mod quiet;

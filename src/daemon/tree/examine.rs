@@ -3,7 +3,9 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
+use super::mount;
 use super::names;
+use super::print::Node;
 use super::rules::{GITIGNORE, IGNORE, Present};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
@@ -113,7 +115,7 @@ impl Tree {
         if self.anchor.is_none() || self.state == RootState::Missing {
             self.cast_anchor();
         }
-        match look_at(&self.root) {
+        match self.find_root() {
             Ok(node) => {
                 let root = self.snapshot.dir_mut(DirId::ROOT);
                 let other = root.node != node || self.state == RootState::Missing;
@@ -130,6 +132,20 @@ impl Tree {
                 Err(error)
             }
         }
+    }
+
+    /// Which directory is at the root now. The empty one below a file system that was unmounted is none.
+    fn find_root(&mut self) -> Result<Node, TreeError> {
+        let node = look_at(&self.root)?;
+        let path = self.root.as_path();
+        let mounted = mount::is_at(path);
+        let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        if self.mounted && !mounted && is_empty() {
+            let root = self.root.clone();
+            return Err(TreeError::Unmounted { root });
+        }
+        self.mounted = mounted;
+        Ok(node)
     }
 
     /// The root vanished while it was looked at.
