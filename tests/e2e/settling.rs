@@ -100,6 +100,37 @@ fn a_rebase_is_one_change_set_below_the_top_of_a_worktree() {
 }
 
 #[test]
+fn a_slow_switch_of_branches_is_one_change_set() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("cat s*"));
+    workspace.sh(
+        "git init -q -b main; printf '/.runs/\\n/out/\\n' > .gitignore
+        for i in 1 2 3 4 5 6; do echo one > s$i; done; git add .; git commit -qm one
+        git checkout -qb topic; for i in 1 2 3 4 5 6; do echo two > s$i; done; git commit -qam two
+        echo 's* filter=slow' > .git/info/attributes
+        git config filter.slow.smudge 'sleep 0.1; cat'",
+    );
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    let before = events.heard.len();
+    workspace.sh("git checkout -q main");
+    let started = events.until_type("run.started");
+    assert_eq!(started["count"], 6, "{started}");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.settle(&mut events);
+    let heard = &events.heard[before..];
+    assert_eq!(
+        course(heard),
+        ["git begins", "git ends", "run"],
+        "{heard:#?}"
+    );
+    assert_eq!(workspace.done(&["logs"]).out, "one\n".repeat(6));
+}
+
+#[test]
 fn what_changes_under_gits_lock_runs_once_the_lock_is_gone() {
     let world = World::new();
     let workspace = world.watched("w", &check("cat s || true"));
