@@ -15,6 +15,7 @@ pub mod ask;
 pub mod change;
 mod discarded;
 pub mod graph;
+mod hold;
 pub mod keys;
 mod looks;
 pub mod news;
@@ -36,13 +37,14 @@ use crate::model::path::RootPath;
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Changed, Ending, RunReport};
 use crate::model::time::{Now, Tick, Timestamp};
-use crate::model::view::{Subject, View};
+use crate::model::view::{Sign, Subject, View};
 use ask::{Ask, Reply, Stop};
 use keys::Proof;
 use news::News;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use hold::Held;
 pub use state::Engine;
 pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
 pub use verdicts::failure;
@@ -95,6 +97,13 @@ pub enum Input {
         workspace: WorkspaceId,
         /// The projects that read it, and what may differ for each.
         projects: BTreeMap<TaskId, Changed>,
+    },
+    /// Git changes files, or does so no longer.
+    Held {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// What tells of it, for the projects that it is about; none of the others.
+        by: BTreeMap<TaskId, BTreeSet<Sign>>,
     },
     /// A look at the content has ended.
     Captured {
@@ -327,6 +336,7 @@ impl Engine {
                 workspace,
                 projects,
             } => self.touch(workspace, &projects),
+            Input::Held { workspace, by } => self.hold(workspace, &by),
             Input::Captured {
                 capture,
                 workspace,
@@ -352,6 +362,7 @@ impl Engine {
         self.pass_time();
         self.start_looks();
         self.tell_standings();
+        self.tell_holding();
         self.exit_if_done();
         self.check();
         std::mem::take(&mut self.effects)

@@ -22,6 +22,12 @@ pub const ERROR_DETAIL_CHARS_MAX: usize = 8192;
 pub const SETTLE_DEFAULT: Duration = Duration::from_millis(20);
 /// Longest wait for quiet, when the configuration names none.
 pub const SETTLE_MAX_DEFAULT: Duration = Duration::from_secs(2);
+/// Longest waits for quiet that git may put a run off for, while it changes files: past this it has stopped or died.
+pub const HOLD_WAITS_MAX: u32 = 10;
+/// First and longest time between two looks at whether git still changes files: nothing tells of its end, and what waits
+/// then waits an eighth longer than git took.
+pub const HOLD_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(10), Duration::from_millis(250));
 /// Longest settle time that a configuration may ask for: past this a forgotten zero is likelier than a wish.
 pub const SETTLE_CONFIGURED_MAX: Duration = Duration::from_secs(600);
 /// Time between two scans of a polled tree, when the configuration names none.

@@ -11,7 +11,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
+use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 use std::collections::BTreeSet;
@@ -57,6 +57,12 @@ impl Shell {
                 }
             }
             What::Looked(looked) => self.take_look(id, *looked),
+            What::Git(signs) => {
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.facts.signs = signs;
+                    self.note_git(id);
+                }
+            }
             What::Recorded {
                 run,
                 record,
@@ -130,6 +136,7 @@ impl Shell {
                 site.look_at = None;
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
+                self.note_git(id);
                 self.note_watch(id);
             }
             Err(error) => self.note_missing(id, &error),
@@ -237,6 +244,11 @@ impl Shell {
         if capture.is_none() {
             site.examining = false;
         }
+        // Before what was touched: what git changes is put off from its first file on.
+        self.note_git(id);
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
         let mut reload = false;
         match touches {
             Ok(touches) => {
@@ -307,6 +319,41 @@ impl Shell {
                 what: What::Looked(looked),
             })
         });
+    }
+
+    /// Tells the engine whether git changes files, and looks again soon if it does.
+    fn note_git(&mut self, id: WorkspaceId) {
+        let tick = self.clock.tick();
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        let by = site.facts.signs.clone();
+        if by.is_empty() && site.git_since.is_none() {
+            return;
+        }
+        site.git_since = site.git_since.or(Some(tick)).filter(|_| !by.is_empty());
+        site.git_at = site.git_since.map(|since| {
+            let (first, longest) = HOLD_PAUSE;
+            tick.after((tick.since(since) / 8).clamp(first, longest))
+        });
+        self.inputs.push_back(Input::Held { workspace: id, by });
+    }
+
+    /// Looks whether git still changes files, where something waits for its end.
+    pub(super) fn look_for_git(&mut self, now: Tick) {
+        for (id, site) in &mut self.sites {
+            let workspace = *id;
+            let due = site.git_at.take_if(|at| *at <= now).is_some();
+            if due
+                && self.engine.is_holding(workspace)
+                && let Some(tree) = site.tree.as_mut()
+            {
+                tree.push(move |tree| {
+                    let what = What::Git(tree.signs_now());
+                    Some(Done { workspace, what })
+                });
+            }
+        }
     }
 
     /// Looks at a workspace that is polled or whose root is missing.

@@ -30,6 +30,12 @@ impl Clock {
         Tick::new(self.start.elapsed())
     }
 
+    /// The moment that a tick stands for, as a timer takes it.
+    #[must_use]
+    pub fn at(&self, tick: Tick) -> Instant {
+        self.start + tick.since_start()
+    }
+
     /// This moment on the wall clock.
     #[expect(
         clippy::disallowed_methods,
@@ -50,5 +56,20 @@ impl Clock {
             tick: self.tick(),
             wall: self.wall(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_set_for_a_tick_rings_at_that_tick() {
+        let clock = Clock::start();
+        let before = clock.tick();
+        let since = clock.at(before).elapsed();
+        let after = clock.tick();
+        assert!(since <= after.since(before), "{since:?} is late");
+        assert_eq!(clock.at(after) - clock.at(before), after.since(before));
     }
 }

@@ -6,7 +6,7 @@ use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
-use crate::daemon::tree::{Tree, TreeError};
+use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::engine::Record;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
@@ -38,6 +38,8 @@ pub(super) enum What {
     DeskBack(Box<Desk>),
     /// Its files were looked at.
     Looked(Box<Looked>),
+    /// It was looked whether git still changes files.
+    Git(Signs),
     /// Evidence of a run is on disk, or not.
     Recorded {
         /// The run.

@@ -6,8 +6,9 @@ use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
 use crate::engine::news::{News, StageTold};
+use crate::engine::{Held, ProjectStanding, WorkspaceStanding, failure};
 use crate::engine::{ProjectId, Watch};
-use crate::engine::{ProjectStanding, WorkspaceStanding, failure};
+use crate::limits::HOLD_WAITS_MAX;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -119,7 +120,10 @@ impl Shell {
             }
             (_, _, Some(detail)) => (WorkspaceState::Untrusted, told(detail)),
             (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
-            (Watch::Watching, _, _) => (WorkspaceState::Watching, unreadable()),
+            (Watch::Watching, _, _) => {
+                let held = workspace.held.as_ref().map(about_git);
+                (WorkspaceState::Watching, held.or_else(unreadable))
+            }
         }
     }
 
@@ -288,6 +292,20 @@ impl Shell {
                 .filter(|_| matches!(verdict, Verdict::Fail | Verdict::Unstable)),
             run_id: run,
         })
+    }
+}
+
+/// What is waited for of git, or was in vain.
+fn about_git(held: &Held<'_>) -> String {
+    match held {
+        Held::Waiting(sign) => format!(
+            "git is at work, `{}` is there: runs wait for its end, at most {HOLD_WAITS_MAX} times `settle_max_ms`",
+            sign.place
+        ),
+        Held::GivenUp(sign) => format!(
+            "`{}` is still there, and runs start all the same: end what git was doing, or delete it if no git runs",
+            sign.place
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::scopes;
 use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
-use crate::engine::{Input, Known, Latest, Setup, Trust};
+use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
@@ -65,7 +65,38 @@ impl Shell {
     pub(super) fn reload_all(&mut self) {
         self.mend_stores();
         let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.reload(id, Then::Rest));
+        for id in ids {
+            self.reload(id, Then::Rest);
+            self.watch_again(id);
+        }
+    }
+
+    /// Asks for watches again where the kernel refused them: somebody may have raised the limit.
+    fn watch_again(&mut self, id: WorkspaceId) {
+        let Some(site) = self.sites.get_mut(&id).filter(|site| site.facts.refused) else {
+            return;
+        };
+        let Some(tree) = site.tree.as_mut() else {
+            return;
+        };
+        tree.push(move |tree| {
+            let touches = tree.watch_again().transpose()?;
+            let looked = Looked {
+                touches,
+                capture: None,
+                facts: crate::daemon::site::Facts::of(tree),
+                inspected: Inspected::default(),
+            };
+            Some(Done {
+                workspace: id,
+                what: What::Looked(Box::new(looked)),
+            })
+        });
+        let detail = "watches are asked for again, and everything is looked at".to_owned();
+        self.inputs.push_back(Input::Watched {
+            workspace: id,
+            watch: Watch::Rescanning { detail },
+        });
     }
 
     pub(super) fn take_loaded(
@@ -85,7 +116,10 @@ impl Shell {
         }
         match then {
             Then::Rest => {}
-            Then::Reload(request) => self.take_reloaded(id, request),
+            Then::Reload(request) => {
+                self.watch_again(id);
+                self.take_reloaded(id, request);
+            }
             Then::Allow(request, wanted) => self.allow(id, request, &wanted),
         }
     }

@@ -34,7 +34,6 @@ pub(super) struct Shell {
     pub(super) engine: Engine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) clock: Clock,
-    started: Instant,
     pub(super) state: PathBuf,
     pub(super) owner: Owner,
     pub(super) about: Arc<About>,
@@ -91,7 +90,6 @@ impl Shell {
         Self {
             engine: Engine::new(parts.seed, cores),
             inputs: VecDeque::new(),
-            started: Instant::now(),
             owner: Owner::current(&parts.about.instance_id),
             clock: parts.clock,
             state: parts.state,
@@ -129,7 +127,7 @@ impl Shell {
             if self.is_over() {
                 break;
             }
-            let due = self.started + self.next_due().since_start();
+            let due = Instant::from_std(self.clock.at(self.next_due()));
             tokio::select! {
                 signal = signals() => match signal {
                     Some(Signal::Drain) | None => {
@@ -206,7 +204,8 @@ impl Shell {
 
     fn next_due(&self) -> Tick {
         let sites = self.sites.values();
-        let sites = sites.flat_map(|site| [site.flush_due(), site.look_at, site.recheck_at]);
+        let sites =
+            sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -230,6 +229,7 @@ impl Shell {
             .map(|(id, _)| *id)
             .collect();
         due.into_iter().for_each(|id| self.look_again(id));
+        self.look_for_git(tick);
         self.recheck_due(tick);
     }
 

@@ -11,7 +11,7 @@ use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
 use crate::daemon::server::Asked;
-use crate::daemon::tree::{Places as TreePlaces, Scopes, Tree, TreeError};
+use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
 use crate::model::config::Config;
@@ -57,6 +57,9 @@ pub(super) struct Site {
     pub(super) was_missing: bool,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
+    /// When it is looked whether git still changes files, and since when it has.
+    pub(super) git_at: Option<Tick>,
+    pub(super) git_since: Option<Tick>,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
     /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
@@ -79,7 +82,11 @@ pub(super) struct Facts {
     pub(super) directories: usize,
     /// Why it is polled, if it is.
     pub(super) polled: Option<String>,
+    /// Whether the kernel has refused to watch it.
+    pub(super) refused: bool,
     pub(super) unreadable: Vec<String>,
+    /// What tells that git changes files.
+    pub(super) signs: Signs,
 }
 
 /// Where one workspace's files lie; absolute.
@@ -141,6 +148,8 @@ impl Facts {
             files: tree.files(),
             directories: tree.directories(),
             polled: polled(seeing),
+            refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
+            signs: tree.signs(),
             unreadable: tree
                 .unreadable()
                 .map(|(path, kind)| format!("{path}: {kind}"))
@@ -312,6 +321,8 @@ impl Site {
             look_at: None,
             was_missing: false,
             recheck_at: None,
+            git_at: None,
+            git_since: None,
             preparing: true,
             rereading: false,
             manifests: BTreeMap::new(),

@@ -12,6 +12,7 @@ mod capture;
 mod content;
 mod examine;
 mod explain;
+mod git;
 mod journal;
 mod merkle;
 mod mount;
@@ -24,6 +25,7 @@ mod snapshot;
 mod walk;
 
 pub use capture::CaptureError;
+pub use git::Signs;
 pub use rules::PatternError;
 pub use scopes::{Places, ScopeError, Scopes};
 
@@ -35,6 +37,7 @@ use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use capture::Digests;
+use git::Repositories;
 use journal::Changes;
 use print::Node;
 use settle::{Links, Look};
@@ -52,6 +55,12 @@ pub enum TreeError {
     /// There is no directory at the root.
     #[error("`{root}` is missing")]
     Missing {
+        /// The root.
+        root: RootPath,
+    },
+    /// What was mounted at the root is not any more, and there is nothing below.
+    #[error("nothing is mounted at `{root}` any more")]
+    Unmounted {
         /// The root.
         root: RootPath,
     },
@@ -110,10 +119,19 @@ pub struct Tree {
     eye: Eye,
     scopes: Scopes,
     surroundings: Surroundings,
+    repositories: Repositories,
+    /// What was there of git's signs when the last look began.
+    signs_before: Signs,
     snapshot: Snapshot,
     seeing: Seeing,
     state: RootState,
+    /// Whether it is a file system of its own, or was when it was there.
+    mounted: bool,
     scanned: bool,
+    /// A walk has failed: what it left unread is read by a look at everything.
+    doubted: bool,
+    /// What a look found that failed after that; the next one tells it.
+    untold: Changes,
     /// The directory above the root that is watched, to see the root come and go.
     anchor: Option<PathBuf>,
     digests: Digests,
@@ -131,15 +149,21 @@ impl Tree {
     pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
         let node = look_at(&root)?;
         let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
+        let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
+            repositories,
+            signs_before: Signs::new(),
             root,
             eye,
             scopes,
             surroundings,
             snapshot: Snapshot::new(node),
             state: RootState::Present,
+            mounted: false,
             scanned: false,
+            doubted: false,
+            untold: Changes::none(),
             anchor: None,
             digests: Digests::default(),
             journals: BTreeMap::new(),
@@ -147,6 +171,7 @@ impl Tree {
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
+        tree.mounted = mount::is_at(tree.root.as_path());
         Ok(tree)
     }
 
@@ -169,6 +194,8 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
+        self.find_repositories();
+        self.signs_before = self.signs_now();
         let renew = self.check_root()?;
         self.surroundings = self.read_surroundings();
         self.full_scan(renew)
@@ -179,14 +206,14 @@ impl Tree {
     /// # Errors
     /// As [`Tree::scan`].
     pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
-        if !self.scanned || subtree.is_root() {
+        if !self.scanned || self.doubted || subtree.is_root() {
             return self.scan();
         }
         if self.check_root()? == Renew::Yes {
             return self.full_scan(Renew::Yes);
         }
         let path = names::of(subtree);
-        let mut look = Look::new(Changes::none());
+        let mut look = self.look();
         let start = match self.snapshot.reach(&path) {
             (directory, None) => vec![Step::new(directory, Reach::Below, Renew::No)],
             (directory, Some(name)) => {
@@ -209,6 +236,8 @@ impl Tree {
             && scopes.excluded == self.scopes.excluded
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
+        self.find_repositories();
+        self.signs_before = self.signs_now();
         self.digests = Digests::default();
         self.journals.clear();
         if !shows_same || !self.seeing.is_by_events() {
@@ -222,6 +251,18 @@ impl Tree {
             }
         }
         Ok(self.everything())
+    }
+
+    /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn watch_again(&mut self) -> Result<Option<Touches>, TreeError> {
+        if !matches!(self.seeing, Seeing::Refused(_)) {
+            return Ok(None);
+        }
+        self.seeing = self.choose_seeing();
+        self.scan().map(Some)
     }
 
     /// Whether the root is there, as far as the last look told.
@@ -271,11 +312,10 @@ impl Tree {
     }
 
     fn full_scan(&mut self, renew: Renew) -> Result<Touches, TreeError> {
-        let mut look = Look::new(if self.scanned {
-            Changes::none()
-        } else {
-            Changes::Everything
-        });
+        let mut look = match self.scanned {
+            true => self.look(),
+            false => Look::new(Changes::Everything),
+        };
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
@@ -283,7 +323,13 @@ impl Tree {
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;
+        self.doubted = false;
         Ok(self.tell(look.changes, configuration))
+    }
+
+    /// A look that tells what one that failed had found.
+    fn look(&mut self) -> Look {
+        Look::new(std::mem::replace(&mut self.untold, Changes::none()))
     }
 
     fn read_surroundings(&self) -> Surroundings {

@@ -10,11 +10,13 @@
 
 mod board;
 mod cookie;
+mod mounts;
 mod noise;
 mod streams;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
+pub use mounts::tell_mounts;
 pub(crate) use noise::is_noise;
 
 use crate::model::id::WorkspaceId;
@@ -47,7 +49,7 @@ pub enum WatchError {
     /// The kernel grants this user no more watches.
     #[error(
         "no inotify watch is left for `{}` (fs.inotify.max_user_watches is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_watches={wanted}`", path.display()
+         `sudo sysctl fs.inotify.max_user_watches={wanted}`, then `orchctl reload`", path.display()
     )]
     Watches {
         /// The directory that got none.
@@ -193,6 +195,14 @@ impl Watcher {
     #[must_use]
     pub fn take_lost(&self) -> Vec<WorkspaceId> {
         self.shared.post.with(Board::take_lost)
+    }
+}
+
+impl Watcher {
+    /// Puts a path in doubt, as an event does.
+    fn note(&self, path: &Path, doubt: Doubt) {
+        let post = &self.shared.post;
+        post.wake(post.with(|board| board.note(path, doubt)));
     }
 }
 

@@ -166,7 +166,7 @@ impl Engine {
         let changed = view.changed.clone();
         let undone = Changed::Paths(view.undone.clone());
         let content = Seen::of(&config, pipeline, view);
-        let settled = !self.settles.contains_key(id);
+        let settled = own && self.end_wait(id);
         let project = self.projects.get_mut(id)?;
         if own {
             project.see(content.clone());
@@ -209,10 +209,11 @@ impl Engine {
             .workspaces
             .get(&id.workspace)
             .is_some_and(super::workspace::Workspace::serves);
+        let put_off = serves && self.put_off_pending(id, pipeline);
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
-        if project.active.is_none() && serves && !self.stopping {
+        if project.active.is_none() && serves && !put_off && !self.stopping {
             let proof = project.proof(&content.keys);
             let told = proof.is_some();
             let answers = proof.is_some_and(Proof::answers);

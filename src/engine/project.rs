@@ -8,6 +8,7 @@
 
 use crate::engine::ask::Origin;
 use crate::engine::change::ChangeSet;
+use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::run::Culprits;
@@ -43,6 +44,10 @@ pub(super) struct Project {
     pub(super) culprits: Option<Culprits>,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
+    /// The first change that nothing has been done about; it outlives the looks that find further ones.
+    pub(super) restless: Option<Tick>,
+    /// What puts off its runs.
+    pub(super) hold: Hold,
     /// It is no longer configured, and goes when its run has ended.
     pub(super) gone: bool,
 }
@@ -85,6 +90,8 @@ impl Project {
             culprits: None,
             last: known.last,
             told: None,
+            restless: None,
+            hold: Hold::default(),
             gone: false,
         }
     }
@@ -144,14 +151,15 @@ impl Project {
 impl Engine {
     pub(super) fn touch_project(&mut self, id: &ProjectId, changed: &Changed) {
         let tick = self.now.tick;
-        let settle = self.settles.entry(id.clone()).or_insert(Settle {
-            first: tick,
-            last: tick,
-        });
-        settle.last = tick;
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
+        let first = *project.restless.get_or_insert(tick);
+        let settle = self
+            .settles
+            .entry(id.clone())
+            .or_insert(Settle { first, last: tick });
+        settle.last = tick;
         project.doubt();
         match &project.active {
             Some(_) => self.blame(id, changed),
@@ -162,9 +170,35 @@ impl Engine {
     }
 
     pub(super) fn settle_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
+        let due = self.quiet_due(id, settle)?;
+        Some(self.held_until(id).map_or(due, |until| until.max(due)))
+    }
+
+    fn quiet_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
         let settings = self.settings(id)?;
         let quiet = settle.last.after(settings.settle);
         Some(quiet.min(settle.first.after(settings.settle_max)))
+    }
+
+    /// Ends the wait for quiet with what a look has just seen, unless the look has found that it is not quiet yet.
+    ///
+    /// Past the longest wait that is no reason: a look covers the changes that it has found itself, and where changes
+    /// are found by looking, each look of a busy tree finds some.
+    pub(super) fn end_wait(&mut self, id: &ProjectId) -> bool {
+        let now = self.now.tick;
+        let longest = self.settings(id).map(|settings| settings.settle_max);
+        let waits = self
+            .settles
+            .get(id)
+            .is_some_and(|settle| longest.is_some_and(|longest| settle.first.after(longest) > now));
+        if waits || self.held_until(id).is_some() {
+            return false;
+        }
+        self.settles.remove(id);
+        if let Some(project) = self.projects.get_mut(id) {
+            project.restless = None;
+        }
+        true
     }
 
     pub(super) fn settings(&self, id: &ProjectId) -> Option<&Settings> {
@@ -203,12 +237,13 @@ impl Engine {
             }
             return;
         }
-        let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        else {
+        let pipeline = self.default_pipeline(id);
+        let Some(pipeline) = pipeline.map(|pipeline| pipeline.id.clone()) else {
             return;
         };
+        if self.put_off(id) {
+            return;
+        }
         let cause = self
             .projects
             .get(id)

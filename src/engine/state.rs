@@ -30,6 +30,8 @@ pub struct Engine {
     pub(super) settles: BTreeMap<ProjectId, Settle>,
     /// Projects of which something visible may have changed in this step.
     pub(super) marked: BTreeSet<ProjectId>,
+    /// Workspaces of which something waits for git, as it was told.
+    pub(super) told_holding: BTreeSet<WorkspaceId>,
     pub(super) stopping: bool,
     pub(super) exited: bool,
     pub(super) effects: Vec<Effect>,
@@ -54,6 +56,7 @@ impl Engine {
             waiters: BTreeMap::new(),
             settles: BTreeMap::new(),
             marked: BTreeSet::new(),
+            told_holding: BTreeSet::new(),
             stopping: false,
             exited: false,
             effects: Vec::new(),

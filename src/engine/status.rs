@@ -2,6 +2,7 @@
 //!
 //! A verdict is shown as fresh only while it is about the present content and nothing stands in the way of knowing it.
 
+use crate::engine::hold::Held;
 use crate::engine::news::News;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
@@ -50,6 +51,8 @@ pub struct WorkspaceStanding<'a> {
     pub refused: Option<&'a str>,
     /// Why it is not trusted.
     pub untrusted: Option<&'a str>,
+    /// What is waited for of git, or was in vain.
+    pub held: Option<Held<'a>>,
     /// Its projects.
     pub projects: Vec<ProjectStanding<'a>>,
 }
@@ -109,6 +112,7 @@ impl Engine {
             watch: &workspace.watch,
             refused: workspace.refused.as_deref(),
             untrusted,
+            held: self.held(id),
             projects: projects.collect(),
         })
     }

@@ -183,7 +183,6 @@ impl Engine {
         if workspace.watch == watch {
             return;
         }
-        let could_look = workspace.can_look();
         workspace.watch = watch;
         let can_look = workspace.can_look();
         self.publish(News::Workspace { workspace: id });
@@ -191,7 +190,7 @@ impl Engine {
             if let Some(state) = self.projects.get_mut(&project) {
                 state.doubt();
             }
-            if can_look && !could_look {
+            if can_look {
                 self.want_all(&project);
             }
             self.mark(&project);

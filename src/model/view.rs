@@ -51,6 +51,15 @@ impl Touches {
     }
 }
 
+/// A file or directory that git keeps only while it changes files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sign {
+    /// Its path, as it is shown.
+    pub place: String,
+    /// Its inode, and when it was last changed: another one is another step of git's.
+    pub stamp: (u64, i64),
+}
+
 /// What becomes of a change of one path: the answer to `orchctl explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Explanation {

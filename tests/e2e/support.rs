@@ -18,6 +18,8 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
     daemon: Option<Child>,
     environment: Vec<(String, String)>,
+    /// What the daemon is started by, if not by itself.
+    wrapper: Vec<String>,
 }
 
 impl World {
@@ -30,6 +32,7 @@ impl World {
                 .unwrap(),
             daemon: None,
             environment: Vec::new(),
+            wrapper: Vec::new(),
         }
     }
 
@@ -80,8 +83,19 @@ impl World {
         command
     }
 
+    /// Starts the daemon from now on with this program, whose last argument it is.
+    pub(crate) fn wrap(&mut self, program: &[&str]) {
+        self.wrapper = program.iter().map(|word| (*word).to_owned()).collect();
+    }
+
     pub(crate) fn orchd(&self) -> Command {
-        self.command(env!("CARGO_BIN_EXE_orchd"))
+        let orchd = env!("CARGO_BIN_EXE_orchd");
+        let Some((program, arguments)) = self.wrapper.split_first() else {
+            return self.command(orchd);
+        };
+        let mut command = self.command(program);
+        command.args(arguments).arg(orchd);
+        command
     }
 
     /// Starts the daemon, and returns once it answers.

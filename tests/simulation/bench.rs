@@ -14,7 +14,7 @@ use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
-use orch::model::view::{Subject, View};
+use orch::model::view::{Sign, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -70,6 +70,15 @@ pub(crate) fn project() -> ProjectId {
     }
 }
 
+/// What git has left at a place; `place@2` is there since its second step.
+fn sign(text: &&str) -> Sign {
+    let (place, step) = text.split_once('@').unwrap_or((text, "1"));
+    Sign {
+        place: place.to_owned(),
+        stamp: (1, step.parse().unwrap()),
+    }
+}
+
 fn word(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
@@ -86,6 +95,14 @@ impl Bench {
                     projects: BTreeMap::from([(project().task, changed)]),
                 })
             }
+            ["git", signs @ ..] => self.step(Input::Held {
+                workspace: WORKSPACE,
+                by: BTreeMap::from([(project().task, signs.iter().map(sign).collect())]),
+            }),
+            ["watched", "by", "scanning"] => self.step(Input::Watched {
+                workspace: WORKSPACE,
+                watch: Watch::Polling { detail },
+            }),
             ["see", content] => self.see(content),
             ["begun", run] => self.recorded(run, Record::Begin),
             ["recorded", run] => self.recorded(run, Record::End),

@@ -94,6 +94,13 @@ macro_rules! scenes {
 scenes! {
     touch: usual,
     settle: usual,
+    polled: usual,
+    scanned: usual,
+    checkout: usual,
+    rebase: usual,
+    stale_lock: usual,
+    asked_in_a_rebase: usual,
+    behind_a_rebase: usual,
     restart: restarting,
     queue: usual,
     timeout: timed,

@@ -2,6 +2,7 @@
 //!
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
+mod git;
 mod runs;
 
 use crate::fixture::{
@@ -9,6 +10,7 @@ use crate::fixture::{
 };
 use crate::outside::Place;
 use crate::questions::Questions;
+use git::Git;
 use orch::engine::ask::Ask;
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing};
@@ -72,6 +74,8 @@ pub(crate) struct Oracle {
     owed: BTreeMap<usize, Duration>,
     /// Until then a look that failed is not repeated, so that what fails at once does not spin.
     paused: Duration,
+    git: BTreeMap<usize, Git>,
+    now: Duration,
     stopping: bool,
     exited: bool,
 }
@@ -174,7 +178,13 @@ impl Oracle {
     }
 
     pub(crate) fn tell(&mut self, input: &Input, now: Duration) {
+        self.now = now;
         match input {
+            Input::Held { by, .. } => {
+                for (task, signs) in by {
+                    self.git.entry(index(task)).or_default().tell(signs, now);
+                }
+            }
             Input::Recorded {
                 run,
                 record,
@@ -352,7 +362,9 @@ impl Oracle {
             for (project, since) in &self.owed {
                 let place = &places[HOMES[*project]];
                 let sees = place.open && place.sees() && !place.looks();
-                let due = sees && *since + SETTLE_MAX <= now;
+                let git = self.git.get(project);
+                let since = git.map_or(*since, |git| git.lets(*since));
+                let due = sees && since + SETTLE_MAX <= now;
                 assert!(!due, "a touch at {since:?} was not looked at by {now:?}");
             }
         }

@@ -37,6 +37,8 @@ pub(crate) struct Place {
     pub(crate) watch: Option<Watch>,
     pub(crate) tree: VecDeque<Tree>,
     pub(crate) look_fails: bool,
+    /// The step that git is at, while it changes files.
+    pub(crate) git: Option<u8>,
 }
 
 impl Default for Place {
@@ -50,6 +52,7 @@ impl Default for Place {
             watch: None,
             tree: VecDeque::new(),
             look_fails: false,
+            git: None,
         }
     }
 }

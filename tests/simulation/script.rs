@@ -53,6 +53,8 @@ pub(crate) enum Op {
     DiskFails,
     /// The next look fails.
     LookFails { home: usize },
+    /// Git begins, goes on or ends in the repository of a workspace.
+    Git { home: usize, step: Option<u8> },
     /// A file is made another than it ever was, perhaps while a stage reads it.
     Rewrite { project: usize, file: u8 },
     /// The files are what they were once.
@@ -102,6 +104,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Restart),
         1 => Just(Op::DiskFails),
         1 => home().prop_map(|home| Op::LookFails { home }),
+        3 => (home(), proptest::option::of(0_u8..3)).prop_map(|(home, step)| Op::Git { home, step }),
         3 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Rewrite { project, file }),
         4 => project().prop_map(|project| Op::Revert { project }),
         1 => Just(Op::Resume),

@@ -17,7 +17,7 @@ use orch::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::RootPath;
 use orch::model::run::RunReport;
 use orch::model::time::{Now, Tick, Timestamp};
-use orch::model::view::Subject;
+use orch::model::view::{Sign, Subject};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -139,6 +139,10 @@ impl World {
             Op::Open { home } => self.open(*home),
             Op::Restart => self.restart(),
             Op::DiskFails => self.disk_fails = true,
+            Op::Git { home, step } => {
+                self.places[*home].git = *step;
+                self.tell_git(*home);
+            }
             Op::LookFails { home } => self.places[*home].look_fails = true,
             Op::Rewrite { project, file } => {
                 self.generation += 1;
@@ -388,6 +392,24 @@ impl World {
             known: self.known(home),
         };
         self.step(Input::Configured { workspace, setup });
+        self.tell_git(home);
+    }
+
+    fn tell_git(&mut self, home: usize) {
+        let place = &self.places[home];
+        if !place.open {
+            return;
+        }
+        let signs = place.git.iter().map(|step| Sign {
+            place: ".git/rebase-merge".to_owned(),
+            stamp: (1, i64::from(*step)),
+        });
+        let signs: BTreeSet<Sign> = signs.collect();
+        let config = config(home, place.readable);
+        let tasks = config.projects.iter().map(|project| project.task.clone());
+        let by = tasks.map(|task| (task, signs.clone())).collect();
+        let workspace = place.id;
+        self.step(Input::Held { workspace, by });
     }
 
     fn known(&self, home: usize) -> BTreeMap<TaskId, Known> {

@@ -3,6 +3,7 @@
 //! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look
 //! instead; they are a handful. `.git/info` has a watch besides, so that an edit of `exclude` shows by itself.
 
+use super::git::git_dir;
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
@@ -111,14 +112,7 @@ fn is_there(path: &Path) -> bool {
 /// The directory that holds `info/exclude` for the repository at `top`: in a worktree or a submodule `.git` is a file
 /// that names another directory, and that may name a common one.
 fn common_dir(top: &Path) -> Option<PathBuf> {
-    let git = top.join(".git");
-    let meta = fs::symlink_metadata(&git).ok()?;
-    if meta.is_dir() {
-        return Some(git);
-    }
-    let text = fs::read_to_string(&git).ok()?;
-    let named = text.strip_prefix("gitdir:")?.trim();
-    let own = top.join(named);
+    let own = git_dir(top)?;
     match fs::read_to_string(own.join("commondir")) {
         Ok(common) => Some(own.join(common.trim())),
         Err(_) => Some(own),

@@ -117,8 +117,12 @@ impl Tree {
         } else {
             self.examine()?
         };
-        let late = self.hash(&scopes)?;
-        merge(&mut touches, late);
+        let late = self.hash(&scopes);
+        if late.is_err() {
+            // Nobody hears what the examination has found.
+            self.untold = Changes::Everything;
+        }
+        merge(&mut touches, late?);
         let views = scopes
             .iter()
             .map(|(subject, scope)| self.view(subject, scope))
@@ -143,7 +147,7 @@ impl Tree {
             }
         }
         let pending: Vec<Pending> = pending.into_iter().collect();
-        let mut look = Look::new(Changes::none());
+        let mut look = self.look();
         let mut gone = Vec::new();
         for batch in pending.chunks(HASH_BATCH_FILES) {
             let paths: Vec<PathBuf> = batch.iter().map(|place| self.place(*place)).collect();

@@ -3,8 +3,9 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
-use super::journal::Changes;
+use super::mount;
 use super::names;
+use super::print::Node;
 use super::rules::{GITIGNORE, IGNORE, Present};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
@@ -32,17 +33,23 @@ impl Tree {
         let dirty = self.eye.drain();
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
+        if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
+            self.find_repositories();
+        }
+        self.signs_before = self.signs_now();
         if outdated {
             self.surroundings = self.read_surroundings();
         }
         let paths = match dirty {
-            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated => paths,
+            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
+                paths
+            }
             Dirty::Paths(_) | Dirty::Everything => return self.full_scan(renew),
         };
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
             return self.full_scan(Renew::Yes);
         }
-        let mut look = Look::new(Changes::none());
+        let mut look = self.look();
         let mut files = self.scopes.configuration.iter().map(names::of);
         let configuration =
             files.any(|file| paths.keys().any(|path| names::is_within(&file, path)));
@@ -108,7 +115,7 @@ impl Tree {
         if self.anchor.is_none() || self.state == RootState::Missing {
             self.cast_anchor();
         }
-        match look_at(&self.root) {
+        match self.find_root() {
             Ok(node) => {
                 let root = self.snapshot.dir_mut(DirId::ROOT);
                 let other = root.node != node || self.state == RootState::Missing;
@@ -125,6 +132,20 @@ impl Tree {
                 Err(error)
             }
         }
+    }
+
+    /// Which directory is at the root now. The empty one below a file system that was unmounted is none.
+    fn find_root(&mut self) -> Result<Node, TreeError> {
+        let node = look_at(&self.root)?;
+        let path = self.root.as_path();
+        let mounted = mount::is_at(path);
+        let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        if self.mounted && !mounted && is_empty() {
+            let root = self.root.clone();
+            return Err(TreeError::Unmounted { root });
+        }
+        self.mounted = mounted;
+        Ok(node)
     }
 
     /// The root vanished while it was looked at.
@@ -155,6 +176,15 @@ impl Tree {
                 return;
             }
         }
+    }
+}
+
+/// Whether a repository may have come or gone.
+fn is_about_git(dirty: &Dirty) -> bool {
+    let git = |path: &[u8]| names::split(path).map_or(path, |(_, name)| name) == b".git";
+    match dirty {
+        Dirty::Everything => true,
+        Dirty::Paths(paths) => paths.keys().any(|path| git(path)),
     }
 }
 

@@ -1,6 +1,7 @@
-//! File systems that tell no events of what others do to them.
+//! File systems: those that tell no events of what others do to them, and those that are mounted at a root.
 //!
 //! On a network or a user-space file system inotify sees this machine's own changes only; there a scan is the only truth.
+//! Where a root was a mount point and is none any more, its path leads to the directory that was below.
 //! Elsewhere than on Linux such a file system is not told from others: a user has to ask for polling.
 
 use std::path::Path;
@@ -36,4 +37,19 @@ pub(super) fn silent(path: &Path) -> Option<&'static str> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn silent(_path: &Path) -> Option<&'static str> {
     None
+}
+
+/// Whether something is mounted at `path`; false where the kernel does not say.
+#[cfg(target_os = "linux")]
+pub(super) fn is_at(path: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    statx(CWD, path, flags, StatxFlags::TYPE)
+        .is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Whether something is mounted at `path`; false where the kernel does not say.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_at(_path: &Path) -> bool {
+    false
 }

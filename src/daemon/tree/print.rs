@@ -101,6 +101,11 @@ impl Print {
         self.node
     }
 
+    /// Which inode it is, and when it was last written.
+    pub(super) fn stamp(&self) -> (u64, i64) {
+        (self.node, self.mtime_ns)
+    }
+
     /// Whether the inode has other names.
     pub(super) fn is_linked(&self) -> bool {
         self.links > 1

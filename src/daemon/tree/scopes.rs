@@ -355,6 +355,12 @@ impl Scopes {
     }
 
     /// The projects that contain a path, the deepest first.
+    /// Each project, and its directory below the root.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&TaskId, &[u8])> {
+        let projects = self.projects.iter();
+        projects.map(|project| (&project.task, &*project.base))
+    }
+
     fn holders(&self, path: &[u8]) -> impl Iterator<Item = &ProjectScope> {
         upwards(path)
             .filter_map(|directory| self.by_path.get(directory))

@@ -7,6 +7,7 @@
     reason = "the tests write files and run git, tar and cp, as a user would"
 )]
 
+mod at_work;
 mod changes;
 mod ignoring;
 mod random;

@@ -5,6 +5,7 @@
 //! meet only in `notify`'s own tables: so a directory that may have moved is let go of before it is taken up again.
 
 use super::content::is_gone;
+use super::journal::Changes;
 use super::names;
 use super::print::{Mode, Node, Print};
 use super::rules::{Chain, Present, Rules};
@@ -87,8 +88,18 @@ struct Raw {
 }
 
 impl Tree {
-    /// Looks at directories until none is left to look at.
+    /// Looks at directories until none is left to look at. Where that fails, what was found is told by the next look,
+    /// and what was left is found by it.
     pub(super) fn walk(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
+        let walked = self.walk_all(start, look);
+        if walked.is_err() {
+            self.doubted = true;
+            self.untold = std::mem::replace(&mut look.changes, Changes::none());
+        }
+        walked
+    }
+
+    fn walk_all(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
         let mut stack = start;
         loop {
             while let Some(step) = stack.pop() {

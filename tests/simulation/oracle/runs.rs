@@ -30,6 +30,11 @@ impl Oracle {
             );
         }
         let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
+        if matches!(report.cause, Cause::Start | Cause::Change) {
+            let git = self.git.get(&place);
+            let held = git.is_some_and(|git| git.holds(self.now));
+            assert!(!held, "a run begins by itself while git is at work");
+        }
         if is_own(report) {
             let proven = self.proven.contains_key(&(place, keys(report)));
             assert!(

@@ -1,0 +1,117 @@
+//! Git at work: the files and directories that git keeps only while it changes others.
+//!
+//! A look stats them before and after it reads anything, so that whatever git was doing meanwhile is known. They lie in
+//! the git directory of the repository that holds a project: above the workspace, or elsewhere where `.git` is a file
+//! (a worktree, a submodule). Nothing is watched for it, and git is never run.
+//!
+//! Not among them are `MERGE_HEAD`, `CHERRY_PICK_HEAD` or `BISECT_LOG`: with these git has finished, and a person works
+//! on what it left. A rebase that stopped at a conflict looks like one that goes on; its runs are put off no longer than
+//! the engine allows.
+
+use super::Tree;
+use super::names;
+use super::print::Print;
+use super::scopes::Scopes;
+use crate::model::id::TaskId;
+use crate::model::path::to_text;
+use crate::model::view::Sign;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The index while it is rewritten, which a checkout does last; a rebase; `git am`, and a rebase of the older kind; a
+/// series of cherry-picks or reverts.
+const SIGNS: [&str; 4] = ["index.lock", "rebase-merge", "rebase-apply", "sequencer"];
+
+/// What is there of git's signs, by project.
+pub type Signs = BTreeMap<TaskId, BTreeSet<Sign>>;
+
+/// The repositories that hold the projects of a workspace.
+#[derive(Debug, Default)]
+pub(super) struct Repositories(BTreeMap<PathBuf, BTreeSet<TaskId>>);
+
+impl Repositories {
+    /// Looks for the nearest repository at or above each project.
+    pub(super) fn find(root: &Path, scopes: &Scopes) -> Self {
+        let mut known: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
+        let mut found = Self::default();
+        for (task, base) in scopes.places() {
+            let place = names::below(root, base);
+            let mut passed = Vec::new();
+            let mut held = None;
+            for directory in place.ancestors() {
+                if let Some(before) = known.get(directory) {
+                    held.clone_from(before);
+                    break;
+                }
+                passed.push(directory.to_path_buf());
+                held = git_dir(directory);
+                if held.is_some() {
+                    break;
+                }
+            }
+            let passed = passed
+                .into_iter()
+                .map(|directory| (directory, held.clone()));
+            known.extend(passed);
+            if let Some(held) = held {
+                found.0.entry(held).or_default().insert(task.clone());
+            }
+        }
+        found
+    }
+
+    fn signs(&self, root: &Path) -> Signs {
+        let mut signs = Signs::new();
+        for (directory, tasks) in &self.0 {
+            let there = SIGNS.iter().filter_map(|name| {
+                let path = directory.join(name);
+                let print = Print::of(&fs::symlink_metadata(&path).ok()?);
+                let below = path.strip_prefix(root).unwrap_or(&path);
+                Some(Sign {
+                    place: to_text(below.as_os_str()),
+                    stamp: print.stamp(),
+                })
+            });
+            let there: BTreeSet<Sign> = there.collect();
+            if !there.is_empty() {
+                let ours = tasks.iter().map(|task| (task.clone(), there.clone()));
+                signs.extend(ours);
+            }
+        }
+        signs
+    }
+}
+
+impl Tree {
+    /// What was there of git's signs when the last look began, and what is there now.
+    #[must_use]
+    pub fn signs(&self) -> Signs {
+        let mut signs = self.signs_now();
+        for (task, before) in &self.signs_before {
+            let now = signs.entry(task.clone()).or_default();
+            now.extend(before.iter().cloned());
+        }
+        signs
+    }
+
+    /// What is there of git's signs now.
+    #[must_use]
+    pub fn signs_now(&self) -> Signs {
+        self.repositories.signs(self.root.as_path())
+    }
+
+    pub(super) fn find_repositories(&mut self) {
+        self.repositories = Repositories::find(self.root.as_path(), &self.scopes);
+    }
+}
+
+/// The git directory of the repository whose top is here: `.git`, or the one that it names where it is a file.
+pub(super) fn git_dir(top: &Path) -> Option<PathBuf> {
+    let git = top.join(".git");
+    if fs::symlink_metadata(&git).ok()?.is_dir() {
+        return Some(git);
+    }
+    let text = fs::read_to_string(&git).ok()?;
+    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}

@@ -1,0 +1,77 @@
+//! File systems that come and go at a root, for real: the daemon lives in a mount namespace of its own.
+//!
+//! Where the kernel grants no such namespace there is nothing to see, and the tests say so.
+
+use crate::support::{World, check, finish};
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// Runs a line where the daemon sees what it mounts.
+fn inside(world: &World, line: &str) {
+    let mut enter = Command::new("nsenter");
+    let pid = world.pid().to_string();
+    let namespaces = ["-t", &pid, "-U", "-m", "--preserve-credentials"];
+    enter.args(namespaces).args(["sh", "-ec", line]);
+    enter.current_dir("/");
+    let done = finish(enter);
+    assert_eq!(done.code, Some(0), "{line}: {done:?}");
+}
+
+fn is_state<'a>(state: &'a str) -> impl Fn(&Value) -> bool + 'a {
+    move |event| event["type"] == "workspace" && event["state"] == state
+}
+
+#[test]
+fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() {
+    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
+        return;
+    }
+    let mut world = World::empty();
+    world.wrap(&["unshare", "-Urm"]);
+    world.start();
+    // What is mounted lies in reach of the test too, and its root is an empty directory with a blank in its name.
+    let files = world.directory("files");
+    files.write("orchd.toml", check("cat a.txt"));
+    files.write("a.txt", "one\n");
+    let workspace = world.directory("w w");
+    let (from, to) = (files.root(), workspace.root());
+    let mount = format!("mount --bind '{from}' '{to}'");
+    inside(&world, &mount);
+    let mut events = world.events();
+    world.ctl(&["add", "--allow", to]);
+    let proven = |event: &Value| event["type"] == "verdict" && event["verdict"] == "pass";
+    events.until(proven);
+    inside(&world, &format!("umount '{to}'"));
+    let gone = events.until(is_state("missing"));
+    let told = format!("nothing is mounted at `{to}` any more");
+    assert_eq!(gone["detail"], json!(told));
+    let gate = world.ctl(&["gate", "--task", "t", "--json"]);
+    assert_eq!(gate.code, Some(3), "{gate:?}");
+    inside(&world, &mount);
+    events.until(is_state("watching"));
+    // The same content: it is known by itself, without a run.
+    events.until(proven);
+    files.write("a.txt", "two\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], json!(["a.txt"]));
+    events.until_type("run.ended");
+    // Below the root it is a change like any other.
+    files.sh("mkdir sub");
+    let other = world.directory("other");
+    other.write("b.txt", "one\n");
+    inside(
+        &world,
+        &format!("mount --bind '{}' '{to}/sub'", other.root()),
+    );
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], json!(["sub/b.txt"]));
+    events.until_type("run.ended");
+    other.write("b.txt", "two\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], json!(["sub/b.txt"]));
+    inside(&world, &format!("umount '{to}/sub'"));
+    let change = events.until_type("change");
+    assert_eq!(change["paths"], json!(["sub/b.txt"]));
+}

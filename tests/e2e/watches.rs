@@ -1,0 +1,102 @@
+//! The kernel's limit of watches, for real: the daemon lives in a user namespace with a limit of its own.
+//!
+//! Where the kernel grants no such namespace there is nothing to see, and the tests say so.
+
+use crate::support::{World, check, finish};
+use std::process::Command;
+
+/// A daemon that may have so many watches; none where the kernel refuses the namespace.
+fn limited(watches: u32) -> Option<World> {
+    let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches");
+    let mut tried = Command::new("unshare");
+    tried.args(["-Ur", "sh", "-ec", &limit]);
+    if !tried.status().is_ok_and(|status| status.success()) {
+        eprintln!("`unshare -Ur` does not work here: nothing is limited");
+        return None;
+    }
+    let mut world = World::empty();
+    let line = format!("{limit}; exec \"$0\"");
+    world.wrap(&["unshare", "-Ur", "sh", "-ec", &line]);
+    world.start();
+    Some(world)
+}
+
+/// Lets the daemon have so many watches from now on.
+fn allow(world: &World, watches: u32) {
+    let mut enter = Command::new("nsenter");
+    let line = format!("echo {watches} > /proc/sys/user/max_inotify_watches");
+    let pid = world.pid().to_string();
+    enter.args([
+        "-t",
+        &pid,
+        "-U",
+        "--preserve-credentials",
+        "sh",
+        "-ec",
+        &line,
+    ]);
+    let done = finish(enter);
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+#[test]
+fn what_appears_at_the_limit_is_seen_once_there_are_watches_again() {
+    let Some(world) = limited(12) else { return };
+    let toml = format!(
+        "[workspace]\npoll = \"never\"\n{}",
+        check("cat d*/f || true")
+    );
+    let workspace = world.watched("w", &toml);
+    let mut events = world.events();
+    workspace.sh("for i in 1 2 3 4 5 6 7 8 9; do mkdir d$i e$i; echo one > d$i/f; done");
+    let told = events.until(|event| event["type"] == "workspace" && event["state"] == "missing");
+    let detail = told["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`poll = \"never\"` forbids to scan instead"),
+        "{detail}"
+    );
+    assert!(detail.contains("no inotify watch is left"), "{detail}");
+    allow(&world, 1000);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "one\n".repeat(9));
+    for path in (1..10).map(|number| format!("d{number}/f")) {
+        workspace.settle(&mut events);
+        workspace.write(&path, "two\n");
+        let started = events.until_type("run.started");
+        assert_eq!(started["paths"], serde_json::json!([path]));
+        workspace.wait();
+    }
+}
+
+#[test]
+fn a_reload_watches_again_once_the_limit_is_raised() {
+    let Some(world) = limited(12) else { return };
+    let toml = format!(
+        "[workspace]\npoll_interval_ms = 100\n{}",
+        check("cat d9/f || true")
+    );
+    let workspace = world.watched("w", &toml);
+    let mut events = world.events();
+    workspace.sh("for i in 1 2 3 4 5 6 7 8 9; do mkdir d$i e$i; done");
+    let told = events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
+    let detail = told["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("sudo sysctl fs.inotify.max_user_watches="),
+        "{detail}"
+    );
+    assert!(detail.contains("then `orchctl reload`"), "{detail}");
+    // No file differs, so what was proven is known again by itself.
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    let still = workspace.done(&["reload"]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "rescanning");
+    let told = events.until(|event| event["type"] == "workspace");
+    assert_eq!(told["state"], "polling", "{still:?}");
+    allow(&world, 1000);
+    workspace.done(&["reload"]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    workspace.write("d9/f", "one\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], serde_json::json!(["d9/f"]));
+}
