@@ -100,6 +100,7 @@ impl Shell {
             } => {
                 self.take_reopened(id, request, &run, *reopened);
             }
+            What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
             What::Answered { request, answer } => self.answer(request, *answer),
         }
     }

@@ -90,6 +90,13 @@ pub(super) enum What {
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
     },
+    /// The evidence that an answer would name was looked at.
+    Inspected {
+        /// Who asks for what.
+        asked: Box<Asked>,
+        /// What became of it, by workspace.
+        found: Vec<(WorkspaceId, Inspected)>,
+    },
     /// A question was answered.
     Answered {
         /// Who asked.
