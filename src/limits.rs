@@ -139,6 +139,8 @@ pub const LOCK_STALE: Duration = Duration::from_secs(300);
 pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Age of a directory's last change before its listing is believed twice: file systems stamp in steps of up to 10 ms.
 pub const LISTING_SETTLE: Duration = Duration::from_millis(100);
+/// Age of a manifest that cannot be read before it is made again: whoever writes it in place is done by then.
+pub const TORN_SETTLE: Duration = Duration::from_secs(1);
 /// Rows of the index on disk that stand for nothing before it is written anew.
 pub const INDEX_GARBAGE_MIN: usize = 1000;
 /// Age of a run directory without a manifest before it is taken for the rest of a run that never began.

@@ -12,6 +12,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Site;
 use crate::engine::Input;
 use crate::engine::keys::Proof;
+use crate::limits::TORN_SETTLE;
 use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::wire::call::Call;
@@ -50,7 +51,7 @@ impl Shell {
             tracing::warn!(root = %site.root, %run, "the evidence of a run is gone or damaged: it proves nothing any more");
         }
         // What can be mended of it is mended, as at a start.
-        site.recheck_at = Some(self.clock.tick());
+        site.recheck_at = Some(self.clock.tick().after(TORN_SETTLE));
         self.discard(id, runs);
     }
 
