@@ -84,9 +84,11 @@ fn a_verdict_goes_with_its_evidence() {
     let workspace = world.watched("w", &check("true"));
     workspace.sh("git init -q && git add orchd.toml && git commit -qm one");
     for removal in ["git clean -fdxq", "rm -rf .runs out", "rm -rf .runs/t/cli"] {
+        // The daemon may be writing a `state.json` into what is being removed.
+        let removal = format!("until {removal}; do :; done");
         for question in ["gate", "wait", "run"] {
             let before = gate(&workspace)["run_id"].clone();
-            workspace.sh(removal);
+            workspace.sh(&removal);
             let answer = workspace.done(&[question, "--json"]).json();
             let run = match question {
                 "run" => answer["run_id"].clone(),
@@ -97,7 +99,7 @@ fn a_verdict_goes_with_its_evidence() {
         // Nobody asks but `status`: it takes the verdict back, and the content is run by itself.
         let mut events = world.events();
         workspace.settle(&mut events);
-        workspace.sh(removal);
+        workspace.sh(&removal);
         assert_eq!(told(&workspace), "unknown", "after {removal}");
         let ended = events.until_type("run.ended");
         assert_eq!(
