@@ -84,7 +84,7 @@ impl Shell {
             return;
         }
         match asked.call.clone() {
-            Call::Status(scope) => self.answer_now(asked, |shell| shell.inspected(&scope)),
+            Call::Status(scope) => self.inspect_first(asked, scope.workspace.as_ref()),
             Call::WorkspaceAdd(add) => self.add(asked, &add),
             Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
@@ -136,7 +136,7 @@ impl Shell {
                     None,
                 );
             }
-            Call::EventsSubscribe(_) => self.subscribe(asked),
+            Call::EventsSubscribe(_) => self.inspect_first(asked, None),
             Call::Explain(named) => self.explain(asked, &named),
             Call::Doctor(_) => self.answer_now(asked, |shell| Ok(shell.doctor().into())),
             Call::Reload(scope) => self.reload_asked(asked, &scope),
@@ -385,11 +385,10 @@ impl Shell {
         }
     }
 
-    fn subscribe(&mut self, asked: Asked) {
+    pub(super) fn subscribe(&mut self, asked: Asked) {
         let Asked {
             answer, subscriber, ..
         } = asked;
-        self.inspect_present(None);
         let seq = self.engine.seq();
         if let Some(subscriber) = subscriber {
             let status = Box::new(self.status(&call::Scope::default()));

@@ -2,17 +2,20 @@
 //!
 //! With each look the proofs of its projects are inspected, and the engine hears what is gone before it hears what was
 //! seen; so no `gate`, `wait` or `run`, and no change that was taken back, is answered by evidence that is not there.
-//! `status` waits for no look: for it, the proofs that it would name are inspected at once.
+//! `status` and the snapshot of a subscription wait for no look: for them, the proofs that they would name are inspected
+//! at once.
 
 use crate::daemon::evidence::{Exhibit, Exhibits, Inspected};
+use crate::daemon::message::{Done, What};
+use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::Site;
 use crate::engine::Input;
 use crate::engine::keys::Proof;
+use crate::limits::TORN_SETTLE;
 use crate::model::id::{RunId, TaskId, WorkspaceId};
-use crate::wire::answer::Answer;
-use crate::wire::call::Scope;
-use crate::wire::refusal::Refusal;
+use crate::model::path::RootPath;
+use crate::wire::call::Call;
 use std::collections::BTreeSet;
 
 impl Shell {
@@ -48,7 +51,7 @@ impl Shell {
             tracing::warn!(root = %site.root, %run, "the evidence of a run is gone or damaged: it proves nothing any more");
         }
         // What can be mended of it is mended, as at a start.
-        site.recheck_at = Some(self.clock.tick());
+        site.recheck_at = Some(self.clock.tick().after(TORN_SETTLE));
         self.discard(id, runs);
     }
 
@@ -57,27 +60,49 @@ impl Shell {
         self.inputs.push_back(Input::Discarded { workspace, runs });
     }
 
-    /// The status of what was inspected just now.
-    pub(super) fn inspected(&mut self, scope: &Scope) -> Result<Answer, Refusal> {
-        let about = self.scope_of(scope.workspace.as_ref()).ok().flatten();
-        self.inspect_present(about);
-        self.status_of(scope)
+    /// Inspects what a status or a snapshot would name, so that it names no verdict without evidence; then it is given.
+    pub(super) fn inspect_first(&mut self, asked: Asked, about: Option<&RootPath>) {
+        let about = self.scope_of(about).ok().flatten();
+        let sites = self.sites.iter();
+        let sites = sites.filter(|(id, _)| about.is_none_or(|about| about == **id));
+        let all = sites.map(|(id, site)| {
+            let proofs: Vec<(&TaskId, &Proof)> = self.engine.present_proofs(*id).collect();
+            (*id, site.exhibits(&proofs))
+        });
+        let all: Vec<(WorkspaceId, Exhibits)> = all.filter(|(_, them)| !them.is_empty()).collect();
+        let Some((workspace, _)) = all.first() else {
+            return self.hear_inspected(asked);
+        };
+        let (workspace, out) = (*workspace, self.out.clone());
+        // A disk that hangs holds up nobody but who asked; the loop that does not hear it has ended.
+        drop(tokio::task::spawn_blocking(move || {
+            let found = all.iter().map(|(id, them)| (*id, them.inspect()));
+            let found = found.collect();
+            let asked = Box::new(asked);
+            let what = What::Inspected { asked, found };
+            drop(out.blocking_send(Done { workspace, what }));
+        }));
     }
 
-    /// Inspects what a status would name, so that it names no verdict without evidence.
-    pub(super) fn inspect_present(&mut self, about: Option<WorkspaceId>) {
-        let ids: Vec<WorkspaceId> = match about {
-            Some(id) => vec![id],
-            None => self.sites.keys().copied().collect(),
-        };
-        for id in ids {
-            let proofs: Vec<(&TaskId, &Proof)> = self.engine.present_proofs(id).collect();
-            let exhibits = self.sites.get(&id).map(|site| site.exhibits(&proofs));
-            if let Some(exhibits) = exhibits {
-                self.take_inspected(id, exhibits.inspect());
-            }
+    /// Gives what was asked for, now that the engine knows what became of the evidence.
+    pub(super) fn take_inspected_for(
+        &mut self,
+        asked: Asked,
+        found: Vec<(WorkspaceId, Inspected)>,
+    ) {
+        for (id, inspected) in found {
+            self.take_inspected(id, inspected);
         }
         self.settle();
+        self.hear_inspected(asked);
+    }
+
+    fn hear_inspected(&mut self, asked: Asked) {
+        if let Call::Status(scope) = asked.call.clone() {
+            self.answer_now(asked, |shell| shell.status_of(&scope));
+        } else {
+            self.subscribe(asked);
+        }
     }
 }
 

@@ -101,6 +101,13 @@ pub(super) enum What {
         /// What the path leads to, or why it is none to speak of.
         real: Result<RootPath, Refusal>,
     },
+    /// The evidence that an answer would name was looked at.
+    Inspected {
+        /// Who asks for what.
+        asked: Box<Asked>,
+        /// What became of it, by workspace.
+        found: Vec<(WorkspaceId, Inspected)>,
+    },
     /// A question was answered.
     Answered {
         /// Who asked.

@@ -56,11 +56,11 @@ impl Engine {
             }
             self.mark(&id);
         }
-        self.seek_again(workspace, runs);
+        self.take_back(workspace, runs);
     }
 
     /// Those who were to be answered with one of these runs, once the rest of their answer is there, wait again.
-    fn seek_again(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
+    fn take_back(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
         let mut again: Vec<(RequestId, ProjectId)> = Vec::new();
         for (request, waiter) in &mut self.waiters {
             let Need::Verdicts { projects, .. } = &mut waiter.need else {

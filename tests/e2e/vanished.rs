@@ -1,6 +1,7 @@
 //! Evidence that goes away while the daemon lives: nobody hears of a verdict whose evidence is not on disk.
 
 use crate::support::{Workspace, World, check};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// The one project of an answer of `gate`, whose manifest has to be there and to say what is told.
@@ -83,9 +84,11 @@ fn a_verdict_goes_with_its_evidence() {
     let workspace = world.watched("w", &check("true"));
     workspace.sh("git init -q && git add orchd.toml && git commit -qm one");
     for removal in ["git clean -fdxq", "rm -rf .runs out", "rm -rf .runs/t/cli"] {
+        // The daemon may be writing a `state.json` into what is being removed.
+        let removal = format!("until {removal}; do :; done");
         for question in ["gate", "wait", "run"] {
             let before = gate(&workspace)["run_id"].clone();
-            workspace.sh(removal);
+            workspace.sh(&removal);
             let answer = workspace.done(&[question, "--json"]).json();
             let run = match question {
                 "run" => answer["run_id"].clone(),
@@ -96,7 +99,7 @@ fn a_verdict_goes_with_its_evidence() {
         // Nobody asks but `status`: it takes the verdict back, and the content is run by itself.
         let mut events = world.events();
         workspace.settle(&mut events);
-        workspace.sh(removal);
+        workspace.sh(&removal);
         assert_eq!(told(&workspace), "unknown", "after {removal}");
         let ended = events.until_type("run.ended");
         assert_eq!(
@@ -109,7 +112,7 @@ fn a_verdict_goes_with_its_evidence() {
 
 #[test]
 fn a_manifest_that_is_damaged_proves_nothing_and_one_that_was_added_to_does() {
-    let world = World::new();
+    let mut world = World::new();
     let workspace = world.watched("w", &check("true"));
     let mut run = gate(&workspace);
     let approved = run["manifest"].as_str().unwrap().to_owned();
@@ -143,6 +146,10 @@ fn a_manifest_that_is_damaged_proves_nothing_and_one_that_was_added_to_does() {
         assert_ne!(again["run_id"], run["run_id"], "{damaged:?}");
         run = again;
     }
+    world.signal(Signal::TERM);
+    world.ended();
+    world.start();
+    let workspace = world.directory("w");
     // What could be mended was: each run is listed and says how it went, but for the one that a newer version wrote.
     let listed = workspace.runs();
     let said: Vec<_> = listed.iter().map(|run| &run["status"]).collect();

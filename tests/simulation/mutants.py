@@ -168,7 +168,7 @@ MUTANTS = [
     Mutant(
         "an-answer-cites-evidence-that-is-gone",
         "discarded.rs",
-        "        self.seek_again(workspace, runs);\n",
+        "        self.take_back(workspace, runs);\n",
         "",
         "nobody hears of a verdict whose evidence is not on disk",
         ("the run says otherwise", "scene an_answer_that_waits_for_others_is_still_true_when_it_is_told"),

@@ -54,6 +54,12 @@ impl Exhibits {
         }
     }
 
+    /// Whether there is nothing to look at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Looks at the manifest of each. A workspace whose root is missing is not judged: its evidence may come back.
     #[must_use]
     pub fn inspect(&self) -> Inspected {
