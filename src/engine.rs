@@ -21,6 +21,7 @@ mod project;
 mod requests;
 mod run;
 mod runs;
+mod seek;
 mod stages;
 mod state;
 mod status;

@@ -138,6 +138,7 @@ impl Engine {
             .iter()
             .for_each(|request| self.looked(*request, id, &seen));
         for (project, pipeline, content) in seen {
+            self.answer_proven(&project);
             self.act(capture, &project, &pipeline, content);
         }
         for subject in vanished {

@@ -128,6 +128,7 @@ impl Engine {
             }
             self.deny_vanished(&project, &config);
             self.want_present(&project);
+            self.seek_again(&project);
             self.mark(&project);
         }
         self.answer_refused(id);

@@ -3,6 +3,7 @@
 //! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
 //! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
 
+use crate::fixture::pipeline_id;
 use crate::outside::{ending, kept};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
@@ -10,7 +11,7 @@ use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch
 use orch::model::config::{Config, OnStart};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
@@ -115,12 +116,19 @@ impl Bench {
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }
+            ["repipe", pipeline] => {
+                let mut config = Config::clone(&self.config);
+                config.projects[0].pipeline = pipeline_id(pipeline);
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
             ["stop"] => self.step(Input::Stopping),
             ["cancel", run] => {
                 let run = self.run_id(run);
                 self.ask(Ask::Cancel { run })
             }
             ["resume", run] => self.resume(run),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline))),
             [question] if question.ends_with("ms") => {
                 let ms = question.trim_end_matches("ms").parse().unwrap();
                 self.now = Duration::from_millis(ms);
@@ -140,16 +148,20 @@ impl Bench {
         match question {
             "gate" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
-            "run" => self.ask(Ask::Run(RunAsk {
-                project: project(),
-                pipeline: None,
-                parent: None,
-                approval_policy: None,
-                force: false,
-                until: Until::Ended,
-            })),
+            "run" => self.run(None),
             other => panic!("no such question: {other}"),
         }
+    }
+
+    fn run(&mut self, pipeline: Option<PipelineId>) -> Vec<String> {
+        self.ask(Ask::Run(RunAsk {
+            project: project(),
+            pipeline,
+            parent: None,
+            approval_policy: None,
+            force: false,
+            until: Until::Ended,
+        }))
     }
 
     fn ask(&mut self, ask: Ask) -> Vec<String> {

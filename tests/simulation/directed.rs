@@ -110,4 +110,6 @@ scenes! {
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,
+    put_back: usual,
+    repiped: usual,
 }

@@ -196,11 +196,19 @@ MUTANTS = [
     ),
     Mutant(
         "void-run-ends-the-wait",
-        "waiters.rs",
+        "seek.rs",
         "_ if report.verdict == Verdict::Unknown && report.void.is_none() => {",
         "_ if report.verdict == Verdict::Unknown => {",
         "who waits for a verdict gets one",
         ("unknown at rest", "gate"),
+    ),
+    Mutant(
+        "waits-for-a-run-that-is-not-needed",
+        "looks.rs",
+        "            self.answer_proven(&project);\n",
+        "",
+        "who waits for a verdict gets one",
+        ("waits for nothing", "scene put_back"),
     ),
     Mutant(
         "synced-without-a-look",
@@ -423,7 +431,7 @@ MUTANTS = [
     ),
     Mutant(
         "gate-joins-nothing",
-        "waiters.rs",
+        "seek.rs",
         "        if !joins {",
         "        let _ = joins;\n        if true {",
         "a gate joins the run in flight",

@@ -357,6 +357,9 @@ impl Oracle {
             }
         }
         self.questions.look(places, now, self.stopping);
+        if !self.stopping {
+            self.questions.all_wait_for_something(places, &standings);
+        }
     }
 
     fn judge(&mut self, standing: &Standing) {

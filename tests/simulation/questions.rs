@@ -2,9 +2,11 @@
 
 use crate::fixture::{Content, digest, index, passes};
 use crate::outside::Place;
+use orch::engine::Standing;
 use orch::engine::ask::{Answer, Ask, Reply, Until};
 use orch::model::digest::InputDigest;
 use orch::model::id::{CaptureId, RequestId, RunId, WorkspaceId};
+use orch::model::report::status::Phase;
 use orch::model::run::{RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -143,6 +145,38 @@ impl Questions {
             assert!(
                 !refused,
                 "{request} waits for a workspace that does not serve: {:?}",
+                question.ask
+            );
+        }
+    }
+
+    /// Nobody waits for a verdict while all that he asks about is idle, or proven, and no look is under way.
+    pub(crate) fn all_wait_for_something(
+        &self,
+        places: &[Place],
+        standings: &BTreeMap<usize, Standing>,
+    ) {
+        let looks = |standing: &Standing| {
+            let id = standing.project.workspace;
+            let place = places.iter().find(|place| place.id == id);
+            place.is_none_or(|place| !place.sees() || place.refuses() || place.looks())
+        };
+        for (request, question) in &self.open {
+            let Ask::Verdict { scope, .. } = &question.ask else {
+                continue;
+            };
+            let mut about = standings.values().filter(|standing| {
+                let (here, task) = (standing.project.workspace, &standing.project.task);
+                scope.workspace.is_none_or(|id| id == here)
+                    && (scope.tasks.is_empty() || scope.tasks.contains(task))
+            });
+            let due = |standing: &Standing| {
+                let proven = standing.fresh && standing.verdict != Verdict::Error;
+                !looks(standing) && (proven || standing.phase == Phase::Idle)
+            };
+            assert!(
+                !about.all(due),
+                "{request} waits for nothing: {:?}",
                 question.ask
             );
         }

@@ -59,6 +59,8 @@ pub(crate) enum Op {
     Revert { project: usize },
     /// A run that has ended is taken up again.
     Resume,
+    /// Another pipeline runs; somebody saves, somebody asks for the verdict, and the files are what they were.
+    PutBack { project: usize, file: u8 },
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -103,5 +105,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Rewrite { project, file }),
         4 => project().prop_map(|project| Op::Revert { project }),
         1 => Just(Op::Resume),
+        2 => (project(), 0_u8..3).prop_map(|(project, file)| Op::PutBack { project, file }),
     ]
 }

@@ -146,6 +146,7 @@ impl World {
             }
             Op::Revert { project } => self.revert(*project),
             Op::Resume => self.resume(),
+            Op::PutBack { project, file } => self.put_back(*project, *file),
         }
     }
 
@@ -168,6 +169,19 @@ impl World {
                 self.put(project, file, then.get(&file).copied());
             }
         }
+    }
+
+    fn put_back(&mut self, project: usize, file: u8) {
+        self.run(project, true, false, false);
+        (0..3).for_each(|_| self.deliver());
+        let before = self.files[project].get(&file).copied();
+        self.generation += 1;
+        self.save(project, file, self.generation);
+        self.wait(SCRIBBLE * 2);
+        (0..2).for_each(|_| self.deliver());
+        self.gate(project, true, None);
+        (0..3).for_each(|_| self.deliver());
+        self.put(project, file, before);
     }
 
     fn put(&mut self, project: usize, file: u8, content: Option<u32>) {
