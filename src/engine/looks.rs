@@ -37,11 +37,13 @@ impl Engine {
 
     /// Wants a look at what a project's own pipeline reads.
     pub(super) fn want_present(&mut self, id: &ProjectId) {
-        if let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        {
-            self.want(id, &pipeline, None);
+        self.want_own(id, None);
+    }
+
+    pub(super) fn want_own(&mut self, id: &ProjectId, request: Option<RequestId>) {
+        let own = self.default_pipeline(id);
+        if let Some(pipeline) = own.map(|pipeline| pipeline.id.clone()) {
+            self.want(id, &pipeline, request);
         }
     }
 

@@ -7,7 +7,6 @@ use crate::engine::ask::{Answer, Origin, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
-use crate::engine::workspace::Workspace;
 use crate::model::config::Flaky;
 use crate::model::id::RequestId;
 use crate::model::run::{Cause, RunReport, Verdict};
@@ -24,10 +23,22 @@ impl Waiter {
 
 impl Engine {
     /// What is known of a project's content, right after a look; else has it run.
-    pub(super) fn seek(&mut self, id: &ProjectId, patience: Patience) -> Sought {
+    pub(super) fn seek(
+        &mut self,
+        request: RequestId,
+        id: &ProjectId,
+        patience: Patience,
+    ) -> Sought {
         let Some(project) = self.projects.get(id) else {
             return Sought::Found(self.no_answer(id, "the project is no longer configured"));
         };
+        if let Some(obstacle) = self.obstacle(id.workspace) {
+            if patience == Patience::Answer || !obstacle.passes() {
+                return Sought::Found(self.no_answer(id, obstacle.detail()));
+            }
+            self.want_own(id, Some(request));
+            return Sought::Look;
+        }
         let settled = project.answer().is_some();
         if settled {
             return Sought::Found(self.answer(id, true));
@@ -60,10 +71,7 @@ impl Engine {
 
     /// The content was looked at: who waits for a run is answered if it is proven by now, because nothing else would run.
     pub(super) fn answer_proven(&mut self, id: &ProjectId) {
-        let serves = self
-            .workspaces
-            .get(&id.workspace)
-            .is_some_and(Workspace::serves);
+        let serves = self.obstacle(id.workspace).is_none();
         let project = self.projects.get(id).filter(|_| serves);
         if project.is_none_or(|project| project.answer().is_none()) {
             return;
@@ -83,10 +91,7 @@ impl Engine {
     }
 
     fn look_again(&mut self, request: RequestId, id: &ProjectId) {
-        let own = self.default_pipeline(id);
-        if let Some(pipeline) = own.map(|pipeline| pipeline.id.clone()) {
-            self.want(id, &pipeline, Some(request));
-        }
+        self.want_own(id, Some(request));
         self.note_sought(request, id, Sought::Look);
     }
 
@@ -98,10 +103,11 @@ impl Engine {
         if !own {
             return;
         }
+        let serves = self.obstacle(id.workspace).is_none();
         for request in self.awaiting(id) {
-            let project = self.projects.get(id);
+            let project = self.projects.get(id).filter(|_| serves);
             let sought = match project.and_then(|project| project.known()) {
-                // Touched again meanwhile: looked at again, then judged.
+                // Touched again meanwhile, or its configuration is being read: looked at again, then judged.
                 None => Sought::Look,
                 Some(seen) => match project.and_then(|project| project.proof(&seen.keys)) {
                     Some(proof) if proof.run == report.run => Sought::Found(self.answer(id, false)),

@@ -57,6 +57,7 @@ impl Engine {
         workspace: WorkspaceId,
         seen: &[(ProjectId, PipelineId, Seen)],
     ) {
+        let unread = self.obstacle(workspace).is_some_and(|it| it.passes());
         let Some(waiter) = self.waiters.get_mut(&request) else {
             return;
         };
@@ -76,10 +77,19 @@ impl Engine {
                 });
                 let ours: Vec<ProjectId> = ours.map(|(id, _)| id.clone()).collect();
                 for id in ours {
-                    let sought = self.seek(&id, patience);
+                    let sought = self.seek(request, &id, patience);
                     self.note_sought(request, &id, sought);
                 }
                 self.answer_if_found(request);
+            }
+            // What was seen is of a configuration that is being read again: looked at again once that is known.
+            Need::Run { ask, pipeline } if unread => {
+                let (id, pipeline) = (ask.project.clone(), pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
+            }
+            Need::Resume { ask } if unread => {
+                let (id, pipeline) = (ask.project.clone(), ask.pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
             }
             Need::Run { ask, pipeline } => {
                 let (ask, pipeline) = (ask.clone(), pipeline.clone());

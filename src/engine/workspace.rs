@@ -87,7 +87,19 @@ pub(super) enum Obstacle {
     Gone(String),
 }
 
+impl Obstacle {
+    /// Whether it goes by itself: its files are being read.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::Rescanning(_))
+    }
+}
+
 impl Engine {
+    /// Why nothing of a workspace is run or proven now; nothing when it serves.
+    pub(super) fn obstacle(&self, id: WorkspaceId) -> Option<Obstacle> {
+        self.workspaces.get(&id)?.obstacle()
+    }
+
     pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath, layout: Layout) {
         let workspace = Workspace {
             root,

@@ -104,6 +104,8 @@ impl Bench {
             }),
             ["distrust"] => self.configure(Trust::Untrusted { detail }),
             ["allow"] => self.configure(Trust::Allowed),
+            ["reread"] => self.watch(Watch::Rescanning { detail }),
+            ["watching"] => self.watch(Watch::Watching),
             ["wait"] => {
                 let mut config = Config::clone(&self.config);
                 config.settings.on_start = OnStart::Wait;
@@ -198,11 +200,15 @@ impl Bench {
             layout: Layout::new(".runs"),
         });
         let configured = self.configure(Trust::Allowed);
-        let watched = self.step(Input::Watched {
-            workspace: WORKSPACE,
-            watch: Watch::Watching,
-        });
+        let watched = self.watch(Watch::Watching);
         [opened, configured, watched].concat()
+    }
+
+    fn watch(&mut self, watch: Watch) -> Vec<String> {
+        self.step(Input::Watched {
+            workspace: WORKSPACE,
+            watch,
+        })
     }
 
     fn configure(&mut self, trust: Trust) -> Vec<String> {

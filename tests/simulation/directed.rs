@@ -112,4 +112,5 @@ scenes! {
     renamed: usual,
     put_back: usual,
     repiped: usual,
+    reread: usual,
 }

@@ -211,6 +211,22 @@ MUTANTS = [
         ("waits for nothing", "scene put_back"),
     ),
     Mutant(
+        "told-before-the-configuration-is-read",
+        "seek.rs",
+        "        if let Some(obstacle) = self.obstacle(id.workspace) {",
+        "        if let Some(obstacle) = self.obstacle(id.workspace).filter(|_| false) {",
+        "no verdict under a configuration that is being read",
+        ("a verdict is told while the view is being rebuilt", "scene reread"),
+    ),
+    Mutant(
+        "begins-before-the-configuration-is-read",
+        "waiters.rs",
+        "            Need::Resume { ask } if unread => {",
+        "            Need::Resume { ask } if unread && false => {",
+        "nothing begins under a configuration that is being read",
+        ("a run begins while the view is being rebuilt",),
+    ),
+    Mutant(
         "synced-without-a-look",
         "requests.rs",
         "                        _ => self.want_sync(id, request),",

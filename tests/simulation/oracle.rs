@@ -11,7 +11,7 @@ use crate::outside::Place;
 use crate::questions::Questions;
 use orch::engine::ask::Ask;
 use orch::engine::news::News;
-use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing};
+use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing, Watch};
 use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
 use orch::model::report::status::Phase;
@@ -186,6 +186,13 @@ impl Oracle {
                 let before = self.running.remove(&(run.clone(), *stage));
                 assert!(before.is_some(), "a stage that was not started has ended");
                 self.before.insert(run.clone(), self.captures);
+            }
+            Input::Opened { workspace, .. } => {
+                self.questions.watched(*workspace, false);
+            }
+            Input::Watched { workspace, watch } => {
+                let sees = matches!(watch, Watch::Watching);
+                self.questions.watched(*workspace, sees);
             }
             Input::Withdrawn { request } => self.questions.withdrawn(*request),
             Input::Touched { projects, .. } => {

@@ -24,6 +24,10 @@ struct Question {
 }
 
 impl Question {
+    fn about_one(&self) -> bool {
+        matches!(&self.ask, Ask::Verdict { scope, .. } if scope.tasks.len() == 1)
+    }
+
     /// The one workspace that it is about.
     fn workspace(&self) -> Option<WorkspaceId> {
         match &self.ask {
@@ -43,9 +47,23 @@ pub(crate) type Evidence<'a> = (&'a BTreeSet<(RunId, Verdict)>, &'a BTreeSet<(Ru
 pub(crate) struct Questions {
     open: BTreeMap<RequestId, Question>,
     captures: CaptureId,
+    /// Workspaces whose view is being rebuilt.
+    blind: BTreeSet<WorkspaceId>,
 }
 
 impl Questions {
+    pub(crate) fn watched(&mut self, workspace: WorkspaceId, sees: bool) {
+        if sees {
+            self.blind.remove(&workspace);
+        } else {
+            self.blind.insert(workspace);
+        }
+    }
+
+    pub(crate) fn is_blind(&self, workspace: WorkspaceId) -> bool {
+        self.blind.contains(&workspace)
+    }
+
     pub(crate) fn saved(&mut self, project: usize, content: InputDigest) {
         for question in self.open.values_mut() {
             question.contents[project].insert(content);
@@ -112,6 +130,13 @@ impl Questions {
             }
             (Reply::Verdicts(answers), Ask::Verdict { .. }) => {
                 for answer in answers {
+                    let known = answer.verdict != Verdict::Unknown;
+                    // Who asks about several may have been told of this one before.
+                    let alone = question.about_one() && self.is_blind(answer.project.workspace);
+                    assert!(
+                        !alone || !known,
+                        "a verdict is told while the view is being rebuilt"
+                    );
                     judge(&question, answer, contents, said);
                 }
             }

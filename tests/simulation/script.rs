@@ -39,6 +39,8 @@ pub(crate) enum Op {
     Cancel,
     /// The configuration of a workspace is another one.
     Configure { home: usize, setting: Setting },
+    /// Its files are found to be others, and are not read yet; what looks have seen arrives all the same.
+    Reread { home: usize },
     /// Events are lost, or the root goes; later it is back.
     Blind { home: usize, missing: bool },
     /// The view is whole again.
@@ -95,6 +97,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Withdraw),
         2 => Just(Op::Cancel),
         3 => (home(), setting()).prop_map(|(home, setting)| Op::Configure { home, setting }),
+        2 => home().prop_map(|home| Op::Reread { home }),
         2 => (home(), any::<bool>()).prop_map(|(home, missing)| Op::Blind { home, missing }),
         3 => home().prop_map(|home| Op::Sighted { home }),
         1 => home().prop_map(|home| Op::Close { home }),

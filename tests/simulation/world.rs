@@ -133,6 +133,7 @@ impl World {
             }
             Op::Cancel => self.cancel(),
             Op::Configure { home, setting } => self.configure(*home, *setting),
+            Op::Reread { home } => self.reread(*home),
             Op::Blind { home, missing } => self.blind(*home, *missing),
             Op::Sighted { home } => self.sight(*home),
             Op::Close { home } => self.close(*home),
@@ -420,6 +421,18 @@ impl World {
                 }
             }
         }
+        self.step(Input::Watched { workspace, watch });
+    }
+
+    fn reread(&mut self, home: usize) {
+        let place = &mut self.places[home];
+        if !place.open || !place.sees() {
+            return;
+        }
+        let detail = "its configuration is being read again".to_owned();
+        let watch = Watch::Rescanning { detail };
+        place.watch = Some(watch.clone());
+        let workspace = place.id;
         self.step(Input::Watched { workspace, watch });
     }
 

@@ -28,6 +28,8 @@ impl Oracle {
                 !refused,
                 "a run begins although the configuration is refused"
             );
+            let blind = self.questions.is_blind(report.workspace);
+            assert!(!blind, "a run begins while the view is being rebuilt");
         }
         let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
         if is_own(report) {
