@@ -96,6 +96,7 @@ impl Engine {
             };
             self.captures = self.captures.next();
             look.capture = self.captures;
+            look.config = workspace.config().cloned();
             let subjects = look.subjects.iter().cloned().collect();
             self.effects.push(Effect::Capture {
                 capture: look.capture,
@@ -117,6 +118,7 @@ impl Engine {
             self.look_failed(id, look);
             return;
         };
+        let overtaken = workspace.is_overtaken(&look);
         let mut seen = Vec::new();
         for view in views {
             let project = ProjectId {
@@ -124,9 +126,18 @@ impl Engine {
                 task: view.subject.task.clone(),
             };
             let pipeline = view.subject.pipeline.clone();
-            if let Some(content) = self.note_view(&project, view) {
+            if overtaken {
+                // What differs is not told again by the next look.
+                self.note_changes(&project, &view);
+            } else if let Some(content) = self.note_view(&project, view) {
                 seen.push((project, pipeline, content));
             }
+        }
+        if overtaken {
+            if let Some(workspace) = self.workspaces.get_mut(&id) {
+                workspace.want_again(look);
+            }
+            return;
         }
         let mut vanished = look.subjects;
         for (project, pipeline, _) in &seen {
@@ -161,30 +172,41 @@ impl Engine {
         }
     }
 
-    /// Takes over what was seen of a project; nothing if its configuration has changed under the look.
+    /// Takes over what was seen of a project; nothing if it is no longer configured.
     fn note_view(&mut self, id: &ProjectId, view: View) -> Option<Seen> {
         let config = self.workspaces.get(&id.workspace)?.config()?.clone();
         let pipeline = config.pipeline(&view.subject.pipeline)?;
         let own = config.project(&id.task)?.pipeline == pipeline.id;
-        let changed = view.changed.clone();
-        let undone = Changed::Paths(view.undone.clone());
-        let content = Seen::of(&config, pipeline, view);
-        let settled = !self.settles.contains_key(id);
+        let content = Seen::of(&config, pipeline, &view);
         let project = self.projects.get_mut(id)?;
         if own {
             project.see(content.clone());
         }
         self.mark(id);
+        self.note_changes(id, &view);
+        Some(content)
+    }
+
+    /// Takes over what differs since the view of this pipeline before.
+    fn note_changes(&mut self, id: &ProjectId, view: &View) {
+        let (pipeline, changed) = (&view.subject.pipeline, &view.changed);
+        let undone = Changed::Paths(view.undone.clone());
         let runs = self.runs.values_mut();
         // Changes are told per pipeline, since its view before; to another pipeline's run they may be old news.
-        for run in runs.filter(|run| run.project == *id && run.report.pipeline == pipeline.id) {
-            run.changes.merge(&changed);
+        for run in runs.filter(|run| run.project == *id && run.report.pipeline == *pipeline) {
+            run.changes.merge(changed);
             run.changes.merge(&undone);
         }
-        if is_nothing(&changed) || !own {
-            return Some(content);
-        }
-        self.projects.get_mut(id)?.changes.merge(&changed);
+        let own = self.default_pipeline(id).map(|own| &own.id) == Some(pipeline);
+        let settled = !self.settles.contains_key(id);
+        let Some(project) = self
+            .projects
+            .get_mut(id)
+            .filter(|_| own && !is_nothing(changed))
+        else {
+            return;
+        };
+        project.changes.merge(changed);
         self.publish(News::Change {
             project: id.clone(),
             changed: changed.clone(),
@@ -192,10 +214,9 @@ impl Engine {
         if settled {
             self.publish(News::Settled {
                 project: id.clone(),
-                changed,
+                changed: changed.clone(),
             });
         }
-        Some(content)
     }
 
     /// Does what was waiting for a look at this pipeline's content.

@@ -36,9 +36,28 @@ pub(super) struct Look {
     pub(super) capture: CaptureId,
     pub(super) subjects: BTreeSet<Subject>,
     pub(super) requests: BTreeSet<RequestId>,
+    /// The configuration that it is taken under: what a stage reads is no longer told by another one.
+    pub(super) config: Option<Arc<Config>>,
+}
+
+impl Look {
+    /// Wants what another one wanted too.
+    fn join(&mut self, other: Self) {
+        self.subjects.extend(other.subjects);
+        self.requests.extend(other.requests);
+    }
 }
 
 impl Workspace {
+    /// Whether the configuration has changed since this look began; what it was for is then looked at again.
+    pub(super) fn is_overtaken(&self, look: &Look) -> bool {
+        look.config != self.config
+    }
+
+    pub(super) fn want_again(&mut self, look: Look) {
+        self.wanted.get_or_insert_default().join(look);
+    }
+
     pub(super) fn config(&self) -> Option<&Arc<Config>> {
         self.config.as_ref()
     }

@@ -8,7 +8,7 @@ use crate::outside::{ending, kept};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{Config, OnStart};
+use orch::model::config::{Action, Config, OnStart};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, TaskId, WorkspaceId};
@@ -115,6 +115,14 @@ impl Bench {
             ["rename"] => {
                 let mut config = Config::clone(&self.config);
                 config.projects[0].task = TaskId::parse("other").unwrap();
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["narrow"] => {
+                let mut config = Config::clone(&self.config);
+                if let Action::Command(command) = &mut config.pipelines[0].stages[0].action {
+                    command.inputs = Some(vec!["src/**".to_owned()]);
+                }
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }

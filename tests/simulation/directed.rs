@@ -113,4 +113,5 @@ scenes! {
     put_back: usual,
     repiped: usual,
     reread: usual,
+    overtaken: usual,
 }

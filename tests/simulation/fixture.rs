@@ -75,6 +75,12 @@ pub(crate) fn digest(content: &Content) -> InputDigest {
     InputDigest(Digest::of(format!("{content:?}").as_bytes()))
 }
 
+/// The content that the stage `test` reads: other files under a configuration that was edited.
+pub(crate) fn read_by_test(content: &Content, setting: Setting) -> InputDigest {
+    let edited = setting == Setting::Edited;
+    InputDigest(Digest::of(format!("{content:?} {edited}").as_bytes()))
+}
+
 /// What the stages that count say of a content: the same content, the same answer.
 pub(crate) fn passes(content: &Content) -> bool {
     content.values().sum::<u32>() % 3 != 0

@@ -227,6 +227,14 @@ MUTANTS = [
         ("a run begins while the view is being rebuilt",),
     ),
     Mutant(
+        "overtaken-look-is-believed",
+        "workspace.rs",
+        "        look.config != self.config",
+        "        look.config.is_none() && self.config.is_none()",
+        "a view is of the configuration that it is judged by",
+        ("begins on a view of another configuration", "scene overtaken"),
+    ),
+    Mutant(
         "synced-without-a-look",
         "requests.rs",
         "                        _ => self.want_sync(id, request),",

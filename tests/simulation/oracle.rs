@@ -16,6 +16,7 @@ use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
 use orch::model::report::status::Phase;
 use orch::model::run::{Cause, Outcome, RunReport, Verdict};
+use orch::model::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -62,6 +63,9 @@ pub(crate) struct Oracle {
     /// By project and stage keys.
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
     settings: BTreeMap<usize, Setting>,
+    /// The last ones that could be read, and that under which a look began.
+    readable: BTreeMap<usize, Setting>,
+    under: BTreeMap<CaptureId, Setting>,
     /// Projects that were told to wait at the start, and whose content was not seen since.
     waiting: BTreeSet<usize>,
     /// Content that need not be run by itself.
@@ -120,6 +124,7 @@ impl Oracle {
         if setting == Setting::Broken {
             return;
         }
+        self.readable.insert(home, setting);
         // What a new configuration does not have is not wanted any more.
         let there = config(home, setting);
         self.queued.retain(|(project, pipeline)| {
@@ -215,7 +220,15 @@ impl Oracle {
                         owed.for_each(|since| *since = self.paused);
                     }
                 }
-                for view in views.iter().flatten() {
+                let under = self.under.remove(capture);
+                let told = |view: &&View| {
+                    let home = HOMES[index(&view.subject.task)];
+                    under.is_some_and(|under| {
+                        config(home, under) == config(home, self.readable[&home])
+                    })
+                };
+                let told: Vec<&View> = views.iter().flatten().filter(told).collect();
+                for view in told {
                     let id = ProjectId {
                         workspace: *workspace,
                         task: view.subject.task.clone(),
@@ -258,6 +271,9 @@ impl Oracle {
                     self.questions.looks(*capture);
                     for subject in subjects {
                         let project = index(&subject.task);
+                        if let Some(setting) = self.readable.get(&HOMES[project]) {
+                            self.under.insert(*capture, *setting);
+                        }
                         if subject.pipeline.as_str() == own_pipeline(project) {
                             self.owed.remove(&project);
                         }

@@ -5,13 +5,13 @@
 
 use crate::fixture::{
     HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
-    index, own_pipeline, path, task,
+    index, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, Stop};
 use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, Record, Watch};
-use orch::model::id::{CaptureId, RunId, WorkspaceId};
+use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::view::{Subject, View};
@@ -273,10 +273,12 @@ impl World {
         let undone = undone.map(|name| path(project, name)).collect();
         let differing = names.into_iter().filter(|name| !same(name));
         let differing = differing.map(|name| path(project, name)).collect();
+        let setting = self.places[HOMES[project]].readable;
+        let test = (pipeline_id("line"), StageId::parse("test").unwrap());
         View {
             subject: subject.clone(),
             input: digest(&now),
-            stages: BTreeMap::new(),
+            stages: BTreeMap::from([(test, read_by_test(&now, setting))]),
             changed: match first {
                 true => Changed::Everything,
                 false => Changed::Paths(differing),

@@ -1,6 +1,6 @@
 //! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
 
-use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes};
+use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, read_by_test};
 use crate::oracle::{Begun, Held, LetBe, Oracle, is_own, keys};
 use crate::outside::proves;
 use orch::engine::{ProjectId, Standing};
@@ -30,6 +30,18 @@ impl Oracle {
             );
             let blind = self.questions.is_blind(report.workspace);
             assert!(!blind, "a run begins while the view is being rebuilt");
+        }
+        if report.pipeline.as_str() == "line" {
+            let content = &self.contents[&report.input.unwrap()];
+            let mut stages = report.stages.iter();
+            let test = stages.find(|stage| stage.id.as_str() == "test").unwrap();
+            // A stage that a resume keeps read what it read then.
+            let read = test.attempts > 0 || test.input == Some(read_by_test(content, setting));
+            assert!(
+                read,
+                "{} begins on a view of another configuration",
+                report.run
+            );
         }
         let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
         if is_own(report) {
