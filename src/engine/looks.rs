@@ -129,7 +129,7 @@ impl Engine {
             if overtaken {
                 // What differs is not told again by the next look.
                 self.note_changes(&project, &view);
-            } else if let Some(content) = self.note_view(&project, view) {
+            } else if let Some(content) = self.note_view(&project, &view) {
                 seen.push((project, pipeline, content));
             }
         }
@@ -173,17 +173,17 @@ impl Engine {
     }
 
     /// Takes over what was seen of a project; nothing if it is no longer configured.
-    fn note_view(&mut self, id: &ProjectId, view: View) -> Option<Seen> {
+    fn note_view(&mut self, id: &ProjectId, view: &View) -> Option<Seen> {
         let config = self.workspaces.get(&id.workspace)?.config()?.clone();
         let pipeline = config.pipeline(&view.subject.pipeline)?;
         let own = config.project(&id.task)?.pipeline == pipeline.id;
-        let content = Seen::of(&config, pipeline, &view);
+        let content = Seen::of(&config, pipeline, view);
         let project = self.projects.get_mut(id)?;
         if own {
             project.see(content.clone());
         }
         self.mark(id);
-        self.note_changes(id, &view);
+        self.note_changes(id, view);
         Some(content)
     }
 

@@ -88,10 +88,6 @@ impl Engine {
     #[must_use]
     pub fn workspace(&self, id: WorkspaceId) -> Option<WorkspaceStanding<'_>> {
         let workspace = self.workspaces.get(&id)?;
-        let untrusted = match &workspace.trust {
-            super::Trust::Untrusted { detail } => Some(detail.as_str()),
-            super::Trust::Allowed => None,
-        };
         let projects = self
             .projects
             .iter()
@@ -108,7 +104,7 @@ impl Engine {
             root: &workspace.root,
             watch: &workspace.watch,
             refused: workspace.refused.as_deref(),
-            untrusted,
+            untrusted: workspace.trust.refusal(),
             projects: projects.collect(),
         })
     }

@@ -5,6 +5,7 @@
 
 use crate::engine::news::News;
 use crate::engine::project::Project;
+use crate::engine::run::DENIED;
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Known, ProjectId, Setup, Trust, Watch};
 use crate::model::config::{Config, OnStart};
@@ -51,7 +52,9 @@ impl Look {
 impl Workspace {
     /// Whether the configuration has changed since this look began; what it was for is then looked at again.
     pub(super) fn is_overtaken(&self, look: &Look) -> bool {
-        look.config != self.config
+        // The same text may have been taken twice, with another one in between: that is another one too.
+        let present = self.config.as_ref().map(Arc::as_ptr);
+        look.config.as_ref().map(Arc::as_ptr) != present
     }
 
     pub(super) fn want_again(&mut self, look: Look) {
@@ -78,8 +81,8 @@ impl Workspace {
                 "its configuration has not been read yet".to_owned(),
             ));
         }
-        if let Trust::Untrusted { detail } = &self.trust {
-            return Some(Obstacle::Untrusted(detail.clone()));
+        if let Some(detail) = self.trust.refusal() {
+            return Some(Obstacle::Untrusted(detail.to_owned()));
         }
         match &self.watch {
             Watch::Watching | Watch::Polling { .. } | Watch::Missing { .. } => None,
@@ -163,6 +166,21 @@ impl Engine {
             self.mark(&project);
         }
         self.answer_refused(id);
+        self.end_denied(id);
+    }
+
+    /// Ends what runs of a workspace of which nothing is allowed any more.
+    fn end_denied(&mut self, id: WorkspaceId) {
+        let workspace = self.workspaces.get(&id);
+        if !workspace.is_some_and(|it| matches!(it.trust, Trust::Denied { .. })) {
+            return;
+        }
+        for project in self.projects_of(id) {
+            let active = self.projects.get(&project).and_then(|it| it.active.clone());
+            if let Some(run) = active {
+                self.cancel(&run, DENIED);
+            }
+        }
     }
 
     fn replace_projects(

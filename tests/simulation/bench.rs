@@ -4,7 +4,7 @@
 //! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
 
 use crate::fixture::pipeline_id;
-use crate::outside::{ending, kept};
+use crate::outside::{ending, kept_stages};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
@@ -103,6 +103,7 @@ impl Bench {
                 detail,
             }),
             ["distrust"] => self.configure(Trust::Untrusted { detail }),
+            ["deny"] => self.configure(Trust::Denied { detail }),
             ["allow"] => self.configure(Trust::Allowed),
             ["reread"] => self.watch(Watch::Rescanning { detail }),
             ["watching"] => self.watch(Watch::Watching),
@@ -185,6 +186,7 @@ impl Bench {
 
     fn resume(&mut self, run: &str) -> Vec<String> {
         let report = self.reports[&self.run_id(run)].clone();
+        let stages = kept_stages(&report);
         let ask = ResumeAsk {
             project: project(),
             run: report.run,
@@ -192,7 +194,7 @@ impl Bench {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages.into_iter().map(kept).collect(),
+            stages,
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),

@@ -114,4 +114,5 @@ scenes! {
     repiped: usual,
     reread: usual,
     overtaken: usual,
+    denied: two,
 }

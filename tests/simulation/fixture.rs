@@ -45,8 +45,17 @@ pub(crate) enum Setting {
     Edited,
     /// As usual, and not allowed.
     Untrusted,
+    /// As usual, and no longer allowed.
+    Denied,
     /// It cannot be read.
     Broken,
+}
+
+impl Setting {
+    /// Whether nothing of it may begin.
+    pub(crate) fn refuses(self) -> bool {
+        matches!(self, Self::Broken | Self::Untrusted | Self::Denied)
+    }
 }
 
 pub(crate) fn task(project: usize) -> TaskId {

@@ -229,8 +229,8 @@ MUTANTS = [
     Mutant(
         "overtaken-look-is-believed",
         "workspace.rs",
-        "        look.config != self.config",
-        "        look.config.is_none() && self.config.is_none()",
+        "        look.config.as_ref().map(Arc::as_ptr) != present",
+        "        look.config.is_none() && present.is_none()",
         "a view is of the configuration that it is judged by",
         ("begins on a view of another configuration", "scene overtaken"),
     ),
@@ -340,6 +340,14 @@ MUTANTS = [
         "state.renew(false);",
         "on_start = false",
         ("it has to wait for a change",),
+    ),
+    Mutant(
+        "denied-run-goes-on",
+        "workspace.rs",
+        "        self.end_denied(id);\n",
+        "",
+        "nothing runs that is no longer allowed",
+        ("a stage starts after it was denied", "scene denied"),
     ),
     Mutant(
         "mutex-not-held",

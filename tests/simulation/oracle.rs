@@ -63,9 +63,9 @@ pub(crate) struct Oracle {
     /// By project and stage keys.
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
     settings: BTreeMap<usize, Setting>,
-    /// The last ones that could be read, and that under which a look began.
-    readable: BTreeMap<usize, Setting>,
-    under: BTreeMap<CaptureId, Setting>,
+    /// How often one was taken, and how often when a look began.
+    taken: BTreeMap<usize, u32>,
+    under: BTreeMap<CaptureId, u32>,
     /// Projects that were told to wait at the start, and whose content was not seen since.
     waiting: BTreeSet<usize>,
     /// Content that need not be run by itself.
@@ -124,7 +124,7 @@ impl Oracle {
         if setting == Setting::Broken {
             return;
         }
-        self.readable.insert(home, setting);
+        *self.taken.entry(home).or_default() += 1;
         // What a new configuration does not have is not wanted any more.
         let there = config(home, setting);
         self.queued.retain(|(project, pipeline)| {
@@ -223,9 +223,7 @@ impl Oracle {
                 let under = self.under.remove(capture);
                 let told = |view: &&View| {
                     let home = HOMES[index(&view.subject.task)];
-                    under.is_some_and(|under| {
-                        config(home, under) == config(home, self.readable[&home])
-                    })
+                    under.as_ref() == self.taken.get(&home)
                 };
                 let told: Vec<&View> = views.iter().flatten().filter(told).collect();
                 for view in told {
@@ -271,8 +269,8 @@ impl Oracle {
                     self.questions.looks(*capture);
                     for subject in subjects {
                         let project = index(&subject.task);
-                        if let Some(setting) = self.readable.get(&HOMES[project]) {
-                            self.under.insert(*capture, *setting);
+                        if let Some(taken) = self.taken.get(&HOMES[project]) {
+                            self.under.insert(*capture, *taken);
                         }
                         if subject.pipeline.as_str() == own_pipeline(project) {
                             self.owed.remove(&project);

@@ -62,8 +62,7 @@ impl Place {
     /// Whether nothing of it is run or answered until somebody does something about it.
     pub(crate) fn refuses(&self) -> bool {
         let missing = matches!(self.watch, Some(Watch::Missing { .. }));
-        let setting = [Setting::Broken, Setting::Untrusted].contains(&self.setting);
-        !self.open || missing || setting
+        !self.open || missing || self.setting.refuses()
     }
 
     pub(crate) fn looks(&self) -> bool {
@@ -348,8 +347,17 @@ pub(crate) fn latest(report: &RunReport) -> Latest {
     }
 }
 
-/// A stage as the evidence of its run has it.
-pub(crate) fn kept(stage: StageReport) -> KeptStage {
+/// The stages as the evidence of their run has them; what those of a void run have read is not known.
+pub(crate) fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
+    let stages = report.stages.iter().cloned().map(kept);
+    let known = |stage: KeptStage| KeptStage {
+        key: stage.key.filter(|_| report.void.is_none()),
+        ..stage
+    };
+    stages.map(known).collect()
+}
+
+fn kept(stage: StageReport) -> KeptStage {
     let child = match stage.work {
         StageWork::Subpipeline { child, .. } => child,
         StageWork::Command(_) => None,

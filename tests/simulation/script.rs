@@ -72,6 +72,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         1 => Just(Setting::Narrow),
         1 => Just(Setting::Edited),
         1 => Just(Setting::Untrusted),
+        1 => Just(Setting::Denied),
         1 => Just(Setting::Broken),
     ]
 }

@@ -8,7 +8,7 @@ use crate::fixture::{
     Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, pipeline_id, task,
 };
 use crate::oracle::Oracle;
-use crate::outside::{Disk, Place, Tree, kept, latest};
+use crate::outside::{Disk, Place, Tree, kept_stages, latest};
 use crate::script::Op;
 use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
@@ -301,6 +301,7 @@ impl World {
         let Some(report) = self.disk.newest_root().cloned() else {
             return;
         };
+        let stages = kept_stages(&report);
         let ask = ResumeAsk {
             project: self.project(index(&report.task)),
             run: report.run,
@@ -308,7 +309,7 @@ impl World {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages.into_iter().map(kept).collect(),
+            stages,
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),
@@ -372,6 +373,9 @@ impl World {
             }
             Setting::Untrusted => Trust::Untrusted {
                 detail: "never allowed".to_owned(),
+            },
+            Setting::Denied => Trust::Denied {
+                detail: "no longer allowed".to_owned(),
             },
             Setting::Usual | Setting::Waiting | Setting::Narrow | Setting::Edited => Trust::Allowed,
         };

@@ -23,9 +23,8 @@ impl Oracle {
             let mut others = self.begun.values();
             let other = others.any(|begun| begun.project == project && !begun.child);
             assert!(!other, "two runs of {project:?} are active");
-            let refused = [Setting::Broken, Setting::Untrusted].contains(&setting);
             assert!(
-                !refused,
+                !setting.refuses(),
                 "a run begins although the configuration is refused"
             );
             let blind = self.questions.is_blind(report.workspace);
@@ -147,6 +146,12 @@ impl Oracle {
         let command: &Command = pipeline.stages[stage].command().unwrap();
         let line = command.line.text();
         assert_ne!(line, NEVER_ALLOWED, "a command runs that was not allowed");
+        let setting = self.settings[&HOMES[index(&report.task)]];
+        assert_ne!(
+            setting,
+            Setting::Denied,
+            "a stage starts after it was denied"
+        );
         let attempts = report.stages[stage].attempts;
         assert!(
             attempts <= command.retries + 1,
