@@ -3,6 +3,7 @@
 //! A look begins after whatever asked for it and sees every change made before it; so what it says may be trusted by
 //! everybody who waited for it.
 
+use crate::engine::ask::Origin;
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
@@ -12,7 +13,7 @@ use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{Cause, Changed};
+use crate::model::run::Changed;
 use crate::model::view::{Subject, View};
 use std::collections::BTreeSet;
 
@@ -245,14 +246,18 @@ impl Engine {
                 self.mark(id);
                 // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
                 // not; a change only needs something to be told of its content.
-                let needless = match pending.origin.cause {
-                    _ if !pending.requests.is_empty() => false,
-                    Cause::Manual | Cause::Resume | Cause::Parent => false,
-                    Cause::Gate => answers,
-                    Cause::Start | Cause::Change => told || left_alone,
+                let asked = !pending.requests.is_empty();
+                let needless = match self.is_awaited(id) {
+                    _ if asked => false,
+                    true => answers,
+                    false => told || left_alone,
                 };
                 if !needless {
-                    self.begin(id, pipeline, &pending.origin, content, pending.requests);
+                    let origin = match asked {
+                        true => pending.origin,
+                        false => Origin::from(self.cause_now(id)),
+                    };
+                    self.begin(id, pipeline, &origin, content, pending.requests);
                     return;
                 }
             }

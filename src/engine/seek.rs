@@ -9,7 +9,7 @@ use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
 use crate::model::config::Flaky;
 use crate::model::id::RequestId;
-use crate::model::run::{Cause, RunReport, Verdict};
+use crate::model::run::{RunReport, Verdict};
 
 impl Waiter {
     /// Whether it waits for a run to tell this project's verdict.
@@ -59,9 +59,14 @@ impl Engine {
                 && Some(&run.seen.keys) == keys.as_ref()
         });
         if !joins {
-            self.pend(id, &pipeline, Origin::from(Cause::Gate), None);
+            self.pend(id, &pipeline, Origin::from(self.cause_now(id)), None);
         }
         Sought::Run
+    }
+
+    /// Whether somebody waits for a run to tell this project's verdict.
+    pub(super) fn is_awaited(&self, id: &ProjectId) -> bool {
+        self.waiters.values().any(|waiter| waiter.awaits(id))
     }
 
     fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {

@@ -49,6 +49,24 @@ fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
 }
 
 #[test]
+fn who_waits_is_not_the_cause_of_the_run_of_a_change() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    workspace.write("f", "1\n");
+    assert_eq!(
+        workspace.done(&["wait", "--json"]).json()["verdict"],
+        "pass"
+    );
+    let run = workspace.runs().remove(0);
+    let run = run["run_id"].as_str().unwrap();
+    let sidecar = workspace.json(&format!(".runs/t/cli/{run}/orchd.json"));
+    assert_eq!(
+        (&sidecar["cause"], &sidecar["changed"]["paths"]),
+        (&json!("change"), &json!(["f"]))
+    );
+}
+
+#[test]
 fn restart_cancels_the_run_and_begins_on_the_new_content() {
     let world = World::new();
     let workspace = world.directory("w");

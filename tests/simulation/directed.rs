@@ -115,4 +115,5 @@ scenes! {
     reread: usual,
     overtaken: usual,
     denied: two,
+    asked_after_a_save: usual,
 }

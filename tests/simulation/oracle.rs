@@ -62,6 +62,8 @@ pub(crate) struct Oracle {
     said: BTreeSet<(RunId, Verdict)>,
     /// By project and stage keys.
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
+    /// Of which a run is only known to have been an error.
+    errors: BTreeSet<(usize, Vec<StageKey>)>,
     settings: BTreeMap<usize, Setting>,
     /// How often one was taken, and how often when a look began.
     taken: BTreeMap<usize, u32>,

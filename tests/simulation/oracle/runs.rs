@@ -64,6 +64,11 @@ impl Oracle {
                 !by_itself || !same,
                 "what was to be left alone runs by itself"
             );
+            let error = self.errors.contains(&(place, keys(report)));
+            assert!(
+                report.cause != Cause::Gate || same || error,
+                "a question is called the cause of a run that a change is the cause of"
+            );
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
@@ -196,6 +201,7 @@ impl Oracle {
             self.proven.insert(key, report.run.clone());
         } else if report.verdict == Verdict::Error {
             self.proven.remove(&key);
+            self.errors.insert(key);
         }
         // What somebody ended is left alone; what the daemon ended by itself is not.
         let by_hand = report.status_detail.as_deref() == Some("run-canceled");
@@ -203,7 +209,8 @@ impl Oracle {
         let ended = by_hand && report.verdict == Verdict::Unknown;
         if ended || (unsaid && report.status != RunStatus::Cancelled) {
             let input = report.input.unwrap();
-            let keys = Some(keys(report));
+            // Of a run that was taken up again some are those of what it kept.
+            let keys = Some(keys(report)).filter(|_| report.cause != Cause::Resume);
             self.let_be.insert(place, LetBe { input, keys });
         }
     }
