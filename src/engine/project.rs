@@ -207,7 +207,10 @@ impl Engine {
         };
         let origin = Origin::from(self.cause_now(id));
         match self.active_root(id) {
-            None => self.begin(id, &pipeline, &origin, seen, BTreeSet::new()),
+            None => {
+                self.pend(id, &pipeline, origin.clone(), None);
+                self.begin(id, &pipeline, &origin, seen, BTreeSet::new());
+            }
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);

@@ -110,6 +110,14 @@ MUTANTS = [
         ("are pending for",),
     ),
     Mutant(
+        "begins-without-a-word",
+        "project.rs",
+        "                self.pend(id, &pipeline, origin.clone(), None);\n",
+        "",
+        "each run is told as queued, then as started",
+        ("nobody was told that it is queued",),
+    ),
+    Mutant(
         "proven-runs-again",
         "project.rs",
         "        let proven = project.proof(&seen.keys).is_some();",

@@ -47,6 +47,8 @@ pub(crate) struct Oracle {
     begun: BTreeMap<RunId, Begun>,
     ending: BTreeSet<RunId>,
     queued: BTreeSet<(ProjectId, PipelineId)>,
+    /// Runs that were told to be wanted, and have not begun.
+    announced: BTreeSet<(ProjectId, PipelineId, Cause)>,
     /// Of these, those that were perhaps found to be no longer needed.
     needless: BTreeSet<(ProjectId, PipelineId)>,
     running: BTreeMap<(RunId, usize), Held>,
@@ -84,6 +86,14 @@ pub(crate) struct Oracle {
 
 fn keys(report: &RunReport) -> Vec<StageKey> {
     report.stages.iter().filter_map(|stage| stage.key).collect()
+}
+
+/// What begins at once is told apart from what may wait, and may then begin for another cause than it was told with.
+fn announced(cause: Cause) -> Cause {
+    match cause {
+        Cause::Resume | Cause::Parent => cause,
+        Cause::Start | Cause::Change | Cause::Manual | Cause::Gate => Cause::Change,
+    }
 }
 
 fn is_own(report: &RunReport) -> bool {
@@ -313,8 +323,16 @@ impl Oracle {
         self.seq = seq;
         match news {
             News::RunQueued {
-                project, pipeline, ..
+                project,
+                pipeline,
+                cause,
             } => {
+                let kind = announced(*cause);
+                let wanted = (project.clone(), pipeline.clone(), kind);
+                self.announced.insert(wanted);
+                if kind != Cause::Change {
+                    return;
+                }
                 let pending = (project.clone(), pipeline.clone());
                 let dropped = self.needless.remove(&pending);
                 let first = self.queued.insert(pending);

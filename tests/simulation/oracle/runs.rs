@@ -1,7 +1,7 @@
 //! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
 
 use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, read_by_test};
-use crate::oracle::{Begun, Held, LetBe, Oracle, is_own, keys};
+use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
 use crate::outside::proves;
 use orch::engine::{ProjectId, Standing};
 use orch::model::config::{Command, Config};
@@ -30,45 +30,17 @@ impl Oracle {
             let blind = self.questions.is_blind(report.workspace);
             assert!(!blind, "a run begins while the view is being rebuilt");
         }
-        if report.pipeline.as_str() == "line" {
-            let content = &self.contents[&report.input.unwrap()];
-            let mut stages = report.stages.iter();
-            let test = stages.find(|stage| stage.id.as_str() == "test").unwrap();
-            // A stage that a resume keeps read what it read then.
-            let read = test.attempts > 0 || test.input == Some(read_by_test(content, setting));
-            assert!(
-                read,
-                "{} begins on a view of another configuration",
-                report.run
-            );
-        }
-        let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
+        self.begin_on_view(report, setting);
+        let kind = announced(report.cause);
+        let wanted = (project.clone(), report.pipeline.clone(), kind);
+        let told = self.announced.remove(&wanted);
+        assert!(
+            told,
+            "{} begins, and nobody was told that it is queued",
+            report.run
+        );
         if is_own(report) {
-            let proven = self.proven.contains_key(&(place, keys(report)));
-            assert!(
-                asked || !proven,
-                "what is proven runs again: {:?}",
-                report.cause
-            );
-            assert!(
-                report.cause != Cause::Start || setting != Setting::Waiting,
-                "a run starts although it has to wait for a change"
-            );
-            let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
-            let let_be = self.let_be.remove(&place);
-            let same = let_be.is_some_and(|content| {
-                Some(content.input) == report.input
-                    && content.keys.is_none_or(|old| old == keys(report))
-            });
-            assert!(
-                !by_itself || !same,
-                "what was to be left alone runs by itself"
-            );
-            let error = self.errors.contains(&(place, keys(report)));
-            assert!(
-                report.cause != Cause::Gate || same || error,
-                "a question is called the cause of a run that a change is the cause of"
-            );
+            self.begin_own(report, (place, setting));
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
@@ -86,6 +58,52 @@ impl Oracle {
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
         assert!(before.is_none(), "{} begins twice", report.run);
+    }
+
+    fn begin_on_view(&self, report: &RunReport, setting: Setting) {
+        if report.pipeline.as_str() != "line" {
+            return;
+        }
+        let content = &self.contents[&report.input.unwrap()];
+        let mut stages = report.stages.iter();
+        let test = stages.find(|stage| stage.id.as_str() == "test").unwrap();
+        // A stage that a resume keeps read what it read then.
+        let read = test.attempts > 0 || test.input == Some(read_by_test(content, setting));
+        assert!(
+            read,
+            "{} begins on a view of another configuration",
+            report.run
+        );
+    }
+
+    /// A run of the project's own pipeline begins for what its content calls for.
+    fn begin_own(&mut self, report: &RunReport, (place, setting): (usize, Setting)) {
+        let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
+        let proven = self.proven.contains_key(&(place, keys(report)));
+        assert!(
+            asked || !proven,
+            "what is proven runs again: {:?}",
+            report.cause
+        );
+        assert!(
+            report.cause != Cause::Start || setting != Setting::Waiting,
+            "a run starts although it has to wait for a change"
+        );
+        let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
+        let let_be = self.let_be.remove(&place);
+        let same = let_be.is_some_and(|content| {
+            Some(content.input) == report.input
+                && content.keys.is_none_or(|old| old == keys(report))
+        });
+        assert!(
+            !by_itself || !same,
+            "what was to be left alone runs by itself"
+        );
+        let error = self.errors.contains(&(place, keys(report)));
+        assert!(
+            report.cause != Cause::Gate || same || error,
+            "a question is called the cause of a run that a change is the cause of"
+        );
     }
 
     pub(super) fn forget_proof(&mut self, run: &RunId) {
