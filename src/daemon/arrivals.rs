@@ -52,6 +52,7 @@ impl Shell {
             What::DeskBack(desk) => {
                 if let Some(lent) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
                     lent.bring_back(desk);
+                    self.forget_left(id);
                 }
             }
             What::Looked(looked) => self.take_look(id, *looked),
@@ -95,6 +96,14 @@ impl Shell {
                 self.take_reopened(id, request, &run, *reopened);
             }
             What::Answered { request, answer } => self.answer(request, *answer),
+        }
+    }
+
+    /// Forgets a workspace that the engine has forgotten while its last standings were being written.
+    fn forget_left(&mut self, id: WorkspaceId) {
+        let closing = self.sites.get(&id).is_some_and(|site| site.closing);
+        if closing && self.engine.workspace(id).is_none() {
+            self.forget(id);
         }
     }
 

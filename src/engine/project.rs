@@ -305,6 +305,7 @@ impl Engine {
         let active = project.active.clone();
         self.deny_gone(id, requests);
         self.settles.remove(id);
+        self.take_leave(id);
         match active {
             Some(run) => self.cancel(&run, "project-removed"),
             None => {

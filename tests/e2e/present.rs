@@ -218,3 +218,24 @@ fn asked_twice_it_runs_once() {
     assert_eq!(second.json()["projects"][0]["run_id"], started["run_id"]);
     assert_eq!(lines(&counter), 1);
 }
+
+#[test]
+fn what_is_no_longer_looked_at_is_not_said_to_be_known() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let said = |task: &str| {
+        let state = workspace.json(&format!("out/{task}/state.json"))["orchd"].clone();
+        (state["verdict"].clone(), state["fresh"].clone())
+    };
+    let mut events = world.events();
+    workspace.write("orchd.toml", check("true").replace("\"t\"", "\"u\""));
+    events.until(|event| {
+        event["type"] == "verdict" && event["task_id"] == "u" && event["verdict"] == "pass"
+    });
+    workspace.done(&["remove", "."]);
+    assert_eq!(said("t"), (json!("unknown"), json!(false)));
+    assert_eq!(said("u"), (json!("unknown"), json!(false)));
+    let state = workspace.json("out/u/state.json");
+    assert_eq!(state["runs"].as_array().unwrap().len(), 1, "{state}");
+    assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
+}

@@ -358,6 +358,14 @@ MUTANTS = [
         ("a stage starts after it was denied", "scene denied"),
     ),
     Mutant(
+        "leaves-without-a-word",
+        "project.rs",
+        "        self.take_leave(id);\n",
+        "",
+        "a file says nothing of what nobody looks at",
+        ("and nobody looks at it", "scene renamed"),
+    ),
+    Mutant(
         "mutex-not-held",
         "stages.rs",
         "        room && !held",

@@ -2,6 +2,8 @@
 //!
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
+mod files;
+mod looks;
 mod runs;
 
 use crate::fixture::{
@@ -16,7 +18,6 @@ use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
 use orch::model::report::status::Phase;
 use orch::model::run::{Cause, Outcome, RunReport, Verdict};
-use orch::model::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -36,11 +37,14 @@ struct Begun {
 struct LetBe {
     input: InputDigest,
     keys: Option<Vec<StageKey>>,
+    /// Whether it must not be run by itself; else it is only not known better.
+    surely: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Oracle {
     seq: Seq,
+    written: files::Written,
     contents: BTreeMap<InputDigest, Content>,
     questions: Questions,
     recorded: BTreeSet<(RunId, bool)>,
@@ -223,50 +227,8 @@ impl Oracle {
                 capture,
                 workspace,
                 views,
-            } => {
-                match views {
-                    Some(_) => self.questions.looked(*workspace, *capture),
-                    None => {
-                        self.paused = now + SETTLE_MAX;
-                        let owed = self.owed.values_mut();
-                        owed.for_each(|since| *since = self.paused);
-                    }
-                }
-                let under = self.under.remove(capture);
-                let told = |view: &&View| {
-                    let home = HOMES[index(&view.subject.task)];
-                    under.as_ref() == self.taken.get(&home)
-                };
-                let told: Vec<&View> = views.iter().flatten().filter(told).collect();
-                for view in told {
-                    let id = ProjectId {
-                        workspace: *workspace,
-                        task: view.subject.task.clone(),
-                    };
-                    self.maybe_dropped(id, &view.subject.pipeline);
-                    let project = index(&view.subject.task);
-                    let pipeline = view.subject.pipeline.clone();
-                    self.looked.insert((project, pipeline), *capture);
-                    if view.subject.pipeline.as_str() == own_pipeline(project) {
-                        self.stale.remove(&project);
-                        if self.waiting.remove(&project) {
-                            let (input, keys) = (view.input, None);
-                            self.let_be.insert(project, LetBe { input, keys });
-                        }
-                    }
-                }
-            }
+            } => self.captured(*capture, *workspace, views.as_deref(), now),
             _ => {}
-        }
-    }
-
-    /// With a look at its content a pending run begins, or is dropped because what is there is proven.
-    fn maybe_dropped(&mut self, project: ProjectId, pipeline: &PipelineId) {
-        let mut runs = self.begun.values();
-        let active = runs.any(|run| run.project == project && !run.child);
-        let pending = (project, pipeline.clone());
-        if !active && self.queued.contains(&pending) {
-            self.needless.insert(pending);
         }
     }
 
@@ -290,7 +252,10 @@ impl Oracle {
                     }
                 }
                 Effect::Begin { report, .. } => self.begin(report),
-                Effect::End { report, standing } => self.end(report, standing.as_ref()),
+                Effect::End { report, standing } => {
+                    self.end(report, standing.as_ref());
+                    standing.iter().for_each(|it| self.written.write(it));
+                }
                 Effect::StartStage {
                     run,
                     stage,
@@ -312,7 +277,8 @@ impl Oracle {
                     );
                 }
                 Effect::Exit => self.exited = true,
-                Effect::Record { .. } | Effect::State { .. } | Effect::StopStage { .. } => {}
+                Effect::State { standing, .. } => self.written.write(standing),
+                Effect::Record { .. } | Effect::StopStage { .. } => {}
             }
         }
     }
@@ -387,6 +353,8 @@ impl Oracle {
                 standings.insert(index(&standing.project.task), standing);
             }
         }
+        let there = standings.values().map(|it| it.project.clone());
+        self.written.look(&there.collect());
         self.owed
             .retain(|project, _| standings.contains_key(project));
         if !self.stopping {
@@ -451,6 +419,7 @@ impl Oracle {
     /// No change is lost: what is on disk now has a verdict, and it is the right one.
     pub(crate) fn at_rest(&self, engine: &Engine, id: &ProjectId, content: &Content) {
         let standing = engine.standing(id).expect("the project is configured");
+        self.written.at_rest(&standing);
         assert_eq!(
             standing.input,
             Some(digest(content)),

@@ -91,12 +91,13 @@ impl Oracle {
         );
         let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
         let let_be = self.let_be.remove(&place);
+        let surely = let_be.as_ref().is_some_and(|content| content.surely);
         let same = let_be.is_some_and(|content| {
             Some(content.input) == report.input
                 && content.keys.is_none_or(|old| old == keys(report))
         });
         assert!(
-            !by_itself || !same,
+            !by_itself || !same || !surely,
             "what was to be left alone runs by itself"
         );
         let error = self.errors.contains(&(place, keys(report)));
@@ -225,11 +226,19 @@ impl Oracle {
         let by_hand = report.status_detail.as_deref() == Some("run-canceled");
         let unsaid = report.verdict == Verdict::Unknown && report.void.is_none();
         let ended = by_hand && report.verdict == Verdict::Unknown;
-        if ended || (unsaid && report.status != RunStatus::Cancelled) {
+        let resumed = report.cause == Cause::Resume;
+        let error = resumed && report.verdict == Verdict::Error;
+        if error || ended || (unsaid && report.status != RunStatus::Cancelled) {
             let input = report.input.unwrap();
             // Of a run that was taken up again some are those of what it kept.
-            let keys = Some(keys(report)).filter(|_| report.cause != Cause::Resume);
-            self.let_be.insert(place, LetBe { input, keys });
+            let surely = !resumed;
+            let keys = Some(keys(report)).filter(|_| surely);
+            let let_be = LetBe {
+                input,
+                keys,
+                surely,
+            };
+            self.let_be.insert(place, let_be);
         }
     }
 }
