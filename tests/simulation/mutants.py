@@ -131,7 +131,7 @@ MUTANTS = [
         "                    false => told || left_alone,",
         "                    false => left_alone,",
         "what is proven does not run again",
-        ("what is proven runs again",),
+        ("what is proven runs again", "a question is called the cause"),
     ),
     Mutant(
         "end-told-before-recorded",

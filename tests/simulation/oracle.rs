@@ -70,6 +70,8 @@ pub(crate) struct Oracle {
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
     /// Of which a run is only known to have been an error.
     errors: BTreeSet<(usize, Vec<StageKey>)>,
+    /// The same by content: of what a resume kept, the keys are others.
+    vague: BTreeSet<(usize, InputDigest)>,
     settings: BTreeMap<usize, Setting>,
     /// How often one was taken, and how often when a look began.
     taken: BTreeMap<usize, u32>,

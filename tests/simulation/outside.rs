@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    fn deliver_record(&mut self) {
+    pub(crate) fn deliver_record(&mut self) {
         let (report, record) = self.records.pop_front().unwrap();
         let failure = std::mem::take(&mut self.disk_fails).then(|| "disk full".to_owned());
         let run = report.run.clone();

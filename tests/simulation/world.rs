@@ -28,6 +28,8 @@ use std::time::Duration;
 const WAKES_MAX: usize = 1_000;
 /// How many saves a switched branch goes back at most.
 const REVERT_MAX: usize = 4;
+/// Results of looks and records that arrive while stages are held.
+const HELD_MAX: usize = 12;
 const FILES: u8 = 3;
 /// From one save of a scribbler to the next: below the time that settles.
 const SCRIBBLE: Duration = Duration::from_millis(15);
@@ -174,15 +176,26 @@ impl World {
 
     fn put_back(&mut self, project: usize, file: u8) {
         self.run(project, true, false, false);
-        (0..3).for_each(|_| self.deliver());
+        self.hold_stages(HOMES[project]);
         let before = self.files[project].get(&file).copied();
         self.generation += 1;
         self.save(project, file, self.generation);
+        self.hold_stages(HOMES[project]);
         self.wait(SCRIBBLE * 2);
-        (0..2).for_each(|_| self.deliver());
         self.gate(project, true, None);
-        (0..3).for_each(|_| self.deliver());
+        self.hold_stages(HOMES[project]);
         self.put(project, file, before);
+    }
+
+    /// Everything arrives but the ends of stages.
+    fn hold_stages(&mut self, home: usize) {
+        for _ in 0..HELD_MAX {
+            if !self.places[home].tree.is_empty() {
+                self.deliver_tree(home);
+            } else if !self.records.is_empty() {
+                self.deliver_record();
+            }
+        }
     }
 
     fn put(&mut self, project: usize, file: u8, content: Option<u32>) {

@@ -100,7 +100,8 @@ impl Oracle {
             !by_itself || !same || !surely,
             "what was to be left alone runs by itself"
         );
-        let error = self.errors.contains(&(place, keys(report)));
+        let vague = self.vague.contains(&(place, report.input.unwrap()));
+        let error = vague || self.errors.contains(&(place, keys(report)));
         assert!(
             report.cause != Cause::Gate || same || error,
             "a question is called the cause of a run that a change is the cause of"
@@ -227,8 +228,10 @@ impl Oracle {
         let unsaid = report.verdict == Verdict::Unknown && report.void.is_none();
         let ended = by_hand && report.verdict == Verdict::Unknown;
         let resumed = report.cause == Cause::Resume;
-        let error = resumed && report.verdict == Verdict::Error;
-        if error || ended || (unsaid && report.status != RunStatus::Cancelled) {
+        if resumed && report.verdict == Verdict::Error {
+            self.vague.insert((place, report.input.unwrap()));
+        }
+        if ended || (unsaid && report.status != RunStatus::Cancelled) {
             let input = report.input.unwrap();
             // Of a run that was taken up again some are those of what it kept.
             let surely = !resumed;
