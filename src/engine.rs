@@ -23,6 +23,7 @@ mod project;
 mod requests;
 mod run;
 mod runs;
+mod seek;
 mod stages;
 mod state;
 mod status;
@@ -180,11 +181,27 @@ pub struct Setup {
 pub enum Trust {
     /// They were allowed as they are.
     Allowed,
-    /// They were not, or have changed since.
+    /// They are others than were allowed: nothing of them begins, and what was begun of those before may end.
     Untrusted {
         /// What is missing, or what has changed.
         detail: String,
     },
+    /// None are allowed, or no longer: what runs of them is ended.
+    Denied {
+        /// What is missing.
+        detail: String,
+    },
+}
+
+impl Trust {
+    /// Why nothing may begin.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Allowed => None,
+            Self::Untrusted { detail } | Self::Denied { detail } => Some(detail),
+        }
+    }
 }
 
 /// What the evidence on disk says of a task.

@@ -40,22 +40,8 @@ impl Shell {
         } = done;
         match what {
             What::Prepared(prepared) => self.take_prepared(id, *prepared),
-            What::TreeBack(tree) => match self.sites.get_mut(&id).and_then(|s| s.tree.as_mut()) {
-                Some(lent) => {
-                    lent.bring_back(tree);
-                    // What was marked while it was away has woken nobody.
-                    self.examine_doubts();
-                }
-                // Removed while it was away.
-                None => tree.close(),
-            },
-            What::DeskBack(mut desk) => {
-                match self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
-                    Some(lent) => lent.bring_back(desk),
-                    // Removed while it was away.
-                    None => desk.retire(),
-                }
-            }
+            What::TreeBack(tree) => self.take_tree(id, tree),
+            What::DeskBack(desk) => self.take_desk(id, desk),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
@@ -109,6 +95,37 @@ impl Shell {
             What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
             What::Answered { request, answer } => self.answer(request, *answer),
+        }
+    }
+
+    fn take_tree(&mut self, id: WorkspaceId, tree: Box<Tree>) {
+        match self.sites.get_mut(&id).and_then(|site| site.tree.as_mut()) {
+            Some(lent) => {
+                lent.bring_back(tree);
+                // What was marked while it was away has woken nobody.
+                self.examine_doubts();
+            }
+            // Removed while it was away.
+            None => tree.close(),
+        }
+    }
+
+    fn take_desk(&mut self, id: WorkspaceId, mut desk: Box<Desk>) {
+        match self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
+            Some(lent) => {
+                lent.bring_back(desk);
+                self.forget_left(id);
+            }
+            // Removed while it was away.
+            None => desk.retire(),
+        }
+    }
+
+    /// Forgets a workspace that the engine has forgotten while its last standings were being written.
+    fn forget_left(&mut self, id: WorkspaceId) {
+        let closing = self.sites.get(&id).is_some_and(|site| site.closing);
+        if closing && self.engine.workspace(id).is_none() {
+            self.forget(id);
         }
     }
 

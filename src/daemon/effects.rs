@@ -187,9 +187,7 @@ impl Shell {
 
     fn state(&mut self, workspace: WorkspaceId, standing: &Standing) {
         let (now, at) = (self.clock.wall(), self.clock.tick().after(STANDING_DELAY));
-        if let Some(site) = self.sites.get_mut(&workspace)
-            && !site.closing
-        {
+        if let Some(site) = self.sites.get_mut(&workspace) {
             let state = site.task_state(standing, now);
             site.states.insert(standing.project.task.clone(), state);
             site.flush_by(at);
@@ -309,7 +307,7 @@ impl Site {
         at_once: bool,
         clock: crate::daemon::clock::Clock,
     ) {
-        let due = self.flush_at.is_some_and(|at| at <= now) || at_once;
+        let due = self.flush_at.is_some_and(|at| at <= now) || at_once || self.closing;
         let Some(desk) = self.desk.as_mut().filter(|desk| due && desk.is_home()) else {
             if due && self.desk.is_none() {
                 self.states.clear();

@@ -221,10 +221,12 @@ impl Shell {
             .check(&site.root, loaded.command_set, &loaded.commands)
         {
             Trusted::Allowed => Trust::Allowed,
-            Trusted::Never => untrusted(&format!(
-                "the commands of `{}` have not been allowed: run `orchctl allow {}`",
-                site.root, site.root
-            )),
+            Trusted::Never => Trust::Denied {
+                detail: format!(
+                    "the commands of `{}` have not been allowed: run `orchctl allow {}`",
+                    site.root, site.root
+                ),
+            },
             Trusted::Changed { diff, .. } => {
                 let lines = diff.lines();
                 let what = if lines.is_empty() {

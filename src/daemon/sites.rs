@@ -165,8 +165,12 @@ impl Shell {
         self.inputs.push_back(Input::Closed { workspace: id });
     }
 
-    /// Nothing of a workspace is under way any more.
+    /// Nothing of a workspace is under way any more; it goes once its last standings are on disk.
     pub(super) fn forget(&mut self, id: WorkspaceId) {
+        let unwritten = |site: &Site| site.desk.is_some() && !site.states.is_empty();
+        if self.sites.get(&id).is_some_and(unwritten) {
+            return;
+        }
         let Some(mut site) = self.sites.remove(&id) else {
             return;
         };

@@ -94,9 +94,9 @@ impl Engine {
         hold.until(self.now.tick, self.longest_hold(id)?)
     }
 
-    /// Puts off what would start by itself now, if git is at work.
+    /// Puts off what would start by itself now, if git is at work and nobody waits for the verdict.
     pub(super) fn put_off(&mut self, id: &ProjectId) -> bool {
-        let held = !self.stopping && self.held_until(id).is_some();
+        let held = !self.stopping && self.held_until(id).is_some() && !self.is_awaited(id);
         if held {
             let (first, last) = (self.now.tick, self.now.tick);
             let settle = Settle { first, last };

@@ -44,11 +44,11 @@ pub struct Seen {
 impl Seen {
     /// Derives the keys of a pipeline's stages from what a look has seen.
     #[must_use]
-    pub fn of(config: &Config, pipeline: &Pipeline, view: View) -> Self {
+    pub fn of(config: &Config, pipeline: &Pipeline, view: &View) -> Self {
         let seen = Self {
             input: view.input,
             keys: Vec::new(),
-            inputs: view.stages,
+            inputs: view.stages.clone(),
         };
         seen.under(config, pipeline)
     }

@@ -3,6 +3,7 @@
 //! A look begins after whatever asked for it and sees every change made before it; so what it says may be trusted by
 //! everybody who waited for it.
 
+use crate::engine::ask::Origin;
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
@@ -12,7 +13,7 @@ use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{Cause, Changed};
+use crate::model::run::Changed;
 use crate::model::view::{Subject, View};
 use std::collections::BTreeSet;
 
@@ -37,11 +38,13 @@ impl Engine {
 
     /// Wants a look at what a project's own pipeline reads.
     pub(super) fn want_present(&mut self, id: &ProjectId) {
-        if let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        {
-            self.want(id, &pipeline, None);
+        self.want_own(id, None);
+    }
+
+    pub(super) fn want_own(&mut self, id: &ProjectId, request: Option<RequestId>) {
+        let own = self.default_pipeline(id);
+        if let Some(pipeline) = own.map(|pipeline| pipeline.id.clone()) {
+            self.want(id, &pipeline, request);
         }
     }
 
@@ -94,6 +97,7 @@ impl Engine {
             };
             self.captures = self.captures.next();
             look.capture = self.captures;
+            look.config = workspace.config().cloned();
             let subjects = look.subjects.iter().cloned().collect();
             self.effects.push(Effect::Capture {
                 capture: look.capture,
@@ -115,6 +119,7 @@ impl Engine {
             self.look_failed(id, look);
             return;
         };
+        let overtaken = workspace.is_overtaken(&look);
         let mut seen = Vec::new();
         for view in views {
             let project = ProjectId {
@@ -122,9 +127,19 @@ impl Engine {
                 task: view.subject.task.clone(),
             };
             let pipeline = view.subject.pipeline.clone();
-            if let Some(content) = self.note_view(&project, view) {
+            if overtaken {
+                // What differs is not told again by the next look.
+                let settled = !self.settles.contains_key(&project);
+                self.note_changes(&project, &view, settled);
+            } else if let Some(content) = self.note_view(&project, &view) {
                 seen.push((project, pipeline, content));
             }
+        }
+        if overtaken {
+            if let Some(workspace) = self.workspaces.get_mut(&id) {
+                workspace.want_again(look);
+            }
+            return;
         }
         let mut vanished = look.subjects;
         for (project, pipeline, _) in &seen {
@@ -138,6 +153,7 @@ impl Engine {
             .iter()
             .for_each(|request| self.looked(*request, id, &seen));
         for (project, pipeline, content) in seen {
+            self.answer_proven(&project);
             self.act(capture, &project, &pipeline, content);
         }
         for subject in vanished {
@@ -158,13 +174,11 @@ impl Engine {
         }
     }
 
-    /// Takes over what was seen of a project; nothing if its configuration has changed under the look.
-    fn note_view(&mut self, id: &ProjectId, view: View) -> Option<Seen> {
+    /// Takes over what was seen of a project; nothing if it is no longer configured.
+    fn note_view(&mut self, id: &ProjectId, view: &View) -> Option<Seen> {
         let config = self.workspaces.get(&id.workspace)?.config()?.clone();
         let pipeline = config.pipeline(&view.subject.pipeline)?;
         let own = config.project(&id.task)?.pipeline == pipeline.id;
-        let changed = view.changed.clone();
-        let undone = Changed::Paths(view.undone.clone());
         let content = Seen::of(&config, pipeline, view);
         let settled = own && self.end_wait(id);
         let project = self.projects.get_mut(id)?;
@@ -172,16 +186,29 @@ impl Engine {
             project.see(content.clone());
         }
         self.mark(id);
+        self.note_changes(id, view, settled);
+        Some(content)
+    }
+
+    /// Takes over what differs since the view of this pipeline before.
+    fn note_changes(&mut self, id: &ProjectId, view: &View, settled: bool) {
+        let (pipeline, changed) = (&view.subject.pipeline, &view.changed);
+        let undone = Changed::Paths(view.undone.clone());
         let runs = self.runs.values_mut();
         // Changes are told per pipeline, since its view before; to another pipeline's run they may be old news.
-        for run in runs.filter(|run| run.project == *id && run.report.pipeline == pipeline.id) {
-            run.changes.merge(&changed);
+        for run in runs.filter(|run| run.project == *id && run.report.pipeline == *pipeline) {
+            run.changes.merge(changed);
             run.changes.merge(&undone);
         }
-        if is_nothing(&changed) || !own {
-            return Some(content);
-        }
-        self.projects.get_mut(id)?.changes.merge(&changed);
+        let own = self.default_pipeline(id).map(|own| &own.id) == Some(pipeline);
+        let Some(project) = self
+            .projects
+            .get_mut(id)
+            .filter(|_| own && !is_nothing(changed))
+        else {
+            return;
+        };
+        project.changes.merge(changed);
         self.publish(News::Change {
             project: id.clone(),
             changed: changed.clone(),
@@ -189,10 +216,9 @@ impl Engine {
         if settled {
             self.publish(News::Settled {
                 project: id.clone(),
-                changed,
+                changed: changed.clone(),
             });
         }
-        Some(content)
     }
 
     /// Does what was waiting for a look at this pipeline's content.
@@ -222,14 +248,18 @@ impl Engine {
                 self.mark(id);
                 // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
                 // not; a change only needs something to be told of its content.
-                let needless = match pending.origin.cause {
-                    _ if !pending.requests.is_empty() => false,
-                    Cause::Manual | Cause::Resume | Cause::Parent => false,
-                    Cause::Gate => answers,
-                    Cause::Start | Cause::Change => told || left_alone,
+                let asked = !pending.requests.is_empty();
+                let needless = match self.is_awaited(id) {
+                    _ if asked => false,
+                    true => answers,
+                    false => told || left_alone,
                 };
                 if !needless {
-                    self.begin(id, pipeline, &pending.origin, content, pending.requests);
+                    let origin = match asked {
+                        true => pending.origin,
+                        false => Origin::from(self.cause_now(id)),
+                    };
+                    self.begin(id, pipeline, &origin, content, pending.requests);
                     return;
                 }
             }

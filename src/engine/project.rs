@@ -244,21 +244,32 @@ impl Engine {
         if self.put_off(id) {
             return;
         }
-        let cause = self
-            .projects
-            .get(id)
-            .map_or(Cause::Change, |project| project.auto);
+        let origin = Origin::from(self.cause_now(id));
         match self.active_root(id) {
-            None => self.begin(id, &pipeline, &Origin::from(cause), seen, BTreeSet::new()),
+            None => {
+                self.pend(id, &pipeline, origin.clone(), None);
+                self.begin(id, &pipeline, &origin, seen, BTreeSet::new());
+            }
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
-                self.pend(id, &pipeline, Origin::from(Cause::Change), None);
+                self.pend(id, &pipeline, origin, None);
                 if own && self.on_busy(id) == Some(OnBusy::Restart) {
                     self.cancel(&run, "superseded");
                 }
             }
         }
+    }
+
+    /// Why a run of the present content would begin now: a question is the cause only where nothing begins by itself.
+    pub(super) fn cause_now(&self, id: &ProjectId) -> Cause {
+        let Some(project) = self.projects.get(id) else {
+            return Cause::Gate;
+        };
+        let at_rest = project.known().is_some_and(|seen| {
+            project.proof(&seen.keys).is_some() || project.left_alone.as_ref() == Some(&seen.keys)
+        });
+        if at_rest { Cause::Gate } else { project.auto }
     }
 
     /// Notes that a run of this pipeline is wanted once nothing else runs.
@@ -281,10 +292,8 @@ impl Engine {
                 origin: origin.clone(),
                 requests: BTreeSet::new(),
             });
-        // What somebody asked for says more than what a change called for: a change is content with less of an answer.
-        let by_itself = matches!(pending.origin.cause, Cause::Start | Cause::Change);
-        let asked = request.is_some() || (by_itself && cause == Cause::Gate);
-        if pending.requests.is_empty() && asked {
+        // What somebody asked for by name says more than what the content calls for.
+        if pending.requests.is_empty() && request.is_some() {
             pending.origin = origin;
         }
         pending.requests.extend(request);
@@ -335,6 +344,7 @@ impl Engine {
         let active = project.active.clone();
         self.deny_gone(id, requests);
         self.settles.remove(id);
+        self.take_leave(id);
         match active {
             Some(run) => self.cancel(&run, "project-removed"),
             None => {

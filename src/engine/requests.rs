@@ -232,7 +232,8 @@ impl Engine {
         self.waiters.remove(&request);
     }
 
-    /// Drops the runs that are wanted of pipelines which a new configuration no longer has.
+    /// Drops the runs that are wanted of pipelines which a new configuration no longer has, or which nobody asked for by
+    /// name and the project no longer runs.
     pub(super) fn deny_vanished(&mut self, id: &ProjectId, config: &Config) {
         let Some(project) = self.projects.get_mut(id) else {
             return;
@@ -241,6 +242,10 @@ impl Engine {
             .into_iter()
             .partition(|(pipeline, _)| config.pipeline(pipeline).is_some());
         project.pending = known;
+        let own = config.project(&id.task).map(|project| &project.pipeline);
+        project.pending.retain(|pipeline, pending: &mut Pending| {
+            Some(pipeline) == own || !pending.requests.is_empty()
+        });
         let vanished: BTreeMap<PipelineId, Pending> = vanished;
         for (pipeline, pending) in vanished {
             for request in pending.requests {

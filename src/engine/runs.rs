@@ -97,7 +97,7 @@ impl Engine {
             let status = RunStatus::InProgress;
             run.report.children.push(ChildReport {
                 run: name.clone(),
-                pipeline,
+                pipeline: pipeline.clone(),
                 status,
             });
             if let Some(StageWork::Subpipeline { child, .. }) = run
@@ -112,6 +112,11 @@ impl Engine {
                 *live = Live::Child(name);
             }
         }
+        self.publish(News::RunQueued {
+            project: id,
+            pipeline,
+            cause: Cause::Parent,
+        });
         self.install(child, false);
     }
 
@@ -147,6 +152,11 @@ impl Engine {
             }
         }
         run.requests.insert(request);
+        self.publish(News::RunQueued {
+            project: id.clone(),
+            pipeline: ask.pipeline.clone(),
+            cause: Cause::Resume,
+        });
         let own = self
             .default_pipeline(&id)
             .is_some_and(|own| own.id == ask.pipeline);

@@ -91,10 +91,6 @@ impl Engine {
     #[must_use]
     pub fn workspace(&self, id: WorkspaceId) -> Option<WorkspaceStanding<'_>> {
         let workspace = self.workspaces.get(&id)?;
-        let untrusted = match &workspace.trust {
-            super::Trust::Untrusted { detail } => Some(detail.as_str()),
-            super::Trust::Allowed => None,
-        };
         let projects = self
             .projects
             .iter()
@@ -111,7 +107,7 @@ impl Engine {
             root: &workspace.root,
             watch: &workspace.watch,
             refused: workspace.refused.as_deref(),
-            untrusted,
+            untrusted: workspace.trust.refusal(),
             held: self.held(id),
             projects: projects.collect(),
         })
@@ -192,7 +188,8 @@ impl Engine {
             let unstable = report.verdict == Verdict::Unstable;
             let proves = report.verdict != Verdict::Unknown && (report.void.is_none() || unstable);
             let present = unstable || (standing.input.is_some() && standing.input == report.input);
-            if proves && present {
+            let serves = self.obstacle(id.workspace).is_none();
+            if proves && present && serves {
                 standing.verdict = report.verdict;
                 standing.fresh = true;
                 standing.proof = Some(report.run.clone());
@@ -212,6 +209,34 @@ impl Engine {
             stage: stage.map(|stage| stage.id.clone()),
             started_at: run.report.started_at,
         })
+    }
+
+    /// Nobody looks at a project any more: what is on disk of it says so.
+    pub(super) fn take_leave(&mut self, id: &ProjectId) {
+        let Some(project) = self.projects.get(id) else {
+            return;
+        };
+        let last = project.last.as_ref();
+        let last = last.map(|last| (last.run.run_id.clone(), last.run.status));
+        let Some(told) = project.told.clone() else {
+            return;
+        };
+        let standing = Standing {
+            verdict: Verdict::Unknown,
+            fresh: false,
+            phase: project
+                .active
+                .as_ref()
+                .map_or(Phase::Idle, |_| Phase::Running),
+            input: None,
+            proof: None,
+            last,
+            ..told
+        };
+        self.effects.push(Effect::State {
+            workspace: id.workspace,
+            standing,
+        });
     }
 
     /// Tells and records what has changed of the projects that were marked.

@@ -3,13 +3,12 @@
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
 use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Until};
-use crate::engine::keys::{Proof, Seen};
+use crate::engine::keys::Seen;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
 use crate::engine::{Effect, ProjectId};
-use crate::model::config::Flaky;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{Cause, RunReport, Verdict};
+use crate::model::run::{Cause, RunReport};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +57,7 @@ impl Engine {
         workspace: WorkspaceId,
         seen: &[(ProjectId, PipelineId, Seen)],
     ) {
+        let unread = self.obstacle(workspace).is_some_and(|it| it.passes());
         let Some(waiter) = self.waiters.get_mut(&request) else {
             return;
         };
@@ -77,10 +77,19 @@ impl Engine {
                 });
                 let ours: Vec<ProjectId> = ours.map(|(id, _)| id.clone()).collect();
                 for id in ours {
-                    let sought = self.seek(&id, patience);
+                    let sought = self.seek(request, &id, patience);
                     self.note_sought(request, &id, sought);
                 }
                 self.answer_if_found(request);
+            }
+            // What was seen is of a configuration that is being read again: looked at again once that is known.
+            Need::Run { ask, pipeline } if unread => {
+                let (id, pipeline) = (ask.project.clone(), pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
+            }
+            Need::Resume { ask } if unread => {
+                let (id, pipeline) = (ask.project.clone(), ask.pipeline.clone());
+                self.want(&id, &pipeline, Some(request));
             }
             Need::Run { ask, pipeline } => {
                 let (ask, pipeline) = (ask.clone(), pipeline.clone());
@@ -109,36 +118,6 @@ impl Engine {
             }
             Need::Cancelled(_) => {}
         }
-    }
-
-    /// What is known of a project's content, right after a look; else has it run.
-    fn seek(&mut self, id: &ProjectId, patience: Patience) -> Sought {
-        let Some(project) = self.projects.get(id) else {
-            return Sought::Found(self.no_answer(id, "the project is no longer configured"));
-        };
-        let settled = project.answer().is_some();
-        if settled {
-            return Sought::Found(self.answer(id, true));
-        }
-        if patience == Patience::Answer {
-            return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
-        }
-        let keys = project.known().map(|seen| seen.keys.clone());
-        let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        else {
-            return Sought::Found(self.no_answer(id, "the project has no pipeline"));
-        };
-        let joins = self.active_root(id).is_some_and(|run| {
-            run.report.pipeline == pipeline
-                && run.cancelled.is_none()
-                && Some(&run.seen.keys) == keys.as_ref()
-        });
-        if !joins {
-            self.pend(id, &pipeline, Origin::from(Cause::Gate), None);
-        }
-        Sought::Run
     }
 
     /// Two who ask for a run of the same content share it; else one is wanted.
@@ -205,120 +184,6 @@ impl Engine {
         let ours: Vec<RequestId> = ours.map(|(request, _)| *request).collect();
         for request in ours {
             self.reply(request, Reply::Cancelled(Box::new(report.clone())));
-        }
-    }
-
-    /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
-    pub(super) fn answer_after(&mut self, id: &ProjectId, report: &RunReport) {
-        let own = self
-            .default_pipeline(id)
-            .is_some_and(|own| own.id == report.pipeline);
-        if !own {
-            return;
-        }
-        let waiting = self
-            .waiters
-            .iter()
-            .filter(|(_, waiter)| match &waiter.need {
-                Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
-                Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => {
-                    false
-                }
-            });
-        let waiting: Vec<RequestId> = waiting.map(|(request, _)| *request).collect();
-        for request in waiting {
-            let project = self.projects.get(id);
-            let sought = match project.and_then(|project| project.known()) {
-                // Touched again meanwhile: looked at again, then judged.
-                None => Sought::Look,
-                Some(seen) => match project.and_then(|project| project.proof(&seen.keys)) {
-                    Some(proof) if proof.run == report.run => Sought::Found(self.answer(id, false)),
-                    _ if report.verdict == Verdict::Unknown && report.void.is_none() => {
-                        let detail = "its run was ended before it proved anything";
-                        Sought::Found(self.no_answer(id, detail))
-                    }
-                    // A void run says nothing of the present content.
-                    _ => Sought::Look,
-                },
-            };
-            if matches!(sought, Sought::Look)
-                && let Some(pipeline) = self
-                    .default_pipeline(id)
-                    .map(|pipeline| pipeline.id.clone())
-            {
-                self.want(id, &pipeline, Some(request));
-            }
-            self.note_sought(request, id, sought);
-            self.answer_if_found(request);
-        }
-    }
-
-    fn note_sought(&mut self, request: RequestId, id: &ProjectId, sought: Sought) {
-        if let Some(Waiter {
-            need: Need::Verdicts { projects, .. },
-            ..
-        }) = self.waiters.get_mut(&request)
-        {
-            projects.insert(id.clone(), sought);
-        }
-    }
-
-    pub(super) fn answer_if_found(&mut self, request: RequestId) {
-        let Some(Waiter {
-            need: Need::Verdicts { projects, .. },
-            ..
-        }) = self.waiters.get(&request)
-        else {
-            return;
-        };
-        let found: Option<Vec<Answer>> = projects
-            .values()
-            .map(|sought| match sought {
-                Sought::Found(answer) => Some(answer.clone()),
-                Sought::Look | Sought::Run => None,
-            })
-            .collect();
-        if let Some(answers) = found {
-            self.reply(request, Reply::Verdicts(answers));
-        }
-    }
-
-    fn answer(&self, id: &ProjectId, reused: bool) -> Answer {
-        let project = self.projects.get(id);
-        let seen = project.and_then(|project| project.known());
-        let proof = seen.and_then(|seen| project?.proof(&seen.keys));
-        let verdict = proof.map_or(Verdict::Unknown, |proof| proof.verdict);
-        let flaky = self
-            .settings(id)
-            .map_or(Flaky::Pass, |settings| settings.flaky);
-        Answer {
-            project: id.clone(),
-            verdict,
-            green: verdict.is_green(flaky),
-            input: seen.map(|seen| seen.input),
-            run: proof.map(|proof| proof.run.clone()),
-            reused,
-            detail: proof.and_then(|proof| self.why_error(id, proof)),
-        }
-    }
-
-    /// Why the run of a proof could not be run: a person cannot see it in evidence that is not there.
-    fn why_error(&self, id: &ProjectId, proof: &Proof) -> Option<String> {
-        let last = self.projects.get(id)?.last.as_ref()?;
-        let is_it = proof.verdict == Verdict::Error && last.run.run_id == proof.run;
-        last.run.status_detail.clone().filter(|_| is_it)
-    }
-
-    pub(super) fn no_answer(&self, id: &ProjectId, detail: &str) -> Answer {
-        let seen = self.projects.get(id).and_then(|project| project.known());
-        Answer {
-            project: id.clone(),
-            verdict: Verdict::Unknown,
-            green: false,
-            input: seen.map(|seen| seen.input),
-            run: None,
-            reused: false,
-            detail: Some(detail.to_owned()),
         }
     }
 

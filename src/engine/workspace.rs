@@ -5,6 +5,7 @@
 
 use crate::engine::news::News;
 use crate::engine::project::Project;
+use crate::engine::run::DENIED;
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Known, ProjectId, Setup, Trust, Watch};
 use crate::model::config::{Config, OnStart};
@@ -36,9 +37,30 @@ pub(super) struct Look {
     pub(super) capture: CaptureId,
     pub(super) subjects: BTreeSet<Subject>,
     pub(super) requests: BTreeSet<RequestId>,
+    /// The configuration that it is taken under: what a stage reads is no longer told by another one.
+    pub(super) config: Option<Arc<Config>>,
+}
+
+impl Look {
+    /// Wants what another one wanted too.
+    fn join(&mut self, other: Self) {
+        self.subjects.extend(other.subjects);
+        self.requests.extend(other.requests);
+    }
 }
 
 impl Workspace {
+    /// Whether the configuration has changed since this look began; what it was for is then looked at again.
+    pub(super) fn is_overtaken(&self, look: &Look) -> bool {
+        // The same text may have been taken twice, with another one in between: that is another one too.
+        let present = self.config.as_ref().map(Arc::as_ptr);
+        look.config.as_ref().map(Arc::as_ptr) != present
+    }
+
+    pub(super) fn want_again(&mut self, look: Look) {
+        self.wanted.get_or_insert_default().join(look);
+    }
+
     pub(super) fn config(&self) -> Option<&Arc<Config>> {
         self.config.as_ref()
     }
@@ -59,8 +81,8 @@ impl Workspace {
                 "its configuration has not been read yet".to_owned(),
             ));
         }
-        if let Trust::Untrusted { detail } = &self.trust {
-            return Some(Obstacle::Untrusted(detail.clone()));
+        if let Some(detail) = self.trust.refusal() {
+            return Some(Obstacle::Untrusted(detail.to_owned()));
         }
         match &self.watch {
             Watch::Watching | Watch::Polling { .. } | Watch::Missing { .. } => None,
@@ -87,7 +109,19 @@ pub(super) enum Obstacle {
     Gone(String),
 }
 
+impl Obstacle {
+    /// Whether it goes by itself: its files are being read.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::Rescanning(_))
+    }
+}
+
 impl Engine {
+    /// Why nothing of a workspace is run or proven now; nothing when it serves.
+    pub(super) fn obstacle(&self, id: WorkspaceId) -> Option<Obstacle> {
+        self.workspaces.get(&id)?.obstacle()
+    }
+
     pub(super) fn open(&mut self, id: WorkspaceId, root: RootPath, layout: Layout) {
         let workspace = Workspace {
             root,
@@ -128,9 +162,25 @@ impl Engine {
             }
             self.deny_vanished(&project, &config);
             self.want_present(&project);
+            self.seek_again(&project);
             self.mark(&project);
         }
         self.answer_refused(id);
+        self.end_denied(id);
+    }
+
+    /// Ends what runs of a workspace of which nothing is allowed any more.
+    fn end_denied(&mut self, id: WorkspaceId) {
+        let workspace = self.workspaces.get(&id);
+        if !workspace.is_some_and(|it| matches!(it.trust, Trust::Denied { .. })) {
+            return;
+        }
+        for project in self.projects_of(id) {
+            let active = self.projects.get(&project).and_then(|it| it.active.clone());
+            if let Some(run) = active {
+                self.cancel(&run, DENIED);
+            }
+        }
     }
 
     fn replace_projects(

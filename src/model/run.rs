@@ -25,7 +25,7 @@ pub enum Cause {
     Resume,
     /// A stage of another run is this pipeline.
     Parent,
-    /// A gate or a wait needed its verdict.
+    /// A gate or a wait needed its verdict, and nothing would have run by itself.
     Gate,
 }
 

@@ -49,6 +49,24 @@ fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
 }
 
 #[test]
+fn who_waits_is_not_the_cause_of_the_run_of_a_change() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    workspace.write("f", "1\n");
+    assert_eq!(
+        workspace.done(&["wait", "--json"]).json()["verdict"],
+        "pass"
+    );
+    let run = workspace.runs().remove(0);
+    let run = run["run_id"].as_str().unwrap();
+    let sidecar = workspace.json(&format!(".runs/t/cli/{run}/orchd.json"));
+    assert_eq!(
+        (&sidecar["cause"], &sidecar["changed"]["paths"]),
+        (&json!("change"), &json!(["f"]))
+    );
+}
+
+#[test]
 fn restart_cancels_the_run_and_begins_on_the_new_content() {
     let world = World::new();
     let workspace = world.directory("w");
@@ -241,4 +259,25 @@ fn asked_twice_it_runs_once() {
     assert_eq!(first.json()["run_id"], started["run_id"]);
     assert_eq!(second.json()["projects"][0]["run_id"], started["run_id"]);
     assert_eq!(lines(&counter), 1);
+}
+
+#[test]
+fn what_is_no_longer_looked_at_is_not_said_to_be_known() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let said = |task: &str| {
+        let state = workspace.json(&format!("out/{task}/state.json"))["orchd"].clone();
+        (state["verdict"].clone(), state["fresh"].clone())
+    };
+    let mut events = world.events();
+    workspace.write("orchd.toml", check("true").replace("\"t\"", "\"u\""));
+    events.until(|event| {
+        event["type"] == "verdict" && event["task_id"] == "u" && event["verdict"] == "pass"
+    });
+    workspace.done(&["remove", "."]);
+    assert_eq!(said("t"), (json!("unknown"), json!(false)));
+    assert_eq!(said("u"), (json!("unknown"), json!(false)));
+    let state = workspace.json("out/u/state.json");
+    assert_eq!(state["runs"].as_array().unwrap().len(), 1, "{state}");
+    assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
 }

@@ -165,7 +165,7 @@ fn who_asks_while_git_is_at_work_is_answered() {
     workspace.sh("git init -q; mkdir .git/rebase-merge; echo one > s");
     let gate = workspace.done(&["gate", "--json"]).json();
     assert_eq!(gate["verdict"], "pass", "{gate}");
-    assert_eq!(workspace.runs()[0]["cause"], "gate");
+    assert_eq!(workspace.runs()[0]["cause"], "change");
 }
 
 #[test]

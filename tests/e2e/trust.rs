@@ -1,7 +1,7 @@
 //! Nothing runs that was not allowed as it is.
 
 use crate::events::Client;
-use crate::support::{World, check};
+use crate::support::{World, check, pipeline};
 use serde_json::json;
 
 #[test]
@@ -104,6 +104,38 @@ fn what_was_shown_is_what_is_allowed() {
     workspace.done(&["sync"]);
     assert_eq!(workspace.status()["state"], "untrusted");
     assert!(!marker.exists());
+}
+
+#[test]
+fn deny_ends_what_runs_and_a_changed_set_does_not() {
+    let world = World::new();
+    let (hold, marker) = (world.fifo("hold"), world.path("marker"));
+    let workspace = world.directory("w");
+    let toml = pipeline(&[
+        ("one", &format!("command = 'cat {}'", hold.display())),
+        ("two", "command = 'sleep 1000'"),
+        ("three", &format!("command = 'touch {}'", marker.display())),
+    ]);
+    workspace.write("orchd.toml", &toml);
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_stage("one");
+    workspace.write("orchd.toml", toml.replace("sleep 1000", "sleep 2000"));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "untrusted");
+    // What was allowed goes on, as it was allowed.
+    std::fs::write(&hold, "").unwrap();
+    events.until_stage("two");
+    workspace.done(&["deny", "."]);
+    let ended = events.until_type("run.ended");
+    assert_eq!(
+        (&ended["status"], &ended["status_detail"], &ended["verdict"]),
+        (
+            &json!("cancelled"),
+            &json!("commands-denied"),
+            &json!("unknown")
+        )
+    );
+    assert!(!marker.exists(), "a stage began after it was denied");
 }
 
 #[test]

@@ -3,14 +3,15 @@
 //! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
 //! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
 
-use crate::outside::{ending, kept};
+use crate::fixture::pipeline_id;
+use crate::outside::{ending, kept_stages};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{Config, OnStart};
+use orch::model::config::{Action, Config, OnStart};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
@@ -123,7 +124,10 @@ impl Bench {
                 detail,
             }),
             ["distrust"] => self.configure(Trust::Untrusted { detail }),
+            ["deny"] => self.configure(Trust::Denied { detail }),
             ["allow"] => self.configure(Trust::Allowed),
+            ["reread"] => self.watch(Watch::Rescanning { detail }),
+            ["watching"] => self.watch(Watch::Watching),
             ["wait"] => {
                 let mut config = Config::clone(&self.config);
                 config.settings.on_start = OnStart::Wait;
@@ -136,12 +140,27 @@ impl Bench {
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }
+            ["narrow"] => {
+                let mut config = Config::clone(&self.config);
+                if let Action::Command(command) = &mut config.pipelines[0].stages[0].action {
+                    command.inputs = Some(vec!["src/**".to_owned()]);
+                }
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["repipe", pipeline] => {
+                let mut config = Config::clone(&self.config);
+                config.projects[0].pipeline = pipeline_id(pipeline);
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
             ["stop"] => self.step(Input::Stopping),
             ["cancel", run] => {
                 let run = self.run_id(run);
                 self.ask(Ask::Cancel { run })
             }
             ["resume", run] => self.resume(run),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline))),
             [question] if question.ends_with("ms") => {
                 let ms = question.trim_end_matches("ms").parse().unwrap();
                 self.now = Duration::from_millis(ms);
@@ -161,16 +180,20 @@ impl Bench {
         match question {
             "gate" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
-            "run" => self.ask(Ask::Run(RunAsk {
-                project: project(),
-                pipeline: None,
-                parent: None,
-                approval_policy: None,
-                force: false,
-                until: Until::Ended,
-            })),
+            "run" => self.run(None),
             other => panic!("no such question: {other}"),
         }
+    }
+
+    fn run(&mut self, pipeline: Option<PipelineId>) -> Vec<String> {
+        self.ask(Ask::Run(RunAsk {
+            project: project(),
+            pipeline,
+            parent: None,
+            approval_policy: None,
+            force: false,
+            until: Until::Ended,
+        }))
     }
 
     fn ask(&mut self, ask: Ask) -> Vec<String> {
@@ -184,6 +207,7 @@ impl Bench {
 
     fn resume(&mut self, run: &str) -> Vec<String> {
         let report = self.reports[&self.run_id(run)].clone();
+        let stages = kept_stages(&report);
         let ask = ResumeAsk {
             project: project(),
             run: report.run,
@@ -191,7 +215,7 @@ impl Bench {
             parent: None,
             approval_policy: None,
             started_at: report.started_at,
-            stages: report.stages.into_iter().map(kept).collect(),
+            stages,
             children: report.children,
             actor: "cli".to_owned(),
             reason: "manual-resume".to_owned(),
@@ -207,11 +231,15 @@ impl Bench {
             layout: Layout::new(".runs"),
         });
         let configured = self.configure(Trust::Allowed);
-        let watched = self.step(Input::Watched {
-            workspace: WORKSPACE,
-            watch: Watch::Watching,
-        });
+        let watched = self.watch(Watch::Watching);
         [opened, configured, watched].concat()
+    }
+
+    fn watch(&mut self, watch: Watch) -> Vec<String> {
+        self.step(Input::Watched {
+            workspace: WORKSPACE,
+            watch,
+        })
     }
 
     fn configure(&mut self, trust: Trust) -> Vec<String> {

@@ -118,4 +118,10 @@ scenes! {
     behind_a_change: usual,
     renamed: usual,
     discarded: usual,
+    put_back: usual,
+    repiped: usual,
+    reread: usual,
+    overtaken: usual,
+    denied: two,
+    asked_after_a_save: usual,
 }

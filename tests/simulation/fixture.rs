@@ -45,8 +45,17 @@ pub(crate) enum Setting {
     Edited,
     /// As usual, and not allowed.
     Untrusted,
+    /// As usual, and no longer allowed.
+    Denied,
     /// It cannot be read.
     Broken,
+}
+
+impl Setting {
+    /// Whether nothing of it may begin.
+    pub(crate) fn refuses(self) -> bool {
+        matches!(self, Self::Broken | Self::Untrusted | Self::Denied)
+    }
 }
 
 pub(crate) fn task(project: usize) -> TaskId {
@@ -73,6 +82,12 @@ pub(crate) fn own_pipeline(project: usize) -> &'static str {
 
 pub(crate) fn digest(content: &Content) -> InputDigest {
     InputDigest(Digest::of(format!("{content:?}").as_bytes()))
+}
+
+/// The content that the stage `test` reads: other files under a configuration that was edited.
+pub(crate) fn read_by_test(content: &Content, setting: Setting) -> InputDigest {
+    let edited = setting == Setting::Edited;
+    InputDigest(Digest::of(format!("{content:?} {edited}").as_bytes()))
 }
 
 /// What the stages that count say of a content: the same content, the same answer.

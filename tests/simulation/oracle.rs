@@ -2,7 +2,9 @@
 //!
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
+mod files;
 mod git;
+mod looks;
 mod runs;
 
 use crate::fixture::{
@@ -13,7 +15,7 @@ use crate::questions::Questions;
 use git::Git;
 use orch::engine::ask::Ask;
 use orch::engine::news::News;
-use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing};
+use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing, Watch};
 use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
 use orch::model::report::status::Phase;
@@ -37,17 +39,22 @@ struct Begun {
 struct LetBe {
     input: InputDigest,
     keys: Option<Vec<StageKey>>,
+    /// Whether it must not be run by itself; else it is only not known better.
+    surely: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Oracle {
     seq: Seq,
+    written: files::Written,
     contents: BTreeMap<InputDigest, Content>,
     questions: Questions,
     recorded: BTreeSet<(RunId, bool)>,
     begun: BTreeMap<RunId, Begun>,
     ending: BTreeSet<RunId>,
     queued: BTreeSet<(ProjectId, PipelineId)>,
+    /// Runs that were told to be wanted, and have not begun.
+    announced: BTreeSet<(ProjectId, PipelineId, Cause)>,
     /// Of these, those that were perhaps found to be no longer needed.
     needless: BTreeSet<(ProjectId, PipelineId)>,
     running: BTreeMap<(RunId, usize), Held>,
@@ -63,7 +70,14 @@ pub(crate) struct Oracle {
     said: BTreeSet<(RunId, Verdict)>,
     /// By project and stage keys.
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
+    /// Of which a run is only known to have been an error.
+    errors: BTreeSet<(usize, Vec<StageKey>)>,
+    /// The same by content: of what a resume kept, the keys are others.
+    vague: BTreeSet<(usize, InputDigest)>,
     settings: BTreeMap<usize, Setting>,
+    /// How often one was taken, and how often when a look began.
+    taken: BTreeMap<usize, u32>,
+    under: BTreeMap<CaptureId, u32>,
     /// Projects that were told to wait at the start, and whose content was not seen since.
     waiting: BTreeSet<usize>,
     /// Content that need not be run by itself.
@@ -82,6 +96,14 @@ pub(crate) struct Oracle {
 
 fn keys(report: &RunReport) -> Vec<StageKey> {
     report.stages.iter().filter_map(|stage| stage.key).collect()
+}
+
+/// What begins at once is told apart from what may wait, and may then begin for another cause than it was told with.
+fn announced(cause: Cause) -> Cause {
+    match cause {
+        Cause::Resume | Cause::Parent => cause,
+        Cause::Start | Cause::Change | Cause::Manual | Cause::Gate => Cause::Change,
+    }
 }
 
 fn is_own(report: &RunReport) -> bool {
@@ -124,6 +146,7 @@ impl Oracle {
         if setting == Setting::Broken {
             return;
         }
+        *self.taken.entry(home).or_default() += 1;
         // What a new configuration does not have is not wanted any more.
         let there = config(home, setting);
         self.queued.retain(|(project, pipeline)| {
@@ -197,6 +220,13 @@ impl Oracle {
                 assert!(before.is_some(), "a stage that was not started has ended");
                 self.before.insert(run.clone(), self.captures);
             }
+            Input::Opened { workspace, .. } => {
+                self.questions.watched(*workspace, false);
+            }
+            Input::Watched { workspace, watch } => {
+                let sees = matches!(watch, Watch::Watching);
+                self.questions.watched(*workspace, sees);
+            }
             Input::Withdrawn { request } => self.questions.withdrawn(*request),
             Input::Touched { projects, .. } => {
                 for project in projects.keys().map(index) {
@@ -209,44 +239,8 @@ impl Oracle {
                 capture,
                 workspace,
                 views,
-            } => {
-                match views {
-                    Some(_) => self.questions.looked(*workspace, *capture),
-                    None => {
-                        self.paused = now + SETTLE_MAX;
-                        let owed = self.owed.values_mut();
-                        owed.for_each(|since| *since = self.paused);
-                    }
-                }
-                for view in views.iter().flatten() {
-                    let id = ProjectId {
-                        workspace: *workspace,
-                        task: view.subject.task.clone(),
-                    };
-                    self.maybe_dropped(id, &view.subject.pipeline);
-                    let project = index(&view.subject.task);
-                    let pipeline = view.subject.pipeline.clone();
-                    self.looked.insert((project, pipeline), *capture);
-                    if view.subject.pipeline.as_str() == own_pipeline(project) {
-                        self.stale.remove(&project);
-                        if self.waiting.remove(&project) {
-                            let (input, keys) = (view.input, None);
-                            self.let_be.insert(project, LetBe { input, keys });
-                        }
-                    }
-                }
-            }
+            } => self.captured(*capture, *workspace, views.as_deref(), now),
             _ => {}
-        }
-    }
-
-    /// With a look at its content a pending run begins, or is dropped because what is there is proven.
-    fn maybe_dropped(&mut self, project: ProjectId, pipeline: &PipelineId) {
-        let mut runs = self.begun.values();
-        let active = runs.any(|run| run.project == project && !run.child);
-        let pending = (project, pipeline.clone());
-        if !active && self.queued.contains(&pending) {
-            self.needless.insert(pending);
         }
     }
 
@@ -261,13 +255,19 @@ impl Oracle {
                     self.questions.looks(*capture);
                     for subject in subjects {
                         let project = index(&subject.task);
+                        if let Some(taken) = self.taken.get(&HOMES[project]) {
+                            self.under.insert(*capture, *taken);
+                        }
                         if subject.pipeline.as_str() == own_pipeline(project) {
                             self.owed.remove(&project);
                         }
                     }
                 }
                 Effect::Begin { report, .. } => self.begin(report),
-                Effect::End { report, standing } => self.end(report, standing.as_ref()),
+                Effect::End { report, standing } => {
+                    self.end(report, standing.as_ref());
+                    standing.iter().for_each(|it| self.written.write(it));
+                }
                 Effect::StartStage {
                     run,
                     stage,
@@ -289,7 +289,8 @@ impl Oracle {
                     );
                 }
                 Effect::Exit => self.exited = true,
-                Effect::Record { .. } | Effect::State { .. } | Effect::StopStage { .. } => {}
+                Effect::State { standing, .. } => self.written.write(standing),
+                Effect::Record { .. } | Effect::StopStage { .. } => {}
             }
         }
     }
@@ -300,8 +301,16 @@ impl Oracle {
         self.seq = seq;
         match news {
             News::RunQueued {
-                project, pipeline, ..
+                project,
+                pipeline,
+                cause,
             } => {
+                let kind = announced(*cause);
+                let wanted = (project.clone(), pipeline.clone(), kind);
+                self.announced.insert(wanted);
+                if kind != Cause::Change {
+                    return;
+                }
                 let pending = (project.clone(), pipeline.clone());
                 let dropped = self.needless.remove(&pending);
                 let first = self.queued.insert(pending);
@@ -356,6 +365,8 @@ impl Oracle {
                 standings.insert(index(&standing.project.task), standing);
             }
         }
+        let there = standings.values().map(|it| it.project.clone());
+        self.written.look(&there.collect());
         self.owed
             .retain(|project, _| standings.contains_key(project));
         if !self.stopping {
@@ -369,6 +380,9 @@ impl Oracle {
             }
         }
         self.questions.look(places, now, self.stopping);
+        if !self.stopping {
+            self.questions.all_wait_for_something(places, &standings);
+        }
     }
 
     fn judge(&mut self, standing: &Standing) {
@@ -419,6 +433,7 @@ impl Oracle {
     /// No change is lost: what is on disk now has a verdict, and it is the right one.
     pub(crate) fn at_rest(&self, engine: &Engine, id: &ProjectId, content: &Content) {
         let standing = engine.standing(id).expect("the project is configured");
+        self.written.at_rest(&standing);
         assert_eq!(
             standing.input,
             Some(digest(content)),

@@ -5,13 +5,13 @@
 
 use crate::fixture::{
     HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
-    index, own_pipeline, path, task,
+    index, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, Stop};
 use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, Record, Watch};
-use orch::model::id::{CaptureId, RunId, WorkspaceId};
+use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::view::{Subject, View};
@@ -65,8 +65,7 @@ impl Place {
     /// Whether nothing of it is run or answered until somebody does something about it.
     pub(crate) fn refuses(&self) -> bool {
         let missing = matches!(self.watch, Some(Watch::Missing { .. }));
-        let setting = [Setting::Broken, Setting::Untrusted].contains(&self.setting);
-        !self.open || missing || setting
+        !self.open || missing || self.setting.refuses()
     }
 
     pub(crate) fn looks(&self) -> bool {
@@ -193,7 +192,7 @@ impl World {
         }
     }
 
-    fn deliver_record(&mut self) {
+    pub(crate) fn deliver_record(&mut self) {
         let (report, record) = self.records.pop_front().unwrap();
         let failure = std::mem::take(&mut self.disk_fails).then(|| "disk full".to_owned());
         let run = report.run.clone();
@@ -280,10 +279,12 @@ impl World {
         let undone = undone.map(|name| path(project, name)).collect();
         let differing = names.into_iter().filter(|name| !same(name));
         let differing = differing.map(|name| path(project, name)).collect();
+        let setting = self.places[HOMES[project]].readable;
+        let test = (pipeline_id("line"), StageId::parse("test").unwrap());
         View {
             subject: subject.clone(),
             input: digest(&now),
-            stages: BTreeMap::new(),
+            stages: BTreeMap::from([(test, read_by_test(&now, setting))]),
             changed: match first {
                 true => Changed::Everything,
                 false => Changed::Paths(differing),
@@ -353,8 +354,17 @@ pub(crate) fn latest(report: &RunReport) -> Latest {
     }
 }
 
-/// A stage as the evidence of its run has it.
-pub(crate) fn kept(stage: StageReport) -> KeptStage {
+/// The stages as the evidence of their run has them; what those of a void run have read is not known.
+pub(crate) fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
+    let stages = report.stages.iter().cloned().map(kept);
+    let known = |stage: KeptStage| KeptStage {
+        key: stage.key.filter(|_| report.void.is_none()),
+        ..stage
+    };
+    stages.map(known).collect()
+}
+
+fn kept(stage: StageReport) -> KeptStage {
     let child = match stage.work {
         StageWork::Subpipeline { child, .. } => child,
         StageWork::Command(_) => None,

@@ -2,9 +2,11 @@
 
 use crate::fixture::{Content, digest, index, passes};
 use crate::outside::Place;
-use orch::engine::ask::{Answer, Ask, Reply, Until};
+use orch::engine::ask::{Answer, Ask, Patience, Reply, Scope, Until};
+use orch::engine::{ProjectId, Standing};
 use orch::model::digest::InputDigest;
 use orch::model::id::{CaptureId, RequestId, RunId, WorkspaceId};
+use orch::model::report::status::Phase;
 use orch::model::run::{RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +24,10 @@ struct Question {
 }
 
 impl Question {
+    fn about_one(&self) -> bool {
+        matches!(&self.ask, Ask::Verdict { scope, .. } if scope.tasks.len() == 1)
+    }
+
     /// The one workspace that it is about.
     fn workspace(&self) -> Option<WorkspaceId> {
         match &self.ask {
@@ -34,6 +40,12 @@ impl Question {
     }
 }
 
+/// Whether a question of this scope is about a project.
+fn covers(scope: &Scope, project: &ProjectId) -> bool {
+    scope.workspace.is_none_or(|id| id == project.workspace)
+        && (scope.tasks.is_empty() || scope.tasks.contains(&project.task))
+}
+
 /// What runs were told to prove, and which evidence of which run is on disk.
 pub(crate) type Evidence<'a> = (&'a BTreeSet<(RunId, Verdict)>, &'a BTreeSet<(RunId, bool)>);
 
@@ -41,9 +53,23 @@ pub(crate) type Evidence<'a> = (&'a BTreeSet<(RunId, Verdict)>, &'a BTreeSet<(Ru
 pub(crate) struct Questions {
     open: BTreeMap<RequestId, Question>,
     captures: CaptureId,
+    /// Workspaces whose view is being rebuilt.
+    blind: BTreeSet<WorkspaceId>,
 }
 
 impl Questions {
+    pub(crate) fn watched(&mut self, workspace: WorkspaceId, sees: bool) {
+        if sees {
+            self.blind.remove(&workspace);
+        } else {
+            self.blind.insert(workspace);
+        }
+    }
+
+    pub(crate) fn is_blind(&self, workspace: WorkspaceId) -> bool {
+        self.blind.contains(&workspace)
+    }
+
     pub(crate) fn saved(&mut self, project: usize, content: InputDigest) {
         for question in self.open.values_mut() {
             question.contents[project].insert(content);
@@ -110,6 +136,13 @@ impl Questions {
             }
             (Reply::Verdicts(answers), Ask::Verdict { .. }) => {
                 for answer in answers {
+                    let known = answer.verdict != Verdict::Unknown;
+                    // Who asks about several may have been told of this one before.
+                    let alone = question.about_one() && self.is_blind(answer.project.workspace);
+                    assert!(
+                        !alone || !known,
+                        "a verdict is told while the view is being rebuilt"
+                    );
                     judge(&question, answer, contents, said);
                 }
             }
@@ -146,6 +179,43 @@ impl Questions {
                 question.ask
             );
         }
+    }
+
+    /// Nobody waits for a verdict while all that he asks about is idle, or proven, and no look is under way.
+    pub(crate) fn all_wait_for_something(
+        &self,
+        places: &[Place],
+        standings: &BTreeMap<usize, Standing>,
+    ) {
+        let looks = |standing: &Standing| {
+            let id = standing.project.workspace;
+            let place = places.iter().find(|place| place.id == id);
+            place.is_none_or(|place| !place.sees() || place.refuses() || place.looks())
+        };
+        for (request, question) in &self.open {
+            let Ask::Verdict { scope, .. } = &question.ask else {
+                continue;
+            };
+            let mut about = standings
+                .values()
+                .filter(|standing| covers(scope, &standing.project));
+            let due = |standing: &Standing| {
+                let proven = standing.fresh && standing.verdict != Verdict::Error;
+                !looks(standing) && (proven || standing.phase == Phase::Idle)
+            };
+            assert!(
+                !about.all(due),
+                "{request} waits for nothing: {:?}",
+                question.ask
+            );
+        }
+    }
+
+    /// Whether somebody waits for a run to tell the verdict of a project.
+    pub(crate) fn is_awaited(&self, project: &ProjectId) -> bool {
+        self.open.values().any(|question| {
+            matches!(&question.ask, Ask::Verdict { scope, patience: Patience::Run } if covers(scope, project))
+        })
     }
 
     pub(crate) fn all_answered(&self) {

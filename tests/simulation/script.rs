@@ -39,6 +39,8 @@ pub(crate) enum Op {
     Cancel,
     /// The configuration of a workspace is another one.
     Configure { home: usize, setting: Setting },
+    /// Its files are found to be others, and are not read yet; what looks have seen arrives all the same.
+    Reread { home: usize },
     /// Events are lost, or the root goes; later it is back.
     Blind { home: usize, missing: bool },
     /// The view is whole again.
@@ -63,6 +65,8 @@ pub(crate) enum Op {
     Resume,
     /// The evidence of a run that has ended is removed.
     Vanish,
+    /// Another pipeline runs; somebody saves, somebody asks for the verdict, and the files are what they were.
+    PutBack { project: usize, file: u8 },
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
@@ -72,6 +76,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         1 => Just(Setting::Narrow),
         1 => Just(Setting::Edited),
         1 => Just(Setting::Untrusted),
+        1 => Just(Setting::Denied),
         1 => Just(Setting::Broken),
     ]
 }
@@ -97,6 +102,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Withdraw),
         2 => Just(Op::Cancel),
         3 => (home(), setting()).prop_map(|(home, setting)| Op::Configure { home, setting }),
+        2 => home().prop_map(|home| Op::Reread { home }),
         2 => (home(), any::<bool>()).prop_map(|(home, missing)| Op::Blind { home, missing }),
         3 => home().prop_map(|home| Op::Sighted { home }),
         1 => home().prop_map(|home| Op::Close { home }),
@@ -109,5 +115,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         4 => project().prop_map(|project| Op::Revert { project }),
         1 => Just(Op::Resume),
         3 => Just(Op::Vanish),
+        2 => (project(), 0_u8..3).prop_map(|(project, file)| Op::PutBack { project, file }),
     ]
 }

@@ -2,15 +2,14 @@
 //!
 //! What the engine asks of it and what arrives of that, in which order, is in `outside`; the judges are in `oracle`.
 
+mod people;
 mod rest;
 
-use crate::fixture::{
-    Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, pipeline_id, task,
-};
+use crate::fixture::{Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, task};
 use crate::oracle::Oracle;
-use crate::outside::{Disk, Place, Tree, kept, latest};
+use crate::outside::{Disk, Place, Tree, latest};
 use crate::script::Op;
-use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Stop, Until};
+use orch::engine::ask::{Ask, Stop};
 use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::evidence::Layout;
 use orch::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -28,6 +27,8 @@ use std::time::Duration;
 const WAKES_MAX: usize = 1_000;
 /// How many saves a switched branch goes back at most.
 const REVERT_MAX: usize = 4;
+/// Results of looks and records that arrive while stages are held.
+const HELD_MAX: usize = 12;
 const FILES: u8 = 3;
 /// From one save of a scribbler to the next: below the time that settles.
 const SCRIBBLE: Duration = Duration::from_millis(15);
@@ -133,6 +134,7 @@ impl World {
             }
             Op::Cancel => self.cancel(),
             Op::Configure { home, setting } => self.configure(*home, *setting),
+            Op::Reread { home } => self.reread(*home),
             Op::Blind { home, missing } => self.blind(*home, *missing),
             Op::Sighted { home } => self.sight(*home),
             Op::Close { home } => self.close(*home),
@@ -151,6 +153,7 @@ impl World {
             Op::Revert { project } => self.revert(*project),
             Op::Resume => self.resume(),
             Op::Vanish => self.vanish(),
+            Op::PutBack { project, file } => self.put_back(*project, *file),
         }
     }
 
@@ -171,6 +174,30 @@ impl World {
         for file in 0..FILES {
             if now.get(&file) != then.get(&file) {
                 self.put(project, file, then.get(&file).copied());
+            }
+        }
+    }
+
+    fn put_back(&mut self, project: usize, file: u8) {
+        self.run(project, true, false, false);
+        self.hold_stages(HOMES[project]);
+        let before = self.files[project].get(&file).copied();
+        self.generation += 1;
+        self.save(project, file, self.generation);
+        self.hold_stages(HOMES[project]);
+        self.wait(SCRIBBLE * 2);
+        self.gate(project, true, None);
+        self.hold_stages(HOMES[project]);
+        self.put(project, file, before);
+    }
+
+    /// Everything arrives but the ends of stages.
+    fn hold_stages(&mut self, home: usize) {
+        for _ in 0..HELD_MAX {
+            if !self.places[home].tree.is_empty() {
+                self.deliver_tree(home);
+            } else if !self.records.is_empty() {
+                self.deliver_record();
             }
         }
     }
@@ -230,104 +257,6 @@ impl World {
         }
     }
 
-    fn gate(&mut self, project: usize, patient: bool, wait: Option<Duration>) {
-        let scope = match PROJECTS.get(project) {
-            Some(_) => Scope {
-                workspace: Some(self.places[HOMES[project]].id),
-                tasks: vec![task(project)],
-            },
-            None => Scope::default(),
-        };
-        let patience = if patient {
-            Patience::Run
-        } else {
-            Patience::Answer
-        };
-        self.ask(Ask::Verdict { scope, patience }, wait);
-    }
-
-    fn run(&mut self, project: usize, other: bool, force: bool, until_begun: bool) {
-        let ask = RunAsk {
-            project: self.project(project),
-            pipeline: other.then(|| pipeline_id("other")),
-            parent: None,
-            approval_policy: None,
-            force,
-            until: if until_begun {
-                Until::Begun
-            } else {
-                Until::Ended
-            },
-        };
-        self.ask(Ask::Run(ask), None);
-    }
-
-    fn cancel(&mut self) {
-        let runs: Vec<RunId> = self
-            .engine
-            .runs()
-            .map(|report| report.run.clone())
-            .collect();
-        if !runs.is_empty() {
-            let run = runs[self.chance(runs.len())].clone();
-            self.ask(Ask::Cancel { run }, None);
-        }
-    }
-
-    fn ask(&mut self, ask: Ask, wait: Option<Duration>) {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        let deadline = wait.map(|wait| self.now + wait);
-        let there = (self.files.as_slice(), self.places.as_slice());
-        self.oracle.asked(request, &ask, deadline, there);
-        self.step(Input::Asked {
-            request,
-            ask,
-            deadline: deadline.map(Tick::new),
-        });
-    }
-
-    fn resume(&mut self) {
-        let Some(report) = self.disk.newest_root().cloned() else {
-            return;
-        };
-        let ask = ResumeAsk {
-            project: self.project(index(&report.task)),
-            run: report.run,
-            pipeline: report.pipeline,
-            parent: None,
-            approval_policy: None,
-            started_at: report.started_at,
-            stages: report.stages.into_iter().map(kept).collect(),
-            children: report.children,
-            actor: "cli".to_owned(),
-            reason: "manual-resume".to_owned(),
-            until: Until::Ended,
-        };
-        self.ask(Ask::Resume(Box::new(ask)), None);
-    }
-
-    /// Somebody removes the evidence of a run; that it is gone is found out at once.
-    fn vanish(&mut self) {
-        let ended = self.disk.reports().len();
-        if ended == 0 {
-            return;
-        }
-        let which = self.chance(ended);
-        let report = self.disk.reports()[which].clone();
-        let project = index(&report.task);
-        let id = self.project(project);
-        if self.engine.run(&report.run).is_some() || !self.places[HOMES[project]].open {
-            return;
-        }
-        self.disk.lose(&report.run);
-        self.oracle.vanished(&self.engine, &id, &report.run);
-        self.step(Input::Discarded {
-            workspace: id.workspace,
-            runs: BTreeSet::from([report.run]),
-        });
-    }
-
     fn open(&mut self, home: usize) {
         if !self.places[home].forgotten {
             return;
@@ -383,6 +312,9 @@ impl World {
             }
             Setting::Untrusted => Trust::Untrusted {
                 detail: "never allowed".to_owned(),
+            },
+            Setting::Denied => Trust::Denied {
+                detail: "no longer allowed".to_owned(),
             },
             Setting::Usual | Setting::Waiting | Setting::Narrow | Setting::Edited => Trust::Allowed,
         };
@@ -450,6 +382,18 @@ impl World {
                 }
             }
         }
+        self.step(Input::Watched { workspace, watch });
+    }
+
+    fn reread(&mut self, home: usize) {
+        let place = &mut self.places[home];
+        if !place.open || !place.sees() {
+            return;
+        }
+        let detail = "its configuration is being read again".to_owned();
+        let watch = Watch::Rescanning { detail };
+        place.watch = Some(watch.clone());
+        let workspace = place.id;
         self.step(Input::Watched { workspace, watch });
     }
 

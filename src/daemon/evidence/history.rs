@@ -259,6 +259,8 @@ impl Desk {
 
 impl Reopened {
     fn of(manifest: &Manifest, sidecar: Option<&Sidecar>, owned: bool) -> Self {
+        // The stages of a void run may have read what was there in between: nobody knows of which content they tell.
+        let void = sidecar.is_some_and(|sidecar| sidecar.void.is_some());
         let stages = manifest.commands.iter().map(|command| {
             let mut beside = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
             let beside = beside.find(|stage| stage.id == command.id);
@@ -274,7 +276,7 @@ impl Reopened {
                 exit_code: command.exit_code,
                 summary: command.summary.clone(),
                 child: command.sub_run_id.clone(),
-                key: beside.and_then(|stage| stage.key),
+                key: beside.and_then(|stage| stage.key).filter(|_| !void),
                 input: beside.and_then(|stage| stage.input_digest),
                 outcome: beside.map(|stage| stage.outcome),
                 attempts: beside.map_or(0, |stage| stage.attempts),

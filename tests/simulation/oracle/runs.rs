@@ -1,7 +1,7 @@
 //! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
 
-use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes};
-use crate::oracle::{Begun, Held, LetBe, Oracle, is_own, keys};
+use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, read_by_test};
+use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
 use crate::outside::proves;
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
@@ -23,39 +23,33 @@ impl Oracle {
             let mut others = self.begun.values();
             let other = others.any(|begun| begun.project == project && !begun.child);
             assert!(!other, "two runs of {project:?} are active");
-            let refused = [Setting::Broken, Setting::Untrusted].contains(&setting);
             assert!(
-                !refused,
+                !setting.refuses(),
                 "a run begins although the configuration is refused"
             );
+            let blind = self.questions.is_blind(report.workspace);
+            assert!(!blind, "a run begins while the view is being rebuilt");
         }
-        let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
         if matches!(report.cause, Cause::Start | Cause::Change) {
             let git = self.git.get(&place);
             let held = git.is_some_and(|git| git.holds(self.now));
-            assert!(!held, "a run begins by itself while git is at work");
+            let awaited = self.questions.is_awaited(&project);
+            assert!(
+                !held || awaited,
+                "a run begins by itself while git is at work"
+            );
         }
+        self.begin_on_view(report, setting);
+        let kind = announced(report.cause);
+        let wanted = (project.clone(), report.pipeline.clone(), kind);
+        let told = self.announced.remove(&wanted);
+        assert!(
+            told,
+            "{} begins, and nobody was told that it is queued",
+            report.run
+        );
         if is_own(report) {
-            let proven = self.proven.contains_key(&(place, keys(report)));
-            assert!(
-                asked || !proven,
-                "what is proven runs again: {:?}",
-                report.cause
-            );
-            assert!(
-                report.cause != Cause::Start || setting != Setting::Waiting,
-                "a run starts although it has to wait for a change"
-            );
-            let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
-            let let_be = self.let_be.remove(&place);
-            let same = let_be.is_some_and(|content| {
-                Some(content.input) == report.input
-                    && content.keys.is_none_or(|old| old == keys(report))
-            });
-            assert!(
-                !by_itself || !same,
-                "what was to be left alone runs by itself"
-            );
+            self.begin_own(report, (place, setting));
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
@@ -88,8 +82,63 @@ impl Oracle {
         if let Some(input) = input
             && self.settings[&HOMES[place]] == Setting::Waiting
         {
-            self.let_be.insert(place, LetBe { input, keys: None });
+            self.let_be.insert(
+                place,
+                LetBe {
+                    input,
+                    keys: None,
+                    surely: false,
+                },
+            );
         }
+    }
+
+    fn begin_on_view(&self, report: &RunReport, setting: Setting) {
+        if report.pipeline.as_str() != "line" {
+            return;
+        }
+        let content = &self.contents[&report.input.unwrap()];
+        let mut stages = report.stages.iter();
+        let test = stages.find(|stage| stage.id.as_str() == "test").unwrap();
+        // A stage that a resume keeps read what it read then.
+        let read = test.attempts > 0 || test.input == Some(read_by_test(content, setting));
+        assert!(
+            read,
+            "{} begins on a view of another configuration",
+            report.run
+        );
+    }
+
+    /// A run of the project's own pipeline begins for what its content calls for.
+    fn begin_own(&mut self, report: &RunReport, (place, setting): (usize, Setting)) {
+        let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
+        let proven = self.proven.contains_key(&(place, keys(report)));
+        assert!(
+            asked || !proven,
+            "what is proven runs again: {:?}",
+            report.cause
+        );
+        assert!(
+            report.cause != Cause::Start || setting != Setting::Waiting,
+            "a run starts although it has to wait for a change"
+        );
+        let by_itself = matches!(report.cause, Cause::Start | Cause::Change);
+        let let_be = self.let_be.remove(&place);
+        let surely = let_be.as_ref().is_some_and(|content| content.surely);
+        let same = let_be.is_some_and(|content| {
+            Some(content.input) == report.input
+                && content.keys.is_none_or(|old| old == keys(report))
+        });
+        assert!(
+            !by_itself || !same || !surely,
+            "what was to be left alone runs by itself"
+        );
+        let vague = self.vague.contains(&(place, report.input.unwrap()));
+        let error = vague || self.errors.contains(&(place, keys(report)));
+        assert!(
+            report.cause != Cause::Gate || same || error,
+            "a question is called the cause of a run that a change is the cause of"
+        );
     }
 
     pub(super) fn forget_proof(&mut self, run: &RunId) {
@@ -155,6 +204,12 @@ impl Oracle {
         let command: &Command = pipeline.stages[stage].command().unwrap();
         let line = command.line.text();
         assert_ne!(line, NEVER_ALLOWED, "a command runs that was not allowed");
+        let setting = self.settings[&HOMES[index(&report.task)]];
+        assert_ne!(
+            setting,
+            Setting::Denied,
+            "a stage starts after it was denied"
+        );
         let attempts = report.stages[stage].attempts;
         assert!(
             attempts <= command.retries + 1,
@@ -199,15 +254,27 @@ impl Oracle {
             self.proven.insert(key, report.run.clone());
         } else if report.verdict == Verdict::Error {
             self.proven.remove(&key);
+            self.errors.insert(key);
         }
         // What somebody ended is left alone; what the daemon ended by itself is not.
         let by_hand = report.status_detail.as_deref() == Some("run-canceled");
         let unsaid = report.verdict == Verdict::Unknown && report.void.is_none();
         let ended = by_hand && report.verdict == Verdict::Unknown;
+        let resumed = report.cause == Cause::Resume;
+        if resumed && report.verdict == Verdict::Error {
+            self.vague.insert((place, report.input.unwrap()));
+        }
         if ended || (unsaid && report.status != RunStatus::Cancelled) {
             let input = report.input.unwrap();
-            let keys = Some(keys(report));
-            self.let_be.insert(place, LetBe { input, keys });
+            // Of a run that was taken up again some are those of what it kept.
+            let surely = !resumed;
+            let keys = Some(keys(report)).filter(|_| surely);
+            let let_be = LetBe {
+                input,
+                keys,
+                surely,
+            };
+            self.let_be.insert(place, let_be);
         }
     }
 }

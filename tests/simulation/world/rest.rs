@@ -27,10 +27,7 @@ impl World {
         self.disk_fails = false;
         for home in 0..2 {
             self.places[home].look_fails = false;
-            if matches!(
-                self.places[home].setting,
-                Setting::Broken | Setting::Untrusted
-            ) {
+            if self.places[home].setting.refuses() {
                 self.configure(home, Setting::Usual);
             }
             if !self.places[home].sees() {

@@ -3,6 +3,7 @@
 //! The writer is stopped after every file operation in turn, and the next start has to find whole files.
 
 use super::*;
+use crate::model::run::{Changed, Void};
 
 /// What the "process" came to before it was ended.
 #[derive(Clone, Copy)]
@@ -141,6 +142,25 @@ fn a_lost_run_is_cancelled_and_told() {
     assert_eq!(last.status_detail.as_deref(), Some("daemon-lost"));
     assert_eq!(last.record.verdict, Verdict::Unknown);
     assert_eq!(last.failure.as_ref().unwrap().excerpt, "daemon lost");
+}
+
+#[test]
+fn of_a_void_run_nobody_knows_what_its_stages_read() {
+    let space = Space::new();
+    let mut desk = space.desk("d1");
+    let begun = report("demo", 1, RunStatus::InProgress);
+    desk.begin(&begun, at(1000)).unwrap();
+    let mut ended = report("demo", 1, RunStatus::Succeeded);
+    ended.completed_at = Some(at(1100));
+    ended.void = Some(Void {
+        changed: Changed::Everything,
+        rewritten: Vec::new(),
+    });
+    desk.end(&ended, Some(&task_state(&ended)), at(1100))
+        .unwrap();
+    let reopened = desk.reopen(&ended.run, at(1200)).unwrap();
+    assert_eq!(reopened.stages[1].key, None);
+    assert_eq!(reopened.stages[1].id, ended.stages[1].id);
 }
 
 #[test]

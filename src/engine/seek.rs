@@ -1,0 +1,203 @@
+//! The search for a project's verdict: from a look to a run, and from its end to an answer.
+//!
+//! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
+
+use crate::engine::ProjectId;
+use crate::engine::ask::{Answer, Origin, Patience, Reply};
+use crate::engine::keys::Proof;
+use crate::engine::state::Engine;
+use crate::engine::waiters::{Need, Sought, Waiter};
+use crate::model::config::Flaky;
+use crate::model::id::RequestId;
+use crate::model::run::{RunReport, Verdict};
+
+impl Waiter {
+    /// Whether it waits for a run to tell this project's verdict.
+    fn awaits(&self, id: &ProjectId) -> bool {
+        match &self.need {
+            Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
+            Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => false,
+        }
+    }
+}
+
+impl Engine {
+    /// What is known of a project's content, right after a look; else has it run.
+    pub(super) fn seek(
+        &mut self,
+        request: RequestId,
+        id: &ProjectId,
+        patience: Patience,
+    ) -> Sought {
+        let Some(project) = self.projects.get(id) else {
+            return Sought::Found(self.no_answer(id, "the project is no longer configured"));
+        };
+        if let Some(obstacle) = self.obstacle(id.workspace) {
+            if patience == Patience::Answer || !obstacle.passes() {
+                return Sought::Found(self.no_answer(id, obstacle.detail()));
+            }
+            self.want_own(id, Some(request));
+            return Sought::Look;
+        }
+        let settled = project.answer().is_some();
+        if settled {
+            return Sought::Found(self.answer(id, true));
+        }
+        if patience == Patience::Answer {
+            return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
+        }
+        let keys = project.known().map(|seen| seen.keys.clone());
+        let Some(pipeline) = self
+            .default_pipeline(id)
+            .map(|pipeline| pipeline.id.clone())
+        else {
+            return Sought::Found(self.no_answer(id, "the project has no pipeline"));
+        };
+        let joins = self.active_root(id).is_some_and(|run| {
+            run.report.pipeline == pipeline
+                && run.cancelled.is_none()
+                && Some(&run.seen.keys) == keys.as_ref()
+        });
+        if !joins {
+            self.pend(id, &pipeline, Origin::from(self.cause_now(id)), None);
+        }
+        Sought::Run
+    }
+
+    /// Whether somebody waits for a run to tell this project's verdict.
+    pub(super) fn is_awaited(&self, id: &ProjectId) -> bool {
+        self.waiters.values().any(|waiter| waiter.awaits(id))
+    }
+
+    fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {
+        let waiting = self.waiters.iter().filter(|(_, waiter)| waiter.awaits(id));
+        waiting.map(|(request, _)| *request).collect()
+    }
+
+    /// The content was looked at: who waits for a run is answered if it is proven by now, because nothing else would run.
+    pub(super) fn answer_proven(&mut self, id: &ProjectId) {
+        let serves = self.obstacle(id.workspace).is_none();
+        let project = self.projects.get(id).filter(|_| serves);
+        if project.is_none_or(|project| project.answer().is_none()) {
+            return;
+        }
+        for request in self.awaiting(id) {
+            let found = Sought::Found(self.answer(id, true));
+            self.note_sought(request, id, found);
+            self.answer_if_found(request);
+        }
+    }
+
+    /// The run that was waited for may no longer be the one: who waits for it has the content looked at again.
+    pub(super) fn seek_again(&mut self, id: &ProjectId) {
+        for request in self.awaiting(id) {
+            self.look_again(request, id);
+        }
+    }
+
+    fn look_again(&mut self, request: RequestId, id: &ProjectId) {
+        self.want_own(id, Some(request));
+        self.note_sought(request, id, Sought::Look);
+    }
+
+    /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
+    pub(super) fn answer_after(&mut self, id: &ProjectId, report: &RunReport) {
+        let own = self
+            .default_pipeline(id)
+            .is_some_and(|own| own.id == report.pipeline);
+        if !own {
+            return;
+        }
+        let serves = self.obstacle(id.workspace).is_none();
+        for request in self.awaiting(id) {
+            let project = self.projects.get(id).filter(|_| serves);
+            let sought = match project.and_then(|project| project.known()) {
+                // Touched again meanwhile, or its configuration is being read: looked at again, then judged.
+                None => Sought::Look,
+                Some(seen) => match project.and_then(|project| project.proof(&seen.keys)) {
+                    Some(proof) if proof.run == report.run => Sought::Found(self.answer(id, false)),
+                    _ if report.verdict == Verdict::Unknown && report.void.is_none() => {
+                        let detail = "its run was ended before it proved anything";
+                        Sought::Found(self.no_answer(id, detail))
+                    }
+                    // A void run says nothing of the present content.
+                    _ => Sought::Look,
+                },
+            };
+            match sought {
+                Sought::Look => self.look_again(request, id),
+                Sought::Run | Sought::Found(_) => self.note_sought(request, id, sought),
+            }
+            self.answer_if_found(request);
+        }
+    }
+
+    pub(super) fn note_sought(&mut self, request: RequestId, id: &ProjectId, sought: Sought) {
+        if let Some(Waiter {
+            need: Need::Verdicts { projects, .. },
+            ..
+        }) = self.waiters.get_mut(&request)
+        {
+            projects.insert(id.clone(), sought);
+        }
+    }
+
+    pub(super) fn answer_if_found(&mut self, request: RequestId) {
+        let Some(Waiter {
+            need: Need::Verdicts { projects, .. },
+            ..
+        }) = self.waiters.get(&request)
+        else {
+            return;
+        };
+        let found: Option<Vec<Answer>> = projects
+            .values()
+            .map(|sought| match sought {
+                Sought::Found(answer) => Some(answer.clone()),
+                Sought::Look | Sought::Run => None,
+            })
+            .collect();
+        if let Some(answers) = found {
+            self.reply(request, Reply::Verdicts(answers));
+        }
+    }
+
+    fn answer(&self, id: &ProjectId, reused: bool) -> Answer {
+        let project = self.projects.get(id);
+        let seen = project.and_then(|project| project.known());
+        let proof = seen.and_then(|seen| project?.proof(&seen.keys));
+        let verdict = proof.map_or(Verdict::Unknown, |proof| proof.verdict);
+        let flaky = self
+            .settings(id)
+            .map_or(Flaky::Pass, |settings| settings.flaky);
+        Answer {
+            project: id.clone(),
+            verdict,
+            green: verdict.is_green(flaky),
+            input: seen.map(|seen| seen.input),
+            run: proof.map(|proof| proof.run.clone()),
+            reused,
+            detail: proof.and_then(|proof| self.why_error(id, proof)),
+        }
+    }
+
+    /// Why the run of a proof could not be run: a person cannot see it in evidence that is not there.
+    fn why_error(&self, id: &ProjectId, proof: &Proof) -> Option<String> {
+        let last = self.projects.get(id)?.last.as_ref()?;
+        let is_it = proof.verdict == Verdict::Error && last.run.run_id == proof.run;
+        last.run.status_detail.clone().filter(|_| is_it)
+    }
+
+    pub(super) fn no_answer(&self, id: &ProjectId, detail: &str) -> Answer {
+        let seen = self.projects.get(id).and_then(|project| project.known());
+        Answer {
+            project: id.clone(),
+            verdict: Verdict::Unknown,
+            green: false,
+            input: seen.map(|seen| seen.input),
+            run: None,
+            reused: false,
+            detail: Some(detail.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What people do beside saving: they ask, start, cancel and resume runs, and remove evidence.
+
+use super::World;
+use crate::fixture::{HOMES, PROJECTS, index, pipeline_id, task};
+use crate::outside::kept_stages;
+use orch::engine::Input;
+use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Until};
+use orch::model::id::{RequestId, RunId};
+use orch::model::time::Tick;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl World {
+    pub(super) fn gate(&mut self, project: usize, patient: bool, wait: Option<Duration>) {
+        let scope = match PROJECTS.get(project) {
+            Some(_) => Scope {
+                workspace: Some(self.places[HOMES[project]].id),
+                tasks: vec![task(project)],
+            },
+            None => Scope::default(),
+        };
+        let patience = if patient {
+            Patience::Run
+        } else {
+            Patience::Answer
+        };
+        self.ask(Ask::Verdict { scope, patience }, wait);
+    }
+
+    pub(super) fn run(&mut self, project: usize, other: bool, force: bool, until_begun: bool) {
+        let ask = RunAsk {
+            project: self.project(project),
+            pipeline: other.then(|| pipeline_id("other")),
+            parent: None,
+            approval_policy: None,
+            force,
+            until: if until_begun {
+                Until::Begun
+            } else {
+                Until::Ended
+            },
+        };
+        self.ask(Ask::Run(ask), None);
+    }
+
+    pub(super) fn cancel(&mut self) {
+        let runs: Vec<RunId> = self
+            .engine
+            .runs()
+            .map(|report| report.run.clone())
+            .collect();
+        if !runs.is_empty() {
+            let run = runs[self.chance(runs.len())].clone();
+            self.ask(Ask::Cancel { run }, None);
+        }
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask, wait: Option<Duration>) {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        let deadline = wait.map(|wait| self.now + wait);
+        let there = (self.files.as_slice(), self.places.as_slice());
+        self.oracle.asked(request, &ask, deadline, there);
+        self.step(Input::Asked {
+            request,
+            ask,
+            deadline: deadline.map(Tick::new),
+        });
+    }
+
+    pub(super) fn resume(&mut self) {
+        let Some(report) = self.disk.newest_root().cloned() else {
+            return;
+        };
+        let stages = kept_stages(&report);
+        let ask = ResumeAsk {
+            project: self.project(index(&report.task)),
+            run: report.run,
+            pipeline: report.pipeline,
+            parent: None,
+            approval_policy: None,
+            started_at: report.started_at,
+            stages,
+            children: report.children,
+            actor: "cli".to_owned(),
+            reason: "manual-resume".to_owned(),
+            until: Until::Ended,
+        };
+        self.ask(Ask::Resume(Box::new(ask)), None);
+    }
+
+    /// Somebody removes the evidence of a run; that it is gone is found out at once.
+    pub(super) fn vanish(&mut self) {
+        let ended = self.disk.reports().len();
+        if ended == 0 {
+            return;
+        }
+        let which = self.chance(ended);
+        let report = self.disk.reports()[which].clone();
+        let project = index(&report.task);
+        let id = self.project(project);
+        if self.engine.run(&report.run).is_some() || !self.places[HOMES[project]].open {
+            return;
+        }
+        self.disk.lose(&report.run);
+        self.oracle.vanished(&self.engine, &id, &report.run);
+        self.step(Input::Discarded {
+            workspace: id.workspace,
+            runs: BTreeSet::from([report.run]),
+        });
+    }
+}
