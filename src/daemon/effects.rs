@@ -128,7 +128,7 @@ impl Shell {
             let failure = begun.err().map(|error| chain(&error));
             if let Some(failure) = &failure {
                 tracing::error!(run = %report.run, %failure, "a run could not be put on disk");
-            } else if let Err(error) = stage::write_changed(&changed_file, &report.changed) {
+            } else if let Err(error) = stage::write_changed(&changed_file, &report.unproven) {
                 // Stages then find no list at all: nobody takes an old or a torn one for the truth.
                 tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
             }

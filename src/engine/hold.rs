@@ -10,7 +10,6 @@ use crate::engine::project::{Pending, Settle};
 use crate::engine::state::Engine;
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::id::{PipelineId, TaskId, WorkspaceId};
-use crate::model::run::Cause;
 use crate::model::time::Tick;
 use crate::model::view::Sign;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,10 +53,9 @@ impl Hold {
 }
 
 impl Pending {
-    /// Whether nobody asked for it.
+    /// Whether nobody asks for it, be it that who did has gone away.
     fn is_by_itself(&self) -> bool {
-        let by_itself = matches!(self.origin.cause, Cause::Start | Cause::Change);
-        by_itself && self.requests.is_empty()
+        self.requests.is_empty()
     }
 }
 

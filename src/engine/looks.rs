@@ -289,10 +289,15 @@ impl Engine {
             .map(|subject| subject.task)
             .collect();
         for task in tasks {
-            self.look_later(&ProjectId {
+            let project = ProjectId {
                 workspace: id,
                 task,
-            });
+            };
+            // What it would have told, no later look tells.
+            if let Some(project) = self.projects.get_mut(&project) {
+                project.changes.merge(&Changed::Everything);
+            }
+            self.look_later(&project);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::model::config::{OnBusy, Settings};
 use crate::model::digest::StageKey;
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::path::RelPath;
-use crate::model::run::{Cause, Changed};
+use crate::model::run::{Cause, Changed, Verdict};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -31,6 +31,8 @@ pub(super) struct Project {
     pub(super) present: Present,
     /// What changed since the start of the last run of its own pipeline.
     pub(super) changes: ChangeSet,
+    /// What the last run was begun with that has changed since content that passed.
+    pub(super) unproven: ChangeSet,
     pub(super) proofs: VecDeque<Proof>,
     pub(super) active: Option<RunId>,
     pub(super) pending: BTreeMap<PipelineId, Pending>,
@@ -81,6 +83,7 @@ impl Project {
             place: RelPath::root(),
             present: Present::Stirred,
             changes: ChangeSet::everything(),
+            unproven: ChangeSet::everything(),
             proofs: known.proofs.into(),
             active: None,
             pending: BTreeMap::new(),
@@ -99,6 +102,7 @@ impl Project {
     /// A new configuration: its keys may be others, and unproven content is run as at a start.
     pub(super) fn renew(&mut self, wait: bool) {
         self.doubt();
+        self.unproven = ChangeSet::everything();
         self.auto = Cause::Start;
         self.left_alone = None;
         self.leave_next = wait;
@@ -140,10 +144,18 @@ impl Project {
     }
 
     pub(super) fn remember(&mut self, proof: Proof) {
+        self.note_green(proof.verdict);
         self.proofs.retain(|other| other.keys != proof.keys);
         self.proofs.push_back(proof);
         while self.proofs.len() > PROOFS_MAX {
             self.proofs.pop_front();
+        }
+    }
+
+    /// What differs is counted from the present content on, if it passed.
+    fn note_green(&mut self, verdict: Verdict) {
+        if matches!(verdict, Verdict::Pass | Verdict::Flaky) {
+            self.unproven = ChangeSet::default();
         }
     }
 }
@@ -230,7 +242,11 @@ impl Engine {
         let Some(seen) = project.known().cloned() else {
             return;
         };
-        let proven = project.proof(&seen.keys).is_some();
+        let proof = project.proof(&seen.keys).map(|proof| proof.verdict);
+        let proven = proof.is_some();
+        if let Some(verdict) = proof {
+            project.note_green(verdict);
+        }
         if proven || project.left_alone.as_ref() == Some(&seen.keys) {
             if proven {
                 project.auto = Cause::Change;

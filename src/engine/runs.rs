@@ -49,6 +49,8 @@ impl Engine {
         };
         if own {
             run.report.changed = std::mem::take(&mut project.changes).changed();
+            project.unproven.merge(&run.report.changed);
+            run.report.unproven = project.unproven.changed();
             project.auto = Cause::Change;
             project.left_alone = None;
             project
@@ -94,6 +96,7 @@ impl Engine {
         let name = child.report.run.clone();
         if let Some(run) = self.runs.get_mut(parent) {
             child.report.changed = run.report.changed.clone();
+            child.report.unproven = run.report.unproven.clone();
             let status = RunStatus::InProgress;
             run.report.children.push(ChildReport {
                 run: name.clone(),
@@ -143,7 +146,7 @@ impl Engine {
             actor: ask.actor,
             reason: ask.reason,
         }];
-        run.report.changed = Changed::Everything;
+        (run.report.changed, run.report.unproven) = (Changed::Everything, Changed::Everything);
         // Upstream matches by position only; the id must agree too, or another stage's success would be taken over.
         for (fresh, kept) in run.report.stages.iter_mut().zip(ask.stages) {
             let done = matches!(kept.status, StageStatus::Succeeded | StageStatus::Skipped);
@@ -192,6 +195,7 @@ impl Engine {
             guardrails_required: pipeline.guardrails_required,
             cause: origin.cause,
             changed: Changed::Everything,
+            unproven: Changed::Everything,
             approval_policy: origin.approval_policy.clone(),
             status: RunStatus::InProgress,
             status_detail: None,

@@ -281,6 +281,8 @@ pub struct RunReport {
     pub cause: Cause,
     /// What changed since the project's run before it.
     pub changed: Changed,
+    /// What changed since content that passed: a stage that reads no more than this misses nothing.
+    pub unproven: Changed,
     /// The approval policy that the caller named.
     pub approval_policy: Option<String>,
     /// Where it stands.

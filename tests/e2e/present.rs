@@ -281,3 +281,31 @@ fn what_is_no_longer_looked_at_is_not_said_to_be_known() {
     assert_eq!(state["runs"].as_array().unwrap().len(), 1, "{state}");
     assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
 }
+
+#[test]
+fn a_stage_is_told_of_all_that_changed_since_content_that_passed() {
+    let world = World::new();
+    let list = "tr '\\0' ' ' < \"$ORCHD_CHANGED_FILES\"; ! grep -q bad a.txt";
+    let workspace = world.directory("w");
+    workspace.write("a.txt", "good\n");
+    workspace.write("orchd.toml", check(list));
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(
+        workspace.done(&["logs"]).out,
+        "",
+        "everything may have changed"
+    );
+    let told = |name: &str, text: &str, verdict: &str| {
+        workspace.write(name, text);
+        assert_eq!(
+            workspace.ctl(&["wait", "--json"]).json()["verdict"],
+            verdict
+        );
+        workspace.done(&["logs"]).out
+    };
+    assert_eq!(told("a.txt", "bad\n", "fail"), "a.txt ");
+    assert_eq!(told("b.txt", "b\n", "fail"), "a.txt b.txt ");
+    assert_eq!(told("a.txt", "good again\n", "pass"), "a.txt b.txt ");
+    assert_eq!(told("c.txt", "c\n", "pass"), "c.txt ");
+}

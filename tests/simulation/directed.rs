@@ -123,5 +123,6 @@ scenes! {
     reread: usual,
     overtaken: usual,
     denied: two,
+    taken_up_late: two,
     asked_after_a_save: usual,
 }

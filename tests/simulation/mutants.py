@@ -291,12 +291,20 @@ MUTANTS = [
         ("a verdict is told while the view is being rebuilt", "scene reread"),
     ),
     Mutant(
+        "the-list-forgets-what-failed",
+        "runs.rs",
+        "            project.unproven.merge(&run.report.changed);\n",
+        "            project.unproven = ChangeSet::default();\n            project.unproven.merge(&run.report.changed);\n",
+        "a stage is told of all that differs from what passed",
+        ("is not told of all that no run has passed",),
+    ),
+    Mutant(
         "begins-before-the-configuration-is-read",
         "waiters.rs",
         "            Need::Resume { ask } if unread => {",
         "            Need::Resume { ask } if unread && false => {",
         "nothing begins under a configuration that is being read",
-        ("a run begins while the view is being rebuilt",),
+        ("a run begins while the view is being rebuilt", "scene taken_up_late"),
     ),
     Mutant(
         "overtaken-look-is-believed",
@@ -347,7 +355,7 @@ MUTANTS = [
         "            Verdict::Unknown if run.cancelled == Some(BY_HAND) => {",
         "            Verdict::Unknown if run.cancelled.is_some() => {",
         "what was ended to make way runs later",
-        ("was never proven",),
+        ("was never proven", "a question is called the cause"),
     ),
     Mutant(
         "unstable-never-stops",
@@ -395,7 +403,7 @@ MUTANTS = [
         "        if !serves || self.stopping || self.settles.contains_key(id) {",
         "        let _ = serves;\n        if self.stopping || self.settles.contains_key(id) {",
         "nothing runs that was not allowed",
-        ("although the configuration is refused", "that was not allowed"),
+        ("although the configuration is refused", "that was not allowed", "while the view is being rebuilt"),
     ),
     Mutant(
         "untrusted-pending-runs",

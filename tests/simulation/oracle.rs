@@ -48,6 +48,8 @@ pub(crate) struct Oracle {
     seq: Seq,
     written: files::Written,
     contents: BTreeMap<InputDigest, Content>,
+    /// The contents that passed, by place.
+    passed: BTreeMap<usize, BTreeSet<InputDigest>>,
     questions: Questions,
     recorded: BTreeSet<(RunId, bool)>,
     begun: BTreeMap<RunId, Begun>,
@@ -188,6 +190,7 @@ impl Oracle {
         *self = Self {
             contents: std::mem::take(&mut self.contents),
             proven: std::mem::take(&mut self.proven),
+            passed: std::mem::take(&mut self.passed),
             ..Self::default()
         };
         self.proven

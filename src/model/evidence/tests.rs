@@ -81,6 +81,7 @@ pub(crate) fn report(task: &str, salt: u32, status: RunStatus) -> RunReport {
         guardrails_required: None,
         cause: Cause::Change,
         changed: Changed::Paths(vec![RelPath::parse("src/a.rs").unwrap()]),
+        unproven: Changed::Everything,
         approval_policy: None,
         status,
         status_detail: (status == RunStatus::Failed).then(|| "stage:lint:failed".to_owned()),

@@ -1,12 +1,12 @@
 //! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
 
-use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, read_by_test};
+use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, path, read_by_test};
 use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
 use crate::outside::proves;
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
 use orch::model::id::RunId;
-use orch::model::run::{Cause, Outcome, RunReport, RunStatus, Verdict};
+use orch::model::run::{Cause, Changed, Outcome, RunReport, RunStatus, Verdict};
 
 impl Oracle {
     /// One active run per project, one beginning per run, and none for what is proven already.
@@ -133,11 +133,32 @@ impl Oracle {
             !by_itself || !same || !surely,
             "what was to be left alone runs by itself"
         );
+        self.begin_knowing(report, place);
         let vague = self.vague.contains(&(place, report.input.unwrap()));
         let error = vague || self.errors.contains(&(place, keys(report)));
         assert!(
             report.cause != Cause::Gate || same || error,
             "a question is called the cause of a run that a change is the cause of"
+        );
+    }
+
+    /// What the stages are told of changes is all that makes the content another than one that passed.
+    fn begin_knowing(&self, report: &RunReport, place: usize) {
+        let Changed::Paths(told) = &report.unproven else {
+            return;
+        };
+        let content = &self.contents[&report.input.unwrap()];
+        let passed = self.passed.get(&place).into_iter().flatten();
+        let complete = passed.map(|input| &self.contents[input]).any(|passed| {
+            let files = content.keys().chain(passed.keys());
+            files
+                .filter(|file| content.get(file) != passed.get(file))
+                .all(|file| told.contains(&path(place, *file)))
+        });
+        assert!(
+            complete,
+            "{} is not told of all that no run has passed: {told:?}",
+            report.run
         );
     }
 
@@ -177,6 +198,10 @@ impl Oracle {
                 !counts || passes(content),
                 "{run} proves {content:?}, which fails"
             );
+            if is_own(report) {
+                let passed = self.passed.entry(index(&report.task)).or_default();
+                passed.insert(report.input.unwrap());
+            }
         }
         if let Some(standing) = standing.filter(|standing| standing.proof.as_ref() == Some(run)) {
             assert_eq!(
