@@ -198,6 +198,7 @@ impl Watcher {
     }
 }
 
+#[cfg(target_os = "linux")]
 impl Watcher {
     /// Puts a path in doubt, as an event does.
     fn note(&self, path: &Path, doubt: Doubt) {
