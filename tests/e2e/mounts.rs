@@ -17,6 +17,11 @@ fn inside(world: &World, line: &str) {
     assert_eq!(done.code, Some(0), "{line}: {done:?}");
 }
 
+/// Takes a mount away, once nobody has anything open there.
+fn unmount(world: &World, at: &str) {
+    inside(world, &format!("until umount '{at}'; do :; done"));
+}
+
 fn is_state<'a>(state: &'a str) -> impl Fn(&Value) -> bool + 'a {
     move |event| event["type"] == "workspace" && event["state"] == state
 }
@@ -43,7 +48,7 @@ fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() 
     world.ctl(&["add", "--allow", to]);
     let proven = |event: &Value| event["type"] == "verdict" && event["verdict"] == "pass";
     events.until(proven);
-    inside(&world, &format!("umount '{to}'"));
+    unmount(&world, to);
     let gone = events.until(is_state("missing"));
     let told = format!("nothing is mounted at `{to}` any more");
     assert_eq!(gone["detail"], json!(told));
@@ -71,7 +76,7 @@ fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() 
     other.write("b.txt", "two\n");
     let started = events.until_type("run.started");
     assert_eq!(started["paths"], json!(["sub/b.txt"]));
-    inside(&world, &format!("umount '{to}/sub'"));
+    unmount(&world, &format!("{to}/sub"));
     let change = events.until_type("change");
     assert_eq!(change["paths"], json!(["sub/b.txt"]));
 }
