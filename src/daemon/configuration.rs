@@ -228,4 +228,4 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 #[cfg(unix)]
-mod tests;
+pub(in crate::daemon) mod tests;

@@ -21,11 +21,12 @@ fn workspace(files: &[(&str, &[u8])]) -> (TempDir, RootPath) {
     (dir, root)
 }
 
+/// Makes a FIFO, which blocks whoever opens it without care.
 #[expect(
     clippy::disallowed_methods,
     reason = "the system's own tool makes FIFOs everywhere"
 )]
-fn fifo(path: &Path) {
+pub(in crate::daemon) fn fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.unwrap().success());
 }

@@ -200,15 +200,6 @@ fn read_log(path: &Path, offset: u64, bytes_max: usize) -> Result<LogSlice, Read
     read::read_log(&dir, path.file_name().unwrap(), offset, bytes_max)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the system's own tool makes FIFOs everywhere"
-)]
-fn fifo(path: &Path) {
-    let made = std::process::Command::new("mkfifo").arg(path).status();
-    assert!(made.unwrap().success());
-}
-
 #[test]
 fn reading_takes_whole_lines_only_and_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
@@ -232,7 +223,7 @@ fn reading_takes_whole_lines_only_and_goes_on_where_it_stopped() {
     };
     let [link, pipe, directory] = ["link", "pipe", "directory"].map(|name| dir.path().join(name));
     std::os::unix::fs::symlink("log", &link).unwrap();
-    fifo(&pipe);
+    crate::daemon::configuration::tests::fifo(&pipe);
     fs::create_dir(&directory).unwrap();
     [link, pipe, directory]
         .iter()
