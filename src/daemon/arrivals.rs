@@ -134,6 +134,7 @@ impl Shell {
             desk,
             recovery,
             loaded,
+            evidenced,
             tree,
             facts,
         } = prepared;
@@ -148,6 +149,7 @@ impl Shell {
             site.desk = Some(Lent::new(desk));
         }
         site.facts = facts;
+        site.evidenced.extend(evidenced);
         match tree {
             Ok(tree) => {
                 site.tree = Some(Lent::new(tree));

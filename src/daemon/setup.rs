@@ -8,7 +8,7 @@ use crate::daemon::evidence::{Inspected, Known as DiskKnown};
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
-use crate::daemon::site::scopes;
+use crate::daemon::site::{scopes, tasks};
 use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
@@ -26,11 +26,7 @@ impl Shell {
             return;
         };
         let (root, task) = (site.root.clone(), site.task.clone());
-        let held: Vec<TaskId> = site
-            .config
-            .iter()
-            .flat_map(|c| crate::daemon::site::tasks(c))
-            .collect();
+        let held: Vec<TaskId> = site.config.iter().flat_map(|c| tasks(c)).collect();
         let Some(desk) = site.desk.as_mut() else {
             return;
         };
@@ -41,9 +37,7 @@ impl Shell {
                 std::thread::sleep(CONFIG_PAUSE);
                 loaded = crate::daemon::configuration::load(&root, task.as_ref());
             }
-            let tasks = loaded
-                .iter()
-                .flat_map(|loaded| crate::daemon::site::tasks(&loaded.config));
+            let tasks = loaded.iter().flat_map(|loaded| tasks(&loaded.config));
             let new: Vec<TaskId> = tasks.filter(|task| !held.contains(task)).collect();
             let known = if new.is_empty() {
                 BTreeMap::new()
@@ -159,7 +153,11 @@ impl Shell {
             false => Arc::new(loaded.config.clone()),
         };
         if site.config.as_ref() != Some(&config) {
-            let scopes = scopes(&site.root, &site.spots, Some(&loaded));
+            if let Some(config) = &site.config {
+                site.evidenced.extend(tasks(config));
+            }
+            let evidenced = &site.evidenced;
+            let scopes = scopes(&site.root, &site.spots, evidenced, Some(&loaded));
             if let Some(tree) = site.tree.as_mut() {
                 tree.push(move |tree| {
                     let touches = tree.configure(scopes);

@@ -42,6 +42,8 @@ pub(super) struct Site {
     pub(super) tree: Option<Lent<Tree, Done>>,
     pub(super) loaded: Option<Arc<Loaded>>,
     pub(super) config: Option<Arc<Config>>,
+    /// Tasks that have evidence here: what stands in their directory of `out` is nobody's content.
+    pub(super) evidenced: BTreeSet<TaskId>,
     /// What is wrong with its files as they are now.
     pub(super) refused: Option<String>,
     pub(super) facts: Facts,
@@ -103,6 +105,7 @@ pub(super) struct Prepared {
     pub(super) desk: Box<Desk>,
     pub(super) recovery: Recovery,
     pub(super) loaded: Result<Loaded, ConfigurationError>,
+    pub(super) evidenced: BTreeSet<TaskId>,
     pub(super) tree: Result<Box<Tree>, TreeError>,
     pub(super) facts: Facts,
 }
@@ -131,11 +134,12 @@ impl Spots {
     }
 
     /// What the tree has to leave out and to look for.
-    pub(super) fn tree(&self, depends_on: &[RelPath]) -> TreePlaces {
+    pub(super) fn tree(&self, depends_on: &[RelPath], tasks: &BTreeSet<TaskId>) -> TreePlaces {
         TreePlaces {
             runs: Some(self.runs.clone()),
             out: Some(self.out.clone()),
             configuration: depends_on.to_vec(),
+            tasks: tasks.clone(),
         }
     }
 }
@@ -188,9 +192,14 @@ fn usual_files() -> Vec<RelPath> {
 }
 
 /// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
-pub(super) fn scopes(root: &RootPath, spots: &Spots, loaded: Option<&Loaded>) -> Scopes {
+pub(super) fn scopes(
+    root: &RootPath,
+    spots: &Spots,
+    evidenced: &BTreeSet<TaskId>,
+    loaded: Option<&Loaded>,
+) -> Scopes {
     let files = loaded.map_or_else(usual_files, |loaded| loaded.depends_on.clone());
-    let places = spots.tree(&files);
+    let places = spots.tree(&files, evidenced);
     let compiled = loaded.map(|loaded| Scopes::compile(&loaded.config, root, &places));
     match compiled {
         Some(Ok(scopes)) => scopes,
@@ -221,7 +230,8 @@ impl Preparation {
             .collect();
         let mut desk = Desk::open(self.root.clone(), self.spots.evidence(), self.owner.clone());
         let recovery = recover(&mut desk, &tasks, self.clock);
-        let scopes = scopes(&self.root, &self.spots, loaded.as_ref().ok());
+        let evidenced = self.spots.evidence().tasks(&self.root);
+        let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
         let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
@@ -234,6 +244,7 @@ impl Preparation {
             desk: Box::new(desk),
             recovery,
             loaded,
+            evidenced,
             tree,
             facts,
         }
@@ -312,6 +323,7 @@ impl Site {
             tree: None,
             loaded: None,
             config: None,
+            evidenced: BTreeSet::new(),
             refused: None,
             facts: Facts::default(),
             examining: false,

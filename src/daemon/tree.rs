@@ -17,6 +17,7 @@ mod journal;
 mod merkle;
 mod mount;
 mod names;
+mod places;
 mod print;
 mod rules;
 mod scopes;
@@ -26,8 +27,9 @@ mod walk;
 
 pub use capture::CaptureError;
 pub use git::Signs;
+pub use places::Places;
 pub use rules::PatternError;
-pub use scopes::{Places, ScopeError, Scopes};
+pub use scopes::{ScopeError, Scopes};
 
 use crate::daemon::watcher::{Doubt, Eye, WatchError};
 use crate::model::config::Poll;

@@ -98,7 +98,14 @@ impl Engine {
             self.captures = self.captures.next();
             look.capture = self.captures;
             look.config = workspace.config().cloned();
-            let subjects = look.subjects.iter().cloned().collect();
+            // What is configured no more cannot be looked at; who waits for it hears so when the look is over.
+            let there = |subject: &&Subject| {
+                workspace.config().is_some_and(|config| {
+                    config.project(&subject.task).is_some()
+                        && config.pipeline(&subject.pipeline).is_some()
+                })
+            };
+            let subjects = look.subjects.iter().filter(there).cloned().collect();
             self.effects.push(Effect::Capture {
                 capture: look.capture,
                 workspace: *id,
@@ -115,11 +122,14 @@ impl Engine {
         let Some(look) = workspace.look.take_if(|look| look.capture == capture) else {
             return;
         };
+        let overtaken = workspace.is_overtaken(&look);
         let Some(views) = views else {
-            self.look_failed(id, look);
+            match overtaken {
+                true => self.look_lost(id, look),
+                false => self.look_failed(id, look),
+            }
             return;
         };
-        let overtaken = workspace.is_overtaken(&look);
         let mut seen = Vec::new();
         for view in views {
             let project = ProjectId {
@@ -283,22 +293,32 @@ impl Engine {
             .into_iter()
             .for_each(|request| self.look_denied(request, id, detail));
         self.abandon_checks(id);
-        let tasks: BTreeSet<_> = look
-            .subjects
-            .into_iter()
-            .map(|subject| subject.task)
-            .collect();
-        for task in tasks {
-            let project = ProjectId {
-                workspace: id,
-                task,
-            };
-            // What it would have told, no later look tells.
-            if let Some(project) = self.projects.get_mut(&project) {
-                project.changes.merge(&Changed::Everything);
-            }
+        for project in self.note_loss(id, &look.subjects) {
             self.look_later(&project);
         }
+    }
+
+    /// A look met a configuration that it was not asked for, and says nothing: it is taken again.
+    fn look_lost(&mut self, id: WorkspaceId, look: Look) {
+        self.note_loss(id, &look.subjects);
+        if let Some(workspace) = self.workspaces.get_mut(&id) {
+            workspace.want_again(look);
+        }
+    }
+
+    /// What a look would have told of these, no later look tells.
+    fn note_loss(&mut self, id: WorkspaceId, subjects: &BTreeSet<Subject>) -> BTreeSet<ProjectId> {
+        let projects = subjects.iter().map(|subject| ProjectId {
+            workspace: id,
+            task: subject.task.clone(),
+        });
+        let projects: BTreeSet<ProjectId> = projects.collect();
+        for project in &projects {
+            if let Some(project) = self.projects.get_mut(project) {
+                project.changes.merge(&Changed::Everything);
+            }
+        }
+        projects
     }
 
     /// Looks again after the longest wait for quiet, so that a look which fails at once does not spin.

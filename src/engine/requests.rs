@@ -48,7 +48,7 @@ impl Engine {
                 };
                 Ok(Need::Sync(ids))
             }
-            Ask::Verdict { scope, patience } => self.need_verdicts(&scope, patience),
+            Ask::Verdict { scope, patience } => self.need_verdicts(scope, patience),
             Ask::Run(ask) => {
                 let pipeline = self.pipeline_of(&ask)?;
                 Ok(Need::Run { ask, pipeline })
@@ -59,8 +59,8 @@ impl Engine {
         }
     }
 
-    fn need_verdicts(&self, scope: &Scope, patience: Patience) -> Result<Need, Denied> {
-        let ids = self.scope(scope)?;
+    fn need_verdicts(&self, scope: Scope, patience: Patience) -> Result<Need, Denied> {
+        let ids = self.scope(&scope)?;
         let workspaces: BTreeSet<WorkspaceId> = ids.iter().map(|id| id.workspace).collect();
         // One workspace: its obstacle is the answer. Several: each project says its own.
         let lone = workspaces.len() <= 1;
@@ -75,6 +75,7 @@ impl Engine {
         let projects: BTreeMap<ProjectId, Sought> =
             ids.into_iter().map(|id| (id, Sought::Look)).collect();
         Ok(Need::Verdicts {
+            scope,
             patience,
             lone,
             projects,
@@ -277,20 +278,7 @@ impl Engine {
         for request in waiting.into_iter().chain(requests) {
             self.deny(request, Denied::UnknownProject(id.task.clone()));
         }
-        let seekers: Vec<RequestId> = self.waiters.keys().copied().collect();
-        for request in seekers {
-            let found = self.no_answer(id, "the project is no longer configured");
-            if let Some(Waiter {
-                need: Need::Verdicts { projects, .. },
-                ..
-            }) = self.waiters.get_mut(&request)
-                && let Some(sought) = projects.get_mut(id)
-                && !matches!(sought, Sought::Found(_))
-            {
-                *sought = Sought::Found(found);
-            }
-            self.answer_if_found(request);
-        }
+        self.answer_gone(id);
     }
 
     /// Looks at what has become quiet, ends what is over time, answers those who waited long enough.

@@ -3,13 +3,14 @@
 //! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Answer, Origin, Patience, Reply};
+use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
-use crate::model::config::Flaky;
-use crate::model::id::RequestId;
+use crate::model::config::{Config, Flaky};
+use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::run::{RunReport, Verdict};
+use std::collections::BTreeSet;
 
 impl Waiter {
     /// Whether it waits for a run to tell this project's verdict.
@@ -127,6 +128,61 @@ impl Engine {
             match sought {
                 Sought::Look => self.look_again(request, id),
                 Sought::Run | Sought::Found(_) => self.note_sought(request, id, sought),
+            }
+            self.answer_if_found(request);
+        }
+    }
+
+    /// A question about all projects of a workspace is about those that are configured now, and what was found of them
+    /// under another configuration is sought again.
+    pub(super) fn ask_anew(&mut self, workspace: WorkspaceId, config: &Config) {
+        let configured = config.projects.iter().map(|project| ProjectId {
+            workspace,
+            task: project.task.clone(),
+        });
+        let configured: BTreeSet<ProjectId> = configured.collect();
+        let mut asked = Vec::new();
+        for (request, waiter) in &mut self.waiters {
+            let Need::Verdicts {
+                scope, projects, ..
+            } = &mut waiter.need
+            else {
+                continue;
+            };
+            let about = scope.workspace.is_none_or(|about| about == workspace);
+            if about && scope.tasks.is_empty() {
+                projects.retain(|id, _| id.workspace != workspace);
+                asked.push(*request);
+            }
+        }
+        for request in asked {
+            for id in &configured {
+                self.look_again(request, id);
+            }
+        }
+    }
+
+    /// A project is gone: who asked for it by name is refused, unless its whole workspace goes, which the answer tells.
+    pub(super) fn answer_gone(&mut self, id: &ProjectId) {
+        let closing = self
+            .workspaces
+            .get(&id.workspace)
+            .is_none_or(|workspace| workspace.closing);
+        let found = self.no_answer(id, "the project is no longer configured");
+        let seekers: Vec<RequestId> = self.waiters.keys().copied().collect();
+        for request in seekers {
+            if let Some(Waiter {
+                need: Need::Verdicts { projects, .. },
+                ..
+            }) = self.waiters.get_mut(&request)
+                && let Some(sought) = projects.get_mut(id)
+                && !matches!(sought, Sought::Found(_))
+            {
+                if !closing {
+                    self.deny(request, Denied::UnknownProject(id.task.clone()));
+                    continue;
+                }
+                *sought = Sought::Found(found.clone());
             }
             self.answer_if_found(request);
         }

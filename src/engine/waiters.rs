@@ -2,7 +2,9 @@
 //!
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
-use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Until};
+use crate::engine::ask::{
+    Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Scope, Until,
+};
 use crate::engine::keys::Seen;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
@@ -26,6 +28,7 @@ pub(super) enum Need {
     Sync(BTreeSet<WorkspaceId>),
     /// A verdict for each of these projects.
     Verdicts {
+        scope: Scope,
         patience: Patience,
         lone: bool,
         projects: BTreeMap<ProjectId, Sought>,

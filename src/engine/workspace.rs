@@ -203,6 +203,7 @@ impl Engine {
             state.place = project.path.clone();
             state.gone = false;
         }
+        self.ask_anew(id, config);
         for project in self.projects_of(id) {
             if config.project(&project.task).is_none() {
                 self.drop_project(&project);

@@ -1,8 +1,9 @@
 //! A verdict is about the present content: edits during a run, formatters, roots that go, questions asked twice.
 
 use crate::events::{Client, of_type};
-use crate::support::{Running, World, check, lines};
-use serde_json::json;
+use crate::support::{Running, Workspace, World, check, lines};
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 #[test]
 fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
@@ -280,6 +281,33 @@ fn what_is_no_longer_looked_at_is_not_said_to_be_known() {
     let state = workspace.json("out/u/state.json");
     assert_eq!(state["runs"].as_array().unwrap().len(), 1, "{state}");
     assert_eq!(state["orchd"]["last_run"]["status"], "succeeded");
+}
+
+#[test]
+fn what_a_task_left_in_out_is_no_content_though_nobody_names_it_any_more() {
+    let mut world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let ignored = |workspace: &Workspace<'_>, path: &str| {
+        let told = workspace.done(&["explain", path, "--json"]).json();
+        told["ignored"]["source"].clone()
+    };
+    let other = json!("built in: evidence");
+    workspace.write("orchd.toml", check("true").replace("\"t\"", "\"u\""));
+    assert_eq!(workspace.wait()["projects"][0]["task_id"], "u");
+    assert_eq!(ignored(&workspace, "out/t/state.json"), other);
+    assert_eq!(ignored(&workspace, "out/v/state.json"), Value::Null);
+    // Nor is what another tool has left for a task of its own.
+    workspace.write(".runs/v/cli/one/manifest.json", "{}");
+    world.signal(Signal::TERM);
+    assert_eq!(world.ended().code(), Some(0));
+    world.start();
+    let workspace = world.directory("w");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    for task in ["t", "u", "v"] {
+        let path = format!("out/{task}/state.json");
+        assert_eq!(ignored(&workspace, &path), other, "{path}");
+    }
+    assert_eq!(ignored(&workspace, "out/w/state.json"), Value::Null);
 }
 
 #[test]

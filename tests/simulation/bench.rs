@@ -105,6 +105,10 @@ impl Bench {
                 watch: Watch::Polling { detail },
             }),
             ["see", content] => self.see(content),
+            ["lost"] => {
+                let (capture, _) = self.looks.pop_front().expect("a look is under way");
+                self.looked(capture, None)
+            }
             ["begun", run] => self.recorded(run, Record::Begin),
             ["recorded", run] => self.recorded(run, Record::End),
             ["gone", run] => self.step(Input::Discarded {
@@ -172,13 +176,16 @@ impl Bench {
     }
 
     fn question(&mut self, question: &str) -> Vec<String> {
-        let scope = Scope {
+        let mut scope = Scope {
             workspace: None,
             tasks: vec![project().task],
         };
+        if question == "all" {
+            scope.tasks.clear();
+        }
         let verdict = |patience| Ask::Verdict { scope, patience };
         match question {
-            "gate" => self.ask(verdict(Patience::Run)),
+            "gate" | "all" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
             "run" => self.run(None),
             other => panic!("no such question: {other}"),
@@ -267,7 +274,11 @@ impl Bench {
             changed: Changed::Paths(changed.iter().cloned().collect()),
             undone: Vec::new(),
         });
-        let views = Some(views.collect());
+        let views = views.collect();
+        self.looked(capture, Some(views))
+    }
+
+    fn looked(&mut self, capture: CaptureId, views: Option<Vec<View>>) -> Vec<String> {
         self.step(Input::Captured {
             capture,
             workspace: WORKSPACE,

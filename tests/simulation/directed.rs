@@ -117,6 +117,7 @@ scenes! {
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,
+    replaced: usual,
     discarded: usual,
     put_back: usual,
     repiped: usual,

@@ -315,6 +315,22 @@ MUTANTS = [
         ("begins on a view of another configuration", "scene overtaken"),
     ),
     Mutant(
+        "lost-look-is-no-answer",
+        "looks.rs",
+        "                true => self.look_lost(id, look),",
+        "                true => self.look_failed(id, look),",
+        "a look that met another configuration is taken again",
+        ("the question is answered without a look", "scene replaced"),
+    ),
+    Mutant(
+        "asked-about-what-was-configured",
+        "workspace.rs",
+        "        self.ask_anew(id, config);\n",
+        "",
+        "who asks about all projects is told of those that are configured",
+        ("the question is refused with the old project", "scene replaced"),
+    ),
+    Mutant(
         "synced-without-a-look",
         "requests.rs",
         "                        _ => self.want_sync(id, request),",

@@ -4,8 +4,10 @@
 //! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
 
 use crate::daemon::durable::{Dir, DurableError, Unsynced, create_dir_all};
+use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where one workspace's evidence stands; absolute paths.
@@ -24,6 +26,21 @@ impl Places {
     #[must_use]
     pub fn runs(&self, root: &RootPath) -> PathBuf {
         Base::new(root, &self.runs_dir).path()
+    }
+
+    /// The tasks that have runs at the workspace at `root`, whether its configuration still names them or not. A
+    /// directory that cannot be read tells of none.
+    #[must_use]
+    pub fn tasks(&self, root: &RootPath) -> BTreeSet<TaskId> {
+        let Ok(Some(runs)) = Base::new(root, &self.runs_dir).open() else {
+            return BTreeSet::new();
+        };
+        let named = |name: OsString| TaskId::parse(name.to_str()?).ok();
+        let names = runs.list().unwrap_or_default().into_iter();
+        names
+            .filter_map(named)
+            .filter(|task| runs.stamp(&Path::new(task.as_str()).join("cli")).is_some())
+            .collect()
     }
 
     /// The usual places below a root, with the index below the daemon's state directory.

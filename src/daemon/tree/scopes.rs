@@ -6,6 +6,7 @@
 //! no scope, because the tree never shows them. Nothing here touches the disk.
 
 use super::names;
+use super::places::Places;
 use super::rules::{PatternError, compile};
 use crate::model::config::{Action, Config, Poll};
 use crate::model::id::{PipelineId, StageId, TaskId};
@@ -14,19 +15,7 @@ use crate::model::view::Subject;
 use ignore::Match;
 use ignore::gitignore::Gitignore;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The directories that hold evidence, and the files that hold the configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Places {
-    /// Where runs are kept if not in `.runs`; relative to the workspace or absolute.
-    pub runs: Option<PathBuf>,
-    /// Where snapshots are kept if not in `out`; relative to the workspace or absolute.
-    pub out: Option<PathBuf>,
-    /// Files below the workspace that the configuration is made of.
-    pub configuration: Vec<RelPath>,
-}
 
 /// Why a configuration's patterns are refused.
 #[derive(Debug, thiserror::Error)]
@@ -145,9 +134,8 @@ impl Scopes {
             scopes.declare(config, &pipeline.id, &mut tables, &mut stages)?;
             scopes.stages.insert(pipeline.id.clone(), stages);
         }
-        for project in &config.projects {
-            scopes.exclude_task(root, places, &project.task);
-        }
+        let tasks = config.projects.iter().map(|project| &project.task);
+        scopes.excluded.extend(places.snapshots(root, tasks));
         scopes.place(config);
         for project in &config.projects {
             let subject = Subject {
@@ -162,8 +150,6 @@ impl Scopes {
     /// No project at all: what a workspace without a valid configuration is watched with.
     #[must_use]
     pub fn bare(root: &RootPath, places: &Places) -> Self {
-        let runs = places.runs.as_deref();
-        let excluded = [Some(Path::new(".runs")), runs];
         Self {
             projects: Vec::new(),
             by_path: BTreeMap::new(),
@@ -176,19 +162,8 @@ impl Scopes {
             setting: Arc::new(Gitignore::empty()),
             patterns_of_setting: Vec::new(),
             poll: Poll::Auto,
-            excluded: excluded
-                .into_iter()
-                .flatten()
-                .filter_map(|path| below(root, path))
-                .collect(),
+            excluded: places.excluded(root),
             configuration: places.configuration.clone(),
-        }
-    }
-
-    fn exclude_task(&mut self, root: &RootPath, places: &Places, task: &TaskId) {
-        for out in [Some(Path::new("out")), places.out.as_deref()] {
-            let out = out.map(|out| out.join(task.as_str()));
-            self.excluded.extend(out.and_then(|out| below(root, &out)));
         }
     }
 
@@ -354,13 +329,13 @@ impl Scopes {
         })
     }
 
-    /// The projects that contain a path, the deepest first.
     /// Each project, and its directory below the root.
     pub(super) fn places(&self) -> impl Iterator<Item = (&TaskId, &[u8])> {
         let projects = self.projects.iter();
         projects.map(|project| (&project.task, &*project.base))
     }
 
+    /// The projects that contain a path, the deepest first.
     fn holders(&self, path: &[u8]) -> impl Iterator<Item = &ProjectScope> {
         upwards(path)
             .filter_map(|directory| self.by_path.get(directory))
@@ -486,14 +461,4 @@ fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::successors(Some(path), |at| {
         names::split(at).map(|(directory, _)| directory)
     })
-}
-
-/// The bytes of a path below the root; `None` for the root itself and for what lies elsewhere.
-fn below(root: &RootPath, path: &Path) -> Option<Box<[u8]>> {
-    let path = if path.is_absolute() {
-        root.relative(path)?
-    } else {
-        RelPath::new(path).ok()?
-    };
-    (!path.is_root()).then(|| names::of(&path))
 }
