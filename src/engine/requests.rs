@@ -18,7 +18,10 @@ impl Engine {
         let need = if self.stopping {
             Err(Denied::ShuttingDown)
         } else {
-            self.need(ask)
+            match self.to_glance(&ask) {
+                first if first.is_empty() => self.need(ask),
+                first => Ok(Need::Glance(first, Box::new(ask))),
+            }
         };
         match need {
             Ok(need) => {
@@ -32,6 +35,35 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// The files of what is refused have been looked at since the question came: it is put.
+    pub(super) fn ask_at_last(&mut self, request: RequestId, ask: Ask) {
+        match self.need(ask) {
+            Ok(need) => {
+                if let Some(waiter) = self.waiters.get_mut(&request) {
+                    waiter.need = need;
+                }
+                self.pursue(request);
+            }
+            Err(denied) => self.deny(request, denied),
+        }
+    }
+
+    /// The workspaces that a question is about and whose files have to be looked at before it is refused.
+    fn to_glance(&self, ask: &Ask) -> BTreeSet<WorkspaceId> {
+        let (about, patience) = match ask {
+            Ask::Verdict { scope, patience } => (scope.workspace, *patience),
+            Ask::Run(ask) => (Some(ask.project.workspace), Patience::Run),
+            Ask::Resume(ask) => (Some(ask.project.workspace), Patience::Run),
+            Ask::Sync { .. } | Ask::Cancel { .. } => return BTreeSet::new(),
+        };
+        let asked = self.workspaces.iter().filter(|(id, workspace)| {
+            about.is_none_or(|about| about == **id)
+                && (workspace.can_look() || patience == Patience::Run)
+                && workspace.obstacle().is_some_and(|it| it.may_be_mended())
+        });
+        asked.map(|(id, _)| *id).collect()
     }
 
     /// What this question waits for; or why it is refused at once.
@@ -185,6 +217,11 @@ impl Engine {
                     }
                 }
             }
+            Need::Glance(ids, _) => {
+                for id in ids.clone() {
+                    self.want_sync(id, request);
+                }
+            }
             Need::Verdicts {
                 projects, patience, ..
             } => {
@@ -263,7 +300,9 @@ impl Engine {
             .filter(|(_, waiter)| match &waiter.need {
                 Need::Run { ask, .. } => ask.project == *id,
                 Need::Resume { ask } => ask.project == *id,
-                Need::Sync(_) | Need::Verdicts { .. } | Need::Cancelled(_) => false,
+                Need::Sync(_) | Need::Glance(..) | Need::Verdicts { .. } | Need::Cancelled(_) => {
+                    false
+                }
             });
         // Those whose run is under way hear of its end.
         let joined: BTreeSet<RequestId> = self

@@ -17,7 +17,11 @@ impl Waiter {
     fn awaits(&self, id: &ProjectId) -> bool {
         match &self.need {
             Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
-            Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => false,
+            Need::Sync(_)
+            | Need::Glance(..)
+            | Need::Run { .. }
+            | Need::Resume { .. }
+            | Need::Cancelled(_) => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
 use crate::engine::ask::{
-    Answer, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Scope, Until,
+    Answer, Ask, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Scope, Until,
 };
 use crate::engine::keys::Seen;
 use crate::engine::state::Engine;
@@ -26,6 +26,8 @@ pub(super) struct Waiter {
 pub(super) enum Need {
     /// A look in each of these workspaces.
     Sync(BTreeSet<WorkspaceId>),
+    /// A look in each of these workspaces, which are refused: their files may have been mended. Then this question.
+    Glance(BTreeSet<WorkspaceId>, Box<Ask>),
     /// A verdict for each of these projects.
     Verdicts {
         scope: Scope,
@@ -61,14 +63,27 @@ impl Engine {
         seen: &[(ProjectId, PipelineId, Seen)],
     ) {
         let unread = self.obstacle(workspace).is_some_and(|it| it.passes());
+        let reread = !self
+            .workspaces
+            .get(&workspace)
+            .is_some_and(|it| it.can_look());
         let Some(waiter) = self.waiters.get_mut(&request) else {
             return;
         };
         match &mut waiter.need {
+            // Its configuration is among what has changed, and has not been taken yet.
+            Need::Sync(_) | Need::Glance(..) if reread => self.want_sync(workspace, request),
             Need::Sync(left) => {
                 left.remove(&workspace);
                 if left.is_empty() {
                     self.reply(request, Reply::Synced);
+                }
+            }
+            Need::Glance(left, ask) => {
+                left.remove(&workspace);
+                if left.is_empty() {
+                    let ask = (**ask).clone();
+                    self.ask_at_last(request, ask);
                 }
             }
             Need::Verdicts {
@@ -166,9 +181,8 @@ impl Engine {
         let until = match self.waiters.get(&request).map(|waiter| &waiter.need) {
             Some(Need::Run { ask, .. }) => ask.until,
             Some(Need::Resume { ask }) => ask.until,
-            Some(Need::Sync(_) | Need::Verdicts { .. } | Need::Cancelled(_)) | None => {
-                return false;
-            }
+            Some(Need::Sync(_) | Need::Glance(..) | Need::Verdicts { .. } | Need::Cancelled(_))
+            | None => return false,
         };
         if until == Until::Begun {
             self.reply(request, Reply::Run(Box::new(report.clone())));
@@ -268,6 +282,9 @@ impl Engine {
                 Obstacle::Untrusted(_) | Obstacle::Misconfigured(_) => {}
                 Obstacle::Gone(_) | Obstacle::Rescanning(_) => self.deny(request, denied),
             },
+            Need::Glance(left, _) if left.contains(&id) && !obstacle.may_be_mended() => {
+                self.deny(request, denied);
+            }
             Need::Run { ask, .. } if ask.project.workspace == id => self.deny(request, denied),
             Need::Resume { ask } if ask.project.workspace == id => self.deny(request, denied),
             Need::Verdicts { projects, lone, .. } => {
@@ -286,7 +303,11 @@ impl Engine {
                 }
                 self.answer_if_found(request);
             }
-            Need::Sync(_) | Need::Run { .. } | Need::Resume { .. } | Need::Cancelled(_) => {}
+            Need::Sync(_)
+            | Need::Glance(..)
+            | Need::Run { .. }
+            | Need::Resume { .. }
+            | Need::Cancelled(_) => {}
         }
     }
 }

@@ -95,7 +95,7 @@ impl Workspace {
     }
 
     /// Whether a look at its content can succeed.
-    fn can_look(&self) -> bool {
+    pub(super) fn can_look(&self) -> bool {
         matches!(self.watch, Watch::Watching | Watch::Polling { .. })
     }
 }
@@ -113,6 +113,11 @@ impl Obstacle {
     /// Whether it goes by itself: its files are being read.
     pub(super) fn passes(&self) -> bool {
         matches!(self, Self::Rescanning(_))
+    }
+
+    /// Whether an edit of its files takes it away.
+    pub(super) fn may_be_mended(&self) -> bool {
+        matches!(self, Self::Misconfigured(_) | Self::Untrusted(_))
     }
 }
 

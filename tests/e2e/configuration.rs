@@ -290,3 +290,28 @@ fn without_any_configuration_the_checks_are_found() {
     assert_eq!(workspace.status()["state"], "untrusted");
     assert_eq!(of_type(&events.heard, "run.started").len(), 0);
 }
+
+#[test]
+fn who_asks_is_answered_by_what_the_configuration_says_now() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let mut events = world.events();
+    for question in [&["wait"][..], &["gate"], &["run"]] {
+        workspace.write("orchd.toml", BAD);
+        events.until(|event| event["type"] == "config" && event["ok"] == false);
+        workspace.write("orchd.toml", check("true"));
+        workspace.done(question);
+    }
+    // What is not allowed, and taken back.
+    workspace.write("orchd.toml", check("false"));
+    assert_eq!(workspace.ctl(&["wait"]).code, Some(2));
+    workspace.write("orchd.toml", check("true"));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    // A sync includes the configuration.
+    workspace.write("orchd.toml", BAD);
+    workspace.done(&["sync"]);
+    assert_eq!(workspace.status()["state"], "invalid");
+    workspace.write("orchd.toml", check("true"));
+    workspace.done(&["sync"]);
+    assert_eq!(workspace.status()["state"], "watching");
+}

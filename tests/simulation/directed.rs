@@ -114,6 +114,7 @@ scenes! {
     unstable: usual,
     cancel: usual,
     refused: usual,
+    mended: usual,
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,

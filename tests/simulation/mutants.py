@@ -315,6 +315,14 @@ MUTANTS = [
         ("begins on a view of another configuration", "scene overtaken"),
     ),
     Mutant(
+        "refused-without-a-look",
+        "requests.rs",
+        "                && workspace.obstacle().is_some_and(|it| it.may_be_mended())",
+        "                && workspace.obstacle().is_none()",
+        "who asks is refused by what the files say now",
+        ("the question is refused at once", "scene mended"),
+    ),
+    Mutant(
         "lost-look-is-no-answer",
         "looks.rs",
         "                true => self.look_lost(id, look),",

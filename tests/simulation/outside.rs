@@ -64,8 +64,11 @@ impl Place {
 
     /// Whether nothing of it is run or answered until somebody does something about it.
     pub(crate) fn refuses(&self) -> bool {
-        let missing = matches!(self.watch, Some(Watch::Missing { .. }));
-        !self.open || missing || self.setting.refuses()
+        self.is_gone() || self.setting.refuses()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        !self.open || matches!(self.watch, Some(Watch::Missing { .. }))
     }
 
     pub(crate) fn looks(&self) -> bool {

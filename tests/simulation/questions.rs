@@ -20,6 +20,8 @@ struct Question {
     after: CaptureId,
     /// Where no look that began after it has been told yet.
     unseen: BTreeSet<WorkspaceId>,
+    /// What was refused when it was asked.
+    glances: BTreeSet<WorkspaceId>,
     must_know: bool,
 }
 
@@ -92,6 +94,11 @@ impl Questions {
             deadline,
             contents: contents.collect(),
             after: self.captures,
+            glances: open
+                .clone()
+                .filter(|place| place.refuses())
+                .map(|place| place.id)
+                .collect(),
             unseen: open.map(|place| place.id).collect(),
             must_know: false,
         };
@@ -172,7 +179,13 @@ impl Questions {
                 continue;
             };
             let place = places.iter().find(|place| place.id == workspace);
-            let refused = place.is_none_or(Place::refuses);
+            // Its files may have been mended since: they are looked at first.
+            let glances = question.glances.contains(&workspace)
+                && place.is_some_and(|place| {
+                    let unseen = question.unseen.contains(&workspace);
+                    !place.is_gone() && (unseen || !place.sees() || place.looks())
+                });
+            let refused = place.is_none_or(Place::refuses) && !glances;
             assert!(
                 !refused,
                 "{request} waits for a workspace that does not serve: {:?}",
@@ -196,6 +209,12 @@ impl Questions {
             let Ask::Verdict { scope, .. } = &question.ask else {
                 continue;
             };
+            let looked_at = |place: &Place| {
+                question.glances.contains(&place.id) && (place.looks() || !place.sees())
+            };
+            if places.iter().any(looked_at) {
+                continue;
+            }
             let mut about = standings
                 .values()
                 .filter(|standing| covers(scope, &standing.project));
