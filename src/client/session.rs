@@ -14,11 +14,12 @@ use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::places::{Places, Platform, Surroundings};
 use crate::model::report::runs::RunDetail;
-use crate::model::report::status::Status;
+use crate::model::report::status::{Status, WorkspaceState};
 use crate::model::report::{WorkspaceEntry, WorkspaceList};
-use crate::wire::call::{Call, Nothing, RunNamed, Scope};
+use crate::wire::call::{Call, Nothing, RunNamed, Scope, SyncWanted};
 use interprocess::local_socket::Stream;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -285,7 +286,18 @@ impl<'a> Session<'a> {
         if let Place::Sure(dir) = &place {
             return Ok(Some(root(dir)?));
         }
-        let list: WorkspaceList = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        let mut list: WorkspaceList = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        let held = |task: &TaskId| list.workspaces.iter().any(|it| it.tasks.contains(task));
+        if !tasks.iter().all(held) && list.workspaces.iter().any(is_unread) {
+            // A daemon that has just started: who has which task is known once all have been read. One that cannot be
+            // read holds up nobody who asks about another.
+            let all = SyncWanted {
+                workspace: None,
+                timeout_ms: None,
+            };
+            drop(self.ask::<Value>(connection, &Call::Sync(all)));
+            list = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        }
         let roots = list.workspaces.iter().map(|entry| entry.root.as_path());
         if let Some(dir) = place.among(roots) {
             return Ok(Some(root(&dir)?));
@@ -318,6 +330,11 @@ impl<'a> Session<'a> {
             }),
         }
     }
+}
+
+/// Whether nothing is known of a workspace yet.
+fn is_unread(workspace: &WorkspaceEntry) -> bool {
+    workspace.state == WorkspaceState::Rescanning && workspace.tasks.is_empty()
 }
 
 fn holder(workspaces: &[WorkspaceEntry], task: &TaskId) -> Result<RootPath, Failure> {

@@ -121,20 +121,27 @@ impl Engine {
             }
             Need::Resume { ask } => {
                 let ask = ask.clone();
-                let content = seen
-                    .iter()
-                    .find(|(id, other, _)| *id == ask.project && *other == ask.pipeline);
-                match (
-                    content,
-                    self.active_root(&ask.project)
-                        .map(|run| run.report.run.clone()),
-                ) {
-                    (_, Some(active)) => self.deny(request, Denied::Busy(active)),
-                    (Some((_, _, content)), None) => self.resume(request, *ask, content.clone()),
-                    (None, None) => self.deny_pipeline(request, workspace, ask.pipeline),
-                }
+                self.resume_on(request, *ask, seen);
             }
             Need::Cancelled(_) => {}
+        }
+    }
+
+    /// Takes up a run again on what was just seen.
+    fn resume_on(
+        &mut self,
+        request: RequestId,
+        ask: ResumeAsk,
+        seen: &[(ProjectId, PipelineId, Seen)],
+    ) {
+        let content = seen
+            .iter()
+            .find(|(id, other, _)| *id == ask.project && *other == ask.pipeline);
+        let active = self.active_root(&ask.project);
+        match (content, active.map(|run| run.report.run.clone())) {
+            (_, Some(active)) => self.deny(request, Denied::Busy(active)),
+            (Some((_, _, content)), None) => self.resume(request, ask, content.clone()),
+            (None, None) => self.deny_pipeline(request, ask.project.workspace, ask.pipeline),
         }
     }
 

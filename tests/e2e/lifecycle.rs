@@ -306,3 +306,20 @@ fn killed_again_and_again_it_leaves_nothing_torn() {
     assert_eq!(listing.out, "");
     assert_eq!(world.processes(), Vec::<u32>::new());
 }
+
+#[test]
+fn who_asks_right_after_the_start_is_told_of_what_is_being_read() {
+    let mut world = World::new();
+    drop(world.watched("w", &check("true")));
+    for _ in 0..4 {
+        world.signal(Signal::TERM);
+        assert_eq!(world.ended().code(), Some(0));
+        world.start();
+        for question in [&["gate"][..], &["status"]] {
+            let asked = [question, &["--task", "t", "--json"]].concat();
+            let answer = world.ctl(&asked);
+            assert_eq!(answer.code, Some(0), "{answer:?}");
+        }
+    }
+    assert_eq!(world.ctl(&["gate", "--task", "u"]).code, Some(2));
+}
