@@ -21,7 +21,7 @@ use crate::model::path::{RelPath, RootPath};
 use crate::model::run::RunReport;
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// One workspace as the shell holds it.
@@ -115,8 +115,8 @@ impl Spots {
     pub(super) fn of(root: &RootPath, state: &Path) -> Self {
         let named = |variable: &str, usual: &str| {
             let path = std::env::var_os(variable).filter(|path| !path.is_empty());
-            root.as_path()
-                .join(path.map_or_else(|| PathBuf::from(usual), PathBuf::from))
+            let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
+            resolved(&root.as_path().join(path))
         };
         Self {
             runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
@@ -142,6 +142,19 @@ impl Spots {
             tasks: tasks.clone(),
         }
     }
+}
+
+/// An absolute path without `.` and `..`, as the published orchestrator resolves its directories: by the text alone.
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => resolved.push(part),
+        }
+    }
+    resolved
 }
 
 impl Facts {

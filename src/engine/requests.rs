@@ -188,6 +188,11 @@ impl Engine {
         let project = config.project(&id.task).ok_or_else(unknown)?;
         let wanted = ask.pipeline.as_ref().unwrap_or(&project.pipeline);
         match config.pipeline(wanted) {
+            Some(pipeline) if pipeline.stages.is_empty() => {
+                let id = &pipeline.id;
+                let detail = format!("pipeline `{id}` has no stages: its run would prove nothing");
+                Err(Denied::Misconfigured(detail))
+            }
             Some(pipeline) => Ok(pipeline.id.clone()),
             None => {
                 let known = config.pipelines.iter().map(|pipeline| pipeline.id.clone());

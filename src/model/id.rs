@@ -114,8 +114,11 @@ text_id! {
     /// The id that a project's work and evidence live under, such as `0101-web`.
     ///
     /// Safe as a path component: no separator, control character or `<>:"|?*`, no leading dot, no trailing dot or
-    /// space, no device name of Windows, at most 200 bytes.
-    TaskId, "task id", |kind, text| path_component(kind, text, TASK_ID_BYTES_MAX)
+    /// space, no device name of Windows, at most 200 bytes. Not `local-mcp`, which is a directory of the runs directory.
+    TaskId, "task id", |kind, text| {
+        path_component(kind, text, TASK_ID_BYTES_MAX)?;
+        not_reserved(kind, text)
+    }
 }
 text_id! {
     /// The id of one run: its directory's name. Ours are `YYYY-MM-DDTHH-MM-SS-mmmZ-<8 hex digits>`; others' are taken
@@ -204,6 +207,18 @@ fn refuse(kind: &'static str, text: &str, bad: fn(char) -> bool) -> Result<(), I
             found,
         }),
         None => Ok(()),
+    }
+}
+
+/// What stands beside the tasks in the runs directory is no task.
+fn not_reserved(kind: &'static str, text: &str) -> Result<(), IdError> {
+    match text {
+        "local-mcp" => Err(IdError::Edge {
+            kind,
+            text: text.to_owned(),
+            rule: "be the name of the directory that the pointers to all runs stand in",
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -65,6 +65,14 @@ impl LineBuffer {
         self.bytes.len() > self.taken
     }
 
+    /// Whether what is here ends in the middle of a line.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let last = rest.rsplit(|byte| *byte == b'\n').next();
+        last.is_some_and(|last| !last.iter().all(u8::is_ascii_whitespace))
+    }
+
     /// The next whole line, without its end; blank lines are passed over.
     ///
     /// # Errors

@@ -98,6 +98,8 @@ fn each_mistake_is_refused_with_its_place() {
             "orchd.toml:4:",
         ),
         ("[[project]]\ntask = \"a/b\"\n", "orchd.toml:2:"),
+        ("[[project]]\ntask = \"local-mcp\"\n", "orchd.toml:2:"),
+        ("[[pipeline]]\nid = \"diagnostics\"\n", "orchd.toml:2:"),
         ("[[project]]\ntask = \"..\"\n", "orchd.toml:2:"),
         ("[[project]]\ntask = \"a\\u0000b\"\n", "orchd.toml:2:"),
         (

@@ -323,3 +323,18 @@ fn who_asks_right_after_the_start_is_told_of_what_is_being_read() {
     }
     assert_eq!(world.ctl(&["gate", "--task", "u"]).code, Some(2));
 }
+
+#[test]
+fn evidence_may_be_kept_beside_the_workspace() {
+    let mut world = World::empty();
+    world.wrap(&["env", "CODEX_ORCHESTRATOR_RUNS_DIR=../evidence/./runs"]);
+    world.start();
+    let workspace = world.watched("w", &check("true"));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let run = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let kept = world.path("evidence/runs/t/cli").join(&run);
+    let manifest = std::fs::read_to_string(kept.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["status"], "succeeded");
+    assert!(!workspace.root.join(".runs").exists());
+}

@@ -188,6 +188,12 @@ impl<'a> Session<'a> {
                 () = sleep_until(at), if alarm.is_some() => match alarm { Some(alarm) => Turn::Late(alarm), None => continue },
             };
             match turn {
+                Turn::Read(Ok(0)) if self.buffer.is_torn() => {
+                    let message = "the message has no end: the stream was closed before its `\\n`";
+                    let code = Code::PARSE;
+                    self.refuse(None, &Refusal::coded(code, ErrorKind::Unsupported, message));
+                    self.state = State::HalfClosed(Instant::now() + HALF_CLOSED_TIME_MAX);
+                }
                 Turn::DaemonEnds | Turn::Read(Ok(0)) => {
                     self.state = State::HalfClosed(Instant::now() + HALF_CLOSED_TIME_MAX);
                 }

@@ -236,6 +236,12 @@ pub enum Fault {
         /// What there is.
         known: Vec<String>,
     },
+    /// A pipeline that would prove nothing.
+    #[error("pipeline `{pipeline}` has no stages")]
+    NoStages {
+        /// The pipeline.
+        pipeline: String,
+    },
     /// Nothing is defined and nothing was found.
     #[error("there is nothing to run")]
     NothingToRun,
@@ -273,6 +279,9 @@ impl Fault {
                  `defaultPipeline` in `codex.orchestrator.json`; known: {}",
                 listed(known)
             )),
+            Self::NoStages { .. } => Some(
+                "its run would be green and prove nothing: give it a stage with a command, or take it out".to_owned(),
+            ),
             Self::NothingToRun => Some(
                 "no file defines a pipeline, and neither package.json scripts (build, lint, typecheck, test), Cargo.toml, \
                  pyproject.toml, go.mod, a Makefile with such targets nor scripts/spec-guard.sh was found; \

@@ -146,6 +146,17 @@ async fn garbage_is_refused_and_the_next_line_is_heard() {
 }
 
 #[tokio::test]
+async fn a_message_that_never_ends_is_refused_and_what_came_before_is_heard() {
+    let mut client = Client::connect(64 * 1024);
+    let ping = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
+    client.write(format!("{ping}\n{ping}").as_bytes()).await;
+    client.writer.shutdown().await.unwrap();
+    assert!(client.line().await.unwrap().contains("\"id\":1"));
+    assert_eq!(client.refusal().await, (None, ErrorKind::Unsupported));
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test]
 async fn an_oversized_message_is_answered_although_its_sender_is_still_writing() {
     let mut client = Client::connect(64 * 1024);
     client.write(&vec![b'x'; 2 * MESSAGE_BYTES_MAX]).await;

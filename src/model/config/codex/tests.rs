@@ -276,7 +276,8 @@ fn broken_syntax_is_told_with_its_place() {
 #[test]
 fn the_first_of_two_pipelines_counts_and_the_last_of_two_keys() {
     let text = r#"{"pipelines": [
-        {"id": "diagnostics", "title": "One", "title": "Two", "stages": []}, {"id": "diagnostics", "stages": []}]}"#;
+        {"id": "diagnostics", "title": "One", "title": "Two",
+         "stages": [{"kind": "command", "id": "a", "command": "true"}]}, {"id": "diagnostics", "stages": []}]}"#;
     let config = assemble(text).unwrap();
     assert_eq!(config.pipelines[0].title, "Two");
     insta::assert_snapshot!(config.warnings.join("\n"), @r#"`codex.orchestrator.json` has more than one pipeline `diagnostics`: the first is used"#);

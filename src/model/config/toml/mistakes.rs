@@ -360,7 +360,7 @@ fn circles_are_told_by_name() {
     for level in 0..9 {
         deep.push_str(&pipeline(&format!("p{level}"), &format!("p{}", level + 1)));
     }
-    deep.push_str("[[pipeline]]\nid = 'p9'\n");
+    deep.push_str("[[pipeline]]\nid = 'p9'\n[[pipeline.stage]]\nid = 's'\ncommand = 'true'\n");
     insta::assert_snapshot!(said(&deep), @r#"
     orchd.toml:2:6: subpipelines nest 10 deep below `diagnostics`: at most 8 are allowed
        |
