@@ -134,6 +134,7 @@ impl Shell {
             desk,
             recovery,
             loaded,
+            outdated,
             evidenced,
             tree,
             facts,
@@ -154,10 +155,14 @@ impl Shell {
             Ok(tree) => {
                 site.tree = Some(Lent::new(tree));
                 site.look_at = None;
+                site.rereads += u32::from(outdated);
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);
                 self.note_watch(id);
+                if outdated {
+                    self.reload(id, Then::Lift);
+                }
             }
             Err(error) => self.note_missing(id, &error),
         }
@@ -192,11 +197,11 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let watch = match site.rereading {
-            true => Watch::Rescanning {
+        let watch = match site.rereads {
+            0 => site.facts.watch(),
+            _ => Watch::Rescanning {
                 detail: "its configuration has changed and is being read again".to_owned(),
             },
-            false => site.facts.watch(),
         };
         site.look_at = match &watch {
             Watch::Polling { .. } => {
@@ -273,7 +278,7 @@ impl Shell {
         match touches {
             Ok(touches) => {
                 reload = touches.configuration | std::mem::take(&mut site.was_missing);
-                site.rereading |= reload;
+                site.rereads += u32::from(reload);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;
@@ -294,7 +299,7 @@ impl Shell {
             });
         }
         if reload {
-            self.reload(id, Then::Rest);
+            self.reload(id, Then::Lift);
         }
     }
 

@@ -135,6 +135,8 @@ pub(super) struct Looked {
 pub(super) enum Then {
     /// Nothing more.
     Rest,
+    /// Its files had changed: what waits for that is lifted.
+    Lift,
     /// Somebody asked for the reload.
     Reload(RequestId),
     /// Somebody wants its commands allowed, or shown.

@@ -15,6 +15,7 @@ use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
+use crate::model::view::Touches;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ impl Shell {
         };
         desk.push(move |desk| {
             let mut loaded = crate::daemon::configuration::load(&root, task.as_ref());
-            if loaded.is_err() && matches!(then, Then::Rest) {
+            if loaded.is_err() && matches!(then, Then::Rest | Then::Lift) {
                 // A file that is written in place is empty for a moment.
                 std::thread::sleep(CONFIG_PAUSE);
                 loaded = crate::daemon::configuration::load(&root, task.as_ref());
@@ -101,15 +102,14 @@ impl Shell {
         then: Then,
     ) {
         self.take_configuration(id, loaded, known);
-        let reread = self
-            .sites
-            .get_mut(&id)
-            .is_some_and(|site| std::mem::take(&mut site.rereading));
-        if reread {
-            self.note_watch(id);
-        }
         match then {
             Then::Rest => {}
+            Then::Lift => {
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.rereads = site.rereads.saturating_sub(1);
+                }
+                self.note_watch(id);
+            }
             Then::Reload(request) => {
                 self.watch_again(id);
                 self.take_reloaded(id, request);
@@ -162,8 +162,11 @@ impl Shell {
                 tree.push(move |tree| {
                     let touches = tree.configure(scopes);
                     let facts = crate::daemon::site::Facts::of(tree);
-                    let failed = touches.err().map(Err);
-                    let touches = failed.unwrap_or_else(|| Ok(Default::default()));
+                    // That everything may differ is known with the configuration.
+                    let touches = touches.map(|touches| Touches {
+                        configuration: touches.configuration,
+                        ..Touches::default()
+                    });
                     let looked = Looked {
                         touches,
                         capture: None,

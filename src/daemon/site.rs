@@ -64,8 +64,9 @@ pub(super) struct Site {
     pub(super) git_since: Option<Tick>,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
-    /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
-    pub(super) rereading: bool,
+    /// How often its configuration has changed and is still to be read again: no verdict, and no run of the old one on
+    /// the new content. One that was read before the last change lifts nothing.
+    pub(super) rereads: u32,
     /// The manifests of runs that prove something, as they stood when they were read last.
     pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
     pub(super) parked: Vec<Asked>,
@@ -105,6 +106,8 @@ pub(super) struct Prepared {
     pub(super) desk: Box<Desk>,
     pub(super) recovery: Recovery,
     pub(super) loaded: Result<Loaded, ConfigurationError>,
+    /// Its configuration's files have changed since they were read.
+    pub(super) outdated: bool,
     pub(super) evidenced: BTreeSet<TaskId>,
     pub(super) tree: Result<Box<Tree>, TreeError>,
     pub(super) facts: Facts,
@@ -233,6 +236,7 @@ impl Preparation {
         let evidenced = self.spots.evidence().tasks(&self.root);
         let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
+        let root = self.root.clone();
         let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
             Ok(Box::new(tree))
@@ -240,10 +244,18 @@ impl Preparation {
         let facts = tree
             .as_ref()
             .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
+        let again = crate::daemon::configuration::load(&root, self.task.as_ref());
+        let outdated = match (&loaded, &again) {
+            (Ok(loaded), Ok(again)) => loaded != again,
+            (Err(error), Err(again)) => chain(error) != chain(again),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => true,
+        };
         Prepared {
             desk: Box::new(desk),
             recovery,
             loaded,
+            outdated,
             evidenced,
             tree,
             facts,
@@ -336,7 +348,7 @@ impl Site {
             git_at: None,
             git_since: None,
             preparing: true,
-            rereading: false,
+            rereads: 0,
             manifests: BTreeMap::new(),
             parked: Vec::new(),
             closing: false,

@@ -1,0 +1,103 @@
+//! What comes back while something else is on its way: a second save, a lost event, an asker who has gone.
+
+use super::*;
+use crate::daemon::evidence::Inspected;
+use crate::daemon::message::{Looked, Then, What};
+use crate::daemon::site::Facts;
+use crate::model::view::Touches;
+
+const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
+                    [[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
+                    [[pipeline.stage]]\nid = \"check\"\ncommand = \"true\"\n";
+
+/// Takes what comes back, shown to `meet` first, until the shell is as wanted.
+async fn drive(shell: &mut Shell, mut meet: impl FnMut(&Done), until: impl Fn(&Shell) -> bool) {
+    loop {
+        shell.settle();
+        if until(shell) {
+            return;
+        }
+        let done = tokio::time::timeout(Duration::from_secs(20), shell.done.recv());
+        let done = done.await.unwrap().unwrap();
+        meet(&done);
+        shell.take(done);
+    }
+}
+
+fn is_read(shell: &Shell) -> bool {
+    let is_home = |site: &Site| {
+        let tree = site.tree.as_ref().is_some_and(Lent::is_idle);
+        tree && site.desk.as_ref().is_some_and(Lent::is_idle)
+    };
+    shell.sites.values().all(is_home)
+}
+
+fn state(shell: &Shell) -> Value {
+    let status = serde_json::to_value(shell.status(&Scope::default())).unwrap();
+    status["workspaces"][0]["state"].clone()
+}
+
+/// A shell with a workspace that has been read.
+async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
+    let root = dir.path().join("w");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("orchd.toml"), GOOD).unwrap();
+    let (mut shell, [(id, root)]) = shell(dir, ["w"]);
+    drive(&mut shell, |_| (), is_read).await;
+    shell.allow_present(id).unwrap();
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
+    (shell, id, root)
+}
+
+fn looked(configuration: bool) -> Done {
+    let touches = Touches {
+        configuration,
+        ..Touches::default()
+    };
+    Done {
+        workspace: WorkspaceId(1),
+        what: What::Looked(Box::new(Looked {
+            touches: Ok(touches),
+            capture: None,
+            inspected: Inspected::default(),
+            facts: Facts::default(),
+        })),
+    }
+}
+
+#[tokio::test]
+async fn a_save_while_the_one_before_is_taken_into_force_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    let file = root.as_path().join("orchd.toml");
+    std::fs::write(&file, GOOD.replace("*.a", "*.b")).unwrap();
+    shell.reload(id, Then::Rest);
+    let mut saved = false;
+    let meet = |done: &Done| {
+        if matches!(done.what, What::Loaded { .. }) && !std::mem::replace(&mut saved, true) {
+            std::fs::write(&file, "broken = [\n").unwrap();
+        }
+    };
+    drive(&mut shell, meet, is_read).await;
+    assert_eq!(state(&shell), "invalid");
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_second_save_is_not_in_force_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, _, _) = read(&dir).await;
+    shell.take(looked(true));
+    shell.take(looked(true));
+    let mut states = Vec::new();
+    while states.len() < 2 {
+        shell.settle();
+        let done = tokio::time::timeout(Duration::from_secs(20), shell.done.recv());
+        let done = done.await.unwrap().unwrap();
+        let is_loaded = matches!(done.what, What::Loaded { .. });
+        shell.take(done);
+        shell.settle();
+        states.extend(is_loaded.then(|| state(&shell)));
+    }
+    assert_eq!(states, ["rescanning", "watching"]);
+}
