@@ -21,7 +21,9 @@ impl Shell {
         let Some(site) = self.sites.get(&id) else {
             return Ok(());
         };
-        let Some(loaded) = site.loaded.clone() else {
+        // The last good one is still held while its files say something else.
+        let loaded = site.loaded.clone().filter(|_| site.refused.is_none());
+        let Some(loaded) = loaded else {
             let detail = site
                 .refused
                 .clone()

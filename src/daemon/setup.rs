@@ -193,7 +193,11 @@ impl Shell {
     /// Tells the engine the configuration that is in force, and whether it may run.
     pub(super) fn configure(&mut self, id: WorkspaceId, known: BTreeMap<TaskId, Known>) {
         let trust = self.trust_of(id);
-        let Some(config) = self.sites.get(&id).and_then(|site| site.config.clone()) else {
+        let Some(site) = self.sites.get(&id) else {
+            return;
+        };
+        let refused = site.refused.clone();
+        let Some(config) = site.config.clone() else {
             return;
         };
         let setup = Setup {
@@ -205,6 +209,13 @@ impl Shell {
             workspace: id,
             setup,
         });
+        if let Some(detail) = refused {
+            // It is the last good one that was told again.
+            self.inputs.push_back(Input::Misconfigured {
+                workspace: id,
+                detail,
+            });
+        }
     }
 
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {

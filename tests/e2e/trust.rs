@@ -196,3 +196,24 @@ fn trust_survives_a_restart_and_is_bound_to_the_directory() {
     other.write("orchd.toml", &toml);
     assert_eq!(other.done(&["add", "--json"]).json()["state"], "untrusted");
 }
+
+#[test]
+fn neither_leave_nor_its_end_lifts_a_refused_configuration() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let root = workspace.root();
+    let mut events = world.events();
+    workspace.write("orchd.toml", "broken = [\n");
+    events.until(|event| event["type"] == "config" && event["ok"] == false);
+    let added = workspace.ctl(&["add", "--allow", "--json"]);
+    assert_eq!(
+        (added.code, &added.json()["error"]["kind"]),
+        (Some(2), &json!("invalid_config"))
+    );
+    assert_eq!(workspace.status()["state"], "invalid");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(2));
+    assert_eq!(world.ctl(&["deny", root]).code, Some(0));
+    let status = workspace.status();
+    assert_eq!(status["state"], "invalid", "{status}");
+    assert!(status["detail"].as_str().unwrap().contains("orchd.toml:1:"));
+}
