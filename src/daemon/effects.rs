@@ -281,9 +281,7 @@ fn after_failure(
     use crate::daemon::tree::CaptureError;
     match error {
         CaptureError::Tree(error) => Err(error),
-        CaptureError::Unsynced(_) | CaptureError::Unknown { .. } => {
-            Ok(crate::model::view::Touches::default())
-        }
+        CaptureError::Unsynced(_) => Ok(crate::model::view::Touches::default()),
     }
 }
 
