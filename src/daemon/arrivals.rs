@@ -172,7 +172,10 @@ impl Shell {
             .get_mut(&id)
             .map(|site| std::mem::take(&mut site.parked));
         for asked in parked.unwrap_or_default() {
-            self.hear(asked);
+            // Who has gone wants nothing done any more.
+            if !asked.answer.is_closed() {
+                self.hear(asked);
+            }
         }
     }
 

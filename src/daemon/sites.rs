@@ -192,7 +192,8 @@ impl Shell {
         for request in std::mem::take(&mut site.adding) {
             self.answer(request, Err(removed_meanwhile()));
         }
-        for asked in std::mem::take(&mut site.parked) {
+        let parked = std::mem::take(&mut site.parked);
+        for asked in parked.into_iter().filter(|it| !it.answer.is_closed()) {
             // It names a workspace that is gone, or another one that it may have to wait for now.
             self.hear_resolved(asked);
         }

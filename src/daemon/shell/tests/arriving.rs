@@ -101,3 +101,29 @@ async fn what_was_read_before_a_second_save_is_not_in_force_yet() {
     }
     assert_eq!(states, ["rescanning", "watching"]);
 }
+
+#[tokio::test]
+async fn what_was_asked_by_who_has_gone_meanwhile_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("w")).unwrap();
+    std::fs::write(dir.path().join("w/orchd.toml"), GOOD).unwrap();
+    let (mut shell, [(id, root)]) = shell(&dir, ["w"]);
+    let deny = |request| {
+        let path = root.clone();
+        question(request, Call::WorkspaceDeny(WorkspaceNamed { path }))
+    };
+    let (left, gone) = deny(1);
+    let (withdrawn, _kept) = deny(2);
+    shell.hear(left);
+    shell.hear(withdrawn);
+    drop(gone);
+    shell.forget_request(RequestId(2));
+    assert_eq!(shell.sites[&id].parked.len(), 1, "one was withdrawn");
+    // Allowed before the denial that is still parked is heard.
+    let loaded = crate::daemon::configuration::load(&root, None).unwrap();
+    let (set, commands) = (loaded.command_set, loaded.commands);
+    let now = shell.clock.wall();
+    shell.trust.allow(&root, set, commands, now).unwrap();
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
+}
