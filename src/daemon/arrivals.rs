@@ -146,8 +146,13 @@ impl Shell {
             return;
         };
         site.preparing = false;
-        if site.desk.is_none() {
-            site.desk = Some(Lent::new(desk));
+        match site.desk.as_mut() {
+            None => site.desk = Some(Lent::new(desk)),
+            // The one from before its root was missing is behind the times; what waits for it comes first.
+            Some(lent) => lent.push(move |held| {
+                *held = *desk;
+                None
+            }),
         }
         site.facts = facts;
         site.evidenced.extend(evidenced);

@@ -127,3 +127,26 @@ async fn what_was_asked_by_who_has_gone_meanwhile_is_not_done() {
     drive(&mut shell, |_| (), is_read).await;
     assert_eq!(state(&shell), "watching");
 }
+
+#[tokio::test]
+async fn a_root_that_is_back_is_recorded_by_the_desk_that_has_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    // As where there was no root at the start.
+    let site = shell.sites.get_mut(&id).unwrap();
+    let (spots, tree) = (site.spots.evidence(), site.tree.take());
+    drop(tree.unwrap().give_away());
+    let stale = RootPath::new(&dir.path().join("elsewhere")).unwrap();
+    let stale = Desk::open(stale, spots, shell.owner.clone());
+    site.desk = Some(Lent::new(Box::new(stale)));
+    shell.look_again(id);
+    drive(
+        &mut shell,
+        |_| (),
+        |shell| shell.sites[&id].tree.is_some() && is_read(shell),
+    )
+    .await;
+    let desk = shell.sites.get_mut(&id).unwrap().desk.as_mut().unwrap();
+    let held = desk.give_away().unwrap();
+    assert_eq!(held.root(), &root);
+}
