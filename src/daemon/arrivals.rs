@@ -14,7 +14,6 @@ use crate::engine::{Input, Record, Watch};
 use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
-use std::collections::BTreeSet;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
@@ -205,11 +204,15 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let watch = match site.rereads {
-            0 => site.facts.watch(),
-            _ => Watch::Rescanning {
-                detail: "its configuration has changed and is being read again".to_owned(),
-            },
+        let rescanning = |detail: &str| Watch::Rescanning {
+            detail: detail.to_owned(),
+        };
+        let watch = if site.lost_after.is_some() {
+            rescanning("events were lost; everything is looked at again")
+        } else if site.rereads > 0 {
+            rescanning("its configuration has changed and is being read again")
+        } else {
+            site.facts.watch()
         };
         site.look_at = match &watch {
             Watch::Polling { .. } => {
@@ -269,11 +272,14 @@ impl Shell {
             capture,
             inspected,
             facts,
+            settles,
         } = looked;
+        self.note_losses();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
         site.facts = facts;
+        site.lost_after.take_if(|last| settles > Some(*last));
         if capture.is_none() {
             site.examining = false;
         }
@@ -282,9 +288,10 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let mut reload = false;
+        let (mut reload, mut unsettled) = (false, false);
         match touches {
             Ok(touches) => {
+                unsettled = site.lost_after.is_some();
                 reload = touches.configuration | std::mem::take(&mut site.was_missing);
                 site.rereads += u32::from(reload);
                 self.note_watch(id);
@@ -309,23 +316,27 @@ impl Shell {
         if reload {
             self.reload(id, Then::Lift);
         }
+        if unsettled {
+            self.examine(id);
+        }
     }
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
-        let lost = self.watcher.take_lost();
-        let mut doubtful: BTreeSet<WorkspaceId> = self.watcher.ready().into_iter().collect();
-        doubtful.extend(&lost);
-        for id in doubtful {
-            let is_there = self.sites.get(&id).is_some_and(|site| site.tree.is_some());
-            if is_there && lost.contains(&id) {
-                let detail = "events were lost; everything is looked at again".to_owned();
-                let watch = Watch::Rescanning { detail };
-                self.inputs.push_back(Input::Watched {
-                    workspace: id,
-                    watch,
-                });
-            }
+        self.note_losses();
+        for id in self.watcher.ready() {
+            self.examine(id);
+        }
+    }
+
+    /// Where events were lost there is no verdict before a look that was asked for after that.
+    fn note_losses(&mut self) {
+        for id in self.watcher.take_lost() {
+            let Some(site) = self.sites.get_mut(&id).filter(|site| site.tree.is_some()) else {
+                continue;
+            };
+            site.lost_after = Some(site.looks);
+            self.note_watch(id);
             self.examine(id);
         }
     }
@@ -334,18 +345,21 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
             return;
         };
+        let look = site.next_look();
         let Some(tree) = site.tree.as_mut() else {
             return;
         };
         site.examining = true;
         tree.push(move |tree| {
             let touches = tree.examine();
+            let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {
                 touches,
                 capture: None,
                 inspected: Inspected::default(),
                 facts,
+                settles,
             });
             Some(Done {
                 workspace: id,

@@ -128,6 +128,8 @@ pub(super) struct Looked {
     pub(super) inspected: Inspected,
     /// How the watching stands.
     pub(super) facts: Facts,
+    /// Its number, if it has settled whatever was in doubt when it was asked for.
+    pub(super) settles: Option<u64>,
 }
 
 /// What to do once a configuration was read again.

@@ -71,16 +71,19 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id).filter(|site| site.facts.refused) else {
             return;
         };
+        let look = site.next_look();
         let Some(tree) = site.tree.as_mut() else {
             return;
         };
         tree.push(move |tree| {
             let touches = tree.watch_again().transpose()?;
+            let settles = touches.is_ok().then_some(look);
             let looked = Looked {
                 touches,
                 capture: None,
                 facts: crate::daemon::site::Facts::of(tree),
                 inspected: Inspected::default(),
+                settles,
             };
             Some(Done {
                 workspace: id,
@@ -172,6 +175,7 @@ impl Shell {
                         capture: None,
                         inspected: Inspected::default(),
                         facts,
+                        settles: None,
                     };
                     Some(Done {
                         workspace: id,

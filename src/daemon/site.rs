@@ -49,6 +49,10 @@ pub(super) struct Site {
     pub(super) facts: Facts,
     /// An examination is on its way; another would find nothing new.
     pub(super) examining: bool,
+    /// How many looks were asked for.
+    pub(super) looks: u64,
+    /// The last one that was asked for before events were lost; a later one settles what they would have told.
+    pub(super) lost_after: Option<u64>,
     pub(super) progress: BTreeMap<RunId, Box<RunReport>>,
     pub(super) states: BTreeMap<TaskId, TaskState>,
     /// When progress and standings are written.
@@ -339,6 +343,8 @@ impl Site {
             refused: None,
             facts: Facts::default(),
             examining: false,
+            looks: 0,
+            lost_after: None,
             progress: BTreeMap::new(),
             states: BTreeMap::new(),
             flush_at: None,
@@ -355,6 +361,12 @@ impl Site {
             adding: Vec::new(),
             removing: Vec::new(),
         }
+    }
+
+    /// The number of a look that is asked for now.
+    pub(super) fn next_look(&mut self) -> u64 {
+        self.looks = self.looks.saturating_add(1);
+        self.looks
     }
 
     /// Whether nothing is being done for it and nothing waits to be written.

@@ -62,6 +62,7 @@ fn looked(configuration: bool) -> Done {
             capture: None,
             inspected: Inspected::default(),
             facts: Facts::default(),
+            settles: Some(0),
         })),
     }
 }
@@ -149,4 +150,20 @@ async fn a_root_that_is_back_is_recorded_by_the_desk_that_has_read_it() {
     let desk = shell.sites.get_mut(&id).unwrap().desk.as_mut().unwrap();
     let held = desk.give_away().unwrap();
     assert_eq!(held.root(), &root);
+}
+
+#[tokio::test]
+async fn after_a_loss_only_a_look_that_began_then_makes_it_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    shell.watcher.eye(id, &root).doubt_everything();
+    // One that was under way comes back before anybody has heard of the loss, and another one after it.
+    for _ in 0..2 {
+        shell.take(looked(false));
+        shell.examine_doubts();
+        shell.settle();
+        assert_eq!(state(&shell), "rescanning");
+    }
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
 }
