@@ -39,6 +39,7 @@ impl Shell {
         } = done;
         match what {
             What::Prepared(prepared) => self.take_prepared(id, *prepared),
+            What::Rooted(is_there) => self.take_root(id, is_there),
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
             What::Looked(looked) => self.take_look(id, *looked),
@@ -411,9 +412,23 @@ impl Shell {
         site.look_at = None;
         if site.tree.is_some() {
             self.examine(id);
-        } else if site.root.as_path().is_dir() {
-            self.prepare(id);
         } else {
+            let (root, out) = (site.root.clone(), self.out.clone());
+            // A root on a disk that hangs holds up nobody but its own workspace.
+            drop(tokio::task::spawn_blocking(move || {
+                let what = What::Rooted(root.as_path().is_dir());
+                drop(out.blocking_send(Done {
+                    workspace: id,
+                    what,
+                }));
+            }));
+        }
+    }
+
+    fn take_root(&mut self, id: WorkspaceId, is_there: bool) {
+        if is_there {
+            self.prepare(id);
+        } else if let Some(site) = self.sites.get_mut(&id) {
             site.look_at = Some(self.clock.tick().after(ROOT_LOOK_PAUSE));
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Done {
 pub(super) enum What {
     /// It was read for the first time, or again after its root was missing.
     Prepared(Box<Prepared>),
+    /// It was looked whether its root is there, because it was missing.
+    Rooted(bool),
     /// Its tree is free again.
     TreeBack(Box<Tree>),
     /// Its desk is free again.

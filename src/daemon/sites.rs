@@ -5,6 +5,7 @@
 
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Then, What};
+use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -150,7 +151,7 @@ impl Shell {
         };
         let root = site.root.clone();
         if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
-            let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
+            let refusal = unstored(&error);
             return self.answer_now(asked, |_| Err(refusal));
         }
         site.closing = true;
@@ -404,7 +405,7 @@ fn refuse_add(error: &RegistryError) -> Refusal {
             ErrorKind::UnknownWorkspace
         }
         RegistryError::Full => ErrorKind::Busy,
-        RegistryError::Store(_) => ErrorKind::Internal,
+        RegistryError::Store(error) => return unstored(error),
     };
     Refusal::new(kind, chain(error))
 }
