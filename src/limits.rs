@@ -219,6 +219,9 @@ pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
 pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Time that a question waits for a workspace which is still being read, if it waits for nothing else: then it is told
+/// so, before whoever asked takes the daemon for silent.
+pub const READING_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Time that a peer has to take a part of an answer: past it, the peer is gone in all but name.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time that a peer has to take the reason why its connection is being closed.
@@ -283,6 +286,7 @@ const _: () = assert!(
         && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
 );
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
+const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.

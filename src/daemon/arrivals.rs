@@ -176,12 +176,7 @@ impl Shell {
             .sites
             .get_mut(&id)
             .map(|site| std::mem::take(&mut site.parked));
-        for asked in parked.unwrap_or_default() {
-            // Who has gone wants nothing done any more.
-            if !asked.answer.is_closed() {
-                self.hear(asked);
-            }
-        }
+        self.hear_parked(parked.unwrap_or_default());
     }
 
     /// The files cannot be looked at: they are looked for until they are back.

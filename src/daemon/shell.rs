@@ -207,6 +207,7 @@ impl Shell {
         let sites =
             sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
+        let times = times.chain(self.parked_until());
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
         let never = self.clock.tick().after(crate::limits::IDLE_WAIT_MAX);
@@ -231,6 +232,7 @@ impl Shell {
         due.into_iter().for_each(|id| self.look_again(id));
         self.look_for_git(tick);
         self.recheck_due(tick);
+        self.end_parking(tick);
     }
 
     fn dump(&self) {

@@ -10,7 +10,7 @@ use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
-use crate::daemon::server::Asked;
+use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
@@ -73,7 +73,7 @@ pub(super) struct Site {
     pub(super) rereads: u32,
     /// The manifests of runs that prove something, as they stood when they were read last.
     pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
-    pub(super) parked: Vec<Asked>,
+    pub(super) parked: Vec<Parked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
     pub(super) adding: Vec<RequestId>,

@@ -194,10 +194,7 @@ impl Shell {
             self.answer(request, Err(removed_meanwhile()));
         }
         let parked = std::mem::take(&mut site.parked);
-        for asked in parked.into_iter().filter(|it| !it.answer.is_closed()) {
-            // It names a workspace that is gone, or another one that it may have to wait for now.
-            self.hear_resolved(asked);
-        }
+        self.hear_parked(parked);
         self.answer_without(id);
         for request in site.removing {
             let change = WorkspaceChange {

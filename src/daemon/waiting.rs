@@ -150,9 +150,7 @@ impl Shell {
 
     pub(super) fn forget_request(&mut self, request: RequestId) {
         self.waiting.remove(&request);
-        for site in self.sites.values_mut() {
-            site.parked.retain(|asked| asked.request != request);
-        }
+        self.forget_parked(request);
         self.inputs.push_back(Input::Withdrawn { request });
     }
 

@@ -104,6 +104,47 @@ async fn what_was_read_before_a_second_save_is_not_in_force_yet() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_workspace_that_is_long_in_reading_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(kept, other), (id, root)]) = shell(&dir, ["a", "b"]);
+    lend_desk(&mut shell, kept);
+    let plan = Call::Plan(PlanWanted {
+        workspace: Some(root.clone()),
+        task: None,
+        pipeline: None,
+    });
+    let anywhere = Call::RunGet(RunNamed {
+        run_id: "x".to_owned(),
+        workspace: None,
+    });
+    let patient = Call::WorkspaceAllow(WorkspaceAllow {
+        path: root.clone(),
+        digest: None,
+        dry_run: true,
+    });
+    let mut ask = |request, call| {
+        let (asked, answered) = question(request, call);
+        shell.hear(asked);
+        answered
+    };
+    let (plan, anywhere, mut patient) = (ask(1, plan), ask(2, anywhere), ask(3, patient));
+    assert_eq!(shell.sites[&id].parked.len(), 3);
+    let due = shell.next_due();
+    assert!(due <= shell.clock.tick().after(crate::limits::READING_WAIT_MAX));
+    shell.end_parking(due.after(Duration::from_secs(5)));
+    shell.settle();
+    assert_eq!(refused(plan), ErrorKind::Unsynced);
+    // A run is looked for where that can be done; only then it is told where it was not.
+    assert_eq!(shell.waiting.len(), 1);
+    remove(&mut shell, &other);
+    let mut anywhere = anywhere;
+    let told = anywhere.try_recv().unwrap().unwrap_err();
+    assert_eq!(told.kind, ErrorKind::Unsynced);
+    assert!(told.message.contains(&root.to_string()), "{}", told.message);
+    assert_eq!(patient.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[tokio::test]
 async fn what_was_asked_by_who_has_gone_meanwhile_is_not_done() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("w")).unwrap();
