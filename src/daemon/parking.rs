@@ -82,13 +82,14 @@ impl Shell {
             let Some(refusal) = self.unread(&asked.call) else {
                 continue;
             };
-            match asked.call {
+            let is_sought = matches!(
+                asked.call,
                 Call::RunGet(_) | Call::RunCancel(_) | Call::RunResume(_) | Call::LogsRead(_)
-                    if matches!(wait(&asked.call), Wait::For(None, _)) =>
-                {
-                    self.hear_now(asked);
-                }
-                _ => self.answer_now(asked, |_| Err(refusal)),
+            );
+            if is_sought && matches!(wait(&asked.call), Wait::For(None, _)) {
+                self.hear_now(asked);
+            } else {
+                self.answer_now(asked, |_| Err(refusal));
             }
         }
     }

@@ -175,6 +175,7 @@ impl Shell {
         let Some(mut site) = self.sites.remove(&id) else {
             return;
         };
+        self.gone.push(id);
         if let Some(tree) = site
             .tree
             .as_mut()

@@ -308,7 +308,7 @@ fn a_save_while_the_daemon_starts_is_read() {
         workspace.done(&["add", "--allow"]);
         events.until_stage("check");
         appears(&started);
-        workspace.root.clone()
+        workspace.root
     };
     world.kill();
     world.spawn();

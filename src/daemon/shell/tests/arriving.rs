@@ -1,4 +1,12 @@
 //! What comes back while something else is on its way: a second save, a lost event, an asker who has gone.
+//!
+//! The order in which things come back is the test's: it takes them one by one, and does something in between, as it may
+//! happen by chance.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests write files as a user would"
+)]
 
 use super::*;
 use crate::daemon::evidence::Inspected;
@@ -207,4 +215,24 @@ async fn after_a_loss_only_a_look_that_began_then_makes_it_watched() {
     }
     drive(&mut shell, |_| (), is_read).await;
     assert_eq!(state(&shell), "watching");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_who_has_gone_untold_and_of_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(id, root)]) = shell(&dir, ["w"]);
+    lend_desk(&mut shell, id);
+    let (asked, gone) = question(1, Call::RunList(RunsWanted::default()));
+    let (kept, _waits) = question(2, Call::RunList(RunsWanted::default()));
+    shell.hear(asked);
+    shell.hear(kept);
+    drop(gone);
+    let due = shell.next_due();
+    assert!(due <= shell.clock.tick().after(crate::limits::ASKERS_PAUSE));
+    shell.sweep(due);
+    let waiting: Vec<_> = shell.waiting.keys().copied().collect();
+    assert_eq!(waiting, [RequestId(2)]);
+    assert_eq!(shell.names.len(), 1);
+    remove(&mut shell, &root);
+    assert_eq!(shell.names.len(), 0);
 }
