@@ -22,6 +22,7 @@ pub mod lifecycle;
 pub mod log;
 mod lookup;
 mod message;
+mod parking;
 mod permission;
 pub mod planning;
 pub mod process;

@@ -141,6 +141,9 @@ pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
 pub const LOCK_TRIES_MAX: u32 = 100;
 /// Pause between two of these tries: such locks are held for milliseconds.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
+/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one, and all
+/// that the daemon's loop may be held up by a program that keeps the lock.
+pub const STATE_LOCK_TRIES_MAX: u32 = 300;
 /// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
 pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
@@ -216,6 +219,11 @@ pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
 pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks whether those who wait for an answer are still there.
+pub const ASKERS_PAUSE: Duration = Duration::from_secs(60);
+/// Time that a question waits for a workspace which is still being read, if it waits for nothing else: then it is told
+/// so, before whoever asked takes the daemon for silent.
+pub const READING_WAIT_MAX: Duration = Duration::from_secs(20);
 /// Time that a peer has to take a part of an answer: past it, the peer is gone in all but name.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// Time that a peer has to take the reason why its connection is being closed.
@@ -280,6 +288,7 @@ const _: () = assert!(
         && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
 );
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
+const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.

@@ -237,7 +237,9 @@ impl Failure {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoDaemon { .. } | Self::Lost { .. } => START,
-            Self::Silent { .. } => "look at it with `orchctl doctor`, or end it with `kill`",
+            Self::Silent { .. } => {
+                "try again; if it stays silent, `orchctl doctor` and its log tell more"
+            }
             Self::Gibberish { .. } => {
                 "check --socket and ORCHD_SOCKET, and that orchd and orchctl have one version"
             }

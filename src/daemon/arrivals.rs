@@ -14,7 +14,6 @@ use crate::engine::{Input, Record, Watch};
 use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
-use std::collections::BTreeSet;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
@@ -40,6 +39,7 @@ impl Shell {
         } = done;
         match what {
             What::Prepared(prepared) => self.take_prepared(id, *prepared),
+            What::Rooted(is_there) => self.take_root(id, is_there),
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
             What::Looked(looked) => self.take_look(id, *looked),
@@ -134,6 +134,7 @@ impl Shell {
             desk,
             recovery,
             loaded,
+            outdated,
             evidenced,
             tree,
             facts,
@@ -145,8 +146,13 @@ impl Shell {
             return;
         };
         site.preparing = false;
-        if site.desk.is_none() {
-            site.desk = Some(Lent::new(desk));
+        match site.desk.as_mut() {
+            None => site.desk = Some(Lent::new(desk)),
+            // The one from before its root was missing is behind the times; what waits for it comes first.
+            Some(lent) => lent.push(move |held| {
+                *held = *desk;
+                None
+            }),
         }
         site.facts = facts;
         site.evidenced.extend(evidenced);
@@ -154,10 +160,14 @@ impl Shell {
             Ok(tree) => {
                 site.tree = Some(Lent::new(tree));
                 site.look_at = None;
+                site.rereads += u32::from(outdated);
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);
                 self.note_watch(id);
+                if outdated {
+                    self.reload(id, Then::Lift);
+                }
             }
             Err(error) => self.note_missing(id, &error),
         }
@@ -166,9 +176,7 @@ impl Shell {
             .sites
             .get_mut(&id)
             .map(|site| std::mem::take(&mut site.parked));
-        for asked in parked.unwrap_or_default() {
-            self.hear(asked);
-        }
+        self.hear_parked(parked.unwrap_or_default());
     }
 
     /// The files cannot be looked at: they are looked for until they are back.
@@ -192,11 +200,15 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let watch = match site.rereading {
-            true => Watch::Rescanning {
-                detail: "its configuration has changed and is being read again".to_owned(),
-            },
-            false => site.facts.watch(),
+        let rescanning = |detail: &str| Watch::Rescanning {
+            detail: detail.to_owned(),
+        };
+        let watch = if site.lost_after.is_some() {
+            rescanning("events were lost; everything is looked at again")
+        } else if site.rereads > 0 {
+            rescanning("its configuration has changed and is being read again")
+        } else {
+            site.facts.watch()
         };
         site.look_at = match &watch {
             Watch::Polling { .. } => {
@@ -256,11 +268,14 @@ impl Shell {
             capture,
             inspected,
             facts,
+            settles,
         } = looked;
+        self.note_losses();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
         site.facts = facts;
+        site.lost_after.take_if(|last| settles > Some(*last));
         if capture.is_none() {
             site.examining = false;
         }
@@ -269,11 +284,12 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let mut reload = false;
+        let (mut reload, mut unsettled) = (false, false);
         match touches {
             Ok(touches) => {
+                unsettled = site.lost_after.is_some();
                 reload = touches.configuration | std::mem::take(&mut site.was_missing);
-                site.rereading |= reload;
+                site.rereads += u32::from(reload);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
                     let projects = touches.projects;
@@ -294,25 +310,29 @@ impl Shell {
             });
         }
         if reload {
-            self.reload(id, Then::Rest);
+            self.reload(id, Then::Lift);
+        }
+        if unsettled {
+            self.examine(id);
         }
     }
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
-        let lost = self.watcher.take_lost();
-        let mut doubtful: BTreeSet<WorkspaceId> = self.watcher.ready().into_iter().collect();
-        doubtful.extend(&lost);
-        for id in doubtful {
-            let is_there = self.sites.get(&id).is_some_and(|site| site.tree.is_some());
-            if is_there && lost.contains(&id) {
-                let detail = "events were lost; everything is looked at again".to_owned();
-                let watch = Watch::Rescanning { detail };
-                self.inputs.push_back(Input::Watched {
-                    workspace: id,
-                    watch,
-                });
-            }
+        self.note_losses();
+        for id in self.watcher.ready() {
+            self.examine(id);
+        }
+    }
+
+    /// Where events were lost there is no verdict before a look that was asked for after that.
+    fn note_losses(&mut self) {
+        for id in self.watcher.take_lost() {
+            let Some(site) = self.sites.get_mut(&id).filter(|site| site.tree.is_some()) else {
+                continue;
+            };
+            site.lost_after = Some(site.looks);
+            self.note_watch(id);
             self.examine(id);
         }
     }
@@ -321,18 +341,21 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
             return;
         };
+        let look = site.next_look();
         let Some(tree) = site.tree.as_mut() else {
             return;
         };
         site.examining = true;
         tree.push(move |tree| {
             let touches = tree.examine();
+            let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {
                 touches,
                 capture: None,
                 inspected: Inspected::default(),
                 facts,
+                settles,
             });
             Some(Done {
                 workspace: id,
@@ -384,9 +407,23 @@ impl Shell {
         site.look_at = None;
         if site.tree.is_some() {
             self.examine(id);
-        } else if site.root.as_path().is_dir() {
-            self.prepare(id);
         } else {
+            let (root, out) = (site.root.clone(), self.out.clone());
+            // A root on a disk that hangs holds up nobody but its own workspace.
+            drop(tokio::task::spawn_blocking(move || {
+                let what = What::Rooted(root.as_path().is_dir());
+                drop(out.blocking_send(Done {
+                    workspace: id,
+                    what,
+                }));
+            }));
+        }
+    }
+
+    fn take_root(&mut self, id: WorkspaceId, is_there: bool) {
+        if is_there {
+            self.prepare(id);
+        } else if let Some(site) = self.sites.get_mut(&id) {
             site.look_at = Some(self.clock.tick().after(ROOT_LOOK_PAUSE));
         }
     }

@@ -76,13 +76,8 @@ impl Shell {
         }
     }
 
-    pub(super) fn hear_resolved(&mut self, asked: Asked) {
-        if let Some(id) = self.must_wait(&asked.call) {
-            if let Some(site) = self.sites.get_mut(&id) {
-                site.parked.push(asked);
-            }
-            return;
-        }
+    /// Does what is asked, with what has been read by now.
+    pub(super) fn hear_now(&mut self, asked: Asked) {
         match asked.call.clone() {
             Call::Status(scope) => self.inspect_first(asked, scope.workspace.as_ref()),
             Call::WorkspaceAdd(add) => self.add(asked, &add),
@@ -154,45 +149,6 @@ impl Shell {
             shell.answers_at(request, id);
             shell.reload(id, Then::Allow(request, Box::new(wanted)));
         });
-    }
-
-    /// The workspace that a question has to wait for, because it is still being read; of several the first, after which
-    /// it is heard again.
-    fn must_wait(&self, call: &Call) -> Option<WorkspaceId> {
-        let scope = match call {
-            Call::RunStart(start) => start.workspace.as_ref(),
-            Call::RunCancel(named) | Call::RunGet(named) => named.workspace.as_ref(),
-            Call::RunResume(resume) => resume.workspace.as_ref(),
-            Call::LogsRead(wanted) => wanted.workspace.as_ref(),
-            Call::RunList(wanted) => wanted.workspace.as_ref(),
-            Call::Plan(wanted) => wanted.workspace.as_ref(),
-            Call::Sync(wanted) => wanted.workspace.as_ref(),
-            Call::Wait(wanted) => wanted.workspace.as_ref(),
-            Call::Gate(wanted) => wanted.workspace.as_ref(),
-            Call::Explain(named) => named.workspace.as_ref(),
-            Call::Status(scope) if scope.task.is_some() => scope.workspace.as_ref(),
-            Call::Reload(scope) => scope.workspace.as_ref(),
-            Call::WorkspaceAllow(allow) => Some(&allow.path),
-            Call::WorkspaceDeny(named) => Some(&named.path),
-            Call::Ping(_)
-            | Call::Status(_)
-            | Call::WorkspaceAdd(_)
-            | Call::WorkspaceRemove(_)
-            | Call::WorkspaceList(_)
-            | Call::EventsSubscribe(_)
-            | Call::EventsUnsubscribe(_)
-            | Call::Doctor(_)
-            | Call::Shutdown(_) => return None,
-        };
-        let scope = match scope {
-            Some(root) => Some(self.site_at(root).ok()?),
-            None => None,
-        };
-        let mut sites = self.sites.iter();
-        let found = sites.find(|(id, site)| {
-            site.preparing && !site.closing && scope.is_none_or(|wanted| wanted == **id)
-        });
-        found.map(|(id, _)| *id)
     }
 
     pub(super) fn answer_now(

@@ -3,9 +3,11 @@
 //! A field that the files do not hold is `None`; nothing is guessed from other runs.
 
 use crate::daemon::evidence::Shown;
+use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::evidence::{Manifest, Sidecar, SidecarStage};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::runs::{ChangedPaths, RunDetail, StageRecord};
+use crate::model::run::Cause;
 use crate::wire::refusal::{ErrorKind, Refusal};
 
 /// Puts together what `run.get` answers.
@@ -65,15 +67,14 @@ pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusa
         artifact_root: manifest.artifact_root.clone(),
         log_path: manifest.log_path.clone(),
         changed: sidecar.as_ref().map(|sidecar| {
-            changed(
-                u64::try_from(sidecar.changed.count).ok(),
-                &sidecar.changed.paths,
-            )
+            let count = u64::try_from(sidecar.changed.count).ok();
+            let told = count.filter(|count| *count > 0 || may_be_nothing(sidecar.cause));
+            changed(told, &sidecar.changed.paths)
         }),
         void: sidecar
             .as_ref()
             .and_then(|sidecar| sidecar.void.as_ref())
-            .map(|void| changed(None, &void.paths)),
+            .map(|void| changed(counted(&void.paths), &void.paths)),
         stages: stages.collect(),
     })
 }
@@ -83,8 +84,36 @@ fn changed(count: Option<u64>, paths: &[String]) -> ChangedPaths {
         .iter()
         .filter_map(|path| RelPath::try_from(path.clone()).ok())
         .collect();
-    ChangedPaths {
-        count: count.or_else(|| u64::try_from(paths.len()).ok()),
-        paths,
+    ChangedPaths { count, paths }
+}
+
+/// Whether such a run may have begun with nothing changed; of the others the sidecar has no path where all may have.
+fn may_be_nothing(cause: Cause) -> bool {
+    match cause {
+        Cause::Manual | Cause::Parent | Cause::Gate => true,
+        Cause::Start | Cause::Change | Cause::Resume => false,
+    }
+}
+
+/// How many paths there are, where these are all of them.
+fn counted(paths: &[String]) -> Option<u64> {
+    let whole = (1..CHANGED_PATHS_SHOWN_MAX).contains(&paths.len());
+    u64::try_from(paths.len()).ok().filter(|_| whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_of_a_void_run_are_counted_where_these_are_all() {
+        let paths = |count: usize| vec!["a".to_owned(); count];
+        assert_eq!(counted(&paths(0)), None, "everything may have changed");
+        assert_eq!(counted(&paths(3)), Some(3));
+        assert_eq!(
+            counted(&paths(CHANGED_PATHS_SHOWN_MAX)),
+            None,
+            "there may be more"
+        );
     }
 }

@@ -73,11 +73,9 @@ impl Shell {
     fn capture(&mut self, capture: CaptureId, workspace: WorkspaceId, subjects: Vec<Subject>) {
         let tasks = subjects.iter().map(|subject| subject.task.clone());
         let exhibits = self.exhibits(workspace, &tasks.collect());
-        let tree = self
-            .sites
-            .get_mut(&workspace)
-            .and_then(|site| site.tree.as_mut());
-        let Some(tree) = tree else {
+        let site = self.sites.get_mut(&workspace);
+        let tree = site.and_then(|site| Some((site.next_look(), site.tree.as_mut()?)));
+        let Some((look, tree)) = tree else {
             self.inputs.push_back(Input::Captured {
                 capture,
                 workspace,
@@ -89,6 +87,7 @@ impl Shell {
             let captured = tree.capture(&subjects, CAPTURE_WAIT_MAX);
             let inspected = exhibits.map(|exhibits| exhibits.inspect());
             let facts = Facts::of(tree);
+            let settles = captured.is_ok().then_some(look);
             let (touches, views) = match captured {
                 Ok((touches, views)) => (Ok(touches), Some(views)),
                 Err(error) => {
@@ -102,6 +101,7 @@ impl Shell {
                 capture,
                 inspected: inspected.unwrap_or_default(),
                 facts,
+                settles,
             });
             Some(Done {
                 workspace,
@@ -281,9 +281,7 @@ fn after_failure(
     use crate::daemon::tree::CaptureError;
     match error {
         CaptureError::Tree(error) => Err(error),
-        CaptureError::Unsynced(_) | CaptureError::Unknown { .. } => {
-            Ok(crate::model::view::Touches::default())
-        }
+        CaptureError::Unsynced(_) => Ok(crate::model::view::Touches::default()),
     }
 }
 

@@ -143,6 +143,10 @@ impl Shell {
             Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
         };
         let (clock, request) = (self.clock, asked.request);
+        let unread = match scope {
+            None => self.unread_in(None),
+            Some(_) => None,
+        };
         let mut left = BTreeSet::new();
         for (id, desk) in self.desks(scope) {
             let part = part.clone();
@@ -166,7 +170,7 @@ impl Shell {
                 part,
                 found,
                 many,
-                failed: None,
+                failed: unread.map(Box::new),
                 then,
             },
         );

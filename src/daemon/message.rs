@@ -32,6 +32,8 @@ pub(super) struct Done {
 pub(super) enum What {
     /// It was read for the first time, or again after its root was missing.
     Prepared(Box<Prepared>),
+    /// It was looked whether its root is there, because it was missing.
+    Rooted(bool),
     /// Its tree is free again.
     TreeBack(Box<Tree>),
     /// Its desk is free again.
@@ -128,6 +130,8 @@ pub(super) struct Looked {
     pub(super) inspected: Inspected,
     /// How the watching stands.
     pub(super) facts: Facts,
+    /// Its number, if it has settled whatever was in doubt when it was asked for.
+    pub(super) settles: Option<u64>,
 }
 
 /// What to do once a configuration was read again.
@@ -135,6 +139,8 @@ pub(super) struct Looked {
 pub(super) enum Then {
     /// Nothing more.
     Rest,
+    /// Its files had changed: what waits for that is lifted.
+    Lift,
     /// Somebody asked for the reload.
     Reload(RequestId),
     /// Somebody wants its commands allowed, or shown.

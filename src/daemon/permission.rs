@@ -5,6 +5,7 @@
 use crate::daemon::lifecycle::chain;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
+use crate::daemon::store::StoreError;
 use crate::daemon::waiting::removed_meanwhile;
 use crate::model::config::Config;
 use crate::model::config::commands::CommandText;
@@ -21,7 +22,9 @@ impl Shell {
         let Some(site) = self.sites.get(&id) else {
             return Ok(());
         };
-        let Some(loaded) = site.loaded.clone() else {
+        // The last good one is still held while its files say something else.
+        let loaded = site.loaded.clone().filter(|_| site.refused.is_none());
+        let Some(loaded) = loaded else {
             let detail = site
                 .refused
                 .clone()
@@ -33,7 +36,7 @@ impl Shell {
         let commands = loaded.commands.clone();
         self.trust
             .allow(&root, loaded.command_set, commands, self.clock.wall())
-            .map_err(|error| Refusal::new(ErrorKind::Internal, chain(&error)))?;
+            .map_err(|error| unstored(&error))?;
         self.configure(id, BTreeMap::new());
         Ok(())
     }
@@ -107,11 +110,25 @@ impl Shell {
                 self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
             }
             Err(error) => {
-                let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
+                let refusal = unstored(&error);
                 self.answer_now(asked, |_| Err(refusal));
             }
         }
     }
+}
+
+/// Why a change of the daemon's own state is not on disk.
+pub(super) fn unstored(error: &StoreError) -> Refusal {
+    let kind = match error {
+        StoreError::Held { .. } => ErrorKind::Busy,
+        StoreError::Durable(_)
+        | StoreError::Read { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Foreign { .. }
+        | StoreError::Full { .. }
+        | StoreError::Encode { .. } => ErrorKind::Internal,
+    };
+    Refusal::new(kind, chain(error))
 }
 
 /// Every command of a configuration; known where it was allowed before as it is.

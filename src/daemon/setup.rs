@@ -15,6 +15,7 @@ use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
+use crate::model::view::Touches;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ impl Shell {
         };
         desk.push(move |desk| {
             let mut loaded = crate::daemon::configuration::load(&root, task.as_ref());
-            if loaded.is_err() && matches!(then, Then::Rest) {
+            if loaded.is_err() && matches!(then, Then::Rest | Then::Lift) {
                 // A file that is written in place is empty for a moment.
                 std::thread::sleep(CONFIG_PAUSE);
                 loaded = crate::daemon::configuration::load(&root, task.as_ref());
@@ -70,16 +71,19 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id).filter(|site| site.facts.refused) else {
             return;
         };
+        let look = site.next_look();
         let Some(tree) = site.tree.as_mut() else {
             return;
         };
         tree.push(move |tree| {
             let touches = tree.watch_again().transpose()?;
+            let settles = touches.is_ok().then_some(look);
             let looked = Looked {
                 touches,
                 capture: None,
                 facts: crate::daemon::site::Facts::of(tree),
                 inspected: Inspected::default(),
+                settles,
             };
             Some(Done {
                 workspace: id,
@@ -101,15 +105,14 @@ impl Shell {
         then: Then,
     ) {
         self.take_configuration(id, loaded, known);
-        let reread = self
-            .sites
-            .get_mut(&id)
-            .is_some_and(|site| std::mem::take(&mut site.rereading));
-        if reread {
-            self.note_watch(id);
-        }
         match then {
             Then::Rest => {}
+            Then::Lift => {
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.rereads = site.rereads.saturating_sub(1);
+                }
+                self.note_watch(id);
+            }
             Then::Reload(request) => {
                 self.watch_again(id);
                 self.take_reloaded(id, request);
@@ -162,13 +165,17 @@ impl Shell {
                 tree.push(move |tree| {
                     let touches = tree.configure(scopes);
                     let facts = crate::daemon::site::Facts::of(tree);
-                    let failed = touches.err().map(Err);
-                    let touches = failed.unwrap_or_else(|| Ok(Default::default()));
+                    // That everything may differ is known with the configuration.
+                    let touches = touches.map(|touches| Touches {
+                        configuration: touches.configuration,
+                        ..Touches::default()
+                    });
                     let looked = Looked {
                         touches,
                         capture: None,
                         inspected: Inspected::default(),
                         facts,
+                        settles: None,
                     };
                     Some(Done {
                         workspace: id,
@@ -190,7 +197,11 @@ impl Shell {
     /// Tells the engine the configuration that is in force, and whether it may run.
     pub(super) fn configure(&mut self, id: WorkspaceId, known: BTreeMap<TaskId, Known>) {
         let trust = self.trust_of(id);
-        let Some(config) = self.sites.get(&id).and_then(|site| site.config.clone()) else {
+        let Some(site) = self.sites.get(&id) else {
+            return;
+        };
+        let refused = site.refused.clone();
+        let Some(config) = site.config.clone() else {
             return;
         };
         let setup = Setup {
@@ -202,6 +213,13 @@ impl Shell {
             workspace: id,
             setup,
         });
+        if let Some(detail) = refused {
+            // It is the last good one that was told again.
+            self.inputs.push_back(Input::Misconfigured {
+                workspace: id,
+                detail,
+            });
+        }
     }
 
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {

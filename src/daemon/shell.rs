@@ -39,8 +39,10 @@ pub(super) struct Shell {
     pub(super) about: Arc<About>,
     pub(super) sites: BTreeMap<WorkspaceId, Site>,
     pub(super) next_site: WorkspaceId,
-    /// How each workspace and its files are called; kept when it goes, because its last events name it.
+    /// How each workspace and its files are called; kept for a moment when it goes, because its last events name it.
     pub(super) names: BTreeMap<WorkspaceId, (RootPath, Layout)>,
+    /// Workspaces that are gone, and whose last events are being told.
+    pub(super) gone: Vec<WorkspaceId>,
     pub(super) watcher: Watcher,
     wake: Arc<Notify>,
     pub(super) registry: Registry,
@@ -52,6 +54,8 @@ pub(super) struct Shell {
     pub(super) out: mpsc::Sender<Done>,
     done: mpsc::Receiver<Done>,
     heartbeat_at: Tick,
+    /// When it is looked whether those who wait are still there.
+    pub(super) sweep_at: Option<Tick>,
     pub(super) tenancy: Tenancy,
     pub(super) exiting: bool,
 }
@@ -97,6 +101,7 @@ impl Shell {
             sites: BTreeMap::new(),
             next_site: WorkspaceId(1),
             names: BTreeMap::new(),
+            gone: Vec::new(),
             watcher: parts.watcher,
             wake: parts.wake,
             registry: parts.registry,
@@ -108,6 +113,7 @@ impl Shell {
             out,
             done,
             heartbeat_at: Tick::default().after(HEARTBEAT),
+            sweep_at: None,
             tenancy: parts.tenancy,
             exiting: false,
         }
@@ -184,6 +190,9 @@ impl Shell {
                 .into_iter()
                 .for_each(|effect| self.carry_out(effect));
         }
+        for id in std::mem::take(&mut self.gone) {
+            self.names.remove(&id);
+        }
         self.lend_out();
     }
 
@@ -207,6 +216,8 @@ impl Shell {
         let sites =
             sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
+        let times = times.chain(self.parked_until());
+        let times = times.chain(self.sweep_at.filter(|_| !self.waiting.is_empty()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
         let never = self.clock.tick().after(crate::limits::IDLE_WAIT_MAX);
@@ -231,6 +242,8 @@ impl Shell {
         due.into_iter().for_each(|id| self.look_again(id));
         self.look_for_git(tick);
         self.recheck_due(tick);
+        self.end_parking(tick);
+        self.sweep(tick);
     }
 
     fn dump(&self) {

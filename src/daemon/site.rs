@@ -10,7 +10,7 @@ use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
-use crate::daemon::server::Asked;
+use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
@@ -49,6 +49,10 @@ pub(super) struct Site {
     pub(super) facts: Facts,
     /// An examination is on its way; another would find nothing new.
     pub(super) examining: bool,
+    /// How many looks were asked for.
+    pub(super) looks: u64,
+    /// The last one that was asked for before events were lost; a later one settles what they would have told.
+    pub(super) lost_after: Option<u64>,
     pub(super) progress: BTreeMap<RunId, Box<RunReport>>,
     pub(super) states: BTreeMap<TaskId, TaskState>,
     /// When progress and standings are written.
@@ -64,11 +68,12 @@ pub(super) struct Site {
     pub(super) git_since: Option<Tick>,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
-    /// Its configuration has changed and is being read again: no verdict, and no run of the old one on the new content.
-    pub(super) rereading: bool,
+    /// How often its configuration has changed and is still to be read again: no verdict, and no run of the old one on
+    /// the new content. One that was read before the last change lifts nothing.
+    pub(super) rereads: u32,
     /// The manifests of runs that prove something, as they stood when they were read last.
     pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
-    pub(super) parked: Vec<Asked>,
+    pub(super) parked: Vec<Parked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
     pub(super) adding: Vec<RequestId>,
@@ -105,6 +110,8 @@ pub(super) struct Prepared {
     pub(super) desk: Box<Desk>,
     pub(super) recovery: Recovery,
     pub(super) loaded: Result<Loaded, ConfigurationError>,
+    /// Its configuration's files have changed since they were read.
+    pub(super) outdated: bool,
     pub(super) evidenced: BTreeSet<TaskId>,
     pub(super) tree: Result<Box<Tree>, TreeError>,
     pub(super) facts: Facts,
@@ -246,6 +253,7 @@ impl Preparation {
         let evidenced = self.spots.evidence().tasks(&self.root);
         let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
+        let root = self.root.clone();
         let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
             tree.scan()?;
             Ok(Box::new(tree))
@@ -253,10 +261,18 @@ impl Preparation {
         let facts = tree
             .as_ref()
             .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
+        let again = crate::daemon::configuration::load(&root, self.task.as_ref());
+        let outdated = match (&loaded, &again) {
+            (Ok(loaded), Ok(again)) => loaded != again,
+            (Err(error), Err(again)) => chain(error) != chain(again),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => true,
+        };
         Prepared {
             desk: Box::new(desk),
             recovery,
             loaded,
+            outdated,
             evidenced,
             tree,
             facts,
@@ -340,6 +356,8 @@ impl Site {
             refused: None,
             facts: Facts::default(),
             examining: false,
+            looks: 0,
+            lost_after: None,
             progress: BTreeMap::new(),
             states: BTreeMap::new(),
             flush_at: None,
@@ -349,13 +367,19 @@ impl Site {
             git_at: None,
             git_since: None,
             preparing: true,
-            rereading: false,
+            rereads: 0,
             manifests: BTreeMap::new(),
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),
             removing: Vec::new(),
         }
+    }
+
+    /// The number of a look that is asked for now.
+    pub(super) fn next_look(&mut self) -> u64 {
+        self.looks = self.looks.saturating_add(1);
+        self.looks
     }
 
     /// Whether nothing is being done for it and nothing waits to be written.

@@ -5,6 +5,7 @@
 
 use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Then, What};
+use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -150,7 +151,7 @@ impl Shell {
         };
         let root = site.root.clone();
         if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
-            let refusal = Refusal::new(ErrorKind::Internal, chain(&error));
+            let refusal = unstored(&error);
             return self.answer_now(asked, |_| Err(refusal));
         }
         site.closing = true;
@@ -174,6 +175,7 @@ impl Shell {
         let Some(mut site) = self.sites.remove(&id) else {
             return;
         };
+        self.gone.push(id);
         if let Some(tree) = site
             .tree
             .as_mut()
@@ -192,10 +194,8 @@ impl Shell {
         for request in std::mem::take(&mut site.adding) {
             self.answer(request, Err(removed_meanwhile()));
         }
-        for asked in std::mem::take(&mut site.parked) {
-            // It names a workspace that is gone, or another one that it may have to wait for now.
-            self.hear_resolved(asked);
-        }
+        let parked = std::mem::take(&mut site.parked);
+        self.hear_parked(parked);
         self.answer_without(id);
         for request in site.removing {
             let change = WorkspaceChange {
@@ -403,7 +403,7 @@ fn refuse_add(error: &RegistryError) -> Refusal {
             ErrorKind::UnknownWorkspace
         }
         RegistryError::Full => ErrorKind::Busy,
-        RegistryError::Store(_) => ErrorKind::Internal,
+        RegistryError::Store(error) => return unstored(error),
     };
     Refusal::new(kind, chain(error))
 }

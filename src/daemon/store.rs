@@ -9,13 +9,13 @@
 //! nor written.
 
 use crate::daemon::durable::{self, Dir, DurableError};
-use crate::limits::STATE_BYTES_MAX;
+use crate::limits::{LOCK_PAUSE, STATE_BYTES_MAX, STATE_LOCK_TRIES_MAX};
 use crate::model::places::STATE_VERSION as VERSION;
 use crate::model::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,12 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Another program keeps it locked.
+    #[error("`{}` is held by another program: end it, or try again once it is done", path.display())]
+    Held {
+        /// The lock.
+        path: PathBuf,
     },
     /// A later version of this program wrote it.
     #[error(
@@ -144,12 +150,20 @@ impl Store {
         })
     }
 
-    /// Reads the file. A damaged one is set aside, named with `now`, and written anew of what is `known`.
+    /// Reads the file. A damaged one is set aside, named with `now`, and written anew of what is `known`. A whole one
+    /// needs no lock: it is replaced whole.
     pub(super) fn read<T: DeserializeOwned + Serialize + Default + Clone>(
         &self,
         now: Timestamp,
         known: Option<&T>,
     ) -> Result<Content<T>, StoreError> {
+        if let Some(file) = self.dir.file(OsStr::new(self.name))? {
+            self.check_owner(&file)?;
+            if let Some(value) = self.parse(&self.bytes(file)?)? {
+                let set_aside = None;
+                return Ok(Content { value, set_aside });
+            }
+        }
         let _held = self.lock()?;
         self.read_locked(now, known)
     }
@@ -263,11 +277,19 @@ impl Store {
         // Makes it where it is missing, for nobody but us: whoever may open it may hold us up.
         self.dir.append_unsynced(&name, b"")?;
         let path = self.dir.path().join(&name);
-        let locked = match self.dir.file(&name)? {
-            Some(file) => file.lock().map(|()| file),
-            None => Err(io::Error::from(io::ErrorKind::NotFound)),
+        let Some(file) = self.dir.file(&name)? else {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            return Err(StoreError::Read { path, source });
         };
-        locked.map_err(|source| StoreError::Read { path, source })
+        for _ in 0..STATE_LOCK_TRIES_MAX {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(source)) => return Err(StoreError::Read { path, source }),
+            }
+        }
+        Err(StoreError::Held { path })
     }
 
     #[cfg(unix)]

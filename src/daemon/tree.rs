@@ -229,7 +229,8 @@ impl Tree {
         Ok(self.tell(look.changes, configuration))
     }
 
-    /// Takes new scopes: a new configuration. Every project may read other files than before.
+    /// Takes new scopes: a new configuration. Every project may read other files than before. Tells too whether the
+    /// configuration's files have changed meanwhile: no later look would.
     ///
     /// # Errors
     /// As [`Tree::scan`].
@@ -242,6 +243,7 @@ impl Tree {
         self.signs_before = self.signs_now();
         self.digests = Digests::default();
         self.journals.clear();
+        let mut configuration = false;
         if !shows_same || !self.seeing.is_by_events() {
             let was_by_events = self.seeing.is_by_events();
             self.seeing = self.choose_seeing();
@@ -249,10 +251,16 @@ impl Tree {
                 self.unwatch_below(DirId::ROOT);
             }
             if self.scanned {
-                self.scan()?;
+                configuration = self.scan()?.configuration;
             }
+        } else if self.scanned {
+            configuration = self.check_configuration();
         }
-        Ok(self.everything())
+        let everything = self.everything();
+        Ok(Touches {
+            configuration,
+            ..everything
+        })
     }
 
     /// Asks the kernel for watches again, if it has refused them; nothing if it has not.

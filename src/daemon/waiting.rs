@@ -6,6 +6,7 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
+use crate::limits::ASKERS_PAUSE;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
@@ -13,6 +14,7 @@ use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
 };
 use crate::model::run::{RunReport, Verdict};
+use crate::model::time::Tick;
 use crate::wire::answer::Answer;
 use crate::wire::call::{LogsWanted, RunResume};
 use crate::wire::refusal::{ErrorKind, Refusal};
@@ -86,6 +88,8 @@ impl Shell {
             at: None,
         };
         self.waiting.insert(request, waiting);
+        let sweep = self.clock.tick().after(ASKERS_PAUSE);
+        self.sweep_at.get_or_insert(sweep);
         request
     }
 
@@ -150,7 +154,20 @@ impl Shell {
 
     pub(super) fn forget_request(&mut self, request: RequestId) {
         self.waiting.remove(&request);
+        self.forget_parked(request);
         self.inputs.push_back(Input::Withdrawn { request });
+    }
+
+    /// Looks now and then whether those who wait are still there: that one has gone is not told while the queue is full.
+    pub(super) fn sweep(&mut self, now: Tick) {
+        if self.sweep_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let gone = self.waiting.iter();
+        let gone = gone.filter(|(_, waiting)| waiting.answer.is_closed());
+        let gone: Vec<RequestId> = gone.map(|(request, _)| *request).collect();
+        gone.into_iter().for_each(|it| self.forget_request(it));
+        self.sweep_at = (!self.waiting.is_empty()).then(|| now.after(ASKERS_PAUSE));
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {

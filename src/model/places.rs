@@ -145,6 +145,12 @@ impl Places {
         PathBuf::from(name)
     }
 
+    /// The file whose lock means that a daemon has the state.
+    #[must_use]
+    pub fn state_lock(&self) -> PathBuf {
+        self.state.join("orchd.lock")
+    }
+
     /// The directory of the daemon's logs.
     #[must_use]
     pub fn logs(&self) -> PathBuf {

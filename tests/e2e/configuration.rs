@@ -317,3 +317,42 @@ fn who_asks_is_answered_by_what_the_configuration_says_now() {
     workspace.done(&["sync"]);
     assert_eq!(workspace.status()["state"], "watching");
 }
+
+#[test]
+fn a_save_while_the_daemon_starts_is_read() {
+    let mut world = World::new();
+    let (started, told) = (world.path("started"), world.path("told"));
+    // What the killed daemon leaves is told to end, and takes its time: its files are read before, looked at after it.
+    let stubborn = format!(
+        "test -e {told} && exit 0; trap 'touch {told}' TERM; touch {started}; while :; do sleep 1000 & wait $!; done",
+        told = told.display(),
+        started = started.display(),
+    );
+    let root = {
+        let workspace = world.directory("w");
+        workspace.write("orchd.toml", check(&stubborn));
+        let mut events = world.events();
+        workspace.done(&["add", "--allow"]);
+        events.until_stage("check");
+        appears(&started);
+        workspace.root
+    };
+    world.kill();
+    world.spawn();
+    appears(&told);
+    std::fs::write(root.join("orchd.toml"), BAD).unwrap();
+    let workspace = world.directory("w");
+    assert_eq!(world.ctl(&["ping", "--wait", "30s"]).code, Some(0));
+    let gate = workspace.ctl(&["gate"]);
+    assert_eq!(gate.code, Some(2), "{gate:?}");
+    is_refused(&workspace);
+}
+
+/// Waits until a file is there.
+fn appears(path: &std::path::Path) {
+    let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < deadline, "{}", path.display());
+        std::thread::yield_now();
+    }
+}

@@ -204,3 +204,17 @@ fn a_workspace_whose_name_is_no_text_is_watched() {
     assert!(told.ends_with("/w\\xff\n"), "{told:?}");
     assert!(ctl(&["list"]).out.contains("/w\\xff\\x0a"));
 }
+
+#[test]
+fn where_everything_may_have_changed_no_number_is_shown() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let of_newest = || {
+        let run = workspace.runs().remove(0);
+        let run = run["run_id"].as_str().unwrap().to_owned();
+        workspace.done(&["show", &run, "--json"]).json()["changed"].clone()
+    };
+    assert_eq!(of_newest(), json!({"count": null, "paths": []}));
+    workspace.done(&["run"]);
+    assert_eq!(of_newest(), json!({"count": 0, "paths": []}));
+}

@@ -338,3 +338,31 @@ fn evidence_may_be_kept_beside_the_workspace() {
     assert_eq!(manifest["status"], "succeeded");
     assert!(!workspace.root.join(".runs").exists());
 }
+
+#[test]
+fn a_second_daemon_on_another_socket_leaves_the_state_to_the_first() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let mut second = world.orchd();
+    second.arg("--socket").arg(world.path("r/orchd/other.sock"));
+    let refused = finish(second);
+    assert_ne!(refused.code, Some(0), "{refused:?}");
+    let holder = format!("pid {}", world.pid());
+    let socket = world.socket();
+    for part in [&holder[..], socket.to_str().unwrap(), "ORCHD_STATE_DIR"] {
+        assert!(refused.err.contains(part), "{refused:?}");
+    }
+    // The first one's syncs go on.
+    workspace.write("a.txt", "change\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.runs().len(), 2);
+    // With a state of its own it serves.
+    let mut other = world.orchd();
+    other.env("ORCHD_STATE_DIR", world.path("other"));
+    other.args(["--detach", "--socket"]);
+    other.arg(world.path("r/orchd/other.sock"));
+    assert_eq!(finish(other).code, Some(0));
+    let socket = world.path("r/orchd/other.sock");
+    let ended = world.ctl(&["--socket", socket.to_str().unwrap(), "shutdown"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}

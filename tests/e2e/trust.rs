@@ -196,3 +196,44 @@ fn trust_survives_a_restart_and_is_bound_to_the_directory() {
     other.write("orchd.toml", &toml);
     assert_eq!(other.done(&["add", "--json"]).json()["state"], "untrusted");
 }
+
+#[test]
+fn neither_leave_nor_its_end_lifts_a_refused_configuration() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let root = workspace.root();
+    let mut events = world.events();
+    workspace.write("orchd.toml", "broken = [\n");
+    events.until(|event| event["type"] == "config" && event["ok"] == false);
+    let added = workspace.ctl(&["add", "--allow", "--json"]);
+    assert_eq!(
+        (added.code, &added.json()["error"]["kind"]),
+        (Some(2), &json!("invalid_config"))
+    );
+    assert_eq!(workspace.status()["state"], "invalid");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(2));
+    assert_eq!(world.ctl(&["deny", root]).code, Some(0));
+    let status = workspace.status();
+    assert_eq!(status["state"], "invalid", "{status}");
+    assert!(status["detail"].as_str().unwrap().contains("orchd.toml:1:"));
+}
+
+#[test]
+fn a_lock_that_somebody_keeps_holds_nobody_up() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let lock = std::fs::File::open(world.state().join("trust.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = workspace.ctl(&["deny", ".", "--json"]);
+    let error = &refused.json()["error"];
+    assert_eq!((refused.code, &error["kind"]), (Some(3), &json!("busy")));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("trust.json.lock"), "{message}");
+    // What is allowed is read without it.
+    workspace.write("a.txt", "change\n");
+    workspace.done(&["reload"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    drop(lock);
+    workspace.done(&["deny", "."]);
+    assert_eq!(workspace.status()["state"], "untrusted");
+}

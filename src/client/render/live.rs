@@ -322,18 +322,22 @@ fn why(cause: Cause, changed: &ChangedPaths) -> String {
 /// `2 paths changed: src/a.ts, src/b.ts`.
 #[must_use]
 pub fn changed_paths(changed: &ChangedPaths) -> String {
-    let Some(number) = changed.count else {
-        return "everything may have changed".to_owned();
+    let number = match (changed.count, changed.paths.len()) {
+        (None, 0) => return "everything may have changed".to_owned(),
+        (Some(0), _) => return "no path changed".to_owned(),
+        (Some(number), _) => usize::try_from(number).unwrap_or(usize::MAX),
+        (None, named) => named,
     };
-    if number == 0 {
-        return "no path changed".to_owned();
-    }
-    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    let least = if changed.count.is_none() {
+        "at least "
+    } else {
+        ""
+    };
     let named = changed.paths.iter().take(PATHS_SHOWN_MAX);
     let named: Vec<String> = named.map(|path| clean(&path.to_string())).collect();
     let more = if number > named.len() { ", …" } else { "" };
     format!(
-        "{} changed: {}{more}",
+        "{least}{} changed: {}{more}",
         count(number, "path"),
         named.join(", ")
     )

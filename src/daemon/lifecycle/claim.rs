@@ -1,8 +1,9 @@
-//! One daemon per socket: a held lock means alive, and only its holder touches the socket's name.
+//! One daemon per socket and per state directory: a held lock means alive, and only its holder touches the socket's name.
 //!
-//! The lock is a `flock` on `<socket>.lock`; the file says who holds it, for people, and is never believed. It is left
-//! behind at the end, because removing it would let two daemons hold two locks of one name. The socket is removed at the
-//! end if it is still the one that we bound.
+//! The locks are a `flock` on `<socket>.lock` and one on `<state>/orchd.lock`: two daemons with one registry would run
+//! everything twice. A file says who holds it, for people, and is never believed. It is left behind at the end, because
+//! removing it would let two daemons hold two locks of one name. The socket is removed at the end if it is still the one
+//! that we bound.
 
 use crate::limits::{LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX};
 use crate::model::places::Places;
@@ -26,6 +27,17 @@ pub enum ClaimError {
     Held {
         /// The socket.
         socket: PathBuf,
+        /// Who holds the lock, as the lock file has it.
+        holder: String,
+    },
+    /// Another daemon, on another socket, is alive and has this state.
+    #[error(
+        "another orchd ({holder}) already has the state in `{}`: use it, end it with `orchctl --socket SOCKET shutdown`, or name another directory with ORCHD_STATE_DIR",
+        state.display()
+    )]
+    StateHeld {
+        /// The state directory.
+        state: PathBuf,
         /// Who holds the lock, as the lock file has it.
         holder: String,
     },
@@ -81,35 +93,53 @@ pub enum ClaimError {
 /// The mode bits with which the group or everybody may write.
 const OTHERS_WRITE: u32 = 0o022;
 
+/// Before the socket in a holder's note.
+const SOCKET_NOTE: &str = ", socket ";
+
 /// The right to a socket's name, for as long as it lives.
 #[derive(Debug)]
 pub struct Claim {
     socket: PathBuf,
     lock_path: PathBuf,
+    /// Dropped before the socket's: whoever waits for that one finds this one free.
+    _state_lock: File,
     lock: File,
     /// Device and inode of the socket that we bound.
     bound: Option<(u64, u64)>,
 }
 
 impl Claim {
-    /// Makes the socket's directory, takes its lock and clears away what a dead daemon left.
+    /// Makes the directories of socket and state, takes their locks and clears away what a dead daemon left.
     ///
     /// # Errors
-    /// When another daemon is alive, or the directory is not safe.
+    /// When another daemon is alive, or a directory is not safe.
     pub fn take(places: &Places) -> Result<Self, ClaimError> {
         if let Some(directory) = places.socket.parent() {
             prepare_private(directory)?;
         }
         let lock_path = places.lock();
         let socket = places.socket.clone();
-        let lock = take_lock(&lock_path, &socket)?;
+        let lock = take_lock(&lock_path, |_| Some(socket.clone()))?;
+        let lock = lock.map_err(|holder| ClaimError::Held {
+            socket: socket.clone(),
+            holder,
+        })?;
+        note_holder(&lock, &lock_path, None)?;
+        prepare_state(&places.state)?;
+        let state_path = places.state_lock();
+        let state_lock = take_lock(&state_path, socket_of)?;
+        let state_lock = state_lock.map_err(|holder| ClaimError::StateHeld {
+            state: places.state.clone(),
+            holder,
+        })?;
+        note_holder(&state_lock, &state_path, Some(&socket))?;
         let claim = Self {
             socket,
             lock_path,
+            _state_lock: state_lock,
             lock,
             bound: None,
         };
-        claim.note_holder()?;
         claim.clear_stale()?;
         Ok(claim)
     }
@@ -142,19 +172,6 @@ impl Claim {
         if bound.is_some() && bound == identity_of(&self.socket) {
             drop(std::fs::remove_file(&self.socket));
         }
-    }
-
-    fn note_holder(&self) -> Result<(), ClaimError> {
-        let note = format!(
-            "pid {}, version {}\n",
-            std::process::id(),
-            env!("CARGO_PKG_VERSION")
-        );
-        let mut file = &self.lock;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(note.as_bytes()))
-            .map_err(failed("write", &self.lock_path))
     }
 
     fn clear_stale(&self) -> Result<(), ClaimError> {
@@ -254,7 +271,32 @@ fn prepare(path: &Path) -> Result<u32, ClaimError> {
     Ok(meta.mode() & 0o7777)
 }
 
-fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {
+/// Says in a lock file who holds it, and on which socket where its name does not.
+fn note_holder(mut file: &File, path: &Path, socket: Option<&Path>) -> Result<(), ClaimError> {
+    let (pid, version) = (std::process::id(), env!("CARGO_PKG_VERSION"));
+    let mut note = format!("pid {pid}, version {version}");
+    if let Some(socket) = socket {
+        note.push_str(SOCKET_NOTE);
+        note.push_str(&socket.to_string_lossy());
+    }
+    note.push('\n');
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(note.as_bytes()))
+        .map_err(failed("write", path))
+}
+
+/// The socket that a holder has noted.
+fn socket_of(note: &str) -> Option<PathBuf> {
+    let (_, socket) = note.split_once(SOCKET_NOTE)?;
+    Some(PathBuf::from(socket))
+}
+
+/// Takes a lock, or says who holds it; `socket` is where a holder with this note answers.
+fn take_lock(
+    path: &Path,
+    socket: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<Result<File, String>, ClaimError> {
     let mut pauses = 0_u32;
     loop {
         let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or_default();
@@ -272,18 +314,13 @@ fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {
             // A daemon that is ending has closed its socket before it lets go of its lock, and one that was killed while
             // it started a stage leaves both to the child until that has executed its command.
             Err(TryLockError::WouldBlock)
-                if pauses < LOCK_HANDOVER_PAUSES_MAX && is_unanswered(&file, socket) =>
+                if pauses < LOCK_HANDOVER_PAUSES_MAX && is_unanswered(&file, &socket) =>
             {
                 pauses += 1;
                 std::thread::sleep(LOCK_HANDOVER_PAUSE);
                 continue;
             }
-            Err(TryLockError::WouldBlock) => {
-                return Err(ClaimError::Held {
-                    socket: socket.to_path_buf(),
-                    holder: holder(file),
-                });
-            }
+            Err(TryLockError::WouldBlock) => return Ok(Err(holder(file))),
             Err(TryLockError::Error(error))
                 if error.raw_os_error() == Some(Errno::INTR.raw_os_error()) =>
             {
@@ -294,7 +331,7 @@ fn take_lock(path: &Path, socket: &Path) -> Result<File, ClaimError> {
         // Somebody may have removed the file between open and lock: then another may hold a lock of this name.
         let ours = file.metadata().map_err(failed("look at", path))?;
         if identity_of(path) == Some(identity(&ours)) {
-            return Ok(file);
+            return Ok(Ok(file));
         }
     }
 }
@@ -312,19 +349,21 @@ fn holder(file: File) -> String {
 }
 
 /// Whether nobody answers for a lock that is held.
-fn is_unanswered(lock: &File, socket: &Path) -> bool {
-    is_gone(lock) || UnixStream::connect(socket).is_err()
+fn is_unanswered(lock: &File, socket: impl Fn(&str) -> Option<PathBuf>) -> bool {
+    let note = note_of(lock).unwrap_or_default();
+    let answers = |socket: PathBuf| UnixStream::connect(socket).is_ok();
+    is_gone(&note) || !socket(&note).is_some_and(answers)
+}
+
+/// What the holder of a lock says of itself. It is read from its beginning again, if it has to be told.
+fn note_of(mut lock: &File) -> Option<String> {
+    let note = lock.try_clone().map(holder).ok()?;
+    lock.rewind().ok()?;
+    Some(note)
 }
 
 /// Whether the process that took the lock is no more.
-fn is_gone(mut lock: &File) -> bool {
-    let Ok(note) = lock.try_clone().map(holder) else {
-        return false;
-    };
-    // The note is read again, from its beginning, if it has to be told.
-    if lock.rewind().is_err() {
-        return false;
-    }
+fn is_gone(note: &str) -> bool {
     let pid = note
         .strip_prefix("pid ")
         .and_then(|rest| rest.split(',').next());

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
+mod arriving;
+
 type Answered = oneshot::Receiver<Result<Answer, Refusal>>;
 
 /// A shell with these workspaces, none of which has been read yet.
@@ -31,7 +33,7 @@ fn shell<const N: usize>(
     let mut shell = Shell::new(parts(&state, about, Tenancy::Daemon).unwrap());
     let sites = names.map(|name| {
         let root = RootPath::new(&top.join(name)).unwrap();
-        std::fs::create_dir(root.as_path()).unwrap();
+        std::fs::create_dir_all(root.as_path()).unwrap();
         (shell.open_site(root.clone(), None), root)
     });
     shell.settle();

@@ -29,12 +29,6 @@ pub enum CaptureError {
     /// The files cannot be looked at.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// The configuration holds no such project or pipeline.
-    #[error("there is no project `{}` with a pipeline `{}`", subject.task, subject.pipeline)]
-    Unknown {
-        /// What was asked.
-        subject: Subject,
-    },
 }
 
 /// What is known of one directory's digest under one filter.
@@ -88,26 +82,20 @@ impl Digests {
 type Pending = (DirId, u32);
 
 impl Tree {
-    /// Says what the stages of these pipelines read, with every change made before the call in it.
+    /// Says what the stages of these pipelines read, with every change made before the call in it. What is not
+    /// configured has no view; the others have theirs.
     ///
     /// # Errors
-    /// When the watcher does not catch up in time, the root is missing, or a subject does not exist.
+    /// When the watcher does not catch up in time, or the root is missing.
     pub fn capture(
         &mut self,
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
-        let mut scopes = Vec::new();
-        for subject in subjects {
-            match self.scopes.subject(subject) {
-                Some(scope) => scopes.push((subject, scope)),
-                None => {
-                    return Err(CaptureError::Unknown {
-                        subject: subject.clone(),
-                    });
-                }
-            }
-        }
+        let scopes = subjects
+            .iter()
+            .filter_map(|subject| Some((subject, self.scopes.subject(subject)?)));
+        let scopes: Vec<_> = scopes.collect();
         if self.seeing.is_by_events() {
             self.eye.sync(timeout)?;
         }

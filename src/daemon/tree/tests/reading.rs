@@ -127,12 +127,18 @@ fn a_digest_is_relative_to_its_project() {
 }
 
 #[test]
-fn what_does_not_exist_is_refused_by_name() {
+fn what_is_not_configured_has_no_view_and_hides_no_other() {
     let mut it = Fixture::new();
-    it.subject.pipeline = PipelineId::parse("nope").unwrap();
-    let refused = it.tree.capture(&[it.subject.clone()], TIMEOUT).unwrap_err();
-    let said = "there is no project `0101` with a pipeline `nope`";
-    assert_eq!(refused.to_string(), said);
+    it.write("a", "1");
+    let unknown = Subject {
+        pipeline: PipelineId::parse("nope").unwrap(),
+        ..it.subject.clone()
+    };
+    let asked = [unknown, it.subject.clone()];
+    let (_, views) = it.tree.capture(&asked, TIMEOUT).unwrap();
+    let told: Vec<_> = views.iter().map(|view| &view.subject).collect();
+    assert_eq!(told, [&it.subject]);
+    assert_eq!(views[0].input, oracle(it.root.as_path()));
 }
 
 #[test]

@@ -1,0 +1,238 @@
+//! What comes back while something else is on its way: a second save, a lost event, an asker who has gone.
+//!
+//! The order in which things come back is the test's: it takes them one by one, and does something in between, as it may
+//! happen by chance.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests write files as a user would"
+)]
+
+use super::*;
+use crate::daemon::evidence::Inspected;
+use crate::daemon::message::{Looked, Then, What};
+use crate::daemon::site::Facts;
+use crate::model::view::Touches;
+
+const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
+                    [[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
+                    [[pipeline.stage]]\nid = \"check\"\ncommand = \"true\"\n";
+
+/// Takes what comes back, shown to `meet` first, until the shell is as wanted.
+async fn drive(shell: &mut Shell, mut meet: impl FnMut(&Done), until: impl Fn(&Shell) -> bool) {
+    loop {
+        shell.settle();
+        if until(shell) {
+            return;
+        }
+        let done = tokio::time::timeout(Duration::from_secs(20), shell.done.recv());
+        let done = done.await.unwrap().unwrap();
+        meet(&done);
+        shell.take(done);
+    }
+}
+
+fn is_read(shell: &Shell) -> bool {
+    let is_home = |site: &Site| {
+        let tree = site.tree.as_ref().is_some_and(Lent::is_idle);
+        tree && site.desk.as_ref().is_some_and(Lent::is_idle)
+    };
+    shell.sites.values().all(is_home)
+}
+
+fn state(shell: &Shell) -> Value {
+    let status = serde_json::to_value(shell.status(&Scope::default())).unwrap();
+    status["workspaces"][0]["state"].clone()
+}
+
+/// A shell with a workspace that has been read.
+async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
+    let root = dir.path().join("w");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("orchd.toml"), GOOD).unwrap();
+    let (mut shell, [(id, root)]) = shell(dir, ["w"]);
+    drive(&mut shell, |_| (), is_read).await;
+    shell.allow_present(id).unwrap();
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
+    (shell, id, root)
+}
+
+fn looked(configuration: bool) -> Done {
+    let touches = Touches {
+        configuration,
+        ..Touches::default()
+    };
+    Done {
+        workspace: WorkspaceId(1),
+        what: What::Looked(Box::new(Looked {
+            touches: Ok(touches),
+            capture: None,
+            inspected: Inspected::default(),
+            facts: Facts::default(),
+            settles: Some(0),
+        })),
+    }
+}
+
+#[tokio::test]
+async fn a_save_while_the_one_before_is_taken_into_force_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    let file = root.as_path().join("orchd.toml");
+    std::fs::write(&file, GOOD.replace("*.a", "*.b")).unwrap();
+    shell.reload(id, Then::Rest);
+    let mut saved = false;
+    let meet = |done: &Done| {
+        if matches!(done.what, What::Loaded { .. }) && !std::mem::replace(&mut saved, true) {
+            std::fs::write(&file, "broken = [\n").unwrap();
+        }
+    };
+    drive(&mut shell, meet, is_read).await;
+    assert_eq!(state(&shell), "invalid");
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_second_save_is_not_in_force_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, _, _) = read(&dir).await;
+    shell.take(looked(true));
+    shell.take(looked(true));
+    let mut states = Vec::new();
+    while states.len() < 2 {
+        shell.settle();
+        let done = tokio::time::timeout(Duration::from_secs(20), shell.done.recv());
+        let done = done.await.unwrap().unwrap();
+        let is_loaded = matches!(done.what, What::Loaded { .. });
+        shell.take(done);
+        shell.settle();
+        states.extend(is_loaded.then(|| state(&shell)));
+    }
+    assert_eq!(states, ["rescanning", "watching"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_workspace_that_is_long_in_reading_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(kept, other), (id, root)]) = shell(&dir, ["a", "b"]);
+    lend_desk(&mut shell, kept);
+    let plan = Call::Plan(PlanWanted {
+        workspace: Some(root.clone()),
+        task: None,
+        pipeline: None,
+    });
+    let anywhere = Call::RunGet(RunNamed {
+        run_id: "x".to_owned(),
+        workspace: None,
+    });
+    let patient = Call::WorkspaceAllow(WorkspaceAllow {
+        path: root.clone(),
+        digest: None,
+        dry_run: true,
+    });
+    let mut ask = |request, call| {
+        let (asked, answered) = question(request, call);
+        shell.hear(asked);
+        answered
+    };
+    let (plan, anywhere, mut patient) = (ask(1, plan), ask(2, anywhere), ask(3, patient));
+    assert_eq!(shell.sites[&id].parked.len(), 3);
+    let due = shell.next_due();
+    assert!(due <= shell.clock.tick().after(crate::limits::READING_WAIT_MAX));
+    shell.end_parking(due.after(Duration::from_secs(5)));
+    shell.settle();
+    assert_eq!(refused(plan), ErrorKind::Unsynced);
+    // A run is looked for where that can be done; only then it is told where it was not.
+    assert_eq!(shell.waiting.len(), 1);
+    remove(&mut shell, &other);
+    let mut anywhere = anywhere;
+    let told = anywhere.try_recv().unwrap().unwrap_err();
+    assert_eq!(told.kind, ErrorKind::Unsynced);
+    assert!(told.message.contains(&root.to_string()), "{}", told.message);
+    assert_eq!(patient.try_recv().unwrap_err(), TryRecvError::Empty);
+}
+
+#[tokio::test]
+async fn what_was_asked_by_who_has_gone_meanwhile_is_not_done() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("w")).unwrap();
+    std::fs::write(dir.path().join("w/orchd.toml"), GOOD).unwrap();
+    let (mut shell, [(id, root)]) = shell(&dir, ["w"]);
+    let deny = |request| {
+        let path = root.clone();
+        question(request, Call::WorkspaceDeny(WorkspaceNamed { path }))
+    };
+    let (left, gone) = deny(1);
+    let (withdrawn, _kept) = deny(2);
+    shell.hear(left);
+    shell.hear(withdrawn);
+    drop(gone);
+    shell.forget_request(RequestId(2));
+    assert_eq!(shell.sites[&id].parked.len(), 1, "one was withdrawn");
+    // Allowed before the denial that is still parked is heard.
+    let loaded = crate::daemon::configuration::load(&root, None).unwrap();
+    let (set, commands) = (loaded.command_set, loaded.commands);
+    let now = shell.clock.wall();
+    shell.trust.allow(&root, set, commands, now).unwrap();
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
+}
+
+#[tokio::test]
+async fn a_root_that_is_back_is_recorded_by_the_desk_that_has_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    // As where there was no root at the start.
+    let site = shell.sites.get_mut(&id).unwrap();
+    let (spots, tree) = (site.spots.evidence(), site.tree.take());
+    drop(tree.unwrap().give_away());
+    let stale = RootPath::new(&dir.path().join("elsewhere")).unwrap();
+    let stale = Desk::open(stale, spots, shell.owner.clone());
+    site.desk = Some(Lent::new(Box::new(stale)));
+    shell.look_again(id);
+    drive(
+        &mut shell,
+        |_| (),
+        |shell| shell.sites[&id].tree.is_some() && is_read(shell),
+    )
+    .await;
+    let desk = shell.sites.get_mut(&id).unwrap().desk.as_mut().unwrap();
+    let held = desk.give_away().unwrap();
+    assert_eq!(held.root(), &root);
+}
+
+#[tokio::test]
+async fn after_a_loss_only_a_look_that_began_then_makes_it_watched() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    shell.watcher.eye(id, &root).doubt_everything();
+    // One that was under way comes back before anybody has heard of the loss, and another one after it.
+    for _ in 0..2 {
+        shell.take(looked(false));
+        shell.examine_doubts();
+        shell.settle();
+        assert_eq!(state(&shell), "rescanning");
+    }
+    drive(&mut shell, |_| (), is_read).await;
+    assert_eq!(state(&shell), "watching");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_who_has_gone_untold_and_of_what_was_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(id, root)]) = shell(&dir, ["w"]);
+    lend_desk(&mut shell, id);
+    let (asked, gone) = question(1, Call::RunList(RunsWanted::default()));
+    let (kept, _waits) = question(2, Call::RunList(RunsWanted::default()));
+    shell.hear(asked);
+    shell.hear(kept);
+    drop(gone);
+    let due = shell.next_due();
+    assert!(due <= shell.clock.tick().after(crate::limits::ASKERS_PAUSE));
+    shell.sweep(due);
+    let waiting: Vec<_> = shell.waiting.keys().copied().collect();
+    assert_eq!(waiting, [RequestId(2)]);
+    assert_eq!(shell.names.len(), 1);
+    remove(&mut shell, &root);
+    assert_eq!(shell.names.len(), 0);
+}
