@@ -141,7 +141,9 @@ fn the_stream_of_events_is_one_document_a_line() {
 #[test]
 fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
     let world = World::new();
-    let workspace = world.watched("w", &check("true"));
+    // One run for all four, however long it takes to write them.
+    let settings = "[workspace]\nsettle_ms = 60000\nsettle_max_ms = 60000\n";
+    let workspace = world.watched("w", &format!("{settings}{}", check("true")));
     let named = [
         (&b"bad\\xff"[..], "bad\\x5cxff", "bad\\x5cxff"),
         (b"bad\xff", "bad\\xff", "bad\\xff"),
@@ -149,7 +151,7 @@ fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
         (b"new\nline", "new\nline", "new\\x0aline"),
     ];
     for (name, ..) in named {
-        std::fs::write(workspace.root.join(OsStr::from_bytes(name)), "1").unwrap();
+        workspace.write(OsStr::from_bytes(name), "1");
     }
     workspace.wait();
     let run = workspace.runs()[0].clone();

@@ -4,7 +4,10 @@ use crate::events::Events;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -243,10 +246,17 @@ pub(crate) struct Workspace<'a> {
 }
 
 impl Workspace<'_> {
-    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+    /// Saves a file whole: it comes into its place by a rename. A file that is written where it stands is empty first,
+    /// and a pause there that is longer than `settle_ms` makes the empty file content of its own, with a run of its own.
+    pub(crate) fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        let mut file = tempfile::NamedTempFile::new_in(self.world.path("")).unwrap();
+        file.write_all(text.as_ref()).unwrap();
+        let as_before = path.metadata().map(|old| old.permissions());
+        let mode = as_before.unwrap_or_else(|_| Permissions::from_mode(0o644));
+        file.as_file().set_permissions(mode).unwrap();
+        file.persist(path).unwrap();
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
