@@ -185,24 +185,3 @@ fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
     assert_eq!(away.code, Some(2));
     assert!(away.err.contains("no\\x0awhere"), "{away:?}");
 }
-
-#[test]
-fn a_workspace_whose_name_is_no_text_is_watched() {
-    let world = World::new();
-    let root = world.path("").join(OsStr::from_bytes(b"w\xff\n"));
-    std::fs::create_dir(&root).unwrap();
-    std::fs::write(root.join("orchd.toml"), check("true")).unwrap();
-    let ctl = |arguments: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_orchctl"));
-        command.args(arguments).current_dir(&root);
-        finish(command)
-    };
-    for arguments in [&["add", "--allow"][..], &["wait"], &["run", "--force"]] {
-        let done = ctl(arguments);
-        assert_eq!(done.code, Some(0), "{done:?}");
-    }
-    let told = ctl(&["list", "--json"]).json();
-    let told = told["workspaces"][0]["root"].as_str().unwrap().to_owned();
-    assert!(told.ends_with("/w\\xff\n"), "{told:?}");
-    assert!(ctl(&["list"]).out.contains("/w\\xff\\x0a"));
-}
