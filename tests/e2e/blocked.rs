@@ -35,7 +35,7 @@ fn a_manifest_does_not_say_which_file_is_the_log() {
     for path in ["/etc/hostname", pipe.to_str().unwrap()] {
         manifest["log_path"] = path.into();
         manifest["commands"][0]["log_path"] = path.into();
-        workspace.write(&format!("{at}/manifest.json"), manifest.to_string());
+        workspace.write(format!("{at}/manifest.json"), manifest.to_string());
         assert_eq!(workspace.done(&["logs", &run]).out, "hello\n");
         assert_eq!(workspace.done(&["logs", &run, "check"]).out, "hello\n");
     }

@@ -48,7 +48,7 @@ fn state_files_heal_whatever_became_of_them() {
     let mut expected = 2;
     for (number, damage) in cases.into_iter().enumerate() {
         for file in ["state.json", "runs.json"] {
-            workspace.write(&format!("out/t/{file}"), damage);
+            workspace.write(format!("out/t/{file}"), damage);
             workspace.write("a.txt", format!("{number} {file}\n"));
             assert_eq!(workspace.wait()["verdict"], "pass", "{damage:.20}");
             expected += 1;

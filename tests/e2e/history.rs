@@ -1,5 +1,6 @@
 //! What ran: listed, shown, its output followed while it runs, the stream of events for programs.
 
+use crate::deadline::within;
 use crate::support::{Running, World, check, finish, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -26,14 +27,15 @@ fn logs_follow_a_run_to_its_end() {
     let run = started["run_id"].as_str().unwrap();
     let mut follow = workspace.orchctl(&["logs", run, "-f"]);
     let mut child = follow.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    assert_eq!(line, "early\n");
-    std::fs::write(&gate, "go\n").unwrap();
-    let rest: Vec<String> = out.lines().map(Result::unwrap).collect();
-    assert_eq!(rest, ["late"]);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (line, out) = within("the first line", || (out.next().unwrap().unwrap(), out));
+    assert_eq!(line, "early");
+    world.say(&gate, "go\n");
+    let (rest, ended) = within("the end", move || {
+        let rest: Vec<String> = out.map(Result::unwrap).collect();
+        (rest, child.wait().unwrap())
+    });
+    assert_eq!((rest, ended.code()), (vec!["late".to_owned()], Some(0)));
 }
 
 #[test]
@@ -113,7 +115,8 @@ fn the_stream_of_events_is_one_document_a_line() {
     let mut command = workspace.orchctl(&["events"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-    let snapshot: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
+    let (snapshot, out) = within("the snapshot", || (out.next().unwrap().unwrap(), out));
+    let snapshot: Value = serde_json::from_str(&snapshot).unwrap();
     assert_eq!(
         (
             &snapshot["type"],
@@ -123,19 +126,21 @@ fn the_stream_of_events_is_one_document_a_line() {
     );
     let running = Running::of(workspace.orchctl(&["run", "--force"]));
     let mut seq = snapshot["seq"].as_u64().unwrap();
-    loop {
-        let event: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
-        seq += 1;
-        assert_eq!(event["seq"], seq);
-        if event["type"] == "run.ended" {
-            break;
+    // Once it is through, the pipe is closed, and that is success.
+    within("the end of the run", move || {
+        for line in out {
+            let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            seq += 1;
+            assert_eq!(event["seq"], seq);
+            if event["type"] == "run.ended" {
+                break;
+            }
         }
-    }
-    // A closed pipe is success.
-    drop(out);
+    });
     assert_eq!(running.end().code, Some(0));
     workspace.write("a.txt", "one more event\n");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ended = within("the end of `events`", move || child.wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[test]

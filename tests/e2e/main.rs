@@ -16,6 +16,8 @@
 mod blocked;
 mod configuration;
 mod damage;
+#[path = "../deadline/within.rs"]
+mod deadline;
 mod events;
 mod history;
 mod job;

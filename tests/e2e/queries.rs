@@ -148,7 +148,7 @@ fn a_wait_that_is_over_before_the_verdict_is_exit_3() {
         (Some(3), &json!("unknown"))
     );
     assert_eq!(workspace.ctl(&["sync", "--timeout", "10s"]).code, Some(0));
-    std::fs::write(&gate, "go\n").unwrap();
+    world.say(&gate, "go\n");
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.runs().len(), 1);
 }

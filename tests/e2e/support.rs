@@ -1,5 +1,6 @@
 //! A place with one daemon and its workspaces; everything in it is killed when it is dropped.
 
+use crate::deadline::{DEADLINE, within};
 use crate::events::Events;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -11,10 +12,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
-
-/// The longest that any wait here may take; only a failure takes that long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// A place for one daemon at a time.
 pub(crate) struct World {
@@ -220,6 +217,20 @@ impl World {
         assert!(made.success(), "mkfifo failed");
         path
     }
+
+    /// What somebody says into a pipe, once somebody does.
+    pub(crate) fn heard(&self, pipe: &Path) -> String {
+        let pipe = pipe.to_path_buf();
+        let what = format!("nobody wrote into {}", pipe.display());
+        within(&what, || std::fs::read_to_string(pipe).unwrap())
+    }
+
+    /// Says this into a pipe, once somebody reads there.
+    pub(crate) fn say(&self, pipe: &Path, text: &'static str) {
+        let pipe = pipe.to_path_buf();
+        let what = format!("nobody read from {}", pipe.display());
+        within(&what, move || std::fs::write(pipe, text).unwrap());
+    }
 }
 
 impl Drop for World {
@@ -371,12 +382,17 @@ impl Running {
         signal_to(self.pid, signal);
     }
 
-    pub(crate) fn end(self) -> Done {
+    /// What it wrote, to the byte.
+    pub(crate) fn output(self) -> Output {
         let Ok(output) = self.output.recv_timeout(DEADLINE) else {
             self.signal(Signal::KILL);
             panic!("{} did not end", self.name);
         };
-        let output = output.unwrap();
+        output.unwrap()
+    }
+
+    pub(crate) fn end(self) -> Done {
+        let output = self.output();
         Done {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
