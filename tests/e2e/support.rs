@@ -289,10 +289,15 @@ impl Workspace<'_> {
 
     /// Runs a shell line in it; it must succeed.
     pub(crate) fn sh(&self, line: &str) {
+        let done = self.running(line).end();
+        assert_eq!(done.code, Some(0), "{line}: {done:?}");
+    }
+
+    /// Starts a shell line in it.
+    pub(crate) fn running(&self, line: &str) -> Running {
         let mut command = self.world.command("/bin/sh");
         command.args(["-ec", line]).current_dir(&self.root);
-        let done = finish(command);
-        assert_eq!(done.code, Some(0), "{line}: {done:?}");
+        Running::of(command)
     }
 
     pub(crate) fn orchctl(&self, arguments: &[&str]) -> Command {
