@@ -452,10 +452,8 @@ fn a_manifest_that_is_torn_meanwhile_is_made_again_and_never_hides_its_run() {
     assert_eq!(runs.len(), 2);
     for damage in ["", "{\"version\": 1, \"ta"] {
         for run in &runs {
-            let (id, path) = (
-                run["run_id"].as_str().unwrap(),
-                run["manifest"].as_str().unwrap(),
-            );
+            let id = run["run_id"].as_str().unwrap();
+            let path = run["manifest"].as_str().unwrap();
             workspace.write(path, damage);
             // Somebody may be writing it just now; how long ago now was, the test's own time does not decide.
             workspace.sh(&format!("touch -d '1 hour' {path}"));
