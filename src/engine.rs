@@ -120,7 +120,7 @@ pub enum Input {
         /// The workspace.
         workspace: WorkspaceId,
     },
-    /// Evidence of a run is on disk, or could not be put there.
+    /// Evidence of a run is in its place, or could not be put there; [`Record`] says what of it survives a power cut.
     Recorded {
         /// The run.
         run: RunId,
@@ -247,9 +247,10 @@ pub enum Watch {
 /// Which evidence was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// The run's directory with its first manifest.
+    /// The run's directory with its first manifest: the files are synced and under their names. The directories are
+    /// synced while the first stage runs.
     Begin,
-    /// Everything of a run that has ended.
+    /// Everything of a run that has ended, files and directories synced.
     End,
 }
 
@@ -265,7 +266,7 @@ pub enum Effect {
         /// What to look at; empty: only see every change made before.
         subjects: Vec<Subject>,
     },
-    /// Put a run's directory and first manifest on disk; tell `Recorded`.
+    /// Write a run's directory and first manifest, where readers find them; tell `Recorded`.
     Begin {
         /// The run.
         report: Box<RunReport>,

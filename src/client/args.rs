@@ -91,8 +91,8 @@ pub enum Command {
 
     /// Run a pipeline now, and wait for the result
     ///
-    /// Stages that are already proven for the present content are reused unless --force. ^C stops waiting; the run goes
-    /// on, except with --no-daemon, where it is cancelled.
+    /// Every stage runs, proven before or not. Whoever asks while a run of the same content is under way joins that run,
+    /// unless --force. ^C stops waiting; the run goes on, except with --no-daemon, where it is cancelled.
     #[command(visible_alias = "start")]
     #[command(after_help = "Example:\n  orchctl run diagnostics --task 0101-web")]
     Run(run::Run),

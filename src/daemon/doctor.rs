@@ -37,12 +37,12 @@ impl Shell {
             id: "service".to_owned(),
             state: Health::Ok,
             detail: format!(
-                "orchd {}, pid {}, up for {} s, {} workspaces, {} runs under way",
+                "orchd {}, pid {}, up for {} s, {}, {} under way",
                 env!("CARGO_PKG_VERSION"),
                 self.about.pid,
                 self.about.uptime_ms() / 1000,
-                self.sites.len(),
-                self.engine.runs().count(),
+                counted(self.sites.len(), "workspace", "workspaces"),
+                counted(self.engine.runs().count(), "run", "runs"),
             ),
             fix: None,
         }
@@ -71,7 +71,10 @@ impl Shell {
             id: "watches".to_owned(),
             state: if near { Health::Warn } else { Health::Ok },
             detail: format!(
-                "{used} watches{limit}, for {directories} directories and {files} files"
+                "{}{limit}, for {} and {}",
+                counted(used, "watch", "watches"),
+                counted(directories, "directory", "directories"),
+                counted(files, "file", "files"),
             ),
             fix: near.then(|| "sudo sysctl fs.inotify.max_user_watches=524288".to_owned()),
         }
@@ -168,4 +171,10 @@ fn check_workspace(root: &str, state: WorkspaceState, detail: Option<String>) ->
         detail,
         fix,
     }
+}
+
+/// A number with its noun.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    let noun = if number == 1 { one } else { many };
+    format!("{number} {noun}")
 }

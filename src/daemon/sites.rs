@@ -298,8 +298,12 @@ impl Shell {
                 }),
             None => Err(Refusal::new(
                 ErrorKind::UnknownWorkspace,
-                "no workspace was named",
-            )),
+                format!(
+                    "`{}` is relative, and no workspace is named that it could be in",
+                    named.path
+                ),
+            )
+            .hint("name the `workspace`, or send the whole path")),
         };
         let id = match found {
             Ok(id) => id,

@@ -156,7 +156,7 @@ pub struct RunStart {
     /// The pipeline; the project's own where none is named.
     #[serde(alias = "pipeline_id", skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<PipelineId>,
-    /// Whether proven stages run again.
+    /// Whether a run of its own begins where one of the same content is under way; else that one is joined.
     pub force: bool,
     /// Whether the answer waits for the end.
     pub wait: bool,

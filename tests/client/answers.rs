@@ -1,6 +1,6 @@
 //! Answers, refusals and the exit codes that they become.
 
-use crate::support::{Place, Say, keys, shown, value};
+use crate::support::{Place, Say, keys, output, shown, value};
 use orch::wire::call::Call;
 use orch::wire::refusal::{ErrorKind, Refusal};
 use serde_json::json;
@@ -190,12 +190,12 @@ fn the_workspace_is_the_flag_the_variable_or_the_nearest_configuration() {
     );
     let mut by_variable = place.orchctl(&["status"]);
     by_variable.env("CODEX_ORCHESTRATOR_ROOT", &other);
-    let output = by_variable.output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains(&asked(&shown(&other))));
+    let done = output(by_variable);
+    assert!(String::from_utf8_lossy(&done.stderr).contains(&asked(&shown(&other))));
     let mut by_flag = place.orchctl(&["status", "--workspace", "."]);
     by_flag.env("CODEX_ORCHESTRATOR_ROOT", &other);
-    let output = by_flag.output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains(&asked(place.work_str())));
+    let done = output(by_flag);
+    assert!(String::from_utf8_lossy(&done.stderr).contains(&asked(place.work_str())));
 }
 
 #[test]

@@ -14,6 +14,8 @@
 )]
 
 mod answers;
+#[path = "../deadline/within.rs"]
+mod deadline;
 mod paper;
 mod runs;
 mod streams;

@@ -1,6 +1,7 @@
 //! `run` and `resume`: following a run to its end, whatever happens on the way.
 
-use crate::support::{Place, Say, event, keys, value};
+use crate::deadline::DEADLINE;
+use crate::support::{Place, Say, end, event, keys, value};
 use orch::model::report::event::{Event, Happening, RunDone};
 use orch::model::report::status::Failure;
 use orch::model::run::{RunStatus, Verdict};
@@ -161,7 +162,7 @@ fn an_interrupt_lets_go_and_says_how_to_end_the_run() {
     };
     wait_until(listening);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = end(child);
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("interrupted"), "{said}");
@@ -169,7 +170,7 @@ fn an_interrupt_lets_go_and_says_how_to_end_the_run() {
 
 /// Waits for what another process does, with a deadline.
 pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + DEADLINE;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "it never happened");
         std::thread::yield_now();

@@ -1,7 +1,8 @@
 //! Streams: events and logs, to their end, to ^C, and into a pipe that nobody reads.
 
+use crate::deadline::within;
 use crate::runs::wait_until;
-use crate::support::{Done, Place, Say, event};
+use crate::support::{Done, Place, Say, end, event, output};
 use orch::model::report::event::{Event, Happening};
 use orch::wire::call::Call;
 use serde_json::{Value, json};
@@ -28,8 +29,13 @@ fn events_are_one_object_a_line_until_an_interrupt() {
     let place = telling(3);
     let mut child = place.orchctl(&["events"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for seq in 1..=3 {
-        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    // The pipe stays open: a closed one would be an end of its own.
+    let (told, _lines) = within("three events", || {
+        let told: Vec<String> = lines.by_ref().take(3).map(Result::unwrap).collect();
+        (told, lines)
+    });
+    for (line, seq) in told.iter().zip(1..=3) {
+        let line: Value = serde_json::from_str(line).unwrap();
         assert_eq!(
             (&line["seq"], &line["type"]),
             (&json!(seq), &json!("resync"))
@@ -37,7 +43,7 @@ fn events_are_one_object_a_line_until_an_interrupt() {
     }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(end(child).status.code(), Some(0));
 }
 
 #[test]
@@ -45,12 +51,12 @@ fn a_reader_that_goes_away_is_success() {
     let place = telling(100_000);
     let mut child = place.orchctl(&["events"]).spawn().unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = end(child);
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
     for arguments in [&["--help"][..], &["man"], &["completions", "zsh"]] {
         let mut child = place.orchctl(arguments).spawn().unwrap();
         drop(child.stdout.take());
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
+        assert_eq!(end(child).status.code(), Some(0), "{arguments:?}");
     }
 }
 
@@ -61,13 +67,9 @@ fn a_full_disk_is_no_success() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let done = Done::of(
-        place
-            .orchctl(&["list"])
-            .stdout(Stdio::from(full))
-            .output()
-            .unwrap(),
-    );
+    let mut list = place.orchctl(&["list"]);
+    list.stdout(Stdio::from(full));
+    let done = Done::of(output(list));
     assert_eq!(done.code, Some(5));
     assert!(
         done.err.starts_with("error: could not write the output: "),
@@ -149,21 +151,23 @@ fn a_stage_that_is_not_there_is_named() {
 fn ping_waits_until_a_daemon_answers() {
     let place = Place::new();
     let child = place
-        .orchctl(&["ping", "--wait", "10s", "--json"])
+        .orchctl(&["ping", "--wait", "1m", "--json"])
         .spawn()
         .unwrap();
     wait_until(|| std::fs::read_link(format!("/proc/{}/exe", child.id())).is_ok());
     let listener = std::os::unix::net::UnixListener::bind(place.socket()).unwrap();
-    let (stream, _) = listener.accept().unwrap();
-    // It is silent, and then it goes: that is no answer, and ping goes on.
-    drop(stream);
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().contains("initialize"));
-    assert!(lines.next().unwrap().unwrap().contains("ping"));
+    let (mut stream, asked) = within("two calls and two questions", move || {
+        // The first call finds somebody who is silent, and then goes: that is no answer, and ping goes on.
+        drop(listener.accept().unwrap());
+        let (stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let asked: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+        (stream, asked)
+    });
+    assert!(asked[0].contains("initialize") && asked[1].contains("ping"));
     let answer = json!({"jsonrpc": "2.0", "id": 2, "result": {"pid": 1, "version": "0",
         "instance_id": "i", "uptime_ms": 5, "seq": 3}});
     std::io::Write::write_all(&mut stream, format!("{answer}\n").as_bytes()).unwrap();
-    let done = Done::of(child.wait_with_output().unwrap());
+    let done = Done::of(end(child));
     assert_eq!((done.code, &done.json()["pid"]), (Some(0), &json!(1)));
 }

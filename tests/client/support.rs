@@ -1,5 +1,6 @@
 //! A daemon that says what a test wants, on a real socket; and the real `orchctl` beside it.
 
+use crate::deadline::within;
 use orch::model::id::Seq;
 use orch::model::report::event::{Event, Happening};
 use orch::model::time::Timestamp;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 
 /// What the daemon does about one question.
@@ -86,7 +87,7 @@ impl Place {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
-        Done::of(self.orchctl(arguments).output().unwrap())
+        Done::of(output(self.orchctl(arguments)))
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
@@ -124,6 +125,18 @@ impl Done {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// What a command wrote, once it has ended.
+pub(crate) fn output(command: Command) -> Output {
+    let name = format!("{command:?}");
+    let mut command = command;
+    within(&name, move || command.output().unwrap())
+}
+
+/// The same of one that was started before.
+pub(crate) fn end(child: Child) -> Output {
+    within("the end of orchctl", || child.wait_with_output().unwrap())
 }
 
 fn serve(stream: &UnixStream, version: &str, script: &dyn Fn(&Call) -> Say) {

@@ -35,7 +35,7 @@ fn a_manifest_does_not_say_which_file_is_the_log() {
     for path in ["/etc/hostname", pipe.to_str().unwrap()] {
         manifest["log_path"] = path.into();
         manifest["commands"][0]["log_path"] = path.into();
-        workspace.write(&format!("{at}/manifest.json"), manifest.to_string());
+        workspace.write(format!("{at}/manifest.json"), manifest.to_string());
         assert_eq!(workspace.done(&["logs", &run]).out, "hello\n");
         assert_eq!(workspace.done(&["logs", &run, "check"]).out, "hello\n");
     }
@@ -55,7 +55,7 @@ fn a_manifest_does_not_say_which_file_is_the_log() {
 #[test]
 fn a_workspace_whose_name_is_no_text_is_a_workspace() {
     let world = World::new();
-    let root = world.path("").join(OsStr::from_bytes(b"w\xff"));
+    let root = world.path("").join(OsStr::from_bytes(b"w\xff\n"));
     std::fs::create_dir(&root).unwrap();
     let mut file = std::fs::File::create(root.join("orchd.toml")).unwrap();
     std::io::Write::write_all(&mut file, check("true").as_bytes()).unwrap();
@@ -66,10 +66,17 @@ fn a_workspace_whose_name_is_no_text_is_a_workspace() {
         assert_eq!(done.code, Some(0), "{arguments:?}: {done:?}");
         done
     };
+    let text = format!("{}\\xff\n", world.path("w").display());
     let added = ctl(&["add", "--allow", "--json"]).json();
-    let text = format!("{}\\xff", world.path("w").display());
     assert_eq!(added["root"], text);
     assert_eq!(ctl(&["gate", "--json"]).json()["verdict"], "pass");
-    assert!(ctl(&["status"]).out.contains("\\xff"));
+    ctl(&["run", "--force"]);
+    assert_eq!(
+        ctl(&["list", "--json"]).json()["workspaces"][0]["root"],
+        text
+    );
+    for question in ["status", "list"] {
+        assert!(ctl(&[question]).out.contains("/w\\xff\\x0a"), "{question}");
+    }
     assert_eq!(ctl(&["remove", ".", "--json"]).json()["changed"], true);
 }

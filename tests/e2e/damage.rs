@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 /// A workspace with two runs, and its newest.
 fn with_history(world: &World) -> (Workspace<'_>, String) {
@@ -47,7 +48,7 @@ fn state_files_heal_whatever_became_of_them() {
     let mut expected = 2;
     for (number, damage) in cases.into_iter().enumerate() {
         for file in ["state.json", "runs.json"] {
-            workspace.write(&format!("out/t/{file}"), damage);
+            workspace.write(format!("out/t/{file}"), damage);
             workspace.write("a.txt", format!("{number} {file}\n"));
             assert_eq!(workspace.wait()["verdict"], "pass", "{damage:.20}");
             expected += 1;
@@ -272,9 +273,8 @@ fn names_that_are_no_text_are_told_and_handed_on_byte_for_byte() {
         "\u{e9}".as_bytes(),
         b"*",
     ] {
-        let path = workspace.root.join(OsStr::from_bytes(name));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, "x\n").unwrap();
+        let path = Path::new(OsStr::from_bytes(name));
+        workspace.write(path, "x\n");
         let ended = events.until_type("run.ended");
         assert_eq!(ended["verdict"], "pass");
         let mut expected = name.to_vec();
@@ -287,7 +287,7 @@ fn names_that_are_no_text_are_told_and_handed_on_byte_for_byte() {
                 .replace("manifest.json", "orchd.json"),
         );
         assert_eq!(sidecar["changed"]["count"], 1, "{sidecar}");
-        std::fs::write(&path, "y\n").unwrap();
+        workspace.write(path, "y\n");
         assert_eq!(events.until_type("run.ended")["verdict"], "pass");
         workspace.settle(&mut events);
     }
@@ -452,12 +452,11 @@ fn a_manifest_that_is_torn_meanwhile_is_made_again_and_never_hides_its_run() {
     assert_eq!(runs.len(), 2);
     for damage in ["", "{\"version\": 1, \"ta"] {
         for run in &runs {
-            let (id, path) = (
-                run["run_id"].as_str().unwrap(),
-                run["manifest"].as_str().unwrap(),
-            );
+            let id = run["run_id"].as_str().unwrap();
+            let path = run["manifest"].as_str().unwrap();
             workspace.write(path, damage);
-            // Somebody may be writing it just now.
+            // Somebody may be writing it just now; how long ago now was, the test's own time does not decide.
+            workspace.sh(&format!("touch -d '1 hour' {path}"));
             let early = workspace.ctl(&["show", id, "--json"]);
             let error = early.json()["error"].clone();
             assert_eq!((early.code, &error["kind"]), (Some(3), &json!("busy")));

@@ -1,6 +1,6 @@
 //! The event stream as a program reads it from the socket; a gap in its numbers fails the test.
 
-use crate::support::DEADLINE;
+use crate::deadline::DEADLINE;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;

@@ -1,5 +1,6 @@
 //! What ran: listed, shown, its output followed while it runs, the stream of events for programs.
 
+use crate::deadline::within;
 use crate::support::{Running, World, check, finish, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -26,14 +27,15 @@ fn logs_follow_a_run_to_its_end() {
     let run = started["run_id"].as_str().unwrap();
     let mut follow = workspace.orchctl(&["logs", run, "-f"]);
     let mut child = follow.stdout(Stdio::piped()).spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    out.read_line(&mut line).unwrap();
-    assert_eq!(line, "early\n");
-    std::fs::write(&gate, "go\n").unwrap();
-    let rest: Vec<String> = out.lines().map(Result::unwrap).collect();
-    assert_eq!(rest, ["late"]);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (line, out) = within("the first line", || (out.next().unwrap().unwrap(), out));
+    assert_eq!(line, "early");
+    world.say(&gate, "go\n");
+    let (rest, ended) = within("the end", move || {
+        let rest: Vec<String> = out.map(Result::unwrap).collect();
+        (rest, child.wait().unwrap())
+    });
+    assert_eq!((rest, ended.code()), (vec!["late".to_owned()], Some(0)));
 }
 
 #[test]
@@ -113,7 +115,8 @@ fn the_stream_of_events_is_one_document_a_line() {
     let mut command = workspace.orchctl(&["events"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-    let snapshot: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
+    let (snapshot, out) = within("the snapshot", || (out.next().unwrap().unwrap(), out));
+    let snapshot: Value = serde_json::from_str(&snapshot).unwrap();
     assert_eq!(
         (
             &snapshot["type"],
@@ -123,25 +126,29 @@ fn the_stream_of_events_is_one_document_a_line() {
     );
     let running = Running::of(workspace.orchctl(&["run", "--force"]));
     let mut seq = snapshot["seq"].as_u64().unwrap();
-    loop {
-        let event: Value = serde_json::from_str(&out.next().unwrap().unwrap()).unwrap();
-        seq += 1;
-        assert_eq!(event["seq"], seq);
-        if event["type"] == "run.ended" {
-            break;
+    // Once it is through, the pipe is closed, and that is success.
+    within("the end of the run", move || {
+        for line in out {
+            let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            seq += 1;
+            assert_eq!(event["seq"], seq);
+            if event["type"] == "run.ended" {
+                break;
+            }
         }
-    }
-    // A closed pipe is success.
-    drop(out);
+    });
     assert_eq!(running.end().code, Some(0));
     workspace.write("a.txt", "one more event\n");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ended = within("the end of `events`", move || child.wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[test]
 fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
     let world = World::new();
-    let workspace = world.watched("w", &check("true"));
+    // One run for all four, however long it takes to write them.
+    let settings = "[workspace]\nsettle_ms = 60000\nsettle_max_ms = 60000\n";
+    let workspace = world.watched("w", &format!("{settings}{}", check("true")));
     let named = [
         (&b"bad\\xff"[..], "bad\\x5cxff", "bad\\x5cxff"),
         (b"bad\xff", "bad\\xff", "bad\\xff"),
@@ -149,7 +156,7 @@ fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
         (b"new\nline", "new\nline", "new\\x0aline"),
     ];
     for (name, ..) in named {
-        std::fs::write(workspace.root.join(OsStr::from_bytes(name)), "1").unwrap();
+        workspace.write(OsStr::from_bytes(name), "1");
     }
     workspace.wait();
     let run = workspace.runs()[0].clone();
@@ -182,27 +189,6 @@ fn names_that_are_no_text_are_told_apart_and_stay_in_their_lines() {
     let away = workspace.ctl(&["add", "no\nwhere"]);
     assert_eq!(away.code, Some(2));
     assert!(away.err.contains("no\\x0awhere"), "{away:?}");
-}
-
-#[test]
-fn a_workspace_whose_name_is_no_text_is_watched() {
-    let world = World::new();
-    let root = world.path("").join(OsStr::from_bytes(b"w\xff\n"));
-    std::fs::create_dir(&root).unwrap();
-    std::fs::write(root.join("orchd.toml"), check("true")).unwrap();
-    let ctl = |arguments: &[&str]| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_orchctl"));
-        command.args(arguments).current_dir(&root);
-        finish(command)
-    };
-    for arguments in [&["add", "--allow"][..], &["wait"], &["run", "--force"]] {
-        let done = ctl(arguments);
-        assert_eq!(done.code, Some(0), "{done:?}");
-    }
-    let told = ctl(&["list", "--json"]).json();
-    let told = told["workspaces"][0]["root"].as_str().unwrap().to_owned();
-    assert!(told.ends_with("/w\\xff\n"), "{told:?}");
-    assert!(ctl(&["list"]).out.contains("/w\\xff\\x0a"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn with_endless_run(world: &World) -> (Events, String) {
     workspace.done(&["add", "--allow"]);
     let started = events.until_stage("check");
     let run = started["run_id"].as_str().unwrap().to_owned();
-    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    assert_eq!(world.heard(&up), "up\n");
     (events, run)
 }
 
@@ -161,7 +161,7 @@ fn a_stage_that_ignores_term_does_not_hold_the_end_for_long() {
     );
     workspace.write("orchd.toml", pipeline(&[("check", &command)]));
     workspace.done(&["add", "--allow"]);
-    std::fs::read_to_string(&up).unwrap();
+    world.heard(&up);
     world.signal(Signal::TERM);
     assert_eq!(world.ended().code(), Some(0));
     assert_eq!(world.processes(), Vec::<u32>::new());

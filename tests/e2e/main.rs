@@ -1,7 +1,10 @@
 //! The whole product: real `orchd` and `orchctl`, real files, real git, real processes.
 //!
 //! Every test has a place of its own for its socket, state and workspaces. A test waits for events, answers and ends of
-//! processes, never for time; what must not happen is looked for after a `sync`, which tells that everything was seen.
+//! processes, and gives up after a deadline; what must not happen is looked for after a `sync`, which tells that
+//! everything was seen. Time itself is in two files: `settling` gives a daemon that does not wait for git 200 ms to show
+//! it, and measures that half a second was waited for a stale lock; in `present` somebody's lock holds up the end of a run
+//! for a third of a second. On a machine too slow for that they prove less, and fail no more.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -16,6 +19,8 @@
 mod blocked;
 mod configuration;
 mod damage;
+#[path = "../deadline/within.rs"]
+mod deadline;
 mod events;
 mod history;
 mod job;

@@ -21,7 +21,7 @@ fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
     workspace.write("a.txt", "two\n");
     let unproven = workspace.ctl(&["gate", "--no-wait", "--json"]);
     assert_eq!(unproven.code, Some(3), "{unproven:?}");
-    std::fs::write(&gate, "go\n").unwrap();
+    world.say(&gate, "go\n");
     let void = events.until_type("run.ended");
     assert_eq!(
         (&void["void"], &void["status"]),
@@ -38,7 +38,7 @@ fn an_edit_during_a_run_voids_it_and_the_new_content_runs() {
         (&follow["cause"], &follow["paths"]),
         (&json!("change"), &json!(["a.txt"]))
     );
-    std::fs::write(&gate, "go\n").unwrap();
+    world.say(&gate, "go\n");
     let ended = events.until_type("run.ended");
     assert_eq!(
         (&ended["void"], &ended["verdict"]),
@@ -83,7 +83,7 @@ fn restart_cancels_the_run_and_begins_on_the_new_content() {
     workspace.write("a.txt", "slow\n");
     let mut events = world.events();
     workspace.done(&["add", "--allow"]);
-    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    assert_eq!(world.heard(&up), "up\n");
     workspace.write("a.txt", "quick\n");
     let first = events.until_type("run.ended");
     assert_eq!(first["status"], "cancelled", "{first}");
@@ -250,7 +250,7 @@ fn asked_twice_it_runs_once() {
         &json!({"workspace": workspace.root(), "wait": false}),
     );
     assert_eq!(shared["result"]["run_id"], started["run_id"], "{shared}");
-    std::fs::write(&gate, "go\n").unwrap();
+    world.say(&gate, "go\n");
     let (first, second) = (first.end(), second.end());
     assert_eq!(
         (first.code, second.code),

@@ -1,5 +1,6 @@
 //! What scripts ask: exit codes, workspaces found, names that fit more than one, no daemon at all.
 
+use crate::events::Client;
 use crate::support::{Done, World, check, lines, pipeline};
 use serde_json::json;
 
@@ -148,7 +149,7 @@ fn a_wait_that_is_over_before_the_verdict_is_exit_3() {
         (Some(3), &json!("unknown"))
     );
     assert_eq!(workspace.ctl(&["sync", "--timeout", "10s"]).code, Some(0));
-    std::fs::write(&gate, "go\n").unwrap();
+    world.say(&gate, "go\n");
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.runs().len(), 1);
 }
@@ -356,5 +357,34 @@ fn status_of_what_is_not_registered_names_it_and_the_remedy() {
     assert!(
         none.out.contains("Nothing is watched. Add a directory"),
         "{none:?}"
+    );
+}
+
+#[test]
+fn a_relative_path_of_no_workspace_is_refused_with_the_remedy_and_one_of_a_thing_is_one() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let mut client = Client::introduced(&world.socket());
+    let refused = client.ask("explain", &json!({"path": "a.txt"}))["error"].clone();
+    assert_eq!(refused["data"]["kind"], "unknown_workspace", "{refused}");
+    let hint = refused["data"]["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("name the `workspace`"), "{refused}");
+    let named = json!({"path": "a.txt", "workspace": workspace.root()});
+    assert_eq!(client.ask("explain", &named)["result"]["owner"], "t");
+    let checks = world.ctl(&["doctor", "--json"]).json()["checks"].clone();
+    let of = |id: &str| {
+        let mut checks = checks.as_array().unwrap().iter();
+        let found = checks.find(|check| check["id"] == id).unwrap();
+        found["detail"].as_str().unwrap().to_owned()
+    };
+    let service = of("service");
+    assert!(
+        service.ends_with(" s, 1 workspace, 0 runs under way"),
+        "{service}"
+    );
+    let watches = of("watches");
+    assert!(
+        watches.contains(" and 1 file") && !watches.ends_with('s'),
+        "{watches}"
     );
 }

@@ -4,6 +4,10 @@ use crate::events::{Events, of_type};
 use crate::support::{Workspace, World, check, lines, pipeline};
 use serde_json::Value;
 
+/// So long that nobody looks by itself: content that is there for a moment, while a line of shell is at work, is never
+/// looked at. Whoever asks has it looked at once.
+const QUIET: &str = "[workspace]\nsettle_ms = 60000\nsettle_max_ms = 60000\n";
+
 /// Does it, and looks that nothing of a project came of it.
 fn nothing_comes_of(workspace: &Workspace<'_>, events: &mut Events, act: &str) {
     workspace.settle(events);
@@ -25,7 +29,7 @@ fn nothing_comes_of(workspace: &Workspace<'_>, events: &mut Events, act: &str) {
 fn the_same_bytes_trigger_nothing() {
     let world = World::new();
     let workspace = world.directory("w");
-    workspace.write("orchd.toml", check("cat a.txt"));
+    workspace.write("orchd.toml", format!("{QUIET}{}", check("cat a.txt")));
     workspace.write("a.txt", "one\n");
     workspace.write("big.bin", vec![7_u8; 3_000_000]);
     workspace.done(&["add", "--allow"]);
@@ -78,7 +82,7 @@ fn content_that_was_proven_before_runs_nothing() {
 fn outputs_ignored_files_and_evidence_trigger_nothing() {
     let world = World::new();
     let workspace = world.directory("w");
-    let mut toml = "[workspace]\nignore = [\"*.snap.new\"]\n".to_owned();
+    let mut toml = format!("{QUIET}ignore = [\"*.snap.new\"]\n");
     toml += &pipeline(&[(
         "build",
         "command = 'mkdir -p dist && date +%N > dist/stamp'\noutputs = [\"dist/**\"]",

@@ -1,7 +1,7 @@
 //! When a run starts by itself: once it is quiet and git has ended, at the latest after the longest wait.
 
 use crate::events::Events;
-use crate::support::{Running, Workspace, World, check};
+use crate::support::{Workspace, World, check};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -11,21 +11,11 @@ fn a_writer_that_never_stops_gets_a_run_where_changes_are_polled() {
     let settings = "[workspace]\npoll = \"always\"\npoll_interval_ms = 50\nsettle_ms = 100\nsettle_max_ms = 400\n";
     let workspace = world.watched("w", &format!("{settings}{}", check("cat s || true")));
     let mut events = world.events();
-    let mut writer = world.command("/bin/sh");
-    writer.args([
-        "-ec",
-        "i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo $i > s; sleep 0.02; done; echo > ../done",
-    ]);
-    let writer = Running::of({
-        writer.current_dir(&workspace.root);
-        writer
-    });
+    let writer = workspace
+        .running("i=0; while [ ! -e ../enough ]; do i=$((i+1)); echo $i > s; sleep 0.02; done");
     let started = events.until_type("run.started");
     assert_eq!(started["cause"], "change", "{started}");
-    assert!(
-        !world.path("done").exists(),
-        "the run waited for the writer"
-    );
+    std::fs::File::create(world.path("enough")).unwrap();
     assert_eq!(writer.end().code, Some(0));
 }
 
@@ -56,11 +46,31 @@ fn course(events: &[Value]) -> Vec<&'static str> {
     course.collect()
 }
 
-/// Rebases `topic`, which takes a second, and looks that one run follows.
+/// A line of shell for git to run often: from the second time on it waits, once, until it is told that runs wait.
+fn waiting(world: &World) -> String {
+    let (go, begun, told) = (world.fifo("go"), world.path("begun"), world.path("told"));
+    let (go, begun, told) = (go.display(), begun.display(), told.display());
+    format!(
+        "if test ! -e {begun}; then touch {begun}; elif test ! -e {told}; then read _ < {go}; touch {told}; fi"
+    )
+}
+
+/// Starts what makes git run that line, tells it once runs wait, and waits for its end.
+fn interrupted(workspace: &Workspace<'_>, events: &mut Events, line: &str) {
+    let git = workspace.running(line);
+    events.until(waits);
+    let world = workspace.world;
+    world.say(&world.path("go"), "go\n");
+    let done = git.end();
+    assert_eq!(done.code, Some(0), "{done:?}");
+}
+
+/// Rebases `topic`, and looks that one run follows.
 fn rebases(workspace: &Workspace<'_>, events: &mut Events) {
     workspace.settle(events);
     let before = events.heard.len();
-    workspace.sh("git rebase -q main --exec 'sleep 0.3'");
+    let line = format!("git rebase -q main --exec '{}'", waiting(workspace.world));
+    interrupted(workspace, events, &line);
     events.until_type("run.started");
     assert_eq!(workspace.wait()["verdict"], "pass");
     workspace.settle(events);
@@ -108,15 +118,16 @@ fn a_slow_switch_of_branches_is_one_change_set() {
         "git init -q -b main; printf '/.runs/\\n/out/\\n' > .gitignore
         for i in 1 2 3 4 5 6; do echo one > s$i; done; git add .; git commit -qm one
         git checkout -qb topic; for i in 1 2 3 4 5 6; do echo two > s$i; done; git commit -qam two
-        echo 's* filter=slow' > .git/info/attributes
-        git config filter.slow.smudge 'sleep 0.1; cat'",
+        echo 's* filter=slow' > .git/info/attributes",
     );
+    let smudge = waiting(&world);
+    workspace.sh(&format!("git config filter.slow.smudge '{smudge}; cat'"));
     workspace.done(&["add", "--allow"]);
     assert_eq!(workspace.wait()["verdict"], "pass");
     let mut events = world.events();
     workspace.settle(&mut events);
     let before = events.heard.len();
-    workspace.sh("git checkout -q main");
+    interrupted(&workspace, &mut events, "git checkout -q main");
     let started = events.until_type("run.started");
     assert_eq!(started["count"], 6, "{started}");
     assert_eq!(workspace.wait()["verdict"], "pass");
@@ -145,6 +156,7 @@ fn what_changes_under_gits_lock_runs_once_the_lock_is_gone() {
         (&project["phase"], &project["verdict"]),
         (&"settling".into(), &"unknown".into())
     );
+    // A daemon that does not wait for the lock would run within these 200 ms; one that waits does not look at the clock.
     workspace.sh("echo two > s; sleep 0.2; rm .git/index.lock");
     events.until_type("run.started");
     assert_eq!(workspace.wait()["verdict"], "pass");

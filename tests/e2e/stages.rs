@@ -52,7 +52,7 @@ fn cancel_is_at_once_and_leaves_nothing() {
     let command = format!("sleep 1000 & echo up > {}; sleep 1000", up.display());
     let (workspace, mut events) = added(&world, &check(&command));
     let started = events.until_stage("check");
-    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    assert_eq!(world.heard(&up), "up\n");
     let waiting = Running::of(workspace.orchctl(&["wait", "--json"]));
     let run = started["run_id"].as_str().unwrap();
     let part = run.rsplit('-').next().unwrap();
@@ -171,8 +171,8 @@ fn output_is_kept_byte_for_byte_and_its_middle_dropped_past_the_bound() {
     let end = events.until_type("run.ended");
     assert_eq!(end["verdict"], "pass", "{end}");
     let run = end["run_id"].as_str().unwrap();
-    let mut command = workspace.orchctl(&["logs", run, "odd"]);
-    assert_eq!(command.output().unwrap().stdout, b"\xff\0\nlast");
+    let odd = Running::of(workspace.orchctl(&["logs", run, "odd"])).output();
+    assert_eq!(odd.stdout, b"\xff\0\nlast");
     let (_, sidecar) = ended(&workspace);
     let stages = &sidecar["stages"];
     assert_eq!(
@@ -183,8 +183,7 @@ fn output_is_kept_byte_for_byte_and_its_middle_dropped_past_the_bound() {
         stages[1]["log_bytes"].as_u64().unwrap() > 70_000_000,
         "{sidecar}"
     );
-    let mut command = workspace.orchctl(&["logs", run, "big"]);
-    let shown = command.output().unwrap();
+    let shown = Running::of(workspace.orchctl(&["logs", run, "big"])).output();
     assert!(shown.stdout.starts_with(b"first\nx") && shown.stdout.ends_with(b"x\nlast\n"));
     assert!(shown.stdout.len() < 70_000_000 && !shown.stderr.is_empty());
 }
@@ -332,7 +331,7 @@ fn a_process_that_made_a_session_of_its_own_is_found() {
     let toml = pipeline(&[("check", &format!("command = {command:?}"))]);
     let (_workspace, mut events) = added(&world, &toml);
     let started = events.until_stage("check");
-    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    assert_eq!(world.heard(&up), "up\n");
     let run = started["run_id"].as_str().unwrap();
     let cancelled = world.ctl(&["cancel", run]);
     assert_eq!(cancelled.code, Some(0), "{cancelled:?}");

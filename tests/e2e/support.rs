@@ -1,17 +1,17 @@
 //! A place with one daemon and its workspaces; everything in it is killed when it is dropped.
 
+use crate::deadline::{DEADLINE, within};
 use crate::events::Events;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
-
-/// The longest that any wait here may take; only a failure takes that long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// A place for one daemon at a time.
 pub(crate) struct World {
@@ -217,6 +217,20 @@ impl World {
         assert!(made.success(), "mkfifo failed");
         path
     }
+
+    /// What somebody says into a pipe, once somebody does.
+    pub(crate) fn heard(&self, pipe: &Path) -> String {
+        let pipe = pipe.to_path_buf();
+        let what = format!("nobody wrote into {}", pipe.display());
+        within(&what, || std::fs::read_to_string(pipe).unwrap())
+    }
+
+    /// Says this into a pipe, once somebody reads there.
+    pub(crate) fn say(&self, pipe: &Path, text: &'static str) {
+        let pipe = pipe.to_path_buf();
+        let what = format!("nobody read from {}", pipe.display());
+        within(&what, move || std::fs::write(pipe, text).unwrap());
+    }
 }
 
 impl Drop for World {
@@ -243,10 +257,17 @@ pub(crate) struct Workspace<'a> {
 }
 
 impl Workspace<'_> {
-    pub(crate) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+    /// Saves a file whole: it comes into its place by a rename. A file that is written where it stands is empty first,
+    /// and a pause there that is longer than `settle_ms` makes the empty file content of its own, with a run of its own.
+    pub(crate) fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        let mut file = tempfile::NamedTempFile::new_in(self.world.path("")).unwrap();
+        file.write_all(text.as_ref()).unwrap();
+        let as_before = path.metadata().map(|old| old.permissions());
+        let mode = as_before.unwrap_or_else(|_| Permissions::from_mode(0o644));
+        file.as_file().set_permissions(mode).unwrap();
+        file.persist(path).unwrap();
     }
 
     pub(crate) fn read(&self, path: &str) -> String {
@@ -268,10 +289,15 @@ impl Workspace<'_> {
 
     /// Runs a shell line in it; it must succeed.
     pub(crate) fn sh(&self, line: &str) {
+        let done = self.running(line).end();
+        assert_eq!(done.code, Some(0), "{line}: {done:?}");
+    }
+
+    /// Starts a shell line in it.
+    pub(crate) fn running(&self, line: &str) -> Running {
         let mut command = self.world.command("/bin/sh");
         command.args(["-ec", line]).current_dir(&self.root);
-        let done = finish(command);
-        assert_eq!(done.code, Some(0), "{line}: {done:?}");
+        Running::of(command)
     }
 
     pub(crate) fn orchctl(&self, arguments: &[&str]) -> Command {
@@ -361,12 +387,17 @@ impl Running {
         signal_to(self.pid, signal);
     }
 
-    pub(crate) fn end(self) -> Done {
+    /// What it wrote, to the byte.
+    pub(crate) fn output(self) -> Output {
         let Ok(output) = self.output.recv_timeout(DEADLINE) else {
             self.signal(Signal::KILL);
             panic!("{} did not end", self.name);
         };
-        let output = output.unwrap();
+        output.unwrap()
+    }
+
+    pub(crate) fn end(self) -> Done {
+        let output = self.output();
         Done {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -70,7 +70,9 @@ export function makeWorkspace(config = null) {
   writeFileSync(path.join(root, "codex.orchestrator.json"), `${JSON.stringify(config ?? pipelines(scratch), null, 2)}\n`);
   writeFileSync(path.join(root, ".gitignore"), "/.runs/\n/out/\n");
   writeFileSync(path.join(root, "README.md"), "a workspace\n");
-  const git = (...args) => execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], { cwd: root, stdio: "pipe" });
+  // In a git hook GIT_DIR and others name the repository of whoever commits.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GIT_")));
+  const git = (...args) => execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], { cwd: root, env, stdio: "pipe" });
   git("init", "-q");
   git("add", "-A");
   git("commit", "-qm", "first");

@@ -7,7 +7,8 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b.invalid
 export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b.invalid
-unset BASE_SHA GIT_DIR GIT_WORK_TREE
+# A git hook that runs this has these set, and its repository is not to be touched.
+unset BASE_SHA $(git rev-parse --local-env-vars)
 failed=0 count=0
 
 day() { python3 -c 'import datetime, sys; now = datetime.datetime.now(datetime.timezone.utc); print((now + datetime.timedelta(days=int(sys.argv[1]))).date())' "$1"; }

@@ -11,18 +11,19 @@
     reason = "a test starts processes itself and fails by panicking"
 )]
 
+#[path = "../deadline/within.rs"]
+mod deadline;
 mod single;
 mod socket;
 mod start;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use deadline::{DEADLINE, within};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
-
-/// The longest that any wait here may take; only a failure takes that long.
-const DEADLINE: Duration = Duration::from_secs(60);
+use std::sync::mpsc;
+use std::time::Instant;
 
 /// A place for one daemon at a time.
 struct Room {
@@ -72,7 +73,8 @@ impl Room {
 /// A daemon in the foreground; it is killed at the end if it still lives.
 struct Daemon {
     child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
+    /// The lines of its stderr, up to its end.
+    lines: mpsc::Receiver<String>,
     /// What it has said so far.
     said: String,
 }
@@ -85,9 +87,14 @@ impl Daemon {
     fn spawn_as(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut lines = stderr.lines().map_while(Result::ok);
+            lines.all(|line| send.send(line).is_ok())
+        });
         Self {
             child,
-            stderr,
+            lines,
             said: String::new(),
         }
     }
@@ -107,11 +114,24 @@ impl Daemon {
     /// Waits until it has said this or has ended; says which.
     fn says(&mut self, text: &str) -> bool {
         while !self.said.contains(text) {
-            if self.stderr.read_line(&mut self.said).unwrap() == 0 {
+            if !self.hears() {
                 return false;
             }
         }
         true
+    }
+
+    /// Waits for one line more; says whether there is one.
+    fn hears(&mut self) -> bool {
+        match self.lines.recv_timeout(DEADLINE) {
+            Ok(line) => {
+                self.said.push_str(&line);
+                self.said.push('\n');
+                true
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => false,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("nothing came after: {}", self.said),
+        }
     }
 
     fn pid(&self) -> u32 {
@@ -124,8 +144,16 @@ impl Daemon {
 
     /// Waits for its end, and returns what it said.
     fn end(&mut self) -> (ExitStatus, &str) {
-        self.stderr.read_to_string(&mut self.said).unwrap();
-        (self.child.wait().unwrap(), &self.said)
+        while self.hears() {}
+        let late = Instant::now() + DEADLINE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < late, "it lives on: {}", self.said);
+            std::thread::yield_now();
+        };
+        (status, &self.said)
     }
 }
 
@@ -198,6 +226,14 @@ fn shut_down(socket: &Path) {
     client.introduce();
     assert!(client.ask("shutdown")["result"]["pid"].is_u64());
     assert_eq!(client.line(), None);
+}
+
+/// What a command says, once it has ended.
+fn output(command: &mut Command) -> Output {
+    let name = format!("the end of {command:?}");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    within(&name, || child.wait_with_output().unwrap())
 }
 
 fn said(output: &Output) -> String {

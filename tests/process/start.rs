@@ -1,6 +1,6 @@
 //! Starting, detaching, ending, and what is said when that fails.
 
-use crate::{Client, Daemon, Room, pid_of, said, shut_down};
+use crate::{Client, Daemon, Room, output, pid_of, said, shut_down};
 use rustix::process::Signal;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 
@@ -25,15 +25,8 @@ fn term_ends_it_and_takes_the_socket_along() {
 fn detached_it_answers_before_its_parent_returns() {
     let room = Room::new();
     let script = format!("umask 027; exec '{}' --detach", env!("CARGO_BIN_EXE_orchd"));
-    let output = room
-        .command("/bin/sh")
-        .args(["-c", &script])
-        .output()
-        .unwrap();
-    assert_eq!(
-        (output.status.code(), said(&output)),
-        (Some(0), String::new())
-    );
+    let done = output(room.command("/bin/sh").args(["-c", &script]));
+    assert_eq!((done.status.code(), said(&done)), (Some(0), String::new()));
     let pid = pid_of(&room.socket());
     let proc = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     if !proc.is_empty() {
@@ -49,9 +42,9 @@ fn detached_it_answers_before_its_parent_returns() {
         if detached {
             second.arg("--detach");
         }
-        let output = second.output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        let text = said(&output);
+        let done = output(&mut second);
+        assert_eq!(done.status.code(), Some(1));
+        let text = said(&done);
         assert!(
             text.contains(&format!("another orchd (pid {pid}, version")),
             "{text}"
@@ -67,9 +60,9 @@ fn what_prevents_a_start_is_said_by_whoever_was_started() {
     std::fs::create_dir_all(room.path("run/others")).unwrap();
     std::fs::set_permissions(room.path("run"), PermissionsExt::from_mode(0o755)).unwrap();
     for arguments in [&["--detach"][..], &[]] {
-        let output = room.orchd().args(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        let text = said(&output);
+        let done = output(room.orchd().args(arguments));
+        assert_eq!(done.status.code(), Some(1));
+        let text = said(&done);
         assert!(text.starts_with("orchd: the directory"), "{text}");
         assert!(
             text.contains("mode 0755") && text.contains("chmod 700"),
@@ -78,25 +71,20 @@ fn what_prevents_a_start_is_said_by_whoever_was_started() {
     }
     std::fs::set_permissions(room.path("run"), PermissionsExt::from_mode(0o700)).unwrap();
     let long = "x".repeat(120);
-    let output = room.orchd().args(["--socket", &long]).output().unwrap();
-    assert!(said(&output).contains("at most 107 fit") || cfg!(target_os = "macos"));
-    let output = room.orchd().env("ORCHD_LOG", "orch=loud").output().unwrap();
+    let done = output(room.orchd().args(["--socket", &long]));
+    assert!(said(&done).contains("at most 107 fit") || cfg!(target_os = "macos"));
+    let done = output(room.orchd().env("ORCHD_LOG", "orch=loud"));
     assert!(
-        said(&output).contains("ORCHD_LOG is `orch=loud`"),
+        said(&done).contains("ORCHD_LOG is `orch=loud`"),
         "{}",
-        said(&output)
+        said(&done)
     );
-    let output = room
-        .orchd()
-        .env_remove("HOME")
-        .env_remove("ORCHD_STATE_DIR")
-        .output()
-        .unwrap();
-    assert!(
-        said(&output).contains("HOME is not set"),
-        "{}",
-        said(&output)
+    let done = output(
+        room.orchd()
+            .env_remove("HOME")
+            .env_remove("ORCHD_STATE_DIR"),
     );
+    assert!(said(&done).contains("HOME is not set"), "{}", said(&done));
 }
 
 #[test]

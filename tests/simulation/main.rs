@@ -26,7 +26,9 @@ use proptest::prelude::*;
 use script::{Op, op};
 use world::World;
 
-/// Scripts per test run; `SIMULATION_CASES=100000` for a night, `PROPTEST_RNG_SEED` to see the same ones again.
+/// Scripts per test run, the same ones every time: `.cargo/config.toml` gives their seed to whatever cargo starts.
+/// `SIMULATION_CASES=100000 PROPTEST_RNG_SEED=$RANDOM` for a night of others; a test binary that is started by hand
+/// takes a new seed each time.
 fn cases() -> u32 {
     std::env::var("SIMULATION_CASES")
         .ok()

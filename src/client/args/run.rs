@@ -31,7 +31,7 @@ pub struct Run {
     /// Return once the run has begun
     #[arg(long)]
     pub detach: bool,
-    /// Run every stage, proven or not
+    /// Begin a run of its own instead of joining one of the same content that is under way
     #[arg(long)]
     pub force: bool,
     /// The run that this one is a child of

@@ -198,15 +198,25 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn run(directory: &Path, program: &str, args: &[&str]) -> Vec<u8> {
-    let output = std::process::Command::new(program)
-        .args(args)
-        .current_dir(directory)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
+/// A program in a directory. A git hook that runs these tests has GIT_DIR, GIT_INDEX_FILE and others set, and a git that
+/// inherited them would work on the repository of whoever commits.
+fn program(directory: &Path, program: &str, args: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.args(args).current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        if name.as_bytes().starts_with(b"GIT_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.env("GIT_CONFIG_NOSYSTEM", "1");
+    command
+}
+
+fn run(directory: &Path, name: &str, args: &[&str]) -> Vec<u8> {
+    let output = program(directory, name, args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{program} {args:?}: {said}");
+    assert!(output.status.success(), "{name} {args:?}: {said}");
     output.stdout
 }
 

@@ -1,7 +1,7 @@
 //! What subscribers hear: a snapshot first, then every visible change under a gapless number.
 //!
-//! An event names things by the ids that every answer uses, so that an editor can act on it without asking back. A fact
-//! about a run is told only once its evidence is on disk.
+//! An event names things by the ids that every answer uses, so that an editor can act on it without asking back. A run
+//! is told once whoever looks finds its files whole, and its end once they survive a power cut.
 
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
@@ -46,7 +46,7 @@ pub enum Happening {
     /// A run waits for its turn.
     #[serde(rename = "run.queued")]
     RunQueued(RunWanted),
-    /// A run's directory exists and its first stage begins.
+    /// A run's directory and its first files are there, the files synced, and its first stage begins.
     #[serde(rename = "run.started")]
     RunStarted(RunNamed),
     /// A stage begins.
@@ -55,7 +55,7 @@ pub enum Happening {
     /// A stage has ended.
     #[serde(rename = "stage.ended")]
     StageEnded(StageDone),
-    /// A run has ended and its evidence is on disk.
+    /// A run has ended, and its evidence survives a power cut.
     #[serde(rename = "run.ended")]
     RunEnded(RunDone),
     /// What is known of a project's present content is another thing than before.

@@ -226,7 +226,9 @@ async fn a_grandchild_without_the_output_is_ended_too() {
 #[tokio::test]
 async fn what_a_grandchild_says_just_after_the_exit_is_kept() {
     let bench = Bench::new();
-    let ending = ended(bench.shell("(sleep 0.02; echo late) & echo early")).await;
+    // The pipe has an end once the shell, and with it its only writer, is gone.
+    let script = "(read _ < said; echo late) & exec 3> said; echo early";
+    let ending = ended(bench.shell(script)).await;
     assert_eq!(ending.stdout, "early\nlate\n");
 }
 

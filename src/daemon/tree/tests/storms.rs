@@ -4,15 +4,12 @@
 //! told, and the view must be what is there.
 
 use super::*;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Runs a shell script in the root and examines until it has ended.
 fn storm(it: &mut Fixture, script: &str) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
-    let mut child = Command::new("sh")
-        .args(["-ec", script])
-        .current_dir(it.root.as_path())
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+    let mut child = program(it.root.as_path(), "sh", &["-ec", script])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
