@@ -350,7 +350,7 @@ fn a_save_while_the_daemon_starts_is_read() {
 
 /// Waits until a file is there.
 fn appears(path: &std::path::Path) {
-    let deadline = std::time::Instant::now() + crate::support::DEADLINE;
+    let deadline = std::time::Instant::now() + crate::deadline::DEADLINE;
     while !path.exists() {
         assert!(std::time::Instant::now() < deadline, "{}", path.display());
         std::thread::yield_now();
