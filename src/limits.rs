@@ -269,7 +269,8 @@ pub const INPUTS_MAX: usize = 4096;
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
 pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
-/// From a change of what is known to `state.json`, unless a run's end writes it before.
+/// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is no longer
+/// present is taken out of it at once.
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);

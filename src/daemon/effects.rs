@@ -16,7 +16,7 @@ use crate::limits::{CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
 use crate::model::config::Config;
 use crate::model::evidence::{LastRun, TaskState};
 use crate::model::id::{CaptureId, RunId, TaskId, WorkspaceId};
-use crate::model::run::RunReport;
+use crate::model::run::{RunReport, Verdict};
 use crate::model::time::{Tick, Timestamp};
 use crate::model::view::Subject;
 use std::sync::Arc;
@@ -164,8 +164,9 @@ impl Shell {
         };
         site.progress.remove(&run);
         let state = standing.map(|standing| site.task_state(standing, now));
-        if state.is_some() {
+        if let Some(state) = &state {
             site.states.remove(&report.task);
+            site.calls_present(state, &report.task);
         }
         let Some(desk) = site.desk.as_mut() else {
             return;
@@ -186,11 +187,18 @@ impl Shell {
     }
 
     fn state(&mut self, workspace: WorkspaceId, standing: &Standing) {
-        let (now, at) = (self.clock.wall(), self.clock.tick().after(STANDING_DELAY));
+        let (now, tick) = (self.clock.wall(), self.clock.tick());
         if let Some(site) = self.sites.get_mut(&workspace) {
             let state = site.task_state(standing, now);
+            let was = site.calls_present(&state, &standing.project.task);
             site.states.insert(standing.project.task.clone(), state);
-            site.flush_by(at);
+            // What the file calls present and is not any more must not stand there a moment longer.
+            let at_once = was.is_some_and(|was| !standing.fresh || was != standing.verdict);
+            site.flush_by(if at_once {
+                tick
+            } else {
+                tick.after(STANDING_DELAY)
+            });
         }
     }
 
@@ -335,6 +343,14 @@ impl Site {
     }
 
     /// What `state.json` says of a project.
+    /// Notes what the file of a task will say of its present content; gives back what it has said.
+    fn calls_present(&mut self, state: &TaskState, task: &TaskId) -> Option<Verdict> {
+        match state.fresh {
+            true => self.present.insert(task.clone(), state.verdict),
+            false => self.present.remove(task),
+        }
+    }
+
     pub(super) fn task_state(&self, standing: &Standing, now: Timestamp) -> TaskState {
         let task = &standing.project.task;
         TaskState {

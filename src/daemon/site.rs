@@ -18,7 +18,7 @@ use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
-use crate::model::run::RunReport;
+use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -55,6 +55,8 @@ pub(super) struct Site {
     pub(super) lost_after: Option<u64>,
     pub(super) progress: BTreeMap<RunId, Box<RunReport>>,
     pub(super) states: BTreeMap<TaskId, TaskState>,
+    /// The verdicts that files of tasks call present, or will once they are written.
+    pub(super) present: BTreeMap<TaskId, Verdict>,
     /// When progress and standings are written.
     pub(super) flush_at: Option<Tick>,
     /// When it is looked at although nothing was told: it is polled, or its root is missing.
@@ -360,6 +362,7 @@ impl Site {
             lost_after: None,
             progress: BTreeMap::new(),
             states: BTreeMap::new(),
+            present: BTreeMap::new(),
             flush_at: None,
             look_at: None,
             was_missing: false,
