@@ -14,6 +14,7 @@ use super::{RootState, Tree, TreeError, look_at};
 use crate::daemon::watcher::{Dirty, Doubt};
 use crate::model::view::Touches;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -134,13 +135,23 @@ impl Tree {
         }
     }
 
-    /// Which directory is at the root now. The empty one below a file system that was unmounted is none.
+    /// Which directory is at the root now. The one below a file system that was unmounted is none, if it is empty or holds
+    /// only what is kept of evidence: that may have been written just after the file system had gone.
     fn find_root(&mut self) -> Result<Node, TreeError> {
         let node = look_at(&self.root)?;
         let path = self.root.as_path();
         let mounted = mount::is_at(path);
-        let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-        if self.mounted && !mounted && is_empty() {
+        let is_ours = |name: &OsStr| {
+            let name = names::bytes(name);
+            let mut held = self.scopes.excluded.iter();
+            held.any(|held| names::components(held).next() == Some(name))
+        };
+        let is_bare = || {
+            fs::read_dir(path).is_ok_and(|mut entries| {
+                entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry.file_name())))
+            })
+        };
+        if self.mounted && !mounted && is_bare() {
             let root = self.root.clone();
             return Err(TreeError::Unmounted { root });
         }

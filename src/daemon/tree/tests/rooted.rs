@@ -73,6 +73,22 @@ fn a_root_whose_parent_goes_with_it_comes_back() {
 }
 
 #[test]
+fn evidence_that_was_written_just_after_an_unmount_makes_no_workspace() {
+    let mut it = Fixture::new();
+    it.true_view();
+    // As if something had been mounted there until now.
+    it.tree.mounted = true;
+    it.write("out/0101/state.json", "{}");
+    it.write(".runs/0101/cli/r/manifest.json", "{}");
+    for _ in 0..2 {
+        let gone = it.tree.examine().unwrap_err();
+        assert!(matches!(gone, TreeError::Unmounted { .. }), "{gone}");
+    }
+    it.write("f", "of whoever works there now");
+    assert_eq!(paths(&it.touched()), ["f"]);
+}
+
+#[test]
 fn there_is_no_tree_without_a_directory() {
     let it = Fixture::new();
     it.write("file", "");
