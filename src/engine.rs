@@ -21,6 +21,7 @@ mod looks;
 pub mod news;
 mod project;
 mod requests;
+mod rewritten;
 mod run;
 mod runs;
 mod seek;

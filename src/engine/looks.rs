@@ -8,7 +8,7 @@ use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::project::Settle;
-use crate::engine::run::{Live, Phase};
+use crate::engine::run::{Live, Phase, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
@@ -180,7 +180,7 @@ impl Engine {
         if let Some(run) = self.checking(id, pipeline, capture) {
             self.conclude(&run, None);
         } else if let Some((parent, _)) = self.expecting_child(id, pipeline) {
-            self.cancel(&parent, "superseded");
+            self.cancel(&parent, SUPERSEDED);
         }
     }
 

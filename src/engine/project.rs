@@ -11,7 +11,8 @@ use crate::engine::change::ChangeSet;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::Culprits;
+use crate::engine::rewritten::Restarts;
+use crate::engine::run::{Culprits, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
 use crate::engine::{Known, Latest, ProjectId};
@@ -44,6 +45,8 @@ pub(super) struct Project {
     pub(super) leave_next: bool,
     /// What the void run before rewrote, while nothing has changed outside a run since.
     pub(super) culprits: Option<Culprits>,
+    /// What the superseded runs before rewrote, without another run in between.
+    pub(super) restarts: Restarts,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
     /// The first change that nothing has been done about; it outlives the looks that find further ones.
@@ -91,6 +94,7 @@ impl Project {
             left_alone: None,
             leave_next: false,
             culprits: None,
+            restarts: Restarts::new(),
             last: known.last,
             told: None,
             restless: None,
@@ -176,7 +180,10 @@ impl Engine {
         match &project.active {
             Some(_) => self.blame(id, changed),
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
-            None => project.culprits = None,
+            None => {
+                project.culprits = None;
+                project.restarts.clear();
+            }
         }
         self.mark(id);
     }
@@ -270,8 +277,9 @@ impl Engine {
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
                 self.pend(id, &pipeline, origin, None);
-                if own && self.on_busy(id) == Some(OnBusy::Restart) {
-                    self.cancel(&run, "superseded");
+                if own && self.on_busy(id) == Some(OnBusy::Restart) && !self.is_own_work(id, &run) {
+                    self.note_restart(id, &run);
+                    self.cancel(&run, SUPERSEDED);
                 }
             }
         }

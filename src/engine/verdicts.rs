@@ -4,7 +4,7 @@
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{BY_HAND, Phase, Run};
+use crate::engine::run::{BY_HAND, Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
@@ -41,18 +41,24 @@ impl Engine {
             if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {
                 verdict = Verdict::Unknown;
             }
-            rewritten = Some(still_changed(run, &changed));
+            rewritten = Some(run.still_changed(&changed));
             run.report.void = Some(Void {
                 changed,
                 rewritten: Vec::new(),
             });
         }
-        let own_work = rewritten.filter(|_| run.parent_stage.is_none() && run.cancelled.is_none());
+        let root = run.parent_stage.is_none();
+        let own_work = rewritten.filter(|_| root && run.cancelled.is_none());
+        let superseded = run.cancelled == Some(SUPERSEDED);
         let project = run.project.clone();
-        let before = self
-            .projects
-            .get_mut(&project)
-            .and_then(|project| project.culprits.take());
+        // A child run says nothing of what its parent's stages rewrite again.
+        let ours = self.projects.get_mut(&project).filter(|_| root);
+        let before = ours.and_then(|project| {
+            if !superseded {
+                project.restarts.clear();
+            }
+            project.culprits.take()
+        });
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
@@ -73,7 +79,6 @@ impl Engine {
         }
         run.report.verdict = verdict;
         run.phase = Phase::Ending;
-        let root = run.parent_stage.is_none();
         let report = Box::new(run.report.clone());
         let standing = if root {
             self.standing_after(&project, &report)
@@ -235,18 +240,6 @@ fn of_run(run: &Run) -> Verdict {
             Verdict::Flaky
         }
         RunStatus::Succeeded => Verdict::Pass,
-    }
-}
-
-/// Of the paths that were rewritten while the run's stages ran, those that a look still found changed.
-fn still_changed(run: &Run, changed: &Changed) -> super::run::Culprits {
-    let culprits = run.culprits.iter();
-    match changed {
-        Changed::Everything => culprits.cloned().collect(),
-        Changed::Paths(paths) => culprits
-            .filter(|(path, _)| paths.contains(path))
-            .cloned()
-            .collect(),
     }
 }
 

@@ -78,6 +78,11 @@ fn two() -> Config {
     config(OnBusy::Queue, vec![plain("lint"), plain("build")])
 }
 
+fn nested() -> Config {
+    let below = stage("below", &[], sub("child", false));
+    config(OnBusy::Queue, vec![plain("build"), below])
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -126,4 +131,7 @@ scenes! {
     denied: two,
     taken_up_late: two,
     asked_after_a_save: usual,
+    restarted_by_itself: restarting,
+    restarted_by_hand: restarting,
+    unstable_above_a_child: nested,
 }

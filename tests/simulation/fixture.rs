@@ -19,6 +19,8 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_millis(100);
 pub(crate) const JOBS: usize = 2;
 /// In file 1: the first stage of a project's pipeline rewrites file 2 whenever it runs.
 pub(crate) const REWRITTEN: u32 = 4;
+/// By so much, so that the stages say of it what they said before.
+pub(crate) const REWRITTEN_ALIKE: u32 = 600;
 /// In file 0: the stage `build` hangs until it is killed.
 pub(crate) const HANGS: u32 = 5;
 /// In any file: the first attempt of the stage `test` fails.

@@ -613,6 +613,22 @@ MUTANTS = [
         "every run ends, whatever becomes of the configuration",
         ("did not", "nobody answered", "was never proven", "never forgotten"),
     ),
+    Mutant(
+        "own-work-restarts-for-ever",
+        "rewritten.rs",
+        "                || project.restarts.get(culprit).copied() >= Some(RESTARTS_ALIKE_MAX)",
+        "                || project.restarts.get(culprit).copied() >= Some(u32::MAX)",
+        "a stage that rewrites its own inputs is never a loop",
+        ("scene restarted_by_itself",),
+    ),
+    Mutant(
+        "child-forgets-what-is-rewritten",
+        "verdicts.rs",
+        "        let ours = self.projects.get_mut(&project).filter(|_| root);",
+        "        let ours = self.projects.get_mut(&project);",
+        "a stage that rewrites its own inputs is never a loop",
+        ("never comes to rest", "scene unstable_above_a_child"),
+    ),
 ]
 
 

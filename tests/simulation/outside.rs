@@ -4,8 +4,8 @@
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
 use crate::fixture::{
-    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
-    index, own_pipeline, path, pipeline_id, read_by_test, task,
+    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, REWRITTEN_ALIKE, Setting, WELL_FORMATTED, config,
+    digest, exit_code, index, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, Stop};
@@ -308,8 +308,8 @@ impl World {
         };
         match content.get(&1) {
             Some(&REWRITTEN) if first && own => {
-                self.generation += 1;
-                self.save(project, 2, self.generation);
+                let before = content.get(&2).copied().unwrap_or_default();
+                self.save(project, 2, before + REWRITTEN_ALIKE);
             }
             Some(&ILL_FORMATTED) if first && own => self.save(project, 1, WELL_FORMATTED),
             _ => {}
