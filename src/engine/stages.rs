@@ -208,6 +208,8 @@ impl Engine {
         *live = Live::Idle;
         run.last_stage = Some(index);
         (stage.status, stage.outcome) = match report.status {
+            // Not by its verdict: that of a void child is unknown.
+            RunStatus::Succeeded if report.is_flaky() => (StageStatus::Succeeded, Outcome::Flaky),
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),

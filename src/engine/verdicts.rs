@@ -236,9 +236,7 @@ fn of_run(run: &Run) -> Verdict {
         {
             Verdict::Unknown
         }
-        RunStatus::Succeeded if stages.iter().any(|s| s.outcome == Outcome::Flaky) => {
-            Verdict::Flaky
-        }
+        RunStatus::Succeeded if run.report.is_flaky() => Verdict::Flaky,
         RunStatus::Succeeded => Verdict::Pass,
     }
 }

@@ -202,7 +202,7 @@ pub enum Outcome {
     None,
     /// It exited 0.
     Passed,
-    /// It exited 0 after a failed attempt on the same content.
+    /// It exited 0 after a failed attempt on the same content, or a stage of its child run did.
     Flaky,
     /// It exited with another code.
     Failed,
@@ -305,4 +305,13 @@ pub struct RunReport {
     pub verdict: Verdict,
     /// What changed while it was under way.
     pub void: Option<Void>,
+}
+
+impl RunReport {
+    /// Whether a stage of it succeeded only after it had failed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        let mut stages = self.stages.iter();
+        stages.any(|stage| stage.outcome == Outcome::Flaky)
+    }
 }

@@ -83,6 +83,16 @@ fn nested() -> Config {
     config(OnBusy::Queue, vec![plain("build"), below])
 }
 
+fn nested_flaky() -> Config {
+    let deep = Command {
+        retries: 1,
+        ..command("true")
+    };
+    let mut config = nested();
+    config.pipelines[1] = sequence("child", vec![stage("deep", &[], Action::Command(deep))]);
+    config
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -134,4 +144,5 @@ scenes! {
     restarted_by_itself: restarting,
     restarted_by_hand: restarting,
     unstable_above_a_child: nested,
+    flaky_below: nested_flaky,
 }

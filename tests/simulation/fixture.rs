@@ -25,6 +25,8 @@ pub(crate) const REWRITTEN_ALIKE: u32 = 600;
 pub(crate) const HANGS: u32 = 5;
 /// In any file: the first attempt of the stage `test` fails.
 pub(crate) const FLAKY: u32 = 7;
+/// In file 2: the first attempt of the stage `deep` fails, below another one.
+pub(crate) const FLAKY_BELOW: u32 = 6;
 /// In file 1: the first stage of a project's pipeline puts it right, once.
 pub(crate) const ILL_FORMATTED: u32 = 8;
 pub(crate) const WELL_FORMATTED: u32 = 1;
@@ -102,6 +104,7 @@ pub(crate) fn exit_code(stage: &StageId, content: &Content, attempt: u32) -> i32
     let odd = content.values().sum::<u32>() % 2 == 1;
     let fine = match stage.as_str() {
         "lint" | "wish" => odd,
+        "deep" => passes(content) && (attempt > 1 || content.get(&2) != Some(&FLAKY_BELOW)),
         "test" => passes(content) && (attempt > 1 || !content.values().any(|text| *text == FLAKY)),
         _ => passes(content),
     };
@@ -164,9 +167,9 @@ fn pipelines(line: &str) -> Vec<Pipeline> {
         allow_failure: true,
         ..command(line)
     };
-    let retried = Command {
+    let retried = |command| Command {
         retries: 1,
-        ..machine()
+        ..command
     };
     vec![
         sequence(
@@ -174,7 +177,7 @@ fn pipelines(line: &str) -> Vec<Pipeline> {
             vec![
                 stage("format", &[], Action::Command(plain())),
                 stage("lint", &[], Action::Command(allowed)),
-                stage("test", &[], Action::Command(retried)),
+                stage("test", &[], Action::Command(retried(machine()))),
                 stage("below", &[], sub("below", false)),
             ],
         ),
@@ -190,7 +193,10 @@ fn pipelines(line: &str) -> Vec<Pipeline> {
                 ],
             )
         },
-        sequence("below", vec![stage("deep", &[], Action::Command(plain()))]),
+        sequence(
+            "below",
+            vec![stage("deep", &[], Action::Command(retried(plain())))],
+        ),
         sequence("extra", vec![stage("wish", &[], Action::Command(plain()))]),
         sequence("other", vec![stage("only", &[], Action::Command(plain()))]),
     ]

@@ -629,6 +629,14 @@ MUTANTS = [
         "a stage that rewrites its own inputs is never a loop",
         ("never comes to rest", "scene unstable_above_a_child"),
     ),
+    Mutant(
+        "flaky-child-is-told-as-passed",
+        "stages.rs",
+        "            RunStatus::Succeeded if report.is_flaky() =>",
+        "            RunStatus::Succeeded if report.is_flaky() && false =>",
+        "a pass after a failure is told as flaky",
+        ("is told as a pass",),
+    ),
 ]
 
 

@@ -66,6 +66,8 @@ pub(crate) struct Oracle {
     captures: CaptureId,
     /// What the stages of a run, and of its children, have read.
     read: BTreeMap<RunId, BTreeSet<InputDigest>>,
+    /// Runs that succeeded after a stage of them, or of a child, had failed.
+    retried: BTreeSet<RunId>,
     /// Roots that have ended, as they were told.
     ended: BTreeMap<RunId, RunReport>,
     /// What they were told to prove; a run that is taken up again may say something else later.

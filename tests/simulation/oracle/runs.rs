@@ -6,7 +6,7 @@ use crate::outside::proves;
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
 use orch::model::id::RunId;
-use orch::model::run::{Cause, Changed, Outcome, RunReport, RunStatus, Verdict};
+use orch::model::run::{Cause, Changed, Outcome, RunReport, RunStatus, StageWork, Verdict};
 
 impl Oracle {
     /// One active run per project, one beginning per run, and none for what is proven already.
@@ -177,7 +177,11 @@ impl Oracle {
         let retried = report.stages.iter().any(|stage| {
             stage.outcome == Outcome::Flaky
                 || (stage.attempts > 1 && stage.outcome == Outcome::Passed)
+                || matches!(&stage.work, StageWork::Subpipeline { child: Some(child), .. } if self.retried.contains(child))
         });
+        if retried && status == RunStatus::Succeeded {
+            self.retried.insert(run.clone());
+        }
         assert!(
             !matches!(report.verdict, Verdict::Pass) || !retried,
             "a pass after a failure is told as a pass"
