@@ -177,9 +177,10 @@ impl Engine {
 
     /// A run waited for a look at what is no longer configured: it ends, and what is configured now has its own.
     fn give_way(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId) {
-        if let Some(run) = self.checking(id, pipeline, capture) {
+        for run in self.checking(id, pipeline, capture) {
             self.conclude(&run, None);
-        } else if let Some((parent, _)) = self.expecting_child(id, pipeline) {
+        }
+        for (parent, _) in self.expecting_child(id, pipeline) {
             self.cancel(&parent, SUPERSEDED);
         }
     }
@@ -233,12 +234,16 @@ impl Engine {
 
     /// Does what was waiting for a look at this pipeline's content.
     fn act(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
-        if let Some(run) = self.checking(id, pipeline, capture) {
-            self.conclude(&run, Some(&content));
-            return;
+        // Stages of one run may be the same pipeline: each has a child run of its own, and all share the look.
+        let checking = self.checking(id, pipeline, capture);
+        let expecting = self.expecting_child(id, pipeline);
+        for run in &checking {
+            self.conclude(run, Some(&content));
         }
-        if let Some((parent, stage)) = self.expecting_child(id, pipeline) {
-            self.begin_child(&parent, stage, &content);
+        for (parent, stage) in &expecting {
+            self.begin_child(parent, *stage, &content);
+        }
+        if !checking.is_empty() || !expecting.is_empty() {
             return;
         }
         let serves = self
@@ -277,14 +282,14 @@ impl Engine {
         self.consider(id);
     }
 
-    fn checking(&self, id: &ProjectId, pipeline: &PipelineId, capture: CaptureId) -> Option<RunId> {
-        let mut runs = self.runs.values();
-        let run = runs.find(|run| {
+    /// The runs of this pipeline that wait for a look that began after their last stage.
+    fn checking(&self, id: &ProjectId, pipeline: &PipelineId, capture: CaptureId) -> Vec<RunId> {
+        let runs = self.runs.values().filter(|run| {
             run.project == *id
                 && run.report.pipeline == *pipeline
                 && matches!(run.phase, Phase::Checking(after) if capture > after)
         });
-        run.map(|run| run.report.run.clone())
+        runs.map(|run| run.report.run.clone()).collect()
     }
 
     fn look_failed(&mut self, id: WorkspaceId, look: Look) {

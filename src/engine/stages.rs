@@ -109,18 +109,20 @@ impl Engine {
         }
     }
 
-    /// The stage of a run that waits for a look at this pipeline to begin its child.
+    /// The stages of runs that wait for a look at this pipeline to begin their children.
     pub(super) fn expecting_child(
         &self,
         id: &ProjectId,
         pipeline: &PipelineId,
-    ) -> Option<(RunId, usize)> {
+    ) -> Vec<(RunId, usize)> {
         let expected = Live::ChildExpected(pipeline.clone());
-        let mut runs = self.runs.values().filter(|run| run.project == *id);
-        runs.find_map(|run| {
-            let stage = run.stages.iter().position(|live| *live == expected)?;
-            Some((run.report.run.clone(), stage))
+        let runs = self.runs.values().filter(|run| run.project == *id);
+        runs.flat_map(|run| {
+            let stages = run.stages.iter().enumerate();
+            let stages = stages.filter(|(_, live)| **live == expected);
+            stages.map(|(stage, _)| (run.report.run.clone(), stage))
         })
+        .collect()
     }
 
     pub(super) fn end_attempt(&mut self, id: &RunId, index: usize, ending: &Ending) {

@@ -4,7 +4,7 @@
 
 use crate::bench::{play, project};
 use crate::fixture::{SETTLE_MAX, command, pipeline_id, sequence, stage, sub};
-use orch::model::config::{Action, Command, Config, OnBusy, Project, Settings, Stage};
+use orch::model::config::{Action, Command, Config, OnBusy, Order, Project, Settings, Stage};
 use orch::model::path::RelPath;
 use std::time::Duration;
 
@@ -93,6 +93,18 @@ fn nested_flaky() -> Config {
     config
 }
 
+fn doubled() -> Config {
+    let twin = |id: &str| stage(id, &[], sub("child", false));
+    let last = stage(
+        "build",
+        &["left", "right"],
+        Action::Command(command("true")),
+    );
+    let mut config = config(OnBusy::Queue, vec![twin("left"), twin("right"), last]);
+    config.pipelines[0].order = Order::Graph;
+    config
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -145,4 +157,5 @@ scenes! {
     restarted_by_hand: restarting,
     unstable_above_a_child: nested,
     flaky_below: nested_flaky,
+    twins: doubled,
 }

@@ -190,6 +190,7 @@ fn pipelines(line: &str) -> Vec<Pipeline> {
                     stage("left", &["build"], Action::Command(machine())),
                     stage("right", &["build"], Action::Command(plain())),
                     stage("extra", &["left", "right"], sub("extra", true)),
+                    stage("again", &["left", "right"], sub("extra", true)),
                 ],
             )
         },

@@ -637,6 +637,14 @@ MUTANTS = [
         "a pass after a failure is told as flaky",
         ("is told as a pass",),
     ),
+    Mutant(
+        "one-twin-waits-for-ever",
+        "looks.rs",
+        "        for (parent, stage) in &expecting {",
+        "        for (parent, stage) in expecting.iter().take(1) {",
+        "every run ends, also of two stages that are the same pipeline",
+        ("scene twins",),
+    ),
 ]
 
 
