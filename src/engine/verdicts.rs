@@ -225,20 +225,20 @@ fn of_run(run: &Run) -> Verdict {
         RunStatus::Failed if failed_by(Outcome::Unspawnable) => Verdict::Error,
         // A child run was cancelled: that says nothing of the content.
         RunStatus::Failed if failed_by(Outcome::Cancelled) => Verdict::Unknown,
+        // A stage that was kept from before a resume tells only of the content that it ran on, and the others may have
+        // used what it left.
+        _ if kept_from_elsewhere(run) => Verdict::Unknown,
         RunStatus::Failed => Verdict::Fail,
         RunStatus::Cancelled | RunStatus::Queued | RunStatus::InProgress => Verdict::Unknown,
-        // A stage that was kept from before a resume proves only the content that it ran on.
-        RunStatus::Succeeded
-            if stages
-                .iter()
-                .zip(&run.seen.keys)
-                .any(|(s, key)| s.key != Some(*key)) =>
-        {
-            Verdict::Unknown
-        }
         RunStatus::Succeeded if run.report.is_flaky() => Verdict::Flaky,
         RunStatus::Succeeded => Verdict::Pass,
     }
+}
+
+/// Whether a stage has another key than the content that the run began on gives it.
+fn kept_from_elsewhere(run: &Run) -> bool {
+    let mut stages = run.report.stages.iter().zip(&run.seen.keys);
+    stages.any(|(stage, key)| stage.key != Some(*key))
 }
 
 /// Why a run failed, in the published orchestrator's words.

@@ -158,4 +158,5 @@ scenes! {
     unstable_above_a_child: nested,
     flaky_below: nested_flaky,
     twins: doubled,
+    resumed_elsewhere: two,
 }

@@ -638,6 +638,14 @@ MUTANTS = [
         ("is told as a pass",),
     ),
     Mutant(
+        "kept-stage-proves-other-content",
+        "verdicts.rs",
+        "        _ if kept_from_elsewhere(run) => Verdict::Unknown,\n        RunStatus::Failed => Verdict::Fail,",
+        "        RunStatus::Failed => Verdict::Fail,\n        _ if kept_from_elsewhere(run) => Verdict::Unknown,",
+        "a run proves only what all of its stages have read",
+        ("proves what its stages did not read",),
+    ),
+    Mutant(
         "one-twin-waits-for-ever",
         "looks.rs",
         "        for (parent, stage) in &expecting {",

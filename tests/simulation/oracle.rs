@@ -17,7 +17,7 @@ use orch::engine::ask::Ask;
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing, Watch};
 use orch::model::digest::{InputDigest, StageKey};
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::Phase;
 use orch::model::run::{Cause, Outcome, RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +64,8 @@ pub(crate) struct Oracle {
     before: BTreeMap<RunId, CaptureId>,
     looked: BTreeMap<(usize, PipelineId), CaptureId>,
     captures: CaptureId,
-    /// What the stages of a run, and of its children, have read.
-    read: BTreeMap<RunId, BTreeSet<InputDigest>>,
+    /// What the stages of a run have read.
+    read: BTreeMap<RunId, BTreeMap<StageId, BTreeSet<InputDigest>>>,
     /// Runs that succeeded after a stage of them, or of a child, had failed.
     retried: BTreeSet<RunId>,
     /// Roots that have ended, as they were told.
@@ -167,16 +167,10 @@ impl Oracle {
     }
 
     /// A stage of a run has read this content.
-    pub(crate) fn read(&mut self, report: &RunReport, content: &Content) {
-        let parent = Some(&report.run).filter(|_| report.cause == Cause::Parent);
-        for run in parent
-            .and(report.parent.as_ref())
-            .into_iter()
-            .chain([&report.run])
-        {
-            let read = self.read.entry(run.clone()).or_default();
-            read.insert(digest(content));
-        }
+    pub(crate) fn read(&mut self, run: &RunId, stage: &StageId, content: &Content) {
+        let stages = self.read.entry(run.clone()).or_default();
+        let read = stages.entry(stage.clone()).or_default();
+        read.insert(digest(content));
     }
 
     pub(crate) fn exited(&self) -> bool {
@@ -193,6 +187,7 @@ impl Oracle {
             contents: std::mem::take(&mut self.contents),
             proven: std::mem::take(&mut self.proven),
             passed: std::mem::take(&mut self.passed),
+            read: std::mem::take(&mut self.read),
             ..Self::default()
         };
         self.proven

@@ -314,8 +314,8 @@ impl World {
             Some(&ILL_FORMATTED) if first && own => self.save(project, 1, WELL_FORMATTED),
             _ => {}
         }
-        let (report, _) = self.stages.remove(&key).unwrap();
-        self.oracle.read(&report, &content);
+        self.stages.remove(&key);
+        self.oracle.read(&key.0, &stage.id, &content);
         self.step(Input::StageEnded {
             run: key.0,
             stage: key.1,

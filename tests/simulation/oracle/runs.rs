@@ -5,8 +5,12 @@ use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
 use crate::outside::proves;
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
-use orch::model::id::RunId;
-use orch::model::run::{Cause, Changed, Outcome, RunReport, RunStatus, StageWork, Verdict};
+use orch::model::digest::InputDigest;
+use orch::model::id::{RunId, StageId};
+use orch::model::run::{
+    Cause, Changed, Outcome, RunReport, RunStatus, StageStatus, StageWork, Verdict,
+};
+use std::collections::BTreeMap;
 
 impl Oracle {
     /// One active run per project, one beginning per run, and none for what is proven already.
@@ -62,7 +66,14 @@ impl Oracle {
         self.recorded.remove(&(report.run.clone(), false));
         self.recorded.remove(&(report.run.clone(), true));
         self.ending.remove(&report.run);
-        self.read.remove(&report.run);
+        // A stage that a resume keeps has read what it read then.
+        let kept = |id: &StageId| {
+            let mut stages = report.stages.iter();
+            stages.any(|stage| stage.id == *id && stage.status != StageStatus::Pending)
+        };
+        if let Some(read) = self.read.get_mut(&report.run) {
+            read.retain(|stage, _| kept(stage));
+        }
         self.before.insert(report.run.clone(), self.captures);
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
@@ -162,6 +173,17 @@ impl Oracle {
         );
     }
 
+    /// What the stages of a run have read, and those of the child runs that some of them are.
+    fn read_by<'a>(&'a self, report: &'a RunReport) -> impl Iterator<Item = &'a InputDigest> {
+        let children = report.stages.iter().filter_map(|stage| match &stage.work {
+            StageWork::Subpipeline { child, .. } => child.as_ref(),
+            StageWork::Command(_) => None,
+        });
+        let runs = children.chain([&report.run]);
+        let read = runs.filter_map(|run| self.read.get(run));
+        read.flat_map(BTreeMap::values).flatten()
+    }
+
     pub(super) fn forget_proof(&mut self, run: &RunId) {
         self.proven.retain(|_, other| other != run);
     }
@@ -190,8 +212,9 @@ impl Oracle {
             let place = (index(&report.task), report.pipeline.clone());
             let looked = self.looked.get(&place) > self.before.get(run);
             assert!(looked, "{run} proves without a look after its last stage");
-            let mut read = self.read.get(run).into_iter().flatten();
+            let mut read = self.read_by(report);
             let same = read.all(|content| Some(*content) == report.input);
+            drop(read);
             assert!(same, "{run} proves what its stages did not read");
         }
         if matches!(report.verdict, Verdict::Pass | Verdict::Flaky) {
