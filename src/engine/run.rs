@@ -41,6 +41,8 @@ pub(super) struct Run {
     pub(super) graph: Graph,
     /// The content that it began on.
     pub(super) seen: Seen,
+    /// What the look after its last stage has seen.
+    pub(super) closing: Option<Seen>,
     pub(super) phase: Phase,
     pub(super) stages: Vec<Live>,
     /// The stage of another run that this one is.

@@ -213,6 +213,7 @@ impl Engine {
             stages: vec![Live::Idle; pipeline.stages.len()],
             report,
             seen,
+            closing: None,
             phase: Phase::Beginning,
             parent_stage: None,
             changes: ChangeSet::default(),

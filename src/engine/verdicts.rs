@@ -67,7 +67,7 @@ impl Engine {
                 .iter()
                 .flat_map(|before| before.intersection(&culprits).cloned())
                 .collect();
-            if !again.is_empty() && verdict == Verdict::Unknown {
+            if !again.is_empty() && verdict == Verdict::Unknown && now_seen.is_some() {
                 verdict = Verdict::Unstable;
                 if let Some(void) = &mut run.report.void {
                     void.rewritten = again;
@@ -78,10 +78,11 @@ impl Engine {
             }
         }
         run.report.verdict = verdict;
+        run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
         let report = Box::new(run.report.clone());
         let standing = if root {
-            self.standing_after(&project, &report)
+            self.standing_after(&project, &report, now_seen)
         } else {
             None
         };
@@ -108,11 +109,6 @@ impl Engine {
             self.tell_run(run.requests, &report);
             return;
         }
-        let present = self
-            .projects
-            .get(&project_id)
-            .and_then(|p| p.known())
-            .cloned();
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
@@ -121,7 +117,7 @@ impl Engine {
             project.active = None;
             if own {
                 project.last = Some(latest);
-                project.conclude_proof(&run, present.as_ref());
+                project.conclude_proof(&run);
             }
         }
         self.tell_run(run.requests, &report);
@@ -184,7 +180,7 @@ impl Engine {
 
 impl super::project::Project {
     /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
-    fn conclude_proof(&mut self, run: &Run, present: Option<&Seen>) {
+    fn conclude_proof(&mut self, run: &Run) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
@@ -194,9 +190,10 @@ impl super::project::Project {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
                 self.remember(proof(&run.seen, run.report.verdict));
             }
-            // It is told of what the stage left behind: that is what would be rewritten again.
+            // It is told of what the stage left behind: that is what would be rewritten again. What somebody saved
+            // since was never run.
             Verdict::Unstable => {
-                if let Some(seen) = present {
+                if let Some(seen) = &run.closing {
                     self.remember(proof(seen, Verdict::Unstable));
                 }
             }

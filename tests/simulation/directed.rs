@@ -159,4 +159,5 @@ scenes! {
     flaky_below: nested_flaky,
     twins: doubled,
     resumed_elsewhere: two,
+    unstable_of_what_ran: usual,
 }

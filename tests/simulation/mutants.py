@@ -646,6 +646,14 @@ MUTANTS = [
         ("proves what its stages did not read",),
     ),
     Mutant(
+        "unstable-is-told-of-what-came-later",
+        "verdicts.rs",
+        "                if let Some(seen) = &run.closing {",
+        "                if let Some(seen) = &self.known().cloned() {",
+        "a verdict is told only of content that was run",
+        ("the proof is about another content", "scene unstable_of_what_ran"),
+    ),
+    Mutant(
         "one-twin-waits-for-ever",
         "looks.rs",
         "        for (parent, stage) in &expecting {",
