@@ -221,6 +221,7 @@ impl Engine {
             RunStatus::Failed if report.verdict == Verdict::Error => {
                 (StageStatus::Failed, Outcome::Unspawnable)
             }
+            RunStatus::Failed if report.is_timed_out() => (StageStatus::Failed, Outcome::TimedOut),
             RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => {
                 (StageStatus::Failed, Outcome::Failed)
             }

@@ -21,6 +21,7 @@ impl Engine {
     ///
     /// Without a look everything may have changed.
     pub(super) fn conclude(&mut self, id: &RunId, now_seen: Option<&Seen>) {
+        let now_seen = now_seen.filter(|_| !self.has_other_time(id));
         let Some(run) = self
             .runs
             .get_mut(id)
@@ -87,6 +88,15 @@ impl Engine {
             None
         };
         self.effects.push(Effect::End { report, standing });
+    }
+
+    /// Whether a run failed for time, and is given other time by what is configured now.
+    fn has_other_time(&self, id: &RunId) -> bool {
+        let late = self.runs.get(id).filter(|run| run.report.is_timed_out());
+        late.is_some_and(|run| {
+            let workspace = self.workspaces.get(&run.project.workspace);
+            workspace.and_then(|workspace| workspace.config()) != Some(&run.config)
+        })
     }
 
     /// The evidence is on disk: tells it.
@@ -185,6 +195,7 @@ impl super::project::Project {
             keys: seen.keys.clone(),
             verdict,
             run: run.report.run.clone(),
+            timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
         };
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {

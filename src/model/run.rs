@@ -206,7 +206,7 @@ pub enum Outcome {
     Flaky,
     /// It exited with another code.
     Failed,
-    /// Its deadline passed.
+    /// Its deadline passed, or that of a stage of its child run.
     TimedOut,
     /// A signal that we did not send ended it.
     Signalled,
@@ -313,5 +313,12 @@ impl RunReport {
     pub fn is_flaky(&self) -> bool {
         let mut stages = self.stages.iter();
         stages.any(|stage| stage.outcome == Outcome::Flaky)
+    }
+
+    /// Whether the time of a stage of it was over.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        let mut stages = self.stages.iter();
+        stages.any(|stage| stage.outcome == Outcome::TimedOut)
     }
 }

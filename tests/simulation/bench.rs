@@ -8,10 +8,10 @@ use crate::outside::{ending, kept_stages};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{Action, Config, OnStart};
+use orch::model::config::{Action, Config, OnStart, Order};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
@@ -149,6 +149,23 @@ impl Bench {
                 if let Action::Command(command) = &mut config.pipelines[0].stages[0].action {
                     command.inputs = Some(vec!["src/**".to_owned()]);
                 }
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["give", ms] => {
+                let mut config = Config::clone(&self.config);
+                if let Action::Command(command) = &mut config.pipelines[0].stages[0].action {
+                    command.timeout = Some(Duration::from_millis(ms.parse().unwrap()));
+                }
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["needs", needs @ ..] => {
+                let mut config = Config::clone(&self.config);
+                let pipeline = &mut config.pipelines[0];
+                pipeline.order = Order::Graph;
+                let needs = needs.iter().map(|id| StageId::parse(id).unwrap());
+                pipeline.stages[1].needs = needs.collect();
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }

@@ -160,4 +160,7 @@ scenes! {
     twins: doubled,
     resumed_elsewhere: two,
     unstable_of_what_ran: usual,
+    more_time: timed,
+    more_time_meanwhile: timed,
+    other_needs: two,
 }

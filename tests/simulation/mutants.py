@@ -654,6 +654,22 @@ MUTANTS = [
         ("the proof is about another content", "scene unstable_of_what_ran"),
     ),
     Mutant(
+        "too-late-whatever-time-is-given",
+        "workspace.rs",
+        "                if !same {",
+        "                if !same && same {",
+        "a failure for time is about the time that was given",
+        ("scene more_time",),
+    ),
+    Mutant(
+        "needs-are-in-no-key",
+        "keys.rs",
+        "        pipeline.key_in_place(stage, key)",
+        "        key",
+        "what was proven after others ran is proven only after them",
+        ("scene other_needs",),
+    ),
+    Mutant(
         "one-twin-waits-for-ever",
         "looks.rs",
         "        for (parent, stage) in &expecting {",

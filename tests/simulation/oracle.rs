@@ -10,7 +10,7 @@ mod runs;
 use crate::fixture::{
     Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
 };
-use crate::outside::Place;
+use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
 use git::Git;
 use orch::engine::ask::Ask;
@@ -163,6 +163,7 @@ impl Oracle {
         for project in (0..HOMES.len()).filter(|project| HOMES[*project] == home) {
             self.let_be.remove(&project);
             self.waiting.remove(&project);
+            self.forget_for_time(project);
             if setting == Setting::Waiting {
                 self.waiting.insert(project);
             }
@@ -193,8 +194,11 @@ impl Oracle {
             read: std::mem::take(&mut self.read),
             ..Self::default()
         };
-        self.proven
-            .retain(|_, run| disk.iter().any(|report| report.run == *run));
+        let counts = |run: &RunId| {
+            let mut reports = disk.iter().filter(|report| report.run == *run);
+            reports.any(|report| !fails_for_time(report))
+        };
+        self.proven.retain(|_, run| counts(run));
         for report in disk {
             self.recorded.insert((report.run.clone(), false));
             self.recorded.insert((report.run.clone(), true));

@@ -115,6 +115,7 @@ impl Disk {
             keys: report.stages.iter().filter_map(|stage| stage.key).collect(),
             verdict: report.verdict,
             run: report.run.clone(),
+            timed_out: fails_for_time(report),
         });
         proofs.collect()
     }
@@ -127,6 +128,11 @@ pub(crate) fn proves(report: &RunReport) -> bool {
         Verdict::Pass | Verdict::Fail | Verdict::Flaky
     );
     known && report.void.is_none()
+}
+
+/// Whether more time might have made it another verdict.
+pub(crate) fn fails_for_time(report: &RunReport) -> bool {
+    report.verdict == Verdict::Fail && report.is_timed_out()
 }
 
 impl World {

@@ -2,7 +2,7 @@
 
 use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, path, read_by_test};
 use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
-use crate::outside::proves;
+use crate::outside::{fails_for_time, proves};
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
 use orch::model::digest::InputDigest;
@@ -171,6 +171,14 @@ impl Oracle {
             "{} is not told of all that no run has passed: {told:?}",
             report.run
         );
+    }
+
+    /// Another configuration may give a stage more time.
+    pub(super) fn forget_for_time(&mut self, place: usize) {
+        let ended = &self.ended;
+        let late = |run: &RunId| ended.get(run).is_some_and(fails_for_time);
+        self.proven
+            .retain(|(of, _), run| *of != place || !late(run));
     }
 
     /// What the stages of a run have read, and those of the child runs that some of them are.
