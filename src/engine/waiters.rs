@@ -259,6 +259,14 @@ impl Engine {
         obstacle: &Obstacle,
     ) {
         let denied = obstacle.denied();
+        // Who has joined a run that is under way hears of its end.
+        if self
+            .runs
+            .values()
+            .any(|run| run.requests.contains(&request))
+        {
+            return;
+        }
         let Some(waiter) = self.waiters.get_mut(&request) else {
             return;
         };

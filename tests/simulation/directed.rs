@@ -141,6 +141,7 @@ scenes! {
     unstable: usual,
     cancel: usual,
     refused: usual,
+    refused_below_a_run: usual,
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,

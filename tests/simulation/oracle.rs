@@ -386,7 +386,9 @@ impl Oracle {
                 assert!(!due, "a touch at {since:?} was not looked at by {now:?}");
             }
         }
-        self.questions.look(places, now, self.stopping);
+        let active = self.begun.values().filter(|begun| !begun.child);
+        let active = active.map(|begun| begun.project.clone()).collect();
+        self.questions.look((places, &active), now, self.stopping);
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);
         }
