@@ -19,6 +19,7 @@ mod hold;
 pub mod keys;
 mod looks;
 pub mod news;
+mod pending;
 mod project;
 mod requests;
 mod rewritten;

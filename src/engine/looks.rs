@@ -3,7 +3,6 @@
 //! A look begins after whatever asked for it and sees every change made before it; so what it says may be trusted by
 //! everybody who waited for it.
 
-use crate::engine::ask::Origin;
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
@@ -251,7 +250,7 @@ impl Engine {
             .get(&id.workspace)
             .is_some_and(super::workspace::Workspace::serves);
         let put_off = serves && self.put_off_pending(id, pipeline);
-        let Some(project) = self.projects.get_mut(id) else {
+        let Some(project) = self.projects.get(id) else {
             return;
         };
         if project.active.is_none() && serves && !put_off && !self.stopping {
@@ -259,24 +258,20 @@ impl Engine {
             let told = proof.is_some();
             let answers = proof.is_some_and(Proof::answers);
             let left_alone = project.left_alone.as_ref() == Some(&content.keys);
-            if let Some(pending) = project.pending.remove(pipeline) {
-                self.mark(id);
+            if let Some(pending) = project.pending.get(pipeline) {
                 // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
                 // not; a change only needs something to be told of its content.
-                let asked = !pending.requests.is_empty();
+                let asked = !pending.is_by_itself();
                 let needless = match self.is_awaited(id) {
                     _ if asked => false,
                     true => answers,
                     false => told || left_alone,
                 };
                 if !needless {
-                    let origin = match asked {
-                        true => pending.origin,
-                        false => Origin::from(self.cause_now(id)),
-                    };
-                    self.begin(id, pipeline, &origin, content, pending.requests);
+                    self.begin_pending(id, pipeline, content);
                     return;
                 }
+                self.drop_pending(id, pipeline);
             }
         }
         self.consider(id);

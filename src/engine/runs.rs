@@ -52,11 +52,6 @@ impl Engine {
             run.report.unproven = project.unproven.changed();
             project.auto = Cause::Change;
             project.left_alone = None;
-            project
-                .pending
-                .remove(pipeline)
-                .into_iter()
-                .for_each(|other| run.requests.extend(other.requests));
         }
         run.requests.extend(requests);
         project.active = Some(run.report.run.clone());

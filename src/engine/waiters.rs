@@ -136,6 +136,7 @@ impl Engine {
                 && run.cancelled.is_none()
                 && run.seen.keys == content.keys
                 && run.report.parent == ask.parent
+                && run.report.approval_policy == ask.approval_policy
                 && !ask.force
         });
         let Some(run) = run.map(|run| run.report.run.clone()) else {

@@ -181,7 +181,10 @@ impl Bench {
                 self.ask(Ask::Cancel { run })
             }
             ["resume", run] => self.resume(run),
-            ["run", pipeline] => self.run(Some(pipeline_id(pipeline))),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None),
+            ["run", pipeline, "as", policy] => {
+                self.run(Some(pipeline_id(pipeline)), Some((*policy).to_owned()))
+            }
             [question] if question.ends_with("ms") => {
                 let ms = question.trim_end_matches("ms").parse().unwrap();
                 self.now = Duration::from_millis(ms);
@@ -204,17 +207,17 @@ impl Bench {
         match question {
             "gate" | "all" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
-            "run" => self.run(None),
+            "run" => self.run(None, None),
             other => panic!("no such question: {other}"),
         }
     }
 
-    fn run(&mut self, pipeline: Option<PipelineId>) -> Vec<String> {
+    fn run(&mut self, pipeline: Option<PipelineId>, policy: Option<String>) -> Vec<String> {
         self.ask(Ask::Run(RunAsk {
             project: project(),
             pipeline,
             parent: None,
-            approval_policy: None,
+            approval_policy: policy,
             force: false,
             until: Until::Ended,
         }))
@@ -363,7 +366,9 @@ impl Bench {
             Effect::Begin { report, resumed } => {
                 let again = if resumed { "take up" } else { "begin" };
                 let (run, cause) = (self.name(&report.run), word(&report.cause));
-                let text = format!("{again} {run} {} {cause}", report.pipeline);
+                let policy = report.approval_policy.iter();
+                let policy: String = policy.map(|policy| format!(" as {policy}")).collect();
+                let text = format!("{again} {run} {} {cause}{policy}", report.pipeline);
                 self.reports.insert(report.run.clone(), *report);
                 text
             }

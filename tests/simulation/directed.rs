@@ -159,6 +159,7 @@ scenes! {
     unstable_above_a_child: nested,
     flaky_below: nested_flaky,
     twins: doubled,
+    named: usual,
     resumed_elsewhere: two,
     unstable_of_what_ran: usual,
     more_time: timed,

@@ -146,7 +146,12 @@ impl Questions {
                     judge(&question, answer, contents, said);
                 }
             }
-            (Reply::Run(report), Ask::Run(ask)) => told_of_run(report, ask.until, recorded),
+            (Reply::Run(report), Ask::Run(ask)) => {
+                let named = (&ask.parent, &ask.approval_policy);
+                let run = (&report.parent, &report.approval_policy);
+                assert_eq!(run, named, "{request} is told of a run of another origin");
+                told_of_run(report, ask.until, recorded);
+            }
             (Reply::Run(report), Ask::Resume(ask)) => told_of_run(report, ask.until, recorded),
             (Reply::Cancelled(report), Ask::Cancel { .. }) => {
                 let status = report.status;
