@@ -102,6 +102,9 @@ pub const CHANGED_PATHS_MAX: usize = 100_000;
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
 /// Paths that a status names of those that make a project unstable: enough to write a pattern for them.
 pub const REWRITTEN_PATHS_SHOWN_MAX: usize = 5;
+/// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
+/// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
+pub const RESTARTS_ALIKE_MAX: u32 = 2;
 
 /// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
 /// cheaper than to settle more of them one by one.

@@ -15,6 +15,7 @@ use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
+use crate::model::run::{Outcome, Verdict};
 use crate::model::view::Touches;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -271,10 +272,13 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let proofs = known.proofs.iter().filter(|(id, _)| Some(*id) == pipeline);
     let proofs = proofs.filter_map(|(_, proof)| {
         let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
+        let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
+        let timed_out = outcomes.any(|outcome| outcome == Outcome::TimedOut);
         Some(Proof {
             keys: keys?,
             verdict: proof.verdict,
             run: proof.run.clone(),
+            timed_out: timed_out && proof.verdict == Verdict::Fail,
         })
     });
     let last = known.last.as_ref().map(|last| Latest {

@@ -225,6 +225,14 @@ pub struct Origin {
     pub approval_policy: Option<String>,
 }
 
+impl Origin {
+    /// Whether a run of the one is what somebody who names the other has asked for.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.parent == other.parent && self.approval_policy == other.approval_policy
+    }
+}
+
 impl From<Cause> for Origin {
     fn from(cause: Cause) -> Self {
         Self {

@@ -6,7 +6,8 @@
 
 use crate::engine::ProjectId;
 use crate::engine::news::News;
-use crate::engine::project::{Pending, Settle};
+use crate::engine::pending::Pending;
+use crate::engine::project::Settle;
 use crate::engine::state::Engine;
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::id::{PipelineId, TaskId, WorkspaceId};
@@ -49,13 +50,6 @@ impl Hold {
     fn until(&self, now: Tick, longest: Duration) -> Option<Tick> {
         let end = self.since.after(longest);
         (!self.signs.is_empty() && now < end).then_some(end)
-    }
-}
-
-impl Pending {
-    /// Whether nobody asks for it, be it that who did has gone away.
-    fn is_by_itself(&self) -> bool {
-        self.requests.is_empty()
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Proof {
     pub verdict: Verdict,
     /// The run.
     pub run: RunId,
+    /// Whether it failed for time: how much a stage is given is in no key, and another configuration may give it more.
+    pub timed_out: bool,
 }
 
 impl Proof {
@@ -77,7 +79,7 @@ impl Seen {
         stage: &Stage,
         depth: usize,
     ) -> StageKey {
-        match &stage.action {
+        let key = match &stage.action {
             Action::Command(command) => {
                 let place = (pipeline.id.clone(), stage.id.clone());
                 let input = self.inputs.get(&place).copied().unwrap_or(self.input);
@@ -91,6 +93,7 @@ impl Seen {
                 let below: String = below.iter().map(|key| format!(" {key}")).collect();
                 StageKey(Digest::of(format!("subpipeline {kind}{below}").as_bytes()))
             }
-        }
+        };
+        pipeline.key_in_place(stage, key)
     }
 }

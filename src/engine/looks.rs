@@ -3,12 +3,11 @@
 //! A look begins after whatever asked for it and sees every change made before it; so what it says may be trusted by
 //! everybody who waited for it.
 
-use crate::engine::ask::Origin;
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::project::Settle;
-use crate::engine::run::{Live, Phase};
+use crate::engine::run::{Live, Phase, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
@@ -177,10 +176,11 @@ impl Engine {
 
     /// A run waited for a look at what is no longer configured: it ends, and what is configured now has its own.
     fn give_way(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId) {
-        if let Some(run) = self.checking(id, pipeline, capture) {
+        for run in self.checking(id, pipeline, capture) {
             self.conclude(&run, None);
-        } else if let Some((parent, _)) = self.expecting_child(id, pipeline) {
-            self.cancel(&parent, "superseded");
+        }
+        for (parent, _) in self.expecting_child(id, pipeline) {
+            self.cancel(&parent, SUPERSEDED);
         }
     }
 
@@ -233,12 +233,16 @@ impl Engine {
 
     /// Does what was waiting for a look at this pipeline's content.
     fn act(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
-        if let Some(run) = self.checking(id, pipeline, capture) {
-            self.conclude(&run, Some(&content));
-            return;
+        // Stages of one run may be the same pipeline: each has a child run of its own, and all share the look.
+        let checking = self.checking(id, pipeline, capture);
+        let expecting = self.expecting_child(id, pipeline);
+        for run in &checking {
+            self.conclude(run, Some(&content));
         }
-        if let Some((parent, stage)) = self.expecting_child(id, pipeline) {
-            self.begin_child(&parent, stage, &content);
+        for (parent, stage) in &expecting {
+            self.begin_child(parent, *stage, &content);
+        }
+        if !checking.is_empty() || !expecting.is_empty() {
             return;
         }
         let serves = self
@@ -246,7 +250,7 @@ impl Engine {
             .get(&id.workspace)
             .is_some_and(super::workspace::Workspace::serves);
         let put_off = serves && self.put_off_pending(id, pipeline);
-        let Some(project) = self.projects.get_mut(id) else {
+        let Some(project) = self.projects.get(id) else {
             return;
         };
         if project.active.is_none() && serves && !put_off && !self.stopping {
@@ -254,37 +258,33 @@ impl Engine {
             let told = proof.is_some();
             let answers = proof.is_some_and(Proof::answers);
             let left_alone = project.left_alone.as_ref() == Some(&content.keys);
-            if let Some(pending) = project.pending.remove(pipeline) {
-                self.mark(id);
+            if let Some(pending) = project.pending.get(pipeline) {
                 // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
                 // not; a change only needs something to be told of its content.
-                let asked = !pending.requests.is_empty();
+                let asked = !pending.is_by_itself();
                 let needless = match self.is_awaited(id) {
                     _ if asked => false,
                     true => answers,
                     false => told || left_alone,
                 };
                 if !needless {
-                    let origin = match asked {
-                        true => pending.origin,
-                        false => Origin::from(self.cause_now(id)),
-                    };
-                    self.begin(id, pipeline, &origin, content, pending.requests);
+                    self.begin_pending(id, pipeline, content);
                     return;
                 }
+                self.drop_pending(id, pipeline);
             }
         }
         self.consider(id);
     }
 
-    fn checking(&self, id: &ProjectId, pipeline: &PipelineId, capture: CaptureId) -> Option<RunId> {
-        let mut runs = self.runs.values();
-        let run = runs.find(|run| {
+    /// The runs of this pipeline that wait for a look that began after their last stage.
+    fn checking(&self, id: &ProjectId, pipeline: &PipelineId, capture: CaptureId) -> Vec<RunId> {
+        let runs = self.runs.values().filter(|run| {
             run.project == *id
                 && run.report.pipeline == *pipeline
                 && matches!(run.phase, Phase::Checking(after) if capture > after)
         });
-        run.map(|run| run.report.run.clone())
+        runs.map(|run| run.report.run.clone()).collect()
     }
 
     fn look_failed(&mut self, id: WorkspaceId, look: Look) {

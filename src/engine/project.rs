@@ -10,8 +10,9 @@ use crate::engine::ask::Origin;
 use crate::engine::change::ChangeSet;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
-use crate::engine::news::News;
-use crate::engine::run::Culprits;
+use crate::engine::pending::Pending;
+use crate::engine::rewritten::Restarts;
+use crate::engine::run::{Culprits, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
 use crate::engine::{Known, Latest, ProjectId};
@@ -22,7 +23,7 @@ use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Cause, Changed, Verdict};
 use crate::model::time::Tick;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// What the engine knows of a project.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Project {
     pub(super) leave_next: bool,
     /// What the void run before rewrote, while nothing has changed outside a run since.
     pub(super) culprits: Option<Culprits>,
+    /// What the superseded runs before rewrote, without another run in between.
+    pub(super) restarts: Restarts,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
     /// The first change that nothing has been done about; it outlives the looks that find further ones.
@@ -61,13 +64,6 @@ pub(super) enum Present {
     Stirred,
     /// It is this.
     Known(Seen),
-}
-
-/// A run that is wanted.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) origin: Origin,
-    pub(super) requests: BTreeSet<RequestId>,
 }
 
 /// A wait for quiet.
@@ -91,6 +87,7 @@ impl Project {
             left_alone: None,
             leave_next: false,
             culprits: None,
+            restarts: Restarts::new(),
             last: known.last,
             told: None,
             restless: None,
@@ -176,7 +173,10 @@ impl Engine {
         match &project.active {
             Some(_) => self.blame(id, changed),
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
-            None => project.culprits = None,
+            None => {
+                project.culprits = None;
+                project.restarts.clear();
+            }
         }
         self.mark(id);
     }
@@ -263,15 +263,16 @@ impl Engine {
         let origin = Origin::from(self.cause_now(id));
         match self.active_root(id) {
             None => {
-                self.pend(id, &pipeline, origin.clone(), None);
-                self.begin(id, &pipeline, &origin, seen, BTreeSet::new());
+                self.pend(id, &pipeline, origin, None);
+                self.begin_pending(id, &pipeline, seen);
             }
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
                 self.pend(id, &pipeline, origin, None);
-                if own && self.on_busy(id) == Some(OnBusy::Restart) {
-                    self.cancel(&run, "superseded");
+                if own && self.on_busy(id) == Some(OnBusy::Restart) && !self.is_own_work(id, &run) {
+                    self.note_restart(id, &run);
+                    self.cancel(&run, SUPERSEDED);
                 }
             }
         }
@@ -288,41 +289,6 @@ impl Engine {
         if at_rest { Cause::Gate } else { project.auto }
     }
 
-    /// Notes that a run of this pipeline is wanted once nothing else runs.
-    pub(super) fn pend(
-        &mut self,
-        id: &ProjectId,
-        pipeline: &PipelineId,
-        origin: Origin,
-        request: Option<RequestId>,
-    ) {
-        let Some(project) = self.projects.get_mut(id) else {
-            return;
-        };
-        let cause = origin.cause;
-        let known = project.pending.contains_key(pipeline);
-        let pending = project
-            .pending
-            .entry(pipeline.clone())
-            .or_insert_with(|| Pending {
-                origin: origin.clone(),
-                requests: BTreeSet::new(),
-            });
-        // What somebody asked for by name says more than what the content calls for.
-        if pending.requests.is_empty() && request.is_some() {
-            pending.origin = origin;
-        }
-        pending.requests.extend(request);
-        if !known {
-            self.publish(News::RunQueued {
-                project: id.clone(),
-                pipeline: pipeline.clone(),
-                cause,
-            });
-        }
-        self.mark(id);
-    }
-
     /// Goes on once a project's run has ended: what is wanted first, then what its content calls for.
     pub(super) fn go_on(&mut self, id: &ProjectId) {
         let Some(project) = self.projects.get(id) else {
@@ -335,7 +301,7 @@ impl Engine {
         let asked = project
             .pending
             .iter()
-            .find(|(_, pending)| !pending.requests.is_empty());
+            .find(|(_, pending)| !pending.is_by_itself());
         let next = asked
             .or_else(|| project.pending.iter().next())
             .map(|(pipeline, _)| pipeline.clone());
@@ -355,7 +321,7 @@ impl Engine {
         project.gone = true;
         let requests: Vec<RequestId> = std::mem::take(&mut project.pending)
             .into_values()
-            .flat_map(|pending| pending.requests)
+            .flat_map(Pending::into_requests)
             .collect();
         let active = project.active.clone();
         self.deny_gone(id, requests);

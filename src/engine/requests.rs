@@ -3,7 +3,7 @@
 //! What is refused is data that names the thing; nobody who asks is ever left without an answer.
 
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
-use crate::engine::project::Pending;
+use crate::engine::pending::Pending;
 use crate::engine::run::BY_HAND;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -287,11 +287,11 @@ impl Engine {
         project.pending = known;
         let own = config.project(&id.task).map(|project| &project.pipeline);
         project.pending.retain(|pipeline, pending: &mut Pending| {
-            Some(pipeline) == own || !pending.requests.is_empty()
+            Some(pipeline) == own || !pending.is_by_itself()
         });
         let vanished: BTreeMap<PipelineId, Pending> = vanished;
         for (pipeline, pending) in vanished {
-            for request in pending.requests {
+            for request in pending.into_requests() {
                 self.deny_pipeline(request, id.workspace, pipeline.clone());
             }
         }

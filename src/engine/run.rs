@@ -26,6 +26,9 @@ pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
 /// Why a run ended that somebody ended, in the published orchestrator's word.
 pub(super) const BY_HAND: &str = "run-canceled";
 
+/// Why a run ended that made way for other content.
+pub(super) const SUPERSEDED: &str = "superseded";
+
 /// Why a run ended whose commands are no longer allowed.
 pub(super) const DENIED: &str = "commands-denied";
 
@@ -38,6 +41,8 @@ pub(super) struct Run {
     pub(super) graph: Graph,
     /// The content that it began on.
     pub(super) seen: Seen,
+    /// What the look after its last stage has seen.
+    pub(super) closing: Option<Seen>,
     pub(super) phase: Phase,
     pub(super) stages: Vec<Live>,
     /// The stage of another run that this one is.

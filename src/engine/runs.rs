@@ -10,7 +10,6 @@ use crate::engine::news::News;
 use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId, Record};
-use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::config::{Config, Pipeline};
 use crate::model::id::{PipelineId, RequestId, RunId};
 use crate::model::run::{
@@ -53,11 +52,6 @@ impl Engine {
             run.report.unproven = project.unproven.changed();
             project.auto = Cause::Change;
             project.left_alone = None;
-            project
-                .pending
-                .remove(pipeline)
-                .into_iter()
-                .for_each(|other| run.requests.extend(other.requests));
         }
         run.requests.extend(requests);
         project.active = Some(run.report.run.clone());
@@ -214,6 +208,7 @@ impl Engine {
             stages: vec![Live::Idle; pipeline.stages.len()],
             report,
             seen,
+            closing: None,
             phase: Phase::Beginning,
             parent_stage: None,
             changes: ChangeSet::default(),
@@ -347,23 +342,6 @@ impl Engine {
             self.want(&project, &pipeline, None);
         } else {
             self.conclude(id, None);
-        }
-    }
-
-    /// Notes which stage ran when content of its project was touched.
-    pub(super) fn blame(&mut self, id: &ProjectId, changed: &Changed) {
-        let Changed::Paths(paths) = changed else {
-            return;
-        };
-        for run in self.runs.values_mut().filter(|run| run.project == *id) {
-            let stages = run.blamed_stages();
-            for path in paths.iter().take(CHANGED_PATHS_SHOWN_MAX) {
-                run.culprits
-                    .extend(stages.iter().map(|stage| (path.clone(), *stage)));
-            }
-            while run.culprits.len() > CHANGED_PATHS_SHOWN_MAX {
-                run.culprits.pop_last();
-            }
         }
     }
 }

@@ -109,18 +109,20 @@ impl Engine {
         }
     }
 
-    /// The stage of a run that waits for a look at this pipeline to begin its child.
+    /// The stages of runs that wait for a look at this pipeline to begin their children.
     pub(super) fn expecting_child(
         &self,
         id: &ProjectId,
         pipeline: &PipelineId,
-    ) -> Option<(RunId, usize)> {
+    ) -> Vec<(RunId, usize)> {
         let expected = Live::ChildExpected(pipeline.clone());
-        let mut runs = self.runs.values().filter(|run| run.project == *id);
-        runs.find_map(|run| {
-            let stage = run.stages.iter().position(|live| *live == expected)?;
-            Some((run.report.run.clone(), stage))
+        let runs = self.runs.values().filter(|run| run.project == *id);
+        runs.flat_map(|run| {
+            let stages = run.stages.iter().enumerate();
+            let stages = stages.filter(|(_, live)| **live == expected);
+            stages.map(|(stage, _)| (run.report.run.clone(), stage))
         })
+        .collect()
     }
 
     pub(super) fn end_attempt(&mut self, id: &RunId, index: usize, ending: &Ending) {
@@ -208,6 +210,8 @@ impl Engine {
         *live = Live::Idle;
         run.last_stage = Some(index);
         (stage.status, stage.outcome) = match report.status {
+            // Not by its verdict: that of a void child is unknown.
+            RunStatus::Succeeded if report.is_flaky() => (StageStatus::Succeeded, Outcome::Flaky),
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
@@ -217,6 +221,7 @@ impl Engine {
             RunStatus::Failed if report.verdict == Verdict::Error => {
                 (StageStatus::Failed, Outcome::Unspawnable)
             }
+            RunStatus::Failed if report.is_timed_out() => (StageStatus::Failed, Outcome::TimedOut),
             RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => {
                 (StageStatus::Failed, Outcome::Failed)
             }

@@ -3,6 +3,7 @@
 //! A verdict is shown as fresh only while it is about the present content and nothing stands in the way of knowing it.
 
 use crate::engine::hold::Held;
+use crate::engine::keys::Seen;
 use crate::engine::news::News;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
@@ -173,8 +174,13 @@ impl Engine {
         })
     }
 
-    /// What will be known of a project once this run of it has been told.
-    pub(super) fn standing_after(&self, id: &ProjectId, report: &RunReport) -> Option<Standing> {
+    /// What will be known of a project once this run of it has been told, whose last look has seen `closing`.
+    pub(super) fn standing_after(
+        &self,
+        id: &ProjectId,
+        report: &RunReport,
+        closing: Option<&Seen>,
+    ) -> Option<Standing> {
         let mut standing = self.standing(id)?;
         let project = self.projects.get(id)?;
         let own = standing.pipeline == report.pipeline;
@@ -187,7 +193,11 @@ impl Engine {
             standing.last = Some((report.run.clone(), report.status));
             let unstable = report.verdict == Verdict::Unstable;
             let proves = report.verdict != Verdict::Unknown && (report.void.is_none() || unstable);
-            let present = unstable || (standing.input.is_some() && standing.input == report.input);
+            let about = match unstable {
+                true => closing.map(|seen| seen.input),
+                false => report.input,
+            };
+            let present = standing.input.is_some() && standing.input == about;
             let serves = self.obstacle(id.workspace).is_none();
             if proves && present && serves {
                 standing.verdict = report.verdict;

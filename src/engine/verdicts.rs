@@ -4,7 +4,7 @@
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{BY_HAND, Phase, Run};
+use crate::engine::run::{BY_HAND, Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
@@ -21,6 +21,7 @@ impl Engine {
     ///
     /// Without a look everything may have changed.
     pub(super) fn conclude(&mut self, id: &RunId, now_seen: Option<&Seen>) {
+        let now_seen = now_seen.filter(|_| !self.has_other_time(id));
         let Some(run) = self
             .runs
             .get_mut(id)
@@ -41,18 +42,24 @@ impl Engine {
             if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {
                 verdict = Verdict::Unknown;
             }
-            rewritten = Some(still_changed(run, &changed));
+            rewritten = Some(run.still_changed(&changed));
             run.report.void = Some(Void {
                 changed,
                 rewritten: Vec::new(),
             });
         }
-        let own_work = rewritten.filter(|_| run.parent_stage.is_none() && run.cancelled.is_none());
+        let root = run.parent_stage.is_none();
+        let own_work = rewritten.filter(|_| root && run.cancelled.is_none());
+        let superseded = run.cancelled == Some(SUPERSEDED);
         let project = run.project.clone();
-        let before = self
-            .projects
-            .get_mut(&project)
-            .and_then(|project| project.culprits.take());
+        // A child run says nothing of what its parent's stages rewrite again.
+        let ours = self.projects.get_mut(&project).filter(|_| root);
+        let before = ours.and_then(|project| {
+            if !superseded {
+                project.restarts.clear();
+            }
+            project.culprits.take()
+        });
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
@@ -61,7 +68,7 @@ impl Engine {
                 .iter()
                 .flat_map(|before| before.intersection(&culprits).cloned())
                 .collect();
-            if !again.is_empty() && verdict == Verdict::Unknown {
+            if !again.is_empty() && verdict == Verdict::Unknown && now_seen.is_some() {
                 verdict = Verdict::Unstable;
                 if let Some(void) = &mut run.report.void {
                     void.rewritten = again;
@@ -72,15 +79,24 @@ impl Engine {
             }
         }
         run.report.verdict = verdict;
+        run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
-        let root = run.parent_stage.is_none();
         let report = Box::new(run.report.clone());
         let standing = if root {
-            self.standing_after(&project, &report)
+            self.standing_after(&project, &report, now_seen)
         } else {
             None
         };
         self.effects.push(Effect::End { report, standing });
+    }
+
+    /// Whether a run failed for time, and is given other time by what is configured now.
+    fn has_other_time(&self, id: &RunId) -> bool {
+        let late = self.runs.get(id).filter(|run| run.report.is_timed_out());
+        late.is_some_and(|run| {
+            let workspace = self.workspaces.get(&run.project.workspace);
+            workspace.and_then(|workspace| workspace.config()) != Some(&run.config)
+        })
     }
 
     /// The evidence is on disk: tells it.
@@ -103,11 +119,6 @@ impl Engine {
             self.tell_run(run.requests, &report);
             return;
         }
-        let present = self
-            .projects
-            .get(&project_id)
-            .and_then(|p| p.known())
-            .cloned();
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
@@ -116,7 +127,7 @@ impl Engine {
             project.active = None;
             if own {
                 project.last = Some(latest);
-                project.conclude_proof(&run, present.as_ref());
+                project.conclude_proof(&run);
             }
         }
         self.tell_run(run.requests, &report);
@@ -179,19 +190,21 @@ impl Engine {
 
 impl super::project::Project {
     /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
-    fn conclude_proof(&mut self, run: &Run, present: Option<&Seen>) {
+    fn conclude_proof(&mut self, run: &Run) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
             run: run.report.run.clone(),
+            timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
         };
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
                 self.remember(proof(&run.seen, run.report.verdict));
             }
-            // It is told of what the stage left behind: that is what would be rewritten again.
+            // It is told of what the stage left behind: that is what would be rewritten again. What somebody saved
+            // since was never run.
             Verdict::Unstable => {
-                if let Some(seen) = present {
+                if let Some(seen) = &run.closing {
                     self.remember(proof(seen, Verdict::Unstable));
                 }
             }
@@ -220,34 +233,20 @@ fn of_run(run: &Run) -> Verdict {
         RunStatus::Failed if failed_by(Outcome::Unspawnable) => Verdict::Error,
         // A child run was cancelled: that says nothing of the content.
         RunStatus::Failed if failed_by(Outcome::Cancelled) => Verdict::Unknown,
+        // A stage that was kept from before a resume tells only of the content that it ran on, and the others may have
+        // used what it left.
+        _ if kept_from_elsewhere(run) => Verdict::Unknown,
         RunStatus::Failed => Verdict::Fail,
         RunStatus::Cancelled | RunStatus::Queued | RunStatus::InProgress => Verdict::Unknown,
-        // A stage that was kept from before a resume proves only the content that it ran on.
-        RunStatus::Succeeded
-            if stages
-                .iter()
-                .zip(&run.seen.keys)
-                .any(|(s, key)| s.key != Some(*key)) =>
-        {
-            Verdict::Unknown
-        }
-        RunStatus::Succeeded if stages.iter().any(|s| s.outcome == Outcome::Flaky) => {
-            Verdict::Flaky
-        }
+        RunStatus::Succeeded if run.report.is_flaky() => Verdict::Flaky,
         RunStatus::Succeeded => Verdict::Pass,
     }
 }
 
-/// Of the paths that were rewritten while the run's stages ran, those that a look still found changed.
-fn still_changed(run: &Run, changed: &Changed) -> super::run::Culprits {
-    let culprits = run.culprits.iter();
-    match changed {
-        Changed::Everything => culprits.cloned().collect(),
-        Changed::Paths(paths) => culprits
-            .filter(|(path, _)| paths.contains(path))
-            .cloned()
-            .collect(),
-    }
+/// Whether a stage has another key than the content that the run began on gives it.
+fn kept_from_elsewhere(run: &Run) -> bool {
+    let mut stages = run.report.stages.iter().zip(&run.seen.keys);
+    stages.any(|(stage, key)| stage.key != Some(*key))
 }
 
 /// Why a run failed, in the published orchestrator's words.

@@ -158,6 +158,7 @@ impl Engine {
                 && run.cancelled.is_none()
                 && run.seen.keys == content.keys
                 && run.report.parent == ask.parent
+                && run.report.approval_policy == ask.approval_policy
                 && !ask.force
         });
         let Some(run) = run.map(|run| run.report.run.clone()) else {
@@ -280,6 +281,14 @@ impl Engine {
         obstacle: &Obstacle,
     ) {
         let denied = obstacle.denied();
+        // Who has joined a run that is under way hears of its end.
+        if self
+            .runs
+            .values()
+            .any(|run| run.requests.contains(&request))
+        {
+            return;
+        }
         let Some(waiter) = self.waiters.get_mut(&request) else {
             return;
         };

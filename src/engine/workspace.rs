@@ -152,6 +152,7 @@ impl Engine {
             return;
         };
         let config = Arc::clone(&setup.config);
+        let same = workspace.config.as_ref() == Some(&config);
         workspace.config = Some(setup.config);
         workspace.trust = setup.trust;
         workspace.refused = None;
@@ -164,6 +165,9 @@ impl Engine {
         for project in self.projects_of(id) {
             if let Some(state) = self.projects.get_mut(&project) {
                 state.renew(config.settings.on_start == OnStart::Wait);
+                if !same {
+                    state.proofs.retain(|proof| !proof.timed_out);
+                }
             }
             self.deny_vanished(&project, &config);
             self.want_present(&project);

@@ -202,11 +202,11 @@ pub enum Outcome {
     None,
     /// It exited 0.
     Passed,
-    /// It exited 0 after a failed attempt on the same content.
+    /// It exited 0 after a failed attempt on the same content, or a stage of its child run did.
     Flaky,
     /// It exited with another code.
     Failed,
-    /// Its deadline passed.
+    /// Its deadline passed, or that of a stage of its child run.
     TimedOut,
     /// A signal that we did not send ended it.
     Signalled,
@@ -305,4 +305,20 @@ pub struct RunReport {
     pub verdict: Verdict,
     /// What changed while it was under way.
     pub void: Option<Void>,
+}
+
+impl RunReport {
+    /// Whether a stage of it succeeded only after it had failed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        let mut stages = self.stages.iter();
+        stages.any(|stage| stage.outcome == Outcome::Flaky)
+    }
+
+    /// Whether the time of a stage of it was over.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        let mut stages = self.stages.iter();
+        stages.any(|stage| stage.outcome == Outcome::TimedOut)
+    }
 }

@@ -1,7 +1,9 @@
 //! A run taken up again: by its token, from the stage that did not succeed.
 
+use crate::deadline::DEADLINE;
 use crate::support::{Workspace, World, lines, pipeline};
 use serde_json::json;
+use std::time::Instant;
 
 #[test]
 fn only_what_did_not_succeed_is_run_again() {
@@ -124,4 +126,45 @@ fn a_resumed_run_is_not_told_the_changes_of_the_time_before() {
     let resumed = workspace.ctl(&["resume", "--run", run.as_str().unwrap()]);
     assert_eq!(resumed.code, Some(0), "{resumed:?}");
     assert_eq!(std::fs::read(&listed).unwrap(), b"");
+}
+
+#[test]
+fn a_stage_of_a_lost_run_proves_nothing_of_the_content_that_the_run_began_on() {
+    let mut world = World::new();
+    let (gate, mended) = (world.fifo("gate"), world.path("mended"));
+    let look = format!("command = 'read _ < {}; grep good a.txt'", gate.display());
+    let hang = format!("command = 'test -e {} || sleep 1000'", mended.display());
+    let stages = pipeline(&[("look", &look), ("hang", &hang)]);
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        format!("[workspace]\non_start = false\n{stages}"),
+    );
+    workspace.write("a.txt", "bad");
+    workspace.done(&["add", "--allow"]);
+    let mut events = world.events();
+    let begun = workspace.done(&["run", "--detach", "--json"]).json();
+    let run = begun["run_id"].as_str().unwrap().to_owned();
+    workspace.write("a.txt", "good");
+    std::fs::write(&gate, "go\n").unwrap();
+    events.until_stage("hang");
+    let manifest = format!(".runs/t/cli/{run}/manifest.json");
+    let ended = || workspace.json(&manifest)["commands"][0]["status"] == "succeeded";
+    let began = Instant::now();
+    while !ended() {
+        assert!(began.elapsed() < DEADLINE, "the stage is never recorded");
+        std::thread::yield_now();
+    }
+    world.kill();
+    world.directory("w").write("a.txt", "bad");
+    std::fs::File::create(&mended).unwrap();
+    world.start();
+    let workspace = world.directory("w");
+    let resumed = workspace.ctl(&["resume", "--run", &run, "--json"]);
+    let said = resumed.json();
+    assert_eq!(
+        (resumed.code, &said["status"], &said["verdict"]),
+        (Some(3), &json!("succeeded"), &json!("unknown")),
+        "{resumed:?}"
+    );
 }

@@ -8,10 +8,10 @@ use crate::outside::{ending, kept_stages};
 use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{Action, Config, OnStart};
+use orch::model::config::{Action, Config, OnStart, Order};
 use orch::model::digest::{Digest, InputDigest};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, TaskId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, Outcome, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
@@ -152,6 +152,23 @@ impl Bench {
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }
+            ["give", ms] => {
+                let mut config = Config::clone(&self.config);
+                if let Action::Command(command) = &mut config.pipelines[0].stages[0].action {
+                    command.timeout = Some(Duration::from_millis(ms.parse().unwrap()));
+                }
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
+            ["needs", needs @ ..] => {
+                let mut config = Config::clone(&self.config);
+                let pipeline = &mut config.pipelines[0];
+                pipeline.order = Order::Graph;
+                let needs = needs.iter().map(|id| StageId::parse(id).unwrap());
+                pipeline.stages[1].needs = needs.collect();
+                self.config = Arc::new(config);
+                self.configure(Trust::Allowed)
+            }
             ["repipe", pipeline] => {
                 let mut config = Config::clone(&self.config);
                 config.projects[0].pipeline = pipeline_id(pipeline);
@@ -164,7 +181,10 @@ impl Bench {
                 self.ask(Ask::Cancel { run })
             }
             ["resume", run] => self.resume(run),
-            ["run", pipeline] => self.run(Some(pipeline_id(pipeline))),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None),
+            ["run", pipeline, "as", policy] => {
+                self.run(Some(pipeline_id(pipeline)), Some((*policy).to_owned()))
+            }
             [question] if question.ends_with("ms") => {
                 let ms = question.trim_end_matches("ms").parse().unwrap();
                 self.now = Duration::from_millis(ms);
@@ -187,17 +207,17 @@ impl Bench {
         match question {
             "gate" | "all" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
-            "run" => self.run(None),
+            "run" => self.run(None, None),
             other => panic!("no such question: {other}"),
         }
     }
 
-    fn run(&mut self, pipeline: Option<PipelineId>) -> Vec<String> {
+    fn run(&mut self, pipeline: Option<PipelineId>, policy: Option<String>) -> Vec<String> {
         self.ask(Ask::Run(RunAsk {
             project: project(),
             pipeline,
             parent: None,
-            approval_policy: None,
+            approval_policy: policy,
             force: false,
             until: Until::Ended,
         }))
@@ -346,7 +366,9 @@ impl Bench {
             Effect::Begin { report, resumed } => {
                 let again = if resumed { "take up" } else { "begin" };
                 let (run, cause) = (self.name(&report.run), word(&report.cause));
-                let text = format!("{again} {run} {} {cause}", report.pipeline);
+                let policy = report.approval_policy.iter();
+                let policy: String = policy.map(|policy| format!(" as {policy}")).collect();
+                let text = format!("{again} {run} {} {cause}{policy}", report.pipeline);
                 self.reports.insert(report.run.clone(), *report);
                 text
             }

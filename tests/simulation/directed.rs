@@ -4,7 +4,7 @@
 
 use crate::bench::{play, project};
 use crate::fixture::{SETTLE_MAX, command, pipeline_id, sequence, stage, sub};
-use orch::model::config::{Action, Command, Config, OnBusy, Project, Settings, Stage};
+use orch::model::config::{Action, Command, Config, OnBusy, Order, Project, Settings, Stage};
 use orch::model::path::RelPath;
 use std::time::Duration;
 
@@ -78,6 +78,33 @@ fn two() -> Config {
     config(OnBusy::Queue, vec![plain("lint"), plain("build")])
 }
 
+fn nested() -> Config {
+    let below = stage("below", &[], sub("child", false));
+    config(OnBusy::Queue, vec![plain("build"), below])
+}
+
+fn nested_flaky() -> Config {
+    let deep = Command {
+        retries: 1,
+        ..command("true")
+    };
+    let mut config = nested();
+    config.pipelines[1] = sequence("child", vec![stage("deep", &[], Action::Command(deep))]);
+    config
+}
+
+fn doubled() -> Config {
+    let twin = |id: &str| stage(id, &[], sub("child", false));
+    let last = stage(
+        "build",
+        &["left", "right"],
+        Action::Command(command("true")),
+    );
+    let mut config = config(OnBusy::Queue, vec![twin("left"), twin("right"), last]);
+    config.pipelines[0].order = Order::Graph;
+    config
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -115,6 +142,7 @@ scenes! {
     cancel: usual,
     refused: usual,
     mended: usual,
+    refused_below_a_run: usual,
     shutdown: usual,
     behind_a_change: usual,
     renamed: usual,
@@ -127,4 +155,15 @@ scenes! {
     denied: two,
     taken_up_late: two,
     asked_after_a_save: usual,
+    restarted_by_itself: restarting,
+    restarted_by_hand: restarting,
+    unstable_above_a_child: nested,
+    flaky_below: nested_flaky,
+    twins: doubled,
+    named: usual,
+    resumed_elsewhere: two,
+    unstable_of_what_ran: usual,
+    more_time: timed,
+    more_time_meanwhile: timed,
+    other_needs: two,
 }

@@ -10,14 +10,14 @@ mod runs;
 use crate::fixture::{
     Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
 };
-use crate::outside::Place;
+use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
 use git::Git;
 use orch::engine::ask::Ask;
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing, Watch};
 use orch::model::digest::{InputDigest, StageKey};
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::Phase;
 use orch::model::run::{Cause, Outcome, RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +64,13 @@ pub(crate) struct Oracle {
     before: BTreeMap<RunId, CaptureId>,
     looked: BTreeMap<(usize, PipelineId), CaptureId>,
     captures: CaptureId,
-    /// What the stages of a run, and of its children, have read.
-    read: BTreeMap<RunId, BTreeSet<InputDigest>>,
+    /// What the last look has seen of a project's pipeline, and what the last look of a run has.
+    seen: BTreeMap<(usize, PipelineId), InputDigest>,
+    closing: BTreeMap<RunId, InputDigest>,
+    /// What the stages of a run have read.
+    read: BTreeMap<RunId, BTreeMap<StageId, BTreeSet<InputDigest>>>,
+    /// Runs that succeeded after a stage of them, or of a child, had failed.
+    retried: BTreeSet<RunId>,
     /// Roots that have ended, as they were told.
     ended: BTreeMap<RunId, RunReport>,
     /// What they were told to prove; a run that is taken up again may say something else later.
@@ -158,6 +163,7 @@ impl Oracle {
         for project in (0..HOMES.len()).filter(|project| HOMES[*project] == home) {
             self.let_be.remove(&project);
             self.waiting.remove(&project);
+            self.forget_for_time(project);
             if setting == Setting::Waiting {
                 self.waiting.insert(project);
             }
@@ -165,16 +171,10 @@ impl Oracle {
     }
 
     /// A stage of a run has read this content.
-    pub(crate) fn read(&mut self, report: &RunReport, content: &Content) {
-        let parent = Some(&report.run).filter(|_| report.cause == Cause::Parent);
-        for run in parent
-            .and(report.parent.as_ref())
-            .into_iter()
-            .chain([&report.run])
-        {
-            let read = self.read.entry(run.clone()).or_default();
-            read.insert(digest(content));
-        }
+    pub(crate) fn read(&mut self, run: &RunId, stage: &StageId, content: &Content) {
+        let stages = self.read.entry(run.clone()).or_default();
+        let read = stages.entry(stage.clone()).or_default();
+        read.insert(digest(content));
     }
 
     pub(crate) fn exited(&self) -> bool {
@@ -191,10 +191,14 @@ impl Oracle {
             contents: std::mem::take(&mut self.contents),
             proven: std::mem::take(&mut self.proven),
             passed: std::mem::take(&mut self.passed),
+            read: std::mem::take(&mut self.read),
             ..Self::default()
         };
-        self.proven
-            .retain(|_, run| disk.iter().any(|report| report.run == *run));
+        let counts = |run: &RunId| {
+            let mut reports = disk.iter().filter(|report| report.run == *run);
+            reports.any(|report| !fails_for_time(report))
+        };
+        self.proven.retain(|_, run| counts(run));
         for report in disk {
             self.recorded.insert((report.run.clone(), false));
             self.recorded.insert((report.run.clone(), true));
@@ -382,7 +386,9 @@ impl Oracle {
                 assert!(!due, "a touch at {since:?} was not looked at by {now:?}");
             }
         }
-        self.questions.look(places, now, self.stopping);
+        let active = self.begun.values().filter(|begun| !begun.child);
+        let active = active.map(|begun| begun.project.clone()).collect();
+        self.questions.look((places, &active), now, self.stopping);
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);
         }
@@ -429,7 +435,11 @@ impl Oracle {
             "the proof is another project's"
         );
         assert_eq!(report.verdict, standing.verdict, "the proof says otherwise");
-        let same = report.input == standing.input || report.verdict == Verdict::Unstable;
+        let about = match report.verdict {
+            Verdict::Unstable => self.closing.get(run).copied(),
+            _ => report.input,
+        };
+        let same = about == standing.input;
         assert!(same, "the proof is about another content: {standing:?}");
     }
 

@@ -4,8 +4,8 @@
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
 use crate::fixture::{
-    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, Setting, WELL_FORMATTED, config, digest, exit_code,
-    index, own_pipeline, path, pipeline_id, read_by_test, task,
+    HANGS, HOMES, ILL_FORMATTED, REWRITTEN, REWRITTEN_ALIKE, Setting, WELL_FORMATTED, config,
+    digest, exit_code, index, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, Stop};
@@ -118,6 +118,7 @@ impl Disk {
             keys: report.stages.iter().filter_map(|stage| stage.key).collect(),
             verdict: report.verdict,
             run: report.run.clone(),
+            timed_out: fails_for_time(report),
         });
         proofs.collect()
     }
@@ -130,6 +131,11 @@ pub(crate) fn proves(report: &RunReport) -> bool {
         Verdict::Pass | Verdict::Fail | Verdict::Flaky
     );
     known && report.void.is_none()
+}
+
+/// Whether more time might have made it another verdict.
+pub(crate) fn fails_for_time(report: &RunReport) -> bool {
+    report.verdict == Verdict::Fail && report.is_timed_out()
 }
 
 impl World {
@@ -311,14 +317,14 @@ impl World {
         };
         match content.get(&1) {
             Some(&REWRITTEN) if first && own => {
-                self.generation += 1;
-                self.save(project, 2, self.generation);
+                let before = content.get(&2).copied().unwrap_or_default();
+                self.save(project, 2, before + REWRITTEN_ALIKE);
             }
             Some(&ILL_FORMATTED) if first && own => self.save(project, 1, WELL_FORMATTED),
             _ => {}
         }
-        let (report, _) = self.stages.remove(&key).unwrap();
-        self.oracle.read(&report, &content);
+        self.stages.remove(&key);
+        self.oracle.read(&key.0, &stage.id, &content);
         self.step(Input::StageEnded {
             run: key.0,
             stage: key.1,

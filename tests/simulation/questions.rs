@@ -153,7 +153,12 @@ impl Questions {
                     judge(&question, answer, contents, said);
                 }
             }
-            (Reply::Run(report), Ask::Run(ask)) => told_of_run(report, ask.until, recorded),
+            (Reply::Run(report), Ask::Run(ask)) => {
+                let named = (&ask.parent, &ask.approval_policy);
+                let run = (&report.parent, &report.approval_policy);
+                assert_eq!(run, named, "{request} is told of a run of another origin");
+                told_of_run(report, ask.until, recorded);
+            }
             (Reply::Run(report), Ask::Resume(ask)) => told_of_run(report, ask.until, recorded),
             (Reply::Cancelled(report), Ask::Cancel { .. }) => {
                 let status = report.status;
@@ -170,12 +175,23 @@ impl Questions {
         }
     }
 
-    /// Nobody waits past his deadline, or for a workspace that does not serve.
-    pub(crate) fn look(&self, places: &[Place], now: Duration, stopping: bool) {
+    /// Nobody waits past his deadline, or for a workspace that does not serve, unless perhaps for the end of a run that is
+    /// under way there.
+    pub(crate) fn look(
+        &self,
+        (places, active): (&[Place], &BTreeSet<ProjectId>),
+        now: Duration,
+        stopping: bool,
+    ) {
         for (request, question) in &self.open {
             let late = question.deadline.is_some_and(|deadline| deadline <= now);
             assert!(!late, "{request} waits past its deadline");
-            let Some(workspace) = question.workspace().filter(|_| !stopping) else {
+            let joined = match &question.ask {
+                Ask::Run(ask) => active.contains(&ask.project),
+                Ask::Resume(ask) => active.contains(&ask.project),
+                Ask::Sync { .. } | Ask::Verdict { .. } | Ask::Cancel { .. } => false,
+            };
+            let Some(workspace) = question.workspace().filter(|_| !joined && !stopping) else {
                 continue;
             };
             let place = places.iter().find(|place| place.id == workspace);

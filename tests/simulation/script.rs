@@ -30,6 +30,7 @@ pub(crate) enum Op {
         other: bool,
         force: bool,
         until_begun: bool,
+        strict: bool,
     },
     /// Somebody asks whether all has been seen.
     Sync,
@@ -94,9 +95,9 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         16 => (1_u8..8).prop_map(|count| Op::Deliver { count }),
         4 => (0_usize..4, any::<bool>(), proptest::option::of(0_u16..500))
             .prop_map(|(project, patient, deadline_ms)| Op::Gate { project, patient, deadline_ms }),
-        4 => (project(), any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(project, other, force, until_begun)| {
-                Op::Run { project, other, force, until_begun }
+        4 => (project(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(project, other, force, until_begun, strict)| {
+                Op::Run { project, other, force, until_begun, strict }
             }),
         1 => Just(Op::Sync),
         1 => Just(Op::Withdraw),

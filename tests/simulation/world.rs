@@ -126,7 +126,11 @@ impl World {
                 other,
                 force,
                 until_begun,
-            } => self.run(*project, *other, *force, *until_begun),
+                strict,
+            } => {
+                let policy = strict.then(|| "strict".to_owned());
+                self.run(*project, *other, (*force, *until_begun), policy);
+            }
             Op::Sync => self.ask(Ask::Sync { workspace: None }, None),
             Op::Withdraw => {
                 let request = RequestId(self.requests);
@@ -179,7 +183,7 @@ impl World {
     }
 
     fn put_back(&mut self, project: usize, file: u8) {
-        self.run(project, true, false, false);
+        self.run(project, true, (false, false), None);
         self.hold_stages(HOMES[project]);
         let before = self.files[project].get(&file).copied();
         self.generation += 1;

@@ -112,7 +112,7 @@ pub struct ReopenedStage {
     pub summary: Option<String>,
     /// Its child run.
     pub child: Option<RunId>,
-    /// What its result depends on, where the sidecar says so.
+    /// What its result depends on, where that was still so when its run ended.
     pub key: Option<StageKey>,
     /// The content that it read, where the sidecar says so.
     pub input: Option<InputDigest>,
@@ -264,6 +264,8 @@ impl Reopened {
         let stages = manifest.commands.iter().map(|command| {
             let mut beside = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
             let beside = beside.find(|stage| stage.id == command.id);
+            // One that says no outcome is from before the run's end: the content was never held against what it ran on.
+            let known = beside.filter(|stage| !void && stage.outcome != Outcome::None);
             ReopenedStage {
                 index: command.index,
                 id: command.id.clone(),
@@ -276,7 +278,7 @@ impl Reopened {
                 exit_code: command.exit_code,
                 summary: command.summary.clone(),
                 child: command.sub_run_id.clone(),
-                key: beside.and_then(|stage| stage.key).filter(|_| !void),
+                key: known.and_then(|stage| stage.key),
                 input: beside.and_then(|stage| stage.input_digest),
                 outcome: beside.map(|stage| stage.outcome),
                 attempts: beside.map_or(0, |stage| stage.attempts),

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 const COMMAND_SET_TAG: &str = "orchd command set 1";
 const STAGE_KEY_TAG: &str = "orchd stage key 1";
+const STAGE_PLACE_TAG: &str = "orchd stage place 1";
 
 /// One thing that a configuration may execute, for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,6 +148,25 @@ impl Command {
         encoder.bytes(input.0.bytes());
         encoder.command(self);
         encoder.choice(u8::from(self.allow_failure));
+        StageKey(encoder.finish())
+    }
+}
+
+impl Pipeline {
+    /// A stage's key with what it waits for: what ran after others, and used what they left, proves nothing of a stage
+    /// that no longer waits for them. In a sequence the order of the keys says it.
+    #[must_use]
+    pub fn key_in_place(&self, stage: &Stage, key: StageKey) -> StageKey {
+        if self.order == Order::Sequence {
+            return key;
+        }
+        let stages = self.stages.iter().enumerate();
+        let needed = stages.filter(|(_, other)| stage.needs.contains(&other.id));
+        let needed: Vec<usize> = needed.map(|(place, _)| place).collect();
+        let mut encoder = Encoder::new(STAGE_PLACE_TAG);
+        encoder.bytes(key.0.bytes());
+        encoder.count(needed.len());
+        needed.into_iter().for_each(|place| encoder.count(place));
         StageKey(encoder.finish())
     }
 }

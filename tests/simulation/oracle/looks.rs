@@ -37,6 +37,7 @@ impl Oracle {
             self.maybe_dropped(id, &view.subject.pipeline);
             let project = index(&view.subject.task);
             let pipeline = view.subject.pipeline.clone();
+            self.seen.insert((project, pipeline.clone()), view.input);
             self.looked.insert((project, pipeline), capture);
             if view.subject.pipeline.as_str() == own_pipeline(project) {
                 self.stale.remove(&project);

@@ -2,11 +2,15 @@
 
 use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, path, read_by_test};
 use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
-use crate::outside::proves;
+use crate::outside::{fails_for_time, proves};
 use orch::engine::{Engine, ProjectId, Standing};
 use orch::model::config::{Command, Config};
-use orch::model::id::RunId;
-use orch::model::run::{Cause, Changed, Outcome, RunReport, RunStatus, Verdict};
+use orch::model::digest::InputDigest;
+use orch::model::id::{RunId, StageId};
+use orch::model::run::{
+    Cause, Changed, Outcome, RunReport, RunStatus, StageStatus, StageWork, Verdict,
+};
+use std::collections::BTreeMap;
 
 impl Oracle {
     /// One active run per project, one beginning per run, and none for what is proven already.
@@ -62,7 +66,14 @@ impl Oracle {
         self.recorded.remove(&(report.run.clone(), false));
         self.recorded.remove(&(report.run.clone(), true));
         self.ending.remove(&report.run);
-        self.read.remove(&report.run);
+        // A stage that a resume keeps has read what it read then.
+        let kept = |id: &StageId| {
+            let mut stages = report.stages.iter();
+            stages.any(|stage| stage.id == *id && stage.status != StageStatus::Pending)
+        };
+        if let Some(read) = self.read.get_mut(&report.run) {
+            read.retain(|stage, _| kept(stage));
+        }
         self.before.insert(report.run.clone(), self.captures);
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
@@ -162,6 +173,25 @@ impl Oracle {
         );
     }
 
+    /// Another configuration may give a stage more time.
+    pub(super) fn forget_for_time(&mut self, place: usize) {
+        let ended = &self.ended;
+        let late = |run: &RunId| ended.get(run).is_some_and(fails_for_time);
+        self.proven
+            .retain(|(of, _), run| *of != place || !late(run));
+    }
+
+    /// What the stages of a run have read, and those of the child runs that some of them are.
+    fn read_by<'a>(&'a self, report: &'a RunReport) -> impl Iterator<Item = &'a InputDigest> {
+        let children = report.stages.iter().filter_map(|stage| match &stage.work {
+            StageWork::Subpipeline { child, .. } => child.as_ref(),
+            StageWork::Command(_) => None,
+        });
+        let runs = children.chain([&report.run]);
+        let read = runs.filter_map(|run| self.read.get(run));
+        read.flat_map(BTreeMap::values).flatten()
+    }
+
     pub(super) fn forget_proof(&mut self, run: &RunId) {
         self.proven.retain(|_, other| other != run);
     }
@@ -177,7 +207,11 @@ impl Oracle {
         let retried = report.stages.iter().any(|stage| {
             stage.outcome == Outcome::Flaky
                 || (stage.attempts > 1 && stage.outcome == Outcome::Passed)
+                || matches!(&stage.work, StageWork::Subpipeline { child: Some(child), .. } if self.retried.contains(child))
         });
+        if retried && status == RunStatus::Succeeded {
+            self.retried.insert(run.clone());
+        }
         assert!(
             !matches!(report.verdict, Verdict::Pass) || !retried,
             "a pass after a failure is told as a pass"
@@ -186,8 +220,9 @@ impl Oracle {
             let place = (index(&report.task), report.pipeline.clone());
             let looked = self.looked.get(&place) > self.before.get(run);
             assert!(looked, "{run} proves without a look after its last stage");
-            let mut read = self.read.get(run).into_iter().flatten();
+            let mut read = self.read_by(report);
             let same = read.all(|content| Some(*content) == report.input);
+            drop(read);
             assert!(same, "{run} proves what its stages did not read");
         }
         if matches!(report.verdict, Verdict::Pass | Verdict::Flaky) {
@@ -202,6 +237,10 @@ impl Oracle {
                 let passed = self.passed.entry(index(&report.task)).or_default();
                 passed.insert(report.input.unwrap());
             }
+        }
+        if report.verdict == Verdict::Unstable {
+            let place = (index(&report.task), report.pipeline.clone());
+            self.closing.insert(run.clone(), self.seen[&place]);
         }
         if let Some(standing) = standing.filter(|standing| standing.proof.as_ref() == Some(run)) {
             assert_eq!(

@@ -27,12 +27,18 @@ impl World {
         self.ask(Ask::Verdict { scope, patience }, wait);
     }
 
-    pub(super) fn run(&mut self, project: usize, other: bool, force: bool, until_begun: bool) {
+    pub(super) fn run(
+        &mut self,
+        project: usize,
+        other: bool,
+        (force, until_begun): (bool, bool),
+        approval_policy: Option<String>,
+    ) {
         let ask = RunAsk {
             project: self.project(project),
             pipeline: other.then(|| pipeline_id("other")),
             parent: None,
-            approval_policy: None,
+            approval_policy,
             force,
             until: if until_begun {
                 Until::Begun

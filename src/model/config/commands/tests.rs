@@ -8,6 +8,7 @@ use crate::model::config::check::{Surroundings, Texts};
 use crate::model::config::detect::Listing;
 use crate::model::path::{RelPath, RootPath};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -97,6 +98,32 @@ fn the_encoding_stays_as_it_is() {
     let key =
         command(CommandLine::Shell("make".to_owned())).stage_key(InputDigest(Digest::of(b"")));
     insta::assert_snapshot!(key.to_string(), @r#"fb52a565ee33c9a01fb71a798472ed4cdb1abbdacda84e3eccad0e7ccaf82828"#);
+}
+
+#[test]
+fn what_a_stage_waits_for_is_in_its_key() {
+    let toml = |needs: [&str; 3]| {
+        let stage = |(id, needs): (&str, &str)| {
+            format!("[[pipeline.stage]]\nid = '{id}'\ncommand = 'make'\n{needs}\n")
+        };
+        let stages: String = ["x", "y", "z"].into_iter().zip(needs).map(stage).collect();
+        config(&format!("[[pipeline]]\nid = 'diagnostics'\n{stages}"))
+    };
+    let base = StageKey(Digest::of(b"key"));
+    let last = |needs: [&str; 3]| {
+        let config = toml(needs);
+        let pipeline = &config.pipelines[0];
+        pipeline.key_in_place(&pipeline.stages[2], base)
+    };
+    let sequence = last(["", "", ""]);
+    assert_eq!(sequence, base, "the order of the keys says it");
+    let free = last(["", "", "needs = []"]);
+    let one = last(["", "", "needs = ['x']"]);
+    let other = last(["", "", "needs = ['y']"]);
+    let both = last(["", "", "needs = ['x', 'y']"]);
+    let keys = [sequence, free, one, other, both];
+    assert_eq!(BTreeSet::from(keys).len(), keys.len());
+    assert_eq!(both, last(["", "", "needs = ['y', 'x']"]));
 }
 
 #[test]
