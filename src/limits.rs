@@ -102,6 +102,12 @@ pub const CHANGED_PATHS_MAX: usize = 100_000;
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
 /// Paths that a status names of those that make a project unstable: enough to write a pattern for them.
 pub const REWRITTEN_PATHS_SHOWN_MAX: usize = 5;
+/// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
+/// the latest, and a formatter that never rests costs one run more for each edit.
+pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);
+/// How long a stage takes during which somebody may save a file in two runs in a row: what is rewritten in a shorter one
+/// is the stage's own work.
+pub const SAVE_STAGE_MIN: Duration = Duration::from_millis(250);
 /// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
 /// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
 pub const RESTARTS_ALIKE_MAX: u32 = 2;

@@ -11,7 +11,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::pending::Pending;
-use crate::engine::rewritten::Restarts;
+use crate::engine::rewritten::{Recheck, Restarts};
 use crate::engine::run::{Culprits, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
@@ -47,6 +47,7 @@ pub(super) struct Project {
     pub(super) culprits: Option<Culprits>,
     /// What the superseded runs before rewrote, without another run in between.
     pub(super) restarts: Restarts,
+    pub(super) recheck: Recheck,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
     /// The first change that nothing has been done about; it outlives the looks that find further ones.
@@ -88,6 +89,7 @@ impl Project {
             leave_next: false,
             culprits: None,
             restarts: Restarts::new(),
+            recheck: Recheck::default(),
             last: known.last,
             told: None,
             restless: None,
@@ -176,6 +178,7 @@ impl Engine {
             None => {
                 project.culprits = None;
                 project.restarts.clear();
+                project.recheck = Recheck::default();
             }
         }
         self.mark(id);

@@ -4,6 +4,7 @@
 
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
 use crate::engine::pending::Pending;
+use crate::engine::rewritten::Recheck;
 use crate::engine::run::BY_HAND;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -337,6 +338,17 @@ impl Engine {
             self.settles.remove(&id);
             self.want_all(&id);
             self.mark(&id);
+        }
+        let unsure = self.projects.iter();
+        let unsure = unsure.filter(|(_, project)| project.recheck.is_due(now));
+        let unsure: Vec<ProjectId> = unsure.map(|(id, _)| id.clone()).collect();
+        for id in unsure {
+            if self.recheck(&id) {
+                self.want_present(&id);
+            } else if let Some(project) = self.projects.get_mut(&id) {
+                // Something runs: its end judges anew.
+                project.recheck = Recheck::default();
+            }
         }
         self.enforce_deadlines();
         let late = self

@@ -4,16 +4,51 @@
 //! each run is taken for the stage's own, so that nobody's stages are restarted for ever by what they write themselves.
 
 use crate::engine::ProjectId;
+use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
-use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX};
+use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
 use crate::model::id::RunId;
 use crate::model::path::RelPath;
-use crate::model::run::Changed;
+use crate::model::run::{Changed, Verdict};
+use crate::model::time::Tick;
 use std::collections::BTreeMap;
 
 /// Paths with the stage that ran when they were rewritten, and how many runs in a row were superseded for that.
 pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
+
+/// Whether what is called unstable is run once more: two saves of one file during two runs look like a stage that
+/// rewrites it, and the last of them was never run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Recheck {
+    /// Nothing is unstable.
+    #[default]
+    Needless,
+    /// By itself from then on, and at once for whoever asks.
+    Due(Tick),
+    /// It was, or is being: what is unstable again is so for good, until somebody changes something.
+    Done,
+}
+
+impl Recheck {
+    pub(super) fn is_due(self, now: Tick) -> bool {
+        matches!(self, Self::Due(at) if at <= now)
+    }
+
+    pub(super) fn due(self) -> Option<Tick> {
+        match self {
+            Self::Due(at) => Some(at),
+            Self::Needless | Self::Done => None,
+        }
+    }
+
+    /// A run was unstable.
+    pub(super) fn want(&mut self, now: Tick) {
+        if *self == Self::Needless {
+            *self = Self::Due(now.after(UNSTABLE_RECHECK));
+        }
+    }
+}
 
 impl Run {
     /// Of the paths that were rewritten while its stages ran, those that a look still found changed.
@@ -71,6 +106,21 @@ impl Engine {
                 !again.is_empty() && paths.iter().filter(|path| noted(path)).all(ours)
             }
         }
+    }
+
+    /// Forgets what is called unstable, so that the next look has it run once more, if it has not been; whether it did.
+    pub(super) fn recheck(&mut self, id: &ProjectId) -> bool {
+        let due = |project: &&mut Project| {
+            project.active.is_none() && matches!(project.recheck, Recheck::Due(_))
+        };
+        let Some(project) = self.projects.get_mut(id).filter(due) else {
+            return false;
+        };
+        project.recheck = Recheck::Done;
+        let proofs = &mut project.proofs;
+        proofs.retain(|proof| proof.verdict != Verdict::Unstable);
+        self.mark(id);
+        true
     }
 
     /// Counts what a run is superseded for; what did not come again begins anew.

@@ -34,7 +34,7 @@ impl Engine {
         id: &ProjectId,
         patience: Patience,
     ) -> Sought {
-        let Some(project) = self.projects.get(id) else {
+        if !self.projects.contains_key(id) {
             return Sought::Found(self.no_answer(id, "the project is no longer configured"));
         };
         if let Some(obstacle) = self.obstacle(id.workspace) {
@@ -44,8 +44,11 @@ impl Engine {
             self.want_own(id, Some(request));
             return Sought::Look;
         }
-        let settled = project.answer().is_some();
-        if settled {
+        let unsure = patience == Patience::Run && self.recheck(id);
+        let Some(project) = self.projects.get(id) else {
+            return Sought::Look;
+        };
+        if !unsure && project.answer().is_some() {
             return Sought::Found(self.answer(id, true));
         }
         if patience == Patience::Answer {

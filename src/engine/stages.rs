@@ -158,7 +158,9 @@ impl Engine {
             self.start_stage(id, index);
             return;
         }
-        stage.status = match (passed, command.allow_failure && !cancelled) {
+        // What could not be run has not failed: that is nothing to be allowed.
+        let allowed = command.allow_failure && !cancelled && outcome != Outcome::Unspawnable;
+        stage.status = match (passed, allowed) {
             (true, _) => StageStatus::Succeeded,
             (false, true) => StageStatus::Skipped,
             (false, false) => StageStatus::Failed,
@@ -227,6 +229,8 @@ impl Engine {
             }
         };
         stage.completed_at = Some(self.now.wall);
+        let began = stage.started_at.unwrap_or(self.now.wall);
+        stage.duration = self.now.wall.since(began);
         stage.summary = Some(summary.to_owned());
         self.tell_stage(parent, index);
     }

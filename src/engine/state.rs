@@ -78,7 +78,9 @@ impl Engine {
             .filter_map(|(id, settle)| self.settle_due(id, *settle));
         let stages = self.runs.values().filter_map(Run::next_deadline);
         let waiters = self.waiters.values().filter_map(|waiter| waiter.deadline);
-        settles.chain(stages).chain(waiters).min()
+        let rechecks = self.projects.values();
+        let rechecks = rechecks.filter_map(|project| project.recheck.due());
+        settles.chain(stages).chain(waiters).chain(rechecks).min()
     }
 
     pub(super) fn publish(&mut self, news: News) {

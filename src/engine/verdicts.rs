@@ -4,16 +4,18 @@
 
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
+use crate::engine::rewritten::Recheck;
 use crate::engine::run::{BY_HAND, Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
-use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
+use crate::limits::{REWRITTEN_PATHS_SHOWN_MAX, SAVE_STAGE_MIN};
 use crate::model::evidence::Layout;
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
 };
+use crate::model::time::Tick;
 use std::collections::BTreeSet;
 
 impl Engine {
@@ -122,12 +124,12 @@ impl Engine {
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
-        let latest = self.latest(&run);
+        let (latest, now) = (self.latest(&run), self.now.tick);
         if let Some(project) = self.projects.get_mut(&project_id) {
             project.active = None;
             if own {
                 project.last = Some(latest);
-                project.conclude_proof(&run);
+                project.conclude_proof(&run, now);
             }
         }
         self.tell_run(run.requests, &report);
@@ -190,7 +192,7 @@ impl Engine {
 
 impl super::project::Project {
     /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
-    fn conclude_proof(&mut self, run: &Run) {
+    fn conclude_proof(&mut self, run: &Run, now: Tick) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
@@ -199,13 +201,17 @@ impl super::project::Project {
         };
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
+                self.recheck = Recheck::default();
                 self.remember(proof(&run.seen, run.report.verdict));
             }
             // It is told of what the stage left behind: that is what would be rewritten again. What somebody saved
-            // since was never run.
+            // since was never run; nor was this, if it was somebody's save.
             Verdict::Unstable => {
                 if let Some(seen) = &run.closing {
                     self.remember(proof(seen, Verdict::Unstable));
+                    if may_be_a_save(run) {
+                        self.recheck.want(now);
+                    }
                 }
             }
             // What somebody ended is left alone; what was ended to make way is not.
@@ -218,6 +224,17 @@ impl super::project::Project {
             Verdict::Unknown => {}
         }
     }
+}
+
+/// Whether a stage during which content was rewritten took so long that somebody may have saved it meanwhile.
+fn may_be_a_save(run: &Run) -> bool {
+    let void = run.report.void.iter();
+    let mut rewriting = void.flat_map(|void| &void.rewritten);
+    rewriting.any(|(_, stage)| {
+        let stage = run.report.stages.get(*stage);
+        let times = stage.and_then(|stage| Some((stage.started_at?, stage.completed_at?)));
+        times.is_some_and(|(began, ended)| ended.since(began) >= SAVE_STAGE_MIN)
+    })
 }
 
 /// What the stages of a run amount to, before anybody asks whether the content is still the same.

@@ -337,3 +337,30 @@ fn a_stage_is_told_of_all_that_changed_since_content_that_passed() {
     assert_eq!(told("a.txt", "good again\n", "pass"), "a.txt b.txt ");
     assert_eq!(told("c.txt", "c\n", "pass"), "c.txt ");
 }
+
+#[test]
+fn what_was_saved_in_two_runs_in_a_row_is_run_for_who_asks() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let gate = world.fifo("gate");
+    let held = format!("read _ < {}; sleep 0.3; cat a.txt", gate.display());
+    workspace.write("a.txt", "one\n");
+    workspace.write("orchd.toml", check(&held));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    for saved in ["two\n", "three\n"] {
+        events.until_stage("check");
+        workspace.write("a.txt", saved);
+        // Seen while the stage runs.
+        workspace.done(&["sync"]);
+        world.say(&gate, "go\n");
+        events.until_type("run.ended");
+    }
+    assert_eq!(workspace.status()["projects"][0]["verdict"], "unstable");
+    let asked = Running::of(workspace.orchctl(&["wait", "--json"]));
+    events.until_stage("check");
+    world.say(&gate, "go\n");
+    let waited = asked.end();
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    assert_eq!(workspace.done(&["logs"]).out, "three\n");
+}

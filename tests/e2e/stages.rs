@@ -242,6 +242,16 @@ fn a_failure_that_is_allowed_is_skipped() {
 }
 
 #[test]
+fn what_could_not_be_started_is_nothing_to_be_allowed() {
+    let world = World::new();
+    let toml = pipeline(&[("may", "command = ['no-such-command']\nallow_failure = true")]);
+    let (workspace, mut events) = added(&world, &toml);
+    assert_eq!(events.until_type("run.ended")["verdict"], "error");
+    let gate = workspace.ctl(&["gate"]);
+    assert_eq!(gate.code, Some(3), "{gate:?}");
+}
+
+#[test]
 fn a_subpipeline_is_a_child_run_that_counts_unless_it_is_optional() {
     let world = World::new();
     for (name, optional, verdict, status) in [

@@ -139,6 +139,8 @@ scenes! {
     shared: usual,
     formatter: usual,
     unstable: usual,
+    saved_twice: usual,
+    saved_twice_and_asked: usual,
     cancel: usual,
     refused: usual,
     mended: usual,
