@@ -250,8 +250,9 @@ fn untrusted(detail: &str) -> Trust {
 /// What the evidence says of a task, in the engine's words.
 fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let pipeline = loaded.config.project(task).map(|project| &project.pipeline);
-    let proofs = known.proofs.iter().filter(|(id, _)| Some(*id) == pipeline);
-    let proofs = proofs.filter_map(|(_, proof)| {
+    let proofs = pipeline.and_then(|pipeline| known.proofs.get(pipeline));
+    let newest_first = proofs.into_iter().flatten();
+    let proofs = newest_first.rev().filter_map(|proof| {
         let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
         Some(Proof {
             keys: keys?,

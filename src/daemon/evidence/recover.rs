@@ -37,8 +37,8 @@ pub struct Recovery {
 pub struct Known {
     /// Its last run.
     pub last: Option<Last>,
-    /// Per pipeline, the newest run that proves something of some content.
-    pub proofs: BTreeMap<PipelineId, Proof>,
+    /// Per pipeline, what its newest runs prove, newest first: of each content once.
+    pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
 }
 
 /// The last run of a task.
@@ -72,8 +72,6 @@ pub struct Proof {
     pub run: RunId,
     /// What it proves.
     pub verdict: Verdict,
-    /// When it ended.
-    pub completed_at: Option<Timestamp>,
     /// Its stages and their keys.
     pub stages: Vec<SidecarStage>,
 }
@@ -321,25 +319,36 @@ impl Desk {
                 },
             ));
         }
-        for ((task, pipeline), run) in self.index.proofs() {
-            let Some(of_task) = known.get_mut(&task) else {
-                continue;
-            };
-            let Ok(Some(files)) = Files::open(runs, &task, &run) else {
-                continue;
-            };
-            if let Ok(sidecar) = files.read_sidecar() {
-                let proof = Proof {
-                    run,
-                    verdict: sidecar.verdict,
-                    completed_at: files.read_manifest().ok().and_then(|m| m.completed_at),
-                    stages: sidecar.stages,
-                };
-                drop(of_task.proofs.insert(pipeline, proof));
+        for ((task, pipeline), proving) in self.index.proofs() {
+            if let Some(of_task) = known.get_mut(&task) {
+                let proofs = proofs_of(runs, &task, proving);
+                drop(of_task.proofs.insert(pipeline, proofs));
             }
         }
         known
     }
+}
+
+/// What these runs prove, newest first; of each content only what the newest says.
+fn proofs_of(runs: &Dir, task: &TaskId, proving: Vec<RunId>) -> Vec<Proof> {
+    let mut contents = BTreeSet::new();
+    let mut proofs = Vec::new();
+    for run in proving {
+        let files = Files::open(runs, task, &run).ok().flatten();
+        let sidecar = files.and_then(|files| files.read_sidecar().ok());
+        let Some(sidecar) = sidecar.filter(Sidecar::proves) else {
+            continue;
+        };
+        let keys: Vec<_> = sidecar.stages.iter().map(|stage| stage.key).collect();
+        if contents.insert(keys) {
+            proofs.push(Proof {
+                run,
+                verdict: sidecar.verdict,
+                stages: sidecar.stages,
+            });
+        }
+    }
+    proofs
 }
 
 /// A sidecar from before its run's end proves nothing.

@@ -411,7 +411,9 @@ fn a_restart_knows_what_is_proven() {
         known.last.as_ref().unwrap().record.status,
         RunStatus::Cancelled
     );
-    let proof = &known.proofs[&proven.pipeline];
+    let [proof] = known.proofs[&proven.pipeline].as_slice() else {
+        panic!("{known:?}");
+    };
     assert_eq!((&proof.run, proof.verdict), (&proven.run, Verdict::Fail));
     assert_eq!(proof.stages[1].key, proven.stages[1].key);
     assert_eq!(proof.stages[1].outcome, Outcome::Failed);
