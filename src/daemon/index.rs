@@ -11,6 +11,7 @@ use crate::daemon::evidence::{LOCAL_POINTERS, MANIFEST, read_manifest, read_side
 use crate::limits::{LISTING_SETTLE, PROOFS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, TaskId};
+use crate::model::run::Verdict;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,7 +188,9 @@ impl Index {
     /// The runs of each task and pipeline that prove something, newest first: at most [`PROOFS_MAX`] of each.
     pub(crate) fn proofs(&self) -> BTreeMap<(TaskId, PipelineId), Vec<RunId>> {
         let mut proofs: BTreeMap<_, Vec<RunId>> = BTreeMap::new();
-        for row in self.rows().filter(|row| row.proves) {
+        // A run that another tool has resumed since has a verdict no longer.
+        let stands = |row: &&Row| row.proves && row.record.verdict != Verdict::Unknown;
+        for row in self.rows().filter(stands) {
             let record = &row.record;
             let subject = (record.task_id.clone(), record.pipeline_id.clone());
             let runs = proofs.entry(subject).or_default();

@@ -105,8 +105,9 @@ impl Sidecar {
     #[must_use]
     pub fn proves(&self) -> bool {
         let verdict = match self.verdict {
-            Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Unstable => true,
-            Verdict::Error | Verdict::Unknown => false,
+            Verdict::Pass | Verdict::Fail | Verdict::Flaky => true,
+            // The keys are of what an unstable run found, not of what it left.
+            Verdict::Unstable | Verdict::Error | Verdict::Unknown => false,
         };
         verdict && self.void.is_none()
     }
