@@ -15,7 +15,7 @@ use crate::daemon::lifecycle::detach::Ready;
 use crate::daemon::lifecycle::logging::{LogError, Logs};
 use crate::daemon::lifecycle::signals::{SignalError, Signals};
 use crate::daemon::server::{About, ListenError, Listener};
-use crate::limits::{BLOCKED_END_MAX, FILES_MAX};
+use crate::limits::{BLOCKED_END_MAX, FILES_MAX, POOL_THREADS_MAX};
 use crate::model::places::Places;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
@@ -120,6 +120,7 @@ fn prepare(places: &Places, ready: &Ready) -> Result<Prepared, StartError> {
     getrandom::fill(&mut name).map_err(|source| StartError::Random { source })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(POOL_THREADS_MAX)
         .build()
         .map_err(|source| StartError::Runtime { source })?;
     let instance_id = base16ct::lower::encode_string(&name);
