@@ -90,6 +90,10 @@ impl Files {
         Ok(Self { runs, task, run })
     }
 
+    pub(super) fn has_manifest(&self) -> bool {
+        self.run.stamp(Path::new(MANIFEST)).is_some()
+    }
+
     pub(super) fn read_manifest(&self) -> Result<Manifest, ReadError> {
         read_manifest(&self.run)
     }

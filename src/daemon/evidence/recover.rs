@@ -114,6 +114,9 @@ impl Desk {
             self.index.check_all(&runs);
             let unread: Vec<Key> = self.index.unread().cloned().collect();
             for key in &unread {
+                if self.open.contains_key(&key.1) {
+                    continue;
+                }
                 if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }

@@ -318,6 +318,62 @@ fn an_end_that_failed_can_be_asked_for_again() {
 }
 
 #[test]
+fn a_run_whose_files_are_removed_under_way_is_recorded_all_the_same() {
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let ended = report("demo", 1, RunStatus::Failed);
+    let commands = format!("{}/commands/01-build.ndjson", base(&begun));
+    // A stage that begins meanwhile makes the directory of its log again, and nothing else.
+    for (logged, recorded) in [(false, false), (true, false), (false, true)] {
+        let space = Space::new();
+        let mut desk = space.desk("d");
+        desk.begin(&begun, at(1000)).unwrap();
+        let token = space.json(&format!("{}/manifest.json", base(&begun)))["resume_token"].clone();
+        std::fs::remove_dir_all(space.path(".runs")).unwrap();
+        if logged {
+            space.write(&commands, b"{}\n");
+        }
+        desk.heartbeat(at(1010)).unwrap();
+        desk.recover(&[], at(900_000)).unwrap();
+        if recorded {
+            desk.record(&ended, at(900_010)).unwrap();
+            std::fs::remove_dir_all(space.path(".runs")).unwrap();
+        }
+        desk.end(&ended, Some(&task_state(&ended)), at(1148))
+            .unwrap();
+        let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+        assert_eq!(
+            (&manifest["status"], &manifest["resume_token"]),
+            (&"failed".into(), &token)
+        );
+        assert!(
+            space
+                .path(manifest["commands"][1]["error_file"].as_str().unwrap())
+                .exists()
+        );
+        assert!(
+            space
+                .path(&format!(".runs/demo/mcp/{}/manifest.json", begun.run))
+                .exists()
+        );
+        assert!(
+            space
+                .path(&format!("{}/.resume-token", base(&begun)))
+                .exists()
+        );
+        assert!(
+            !space
+                .path(&format!("{}/.orchd-owner.json", base(&begun)))
+                .exists()
+        );
+        assert_eq!(
+            space.json("out/demo/runs.json")["runs"][0]["runId"],
+            begun.run.as_str()
+        );
+        assert_eq!(desk.runs(None, 9, at(1200)).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn a_beginning_whose_names_may_be_lost_has_no_good_end() {
     let space = Space::new();
     let mut desk = space.desk("d");
