@@ -232,6 +232,10 @@ impl Desk {
         open.manifest.note(report, &self.layout, now);
         write_errors(&files, report, &mut open.manifest, &self.layout, now)?.sync()?;
         files.write_manifest(&open.manifest)?;
+        // Nothing else tells of attempts should the daemon be lost; the rest of it can be had of the manifest.
+        if report.stages.iter().any(|stage| stage.attempts > 1) {
+            files.write_sidecar(&Sidecar::of(report))?;
+        }
         files.beat(now)?;
         Ok(())
     }

@@ -187,7 +187,7 @@ fn evidence_that_is_cleaned_away_during_a_run_is_made_anew() {
     workspace.write("orchd.toml", check(&stage));
     workspace.done(&["add", "--allow"]);
     assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
-    workspace.sh("until rm -r .runs; do :; done");
+    workspace.sh("until rm -rf .runs; do :; done");
     std::fs::write(&gate, "go\n").unwrap();
     let project = workspace.wait()["projects"][0].clone();
     assert_eq!(project["verdict"], "pass");

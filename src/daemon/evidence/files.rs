@@ -117,6 +117,11 @@ impl Files {
             .stage(OsStr::new(SIDECAR), &document(sidecar), SHARED)
     }
 
+    pub(super) fn write_sidecar(&self, sidecar: &Sidecar) -> Result<(), DurableError> {
+        self.run
+            .write(OsStr::new(SIDECAR), &document(sidecar), SHARED)
+    }
+
     pub(super) fn stage_token(&self, token: &str) -> Result<Staged, DurableError> {
         self.run
             .stage(OsStr::new(TOKEN), format!("{token}\n").as_bytes(), PRIVATE)

@@ -11,7 +11,9 @@ use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::durable::{Dir, temp_owner};
 use crate::daemon::index::Key;
 use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
-use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind, Unreadable};
+use crate::model::evidence::{
+    Command, DAEMON_LOST, Layout, Manifest, Sidecar, StageKind, Unreadable,
+};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
@@ -165,7 +167,7 @@ pub(super) fn rebuild(
         Some(false) => RunStatus::Failed,
         None => RunStatus::Cancelled,
     };
-    manifest.status_detail = success.is_none().then(|| "daemon-lost".to_owned());
+    manifest.status_detail = success.is_none().then(|| DAEMON_LOST.to_owned());
     manifest.completed_at = Some(ended.unwrap_or(now));
     manifest.summary =
         Some("The manifest was damaged; this is what was left of the run.".to_owned());

@@ -12,7 +12,7 @@ use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
 use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
+use crate::model::evidence::{DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{StageStatus, Verdict};
 use crate::model::time::Timestamp;
@@ -356,8 +356,8 @@ fn proofs_of(runs: &Dir, task: &TaskId, proving: Vec<RunId>) -> Vec<Proof> {
 
 /// A sidecar from before its run's end proves nothing.
 fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
-    if manifest.status_detail.as_deref() == Some("daemon-lost") {
-        sidecar.verdict = Verdict::Unknown;
+    if manifest.status_detail.as_deref() == Some(DAEMON_LOST) {
+        sidecar.lose(manifest);
     }
     sidecar
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 mod cost;
 mod exhibits;
+mod lost;
 mod recovery;
 
 pub(crate) struct Space {

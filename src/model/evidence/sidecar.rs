@@ -2,12 +2,12 @@
 //!
 //! A sidecar of a newer schema is read by nobody and rewritten by nobody.
 
-use super::manifest::{Unreadable, diagnose};
+use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{RunId, StageId};
 use crate::model::path::RelPath;
-use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, Verdict};
+use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, StageStatus, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// The version of the sidecar that we read and write.
@@ -98,6 +98,26 @@ impl Sidecar {
             }),
             Ok(sidecar) => Ok(sidecar),
             Err(error) => Err(diagnose(bytes, error, "schema", SCHEMA)),
+        }
+    }
+
+    /// Takes over how the stages of a run stood when its daemon was lost: it was written when the run began.
+    pub fn lose(&mut self, manifest: &Manifest) {
+        self.verdict = Verdict::Unknown;
+        for (stage, command) in self.stages.iter_mut().zip(&manifest.commands) {
+            if stage.outcome != Outcome::None || stage.id != command.id {
+                continue;
+            }
+            stage.outcome = match command.status {
+                StageStatus::Pending | StageStatus::Running => continue,
+                StageStatus::Succeeded => Outcome::Passed,
+                StageStatus::Skipped => Outcome::Failed,
+                StageStatus::Failed => Outcome::Cancelled,
+            };
+            stage.attempts = stage.attempts.max(1);
+            let span = command.started_at.zip(command.completed_at);
+            let span = span.map_or(0, |(start, end)| end.since(start).as_millis());
+            stage.duration_ms = u64::try_from(span).unwrap_or(u64::MAX);
         }
     }
 

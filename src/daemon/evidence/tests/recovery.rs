@@ -112,7 +112,7 @@ fn check_one_end(space: &Space, run: &RunReport, heard: Heard, when: &str) -> us
 }
 
 /// Makes the owner that a run names a process of an earlier start of the system.
-fn die(space: &Space, report: &RunReport) {
+pub(super) fn die(space: &Space, report: &RunReport) {
     let path = format!("{}/.orchd-owner.json", base(report));
     if space.path(&path).exists() {
         let mut owner = Owner::current("killed");
