@@ -81,7 +81,7 @@ impl Shell {
                 known,
                 then,
             } => self.take_loaded(id, *loaded, &known, then),
-            What::Removed(runs) => self.discard(id, runs),
+            What::Removed { task, gone } => self.take_removed(id, task, gone),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
             What::Runs { request, rows } => self.take_rows(id, request, rows),
             What::Found { request, found } => self.take_found(id, request, found),

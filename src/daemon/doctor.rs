@@ -5,6 +5,8 @@
 use crate::daemon::lifecycle::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::Condition;
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -28,6 +30,9 @@ impl Shell {
                 continue;
             };
             checks.push(check_workspace(&root.to_string(), state.0, state.1));
+            let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
+            let unremoved = unremoved.into_iter().flatten();
+            checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));
         }
         DoctorAnswer { checks }
     }
@@ -136,6 +141,19 @@ fn check_state(state: Health, detail: String, fix: Option<&str>) -> DoctorCheck 
         state,
         detail,
         fix: fix.map(str::to_owned),
+    }
+}
+
+/// That old runs stay, because nobody knows whether they are cited, or the disk keeps them.
+fn check_evidence(root: &RootPath, task: &TaskId, why: &str) -> DoctorCheck {
+    DoctorCheck {
+        id: format!("evidence {root}"),
+        state: Health::Warn,
+        detail: format!("old runs of `{task}` are not removed: {why}"),
+        fix: Some(
+            "put right what is named, or move it away: they go after the task's next run"
+                .to_owned(),
+        ),
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) struct Site {
     pub(super) look_at: Option<Tick>,
     /// Its root could not be looked at: what was read of its files then is read again when it is back.
     pub(super) was_missing: bool,
+    /// Why the old runs of a task could not be removed.
+    pub(super) unremoved: BTreeMap<TaskId, String>,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
     /// When it is looked whether git still changes files, and since when it has.
@@ -332,6 +334,7 @@ impl Site {
             flush_at: None,
             look_at: None,
             was_missing: false,
+            unremoved: BTreeMap::new(),
             recheck_at: None,
             git_at: None,
             git_since: None,

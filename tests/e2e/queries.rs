@@ -358,3 +358,39 @@ fn status_of_what_is_not_registered_names_it_and_the_remedy() {
         "{none:?}"
     );
 }
+
+#[test]
+fn doctor_names_the_checklist_that_keeps_old_runs_from_being_removed() {
+    let world = World::new();
+    let toml =
+        check("true") + "\n[workspace]\nretain = { runs = 1, days = 30 }\nignore = [\"tasks\"]\n";
+    let workspace = world.watched("w", &toml);
+    let evidence = || {
+        // A removal follows the end of its run.
+        workspace.done(&["runs"]);
+        let doctor = workspace.ctl(&["doctor", "--json"]).json();
+        let checks = doctor["checks"].as_array().unwrap().iter();
+        let mut ours =
+            checks.filter(|check| check["id"] == format!("evidence {}", workspace.root()));
+        ours.next().cloned()
+    };
+    // Larger than any checklist is read.
+    workspace.write("tasks/large.md", "");
+    let large = workspace.root.join("tasks/large.md");
+    let file = std::fs::File::options().write(true).open(&large).unwrap();
+    file.set_len(65 * 1024 * 1024).unwrap();
+    // What proves the present content when a run ends is kept, and so is that run.
+    workspace.done(&["run", "--force"]);
+    workspace.done(&["run", "--force"]);
+    let told = evidence().unwrap();
+    assert_eq!(told["state"], "warn", "{told}");
+    assert!(
+        told["detail"].as_str().unwrap().contains("tasks/large.md"),
+        "{told}"
+    );
+    assert_eq!(workspace.runs().len(), 3, "nobody knows what it cites");
+    std::fs::remove_file(large).unwrap();
+    workspace.done(&["run", "--force"]);
+    assert_eq!(evidence(), None);
+    assert_eq!(workspace.runs().len(), 2);
+}
