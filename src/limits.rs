@@ -160,8 +160,6 @@ pub const INDEX_GARBAGE_MIN: usize = 1000;
 pub const UNBORN_RUN: Duration = Duration::from_secs(30);
 /// Bytes at the end of `metrics.json` that are searched for the line of a run that ended when its daemon was lost.
 pub const METRICS_TAIL_BYTES: u64 = 4 * 1024 * 1024;
-/// Runs that an ambiguous part of an id names.
-pub const AMBIGUOUS_RUNS_SHOWN_MAX: usize = 20;
 /// Depth of directories that are searched for checklists.
 pub const CHECKLIST_DEPTH_MAX: usize = 8;
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.

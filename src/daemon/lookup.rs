@@ -166,6 +166,7 @@ impl Shell {
                 part,
                 found,
                 many,
+                more: 0,
                 failed: None,
                 then,
             },
@@ -188,6 +189,7 @@ impl Shell {
             left,
             found,
             many,
+            more,
             failed,
             ..
         } = &mut waiting.purpose
@@ -200,7 +202,13 @@ impl Shell {
         let all = left.is_empty();
         match result {
             Ok(Found::One(record)) => found.push((id, record)),
-            Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
+            Ok(Found::Many {
+                first,
+                more: beside,
+            }) => {
+                many.extend(first.iter().map(ToString::to_string));
+                *more = more.saturating_add(beside);
+            }
             Ok(Found::None) => {}
             Err(refusal) => *failed = Some(Box::new(refusal)),
         }
@@ -219,6 +227,7 @@ impl Shell {
             part,
             found,
             mut many,
+            more,
             failed,
             then,
             ..
@@ -237,7 +246,7 @@ impl Shell {
                 self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
             }
             _ => {
-                let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many));
+                let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many, more));
                 self.answer(request, Err(refusal.hint("name a longer part")));
             }
         }
@@ -443,10 +452,10 @@ fn not_cancelled(record: &RunRecord) -> Refusal {
 }
 
 /// That a part of an id names several runs, and the first of them.
-fn ambiguous(part: &str, ids: &[String]) -> String {
-    let (shown, more) = ids.split_at(ids.len().min(RUNS_NAMED_MAX));
+fn ambiguous(part: &str, ids: &[String], more: usize) -> String {
+    let (shown, rest) = ids.split_at(ids.len().min(RUNS_NAMED_MAX));
     let shown = shown.join(", ");
-    match more.len() {
+    match rest.len().saturating_add(more) {
         0 => format!("`{part}` is part of several run ids: {shown}"),
         more => format!("`{part}` is part of several run ids: {shown}, and {more} more"),
     }

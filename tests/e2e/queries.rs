@@ -394,3 +394,28 @@ fn doctor_names_the_checklist_that_keeps_old_runs_from_being_removed() {
     assert_eq!(evidence(), None);
     assert_eq!(workspace.runs().len(), 2);
 }
+
+#[test]
+fn a_part_of_many_run_ids_says_how_many() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let made = workspace.runs()[0].clone();
+    let path = made["manifest"].as_str().unwrap();
+    let run = made["run_id"].as_str().unwrap();
+    let manifest = workspace.read(path);
+    for number in 0..30 {
+        let other = format!("{}{number:02}", &run[..run.len() - 2]);
+        workspace.write(&path.replace(run, &other), manifest.replace(run, &other));
+    }
+    let all = workspace.done(&["runs", "--limit", "99", "--json"]).json();
+    let count = all["runs"].as_array().unwrap().len();
+    assert!(count >= 30, "{all}");
+    for command in [&["show"][..], &["cancel"], &["resume", "--run"]] {
+        let told = workspace.ctl(&[command, &[&run[..10]]].concat());
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(
+            told.err.contains(&format!(", and {} more", count - 5)),
+            "{told:?}"
+        );
+    }
+}

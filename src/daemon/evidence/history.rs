@@ -6,7 +6,7 @@ use super::files::{Files, MANIFEST, SIDECAR};
 use super::owner::Life;
 use super::{Desk, EvidenceError, Open, ReadError};
 use crate::daemon::index::Key;
-use crate::limits::{AMBIGUOUS_RUNS_SHOWN_MAX, EVIDENCE_BYTES_MAX};
+use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, StageKind};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
@@ -22,8 +22,13 @@ use std::path::PathBuf;
 pub enum Found {
     /// This run.
     One(RunRecord),
-    /// Several; the first of them.
-    Many(Vec<RunId>),
+    /// Several.
+    Many {
+        /// The first of them.
+        first: Vec<RunId>,
+        /// How many there are beside these.
+        more: usize,
+    },
     /// None.
     None,
 }
@@ -178,8 +183,11 @@ impl Desk {
                 None => Found::None,
             },
             many => {
-                let first = many.iter().take(AMBIGUOUS_RUNS_SHOWN_MAX);
-                Found::Many(first.map(|key| key.1.clone()).collect())
+                let (first, more) = many.split_at(many.len().min(RUNS_NAMED_MAX));
+                Found::Many {
+                    first: first.iter().map(|key| key.1.clone()).collect(),
+                    more: more.len(),
+                }
             }
         })
     }

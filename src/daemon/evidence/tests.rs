@@ -406,7 +406,9 @@ fn one_run_is_shown_in_full_and_found_by_a_part_of_its_id() {
         panic!("not one");
     };
     assert_eq!(row.run_id, first.run);
-    assert!(matches!(desk.find("2026", at(0)).unwrap(), Found::Many(ids) if ids.len() == 2));
+    assert!(
+        matches!(desk.find("2026", at(0)).unwrap(), Found::Many { first, more: 0 } if first.len() == 2)
+    );
     assert_eq!(desk.find("nothing", at(0)).unwrap(), Found::None);
     let shown = serde_json::to_value(desk.show(&first.run, at(0)).unwrap()).unwrap();
     assert_eq!(shown["verdict"], "pass");
