@@ -303,7 +303,7 @@ fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
         return;
     }
     let grace = crate::limits::LEFTOVER_GRACE;
-    for ended in crate::daemon::leftovers::end_leftovers(runs, &[], grace, clock) {
+    for ended in crate::daemon::leftovers::end_leftovers(runs, grace, clock) {
         tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
     }
 }

@@ -248,7 +248,7 @@ pub(super) fn sweep(dir: &Dir) -> Result<(), DurableError> {
         };
         // Our own: whoever sweeps a directory is the only one of this process who writes there.
         let ours = pid == std::process::id();
-        if ours || super::owner::process_exists(pid) == Some(false) {
+        if ours || crate::daemon::process::exists(pid) == Some(false) {
             dir.remove(&name)?;
         }
     }

@@ -5,11 +5,12 @@
 //! runs, and so does every question about the history: what another tool tears meanwhile is not hidden until then.
 
 use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
-use super::owner::{Life, Owner, process_exists};
+use super::owner::{Life, Owner};
 use super::recover::Recovery;
 use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::durable::{Dir, temp_owner};
 use crate::daemon::index::Key;
+use crate::daemon::process;
 use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
 use crate::model::evidence::{
     Command, DAEMON_LOST, Layout, Manifest, Sidecar, StageKind, Unreadable,
@@ -108,7 +109,7 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
         // Ours, and not in our hands: an earlier desk of this daemon's.
         Some(owner) => owner == *own || owner.life() == Life::Dead,
         None => {
-            let gone = |pid| pid == own.pid || process_exists(pid) == Some(false);
+            let gone = |pid| pid == own.pid || process::exists(pid) == Some(false);
             writers.peek().is_some() && writers.all(gone)
         }
     };

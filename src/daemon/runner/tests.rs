@@ -6,7 +6,7 @@
 use super::*;
 use crate::daemon::leftovers::end_leftovers;
 use crate::daemon::log::Durability;
-use crate::daemon::process::{StartTime, is_alive, process_start_time};
+use crate::daemon::process::{is_alive, start_ticks};
 use crate::model::log::{LogEvent, Stream, decode};
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,7 +86,7 @@ impl Bench {
     /// Waits for a process that the script names on the FIFO.
     async fn named(&self) -> Named {
         let pid = self.said().await.parse().unwrap();
-        let started = process_start_time(pid).unwrap();
+        let started = start_ticks(pid).unwrap();
         Named { pid, started }
     }
 
@@ -118,18 +118,18 @@ impl Drop for Bench {
     fn drop(&mut self) {
         let runs = BTreeSet::from([self.run()]);
         let grace = Duration::from_millis(100);
-        drop(end_leftovers(runs, &[], grace, Clock::start()));
+        drop(end_leftovers(runs, grace, Clock::start()));
     }
 }
 
 struct Named {
     pid: u32,
-    started: StartTime,
+    started: u64,
 }
 
 impl Named {
     fn lives(&self) -> bool {
-        is_alive(self.pid, &self.started)
+        is_alive(self.pid, self.started)
     }
 }
 
