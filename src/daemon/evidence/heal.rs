@@ -80,8 +80,7 @@ impl Desk {
 
 fn rests(files: &Files, now: Timestamp) -> bool {
     let stamp = files.run.stamp(Path::new(MANIFEST));
-    let modified = stamp.and_then(|stamp| i64::try_from(stamp.modified_ns / 1_000_000).ok());
-    modified.is_some_and(|at| now.since(Timestamp::from_unix_ms(at)) > TORN_SETTLE)
+    stamp.is_some_and(|stamp| now.since(stamp.modified()) > TORN_SETTLE)
 }
 
 /// Judges a run directory without a manifest by what is in it, and by who wrote that and when.
@@ -100,10 +99,7 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
         return Birth::Past;
     }
     let stamp = files.run.stamp(Path::new(""));
-    let modified = stamp.map_or(0, |stamp| {
-        i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0)
-    });
-    let old = now.since(Timestamp::from_unix_ms(modified)) > UNBORN_RUN;
+    let old = stamp.is_none_or(|stamp| now.since(stamp.modified()) > UNBORN_RUN);
     let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
     let abandoned = match files.read_owner() {
         // Ours, and not in our hands: an earlier desk of this daemon's.

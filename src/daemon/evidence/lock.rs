@@ -92,8 +92,7 @@ fn is_abandoned(runs: &Dir, name: &OsString, now: Timestamp) -> bool {
     let Some(stamp) = runs.stamp(Path::new(name)) else {
         return false;
     };
-    let modified_ms = i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0);
-    now.since(Timestamp::from_unix_ms(modified_ms)) > LOCK_STALE
+    now.since(stamp.modified()) > LOCK_STALE
 }
 
 #[cfg(unix)]

@@ -121,11 +121,7 @@ impl Desk {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }
             }
-            let open = self.index.rows().filter(|row| !row.complete);
-            let open: Vec<Key> = open
-                .map(|row| (row.record.task_id.clone(), row.record.run_id.clone()))
-                .collect();
-            for key in &open {
+            for key in &self.unfinished() {
                 if self.open.contains_key(&key.1) {
                     continue;
                 }
@@ -153,16 +149,13 @@ impl Desk {
             return Ok(BTreeSet::new());
         };
         self.index.refresh(&runs, now)?;
-        let rows = self.index.rows().filter(|row| !row.complete);
         let mut lost = BTreeSet::new();
-        for (task, run) in rows.map(|row| (&row.record.task_id, &row.record.run_id)) {
-            let files = Files::open(&runs, task, run).ok().flatten();
-            let is_lost = files.is_some_and(|files| {
-                let manifest = files.read_manifest();
-                manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
-            });
-            if is_lost && !self.open.get(run).is_some_and(Open::is_under_way) {
-                lost.insert(run.clone());
+        for key in self.unfinished() {
+            // A run that cannot be read now is told of when it is recovered.
+            let judged = self.judged(&runs, &key, now).ok().flatten();
+            let is_lost = judged.is_some_and(|(_, _, fate)| matches!(fate, Fate::Lost));
+            if is_lost && !self.open.get(&key.1).is_some_and(Open::is_under_way) {
+                lost.insert(key.1);
             }
         }
         Ok(lost)
@@ -210,13 +203,10 @@ impl Desk {
         recovery: &mut Recovery,
     ) -> Result<(), EvidenceError> {
         let (task, run) = key;
-        let Some(files) = Files::open(runs, task, run)? else {
+        let Some((files, mut manifest, fate)) = self.judged(runs, key, now)? else {
             return Ok(());
         };
-        let Ok(mut manifest) = files.read_manifest() else {
-            return Ok(());
-        };
-        match self.fate(&files, &manifest, now) {
+        match fate {
             Fate::Leave => Ok(()),
             Fate::Alive => {
                 recovery.alive.push(run.clone());
@@ -231,6 +221,30 @@ impl Desk {
                 Ok(())
             }
         }
+    }
+
+    /// The runs that the index knows and of which something is left to be written.
+    fn unfinished(&self) -> Vec<Key> {
+        let rows = self.index.rows().filter(|row| !row.complete);
+        rows.map(|row| (row.record.task_id.clone(), row.record.run_id.clone()))
+            .collect()
+    }
+
+    /// A run's files and manifest, and what is to be done with it; nothing where they cannot be read.
+    fn judged(
+        &self,
+        runs: &Dir,
+        (task, run): &Key,
+        now: Timestamp,
+    ) -> Result<Option<(Files, Manifest, Fate)>, EvidenceError> {
+        let Some(files) = Files::open(runs, task, run)? else {
+            return Ok(None);
+        };
+        let Ok(manifest) = files.read_manifest() else {
+            return Ok(None);
+        };
+        let fate = self.fate(&files, &manifest, now);
+        Ok(Some((files, manifest, fate)))
     }
 
     fn fate(&self, files: &Files, manifest: &Manifest, now: Timestamp) -> Fate {
@@ -363,12 +377,7 @@ fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
 }
 
 fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
-    let modified = |name: &str| {
-        let stamp = files.run.stamp(Path::new(name))?;
-        i64::try_from(stamp.modified_ns / 1_000_000)
-            .ok()
-            .map(Timestamp::from_unix_ms)
-    };
+    let modified = |name: &str| Some(files.run.stamp(Path::new(name))?.modified());
     let beats = [
         manifest.heartbeat_at,
         modified(super::files::HEARTBEAT),
