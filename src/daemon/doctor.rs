@@ -83,11 +83,12 @@ impl Shell {
     }
 
     fn check_stores(&self) -> DoctorCheck {
+        let (registry, trust) = (self.registry.kept(), self.trust.kept());
         let found = [
-            (self.registry.path(), self.registry.condition()),
-            (self.trust.path(), self.trust.condition()),
+            (registry.path(), registry.condition()),
+            (trust.path(), trust.condition()),
         ];
-        let aside = [self.registry.set_aside(), self.trust.set_aside()];
+        let aside = [registry.set_aside(), trust.set_aside()];
         // One that somebody has looked at and deleted is no longer of interest.
         let mut aside = aside.into_iter().flatten().filter(|it| it.path.exists());
         for (path, condition) in &found {

@@ -225,7 +225,7 @@ impl Shell {
                     site.root, site.root
                 ),
             },
-            Trusted::Changed { diff, .. } => {
+            Trusted::Changed { diff } => {
                 let lines = diff.lines();
                 let what = if lines.is_empty() {
                     String::new()
