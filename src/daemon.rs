@@ -92,6 +92,7 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
         }
     };
     let mut shell = Shell::new(parts);
+    shell.log = Some(logs.counter());
     let (hub, mut incoming) = Hub::new(about);
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
@@ -114,6 +115,9 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
         .await;
     drop((shell, incoming));
     server.join_all().await;
+    if let Some(lines) = logs.counter().losses().lines() {
+        tracing::warn!(lines, "lines of this log were dropped");
+    }
     tracing::info!("ended");
     drop(logs);
     Ok(())

@@ -17,6 +17,7 @@ impl Shell {
             self.check_watches(),
             self.check_stores(),
         ];
+        checks.extend(self.check_log());
         let workspaces = self.engine.workspaces();
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
         drop(workspaces);
@@ -51,6 +52,23 @@ impl Shell {
             ),
             fix: None,
         }
+    }
+
+    /// That lines of the log were dropped; nothing where it is whole.
+    fn check_log(&self) -> Option<DoctorCheck> {
+        let losses = self.log.as_ref()?.losses();
+        let lines = losses.lines()?;
+        let (queue, day, disk) = (losses.queue_lines, losses.day_lines, losses.disk_lines);
+        Some(DoctorCheck {
+            id: "log".to_owned(),
+            state: Health::Warn,
+            detail: format!(
+                "{lines} lines of the daemon's log were dropped: {day} beyond the day's size, {queue} that came too fast, {disk} that the disk refused"
+            ),
+            fix: Some(
+                "start the daemon with less in ORCHD_LOG, or make room on the disk".to_owned(),
+            ),
+        })
     }
 
     fn check_watches(&self) -> DoctorCheck {

@@ -5,6 +5,7 @@
 
 use crate::daemon::clock::Clock;
 use crate::daemon::evidence::Owner;
+use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::message::Done;
 use crate::daemon::registry::Registry;
@@ -53,6 +54,8 @@ pub(super) struct Shell {
     done: mpsc::Receiver<Done>,
     heartbeat_at: Tick,
     pub(super) tenancy: Tenancy,
+    /// What its log has lost; none where it has no log of its own.
+    pub(super) log: Option<LossCounter>,
     pub(super) exiting: bool,
 }
 
@@ -109,6 +112,7 @@ impl Shell {
             done,
             heartbeat_at: Tick::default().after(HEARTBEAT),
             tenancy: parts.tenancy,
+            log: None,
             exiting: false,
         }
     }
