@@ -144,12 +144,6 @@ impl Desk {
         }
     }
 
-    /// How the files of this workspace's runs are called.
-    #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
     /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
     ///

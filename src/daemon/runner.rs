@@ -100,11 +100,6 @@ impl Running {
     pub fn split(self) -> (Stopper, impl Future<Output = Ending>) {
         (self.stopper, ending(self.ending))
     }
-
-    /// Waits for its end.
-    pub async fn ended(self) -> Ending {
-        ending(self.ending).await
-    }
 }
 
 async fn ending(thread: JoinHandle<Ending>) -> Ending {

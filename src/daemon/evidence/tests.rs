@@ -32,7 +32,7 @@ impl Space {
 
     pub(crate) fn desk(&self, instance: &str) -> Desk {
         let root = RootPath::new(&self.path("")).unwrap();
-        let places = Places::usual(&root, Some(&self.dir.path().join("state")));
+        let places = places(&root, Some(&self.dir.path().join("state")));
         Desk::open(root, places, Owner::current(instance))
     }
 
@@ -78,6 +78,15 @@ impl Space {
             }
         }
         drop(self.metrics());
+    }
+}
+
+/// The usual places below a root.
+fn places(root: &RootPath, state: Option<&Path>) -> Places {
+    Places {
+        runs_dir: root.as_path().join(".runs"),
+        out_dir: root.as_path().join("out"),
+        index_dir: state.map(|state| state.join("index")),
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::*;
 use crate::daemon::leftovers::end_leftovers;
-use crate::daemon::log::Durability;
 use crate::daemon::process::{is_alive, start_ticks};
 use crate::model::log::{LogEvent, Stream, decode};
 use std::collections::BTreeSet;
@@ -65,7 +64,6 @@ impl Bench {
                 index: 1,
                 attempt: 1,
                 attempts_max: 1,
-                durability: Durability::Cached,
             },
             earlier: Written::default(),
         }
@@ -137,6 +135,11 @@ async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.unwrap()
 }
 
+async fn end_of(running: Running) -> Ending {
+    let (_stopper, ending) = running.split();
+    within(ending).await
+}
+
 async fn ended(attempt: Attempt) -> Ending {
-    within(start(attempt, Clock::start()).ended()).await
+    end_of(start(attempt, Clock::start())).await
 }
