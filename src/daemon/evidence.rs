@@ -228,7 +228,7 @@ impl Desk {
         files.write_manifest(&open.manifest)?;
         // Nothing else tells of attempts should the daemon be lost; the rest of it can be had of the manifest.
         if report.stages.iter().any(|stage| stage.attempts > 1) {
-            files.write_sidecar(&Sidecar::of(report))?;
+            files.write_sidecar(&Sidecar::meanwhile(report))?;
         }
         files.beat(now)?;
         Ok(())

@@ -101,9 +101,19 @@ impl Sidecar {
         }
     }
 
+    /// The sidecar of a run under way whose stages have something to tell: without keys, because nobody has looked yet
+    /// whether the content is still what they were begun on.
+    #[must_use]
+    pub fn meanwhile(report: &RunReport) -> Self {
+        let mut sidecar = Self::of(report);
+        sidecar.forget_keys();
+        sidecar
+    }
+
     /// Takes over how the stages of a run stood when its daemon was lost: it was written when the run began.
     pub fn lose(&mut self, manifest: &Manifest) {
         self.verdict = Verdict::Unknown;
+        self.forget_keys();
         for (stage, command) in self.stages.iter_mut().zip(&manifest.commands) {
             if stage.outcome != Outcome::None || stage.id != command.id {
                 continue;
@@ -119,6 +129,10 @@ impl Sidecar {
             let span = span.map_or(0, |(start, end)| end.since(start).as_millis());
             stage.duration_ms = u64::try_from(span).unwrap_or(u64::MAX);
         }
+    }
+
+    fn forget_keys(&mut self) {
+        self.stages.iter_mut().for_each(|stage| stage.key = None);
     }
 
     /// Whether a later daemon may believe its verdict for content with the same stage keys.

@@ -17,9 +17,11 @@ fn the_sidecar_of_a_lost_run_says_how_its_stages_ended() {
     later.stages[1] = stage("lint", StageStatus::Succeeded);
     later.stages[2] = stage("test", StageStatus::Running);
     desk.record(&later, at(1050)).unwrap();
+    let path = format!("{}/orchd.json", base(&begun));
+    assert_eq!(space.json(&path)["stages"][0]["key"], Value::Null);
     die(&space, &begun);
     space.desk("d2").recover(&[], at(9000)).unwrap();
-    let sidecar = space.json(&format!("{}/orchd.json", base(&begun)));
+    let sidecar = space.json(&path);
     let stages = sidecar["stages"].as_array().unwrap();
     let said: Vec<_> = stages
         .iter()
@@ -56,6 +58,11 @@ fn a_sidecar_from_a_run_without_retries_is_filled_in_of_the_manifest() {
     die(&space, &begun);
     space.desk("d2").recover(&[], at(9000)).unwrap();
     let stages = &space.json(&format!("{}/orchd.json", base(&begun)))["stages"];
+    assert_eq!(
+        stages[0]["key"],
+        Value::Null,
+        "nobody has looked at the content since"
+    );
     let said = [0, 1, 2].map(|n| (stages[n]["outcome"].clone(), stages[n]["attempts"].clone()));
     let expected = [("passed", 1), ("cancelled", 1), ("none", 0)];
     assert_eq!(

@@ -173,12 +173,13 @@ fn a_lost_run_is_resumed_with_its_token_and_ends_a_second_time() {
     desk.recover(&[], at(9000)).unwrap();
     let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
     let reopened = desk.reopen(&begun.run, at(9100)).unwrap();
-    assert_eq!(reopened.status, RunStatus::Cancelled);
+    assert_eq!(manifest["status"], "cancelled");
     assert_eq!(
         reopened.resume_token,
         manifest["resume_token"].as_str().unwrap()
     );
-    assert_eq!(reopened.stages[1].key, begun.stages[1].key);
+    // Nobody has looked whether the content is what it began on.
+    assert_eq!(reopened.stages[1].key, None);
     assert!(!reopened.owned);
     let mut resumed = report("demo", 1, RunStatus::InProgress);
     resumed.status_detail = Some("resuming".to_owned());
