@@ -8,9 +8,9 @@ use super::{Desk, EvidenceError, Open, ReadError};
 use crate::daemon::index::Key;
 use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};
-use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, StageKind};
+use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
-use crate::model::run::{Cause, Outcome, RunStatus, StageStatus};
+use crate::model::run::{Outcome, StageStatus};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -68,10 +68,6 @@ pub struct Reopened {
     pub task: TaskId,
     /// Its pipeline.
     pub pipeline: PipelineId,
-    /// Its pipeline's title.
-    pub title: String,
-    /// Where it stands.
-    pub status: RunStatus,
     /// Whether a living process owns it and is not done with it.
     pub owned: bool,
     /// When it was made.
@@ -82,10 +78,6 @@ pub struct Reopened {
     pub parent: Option<RunId>,
     /// The approval policy that its caller named.
     pub approval_policy: Option<String>,
-    /// Whether its pipeline required a guardrail, where it says so.
-    pub guardrails_required: Option<bool>,
-    /// Why it was started; none for a run that another tool made.
-    pub cause: Option<Cause>,
     /// Its stages, in order.
     pub stages: Vec<ReopenedStage>,
     /// Its child runs.
@@ -95,16 +87,8 @@ pub struct Reopened {
 /// A stage of a run that is taken up again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReopenedStage {
-    /// Its place, from 1.
-    pub index: u64,
     /// Its id.
     pub id: StageId,
-    /// Its title.
-    pub title: String,
-    /// What it is.
-    pub kind: StageKind,
-    /// Its command line; none for a subpipeline.
-    pub command: Option<String>,
     /// Where it stands.
     pub status: StageStatus,
     /// When it began.
@@ -273,11 +257,7 @@ impl Reopened {
             let mut beside = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
             let beside = beside.find(|stage| stage.id == command.id);
             ReopenedStage {
-                index: command.index,
                 id: command.id.clone(),
-                title: command.title.clone(),
-                kind: command.kind,
-                command: command.command.clone(),
                 status: command.status,
                 started_at: command.started_at,
                 completed_at: command.completed_at,
@@ -297,15 +277,11 @@ impl Reopened {
         Self {
             task: manifest.task_id.clone(),
             pipeline: manifest.pipeline_id.clone(),
-            title: manifest.pipeline_title.clone(),
-            status: manifest.status,
             owned,
             started_at: manifest.started_at,
             resume_token: manifest.resume_token.clone(),
             parent: manifest.parent_run_id.clone(),
             approval_policy: manifest.approval_policy.clone(),
-            guardrails_required: manifest.guardrails_required(),
-            cause: sidecar.map(|sidecar| sidecar.cause),
             stages: stages.collect(),
             children: manifest.child_runs.clone(),
         }
