@@ -22,7 +22,7 @@ pub use layout::{Layout, slug};
 pub use manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind, Unreadable};
 pub use metrics::Metrics;
 pub use project::DAEMON_LOST;
-pub use sidecar::{ChangedPaths, Sidecar, SidecarStage, VoidPaths};
+pub use sidecar::{CountedPaths, Sidecar, SidecarStage, VoidPaths};
 pub use snapshot::{Entry, Snapshot};
 pub use summary::RunSummary;
 

@@ -21,7 +21,7 @@ pub struct Sidecar {
     /// Why the run was started.
     pub cause: Cause,
     /// What had changed.
-    pub changed: ChangedPaths,
+    pub changed: CountedPaths,
     /// One entry per stage, in order.
     pub stages: Vec<SidecarStage>,
     /// What the run proves.
@@ -32,7 +32,7 @@ pub struct Sidecar {
 
 /// The paths of a change set: the first hundred; none where everything may have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedPaths {
+pub struct CountedPaths {
     /// How many there are.
     pub count: usize,
     /// The first of them, relative to the workspace.
@@ -77,7 +77,7 @@ impl Sidecar {
         Self {
             schema: SCHEMA,
             cause: report.cause,
-            changed: ChangedPaths { count, paths },
+            changed: CountedPaths { count, paths },
             stages: report.stages.iter().map(SidecarStage::of).collect(),
             verdict: report.verdict,
             void: report.void.as_ref().map(|void| VoidPaths {
