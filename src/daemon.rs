@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod calls;
+pub mod chain;
 pub mod clock;
 pub mod configuration;
 mod detail;
@@ -41,8 +42,9 @@ pub mod trust;
 mod waiting;
 pub mod watcher;
 
+use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
-use crate::daemon::lifecycle::{Started, chain};
+use crate::daemon::lifecycle::Started;
 use crate::daemon::registry::Registry;
 use crate::daemon::server::{About, Hub};
 use crate::daemon::shell::{Parts, Shell, Tenancy};

@@ -3,9 +3,9 @@
 //! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
 //! `Captured` to cover every `Touched` before it.
 
+use crate::daemon::chain::chain;
 use crate::daemon::evidence::{Desk, Inspected, Recovery};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;

@@ -2,7 +2,7 @@
 //!
 //! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::Condition;
 use crate::model::id::TaskId;

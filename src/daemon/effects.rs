@@ -3,8 +3,8 @@
 //! Each effect is given away at once (a tree, a desk, a runner, the server) and answered by an arrival; none of them waits.
 //! Progress and standings are written late and in their latest state only; the end of a run is written at once.
 
+use crate::daemon::chain::chain;
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::runner;
 use crate::daemon::shell::Shell;

@@ -4,7 +4,7 @@
 //! It serves one workspace, trusts what the trust store trusts, registers nothing, and nothing runs by itself. It ends
 //! when its caller hangs up; runs are cancelled and recorded first.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};

@@ -10,6 +10,7 @@ pub mod detach;
 pub mod logging;
 pub mod signals;
 
+use crate::daemon::chain::chain;
 use crate::daemon::lifecycle::claim::{Claim, ClaimError};
 use crate::daemon::lifecycle::detach::Ready;
 use crate::daemon::lifecycle::logging::{LogError, Logs};
@@ -18,7 +19,6 @@ use crate::daemon::server::{About, ListenError, Listener};
 use crate::limits::{BLOCKED_END_MAX, FILES_MAX, POOL_THREADS_MAX};
 use crate::model::places::Places;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -155,17 +155,4 @@ fn raise_files() {
             tracing::warn!(%error, wanted, "failed to raise the limit of open files");
         }
     }
-}
-
-/// An error and its causes as one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

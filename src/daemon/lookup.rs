@@ -4,9 +4,9 @@
 
 mod logs;
 
+use crate::daemon::chain::chain;
 use crate::daemon::evidence::{Desk, EvidenceError, Found, Reopened, ReopenedStage};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;

@@ -3,9 +3,9 @@
 //! A bad file keeps the last good configuration, and its workspace is told to be misconfigured until it is mended. The
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
+use crate::daemon::chain::chain;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Inspected, Known as DiskKnown};
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};

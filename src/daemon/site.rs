@@ -3,12 +3,12 @@
 //! Progress and standings are written late and only in their latest state; the end of a run is written at once and takes
 //! its progress with it.
 
+use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::durable::Stamp;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
 use crate::daemon::server::Asked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
