@@ -124,13 +124,12 @@ impl Registry {
         now: Timestamp,
     ) -> Result<(), RegistryError> {
         let root = root.clone();
-        let added = self.kept.change(now, |known| {
+        self.kept.change(now, |known| {
             match insert(&mut known.workspaces, root, task, now) {
                 Ok(changed) => (changed, Ok(())),
                 Err(refused) => (Changed::No, Err(refused)),
             }
-        })?;
-        added
+        })?
     }
 
     /// Takes a directory out; tells whether it was there.

@@ -1,4 +1,6 @@
-//! What is known of the stages of a run whose daemon was lost: the manifest's news go into the sidecar of its begin.
+//! What is known of the stages of a run whose daemon was lost.
+//!
+//! The manifest tells how they stood; the sidecar is that of the run's begin, but for attempts.
 
 use super::recovery::die;
 use super::*;
