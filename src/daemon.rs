@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod calls;
+pub mod chain;
 pub mod clock;
 pub mod configuration;
 mod detail;
@@ -42,8 +43,9 @@ pub mod trust;
 mod waiting;
 pub mod watcher;
 
+use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
-use crate::daemon::lifecycle::{Started, chain};
+use crate::daemon::lifecycle::Started;
 use crate::daemon::registry::Registry;
 use crate::daemon::server::{About, Hub};
 use crate::daemon::shell::{Parts, Shell, Tenancy};
@@ -93,6 +95,7 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
         }
     };
     let mut shell = Shell::new(parts);
+    shell.log = Some(logs.counter());
     let (hub, mut incoming) = Hub::new(about);
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
@@ -115,6 +118,9 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
         .await;
     drop((shell, incoming));
     server.join_all().await;
+    if let Some(lines) = logs.counter().losses().lines() {
+        tracing::warn!(lines, "lines of this log were dropped");
+    }
     tracing::info!("ended");
     drop(logs);
     Ok(())

@@ -65,6 +65,11 @@ pub const PIPELINES_MAX: usize = 1_000;
 pub const STAGES_TOTAL_MAX: usize = 20_000;
 /// Stages at once that a configuration may ask for: past this the machine is busy with switching.
 pub const JOBS_MAX: u32 = 1_024;
+/// Stages that run at once, of all workspaces: each holds a thread and a handful of descriptors from spawn to end.
+pub const STAGES_RUNNING_MAX: usize = 1_024;
+/// Threads of the blocking pool, made when needed: one per running stage, and enough for the trees and desks of many
+/// workspaces beside them, a few of which may hang on a dead disk.
+pub const POOL_THREADS_MAX: usize = 1_536;
 /// Shortest time between two scans of a polled tree: a shorter one leaves no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// Longest time between two scans of a polled tree.
@@ -167,8 +172,6 @@ pub const INDEX_GARBAGE_MIN: usize = 1000;
 pub const UNBORN_RUN: Duration = Duration::from_secs(30);
 /// Bytes at the end of `metrics.json` that are searched for the line of a run that ended when its daemon was lost.
 pub const METRICS_TAIL_BYTES: u64 = 4 * 1024 * 1024;
-/// Runs that an ambiguous part of an id names.
-pub const AMBIGUOUS_RUNS_SHOWN_MAX: usize = 20;
 /// Depth of directories that are searched for checklists.
 pub const CHECKLIST_DEPTH_MAX: usize = 8;
 /// Log bytes of one stage before the middle is dropped: half for the head, half for the tail.
@@ -297,6 +300,9 @@ const _: () = assert!(
     POLL_INTERVAL_MIN.as_millis() <= POLL_INTERVAL_DEFAULT.as_millis()
         && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
 );
+const _: () = assert!(JOBS_MAX as usize <= STAGES_RUNNING_MAX);
+const _: () = assert!(STAGES_RUNNING_MAX + 256 <= POOL_THREADS_MAX);
+const _: () = assert!(STAGES_RUNNING_MAX as u64 * 12 <= FILES_MAX);
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);

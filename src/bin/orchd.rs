@@ -4,9 +4,10 @@
 //! is one sentence on stderr and exit code 1; a daemon that has forked away says it through its parent.
 
 use clap::Parser as _;
+use orch::daemon::chain::chain;
 use orch::daemon::lifecycle::args::Args;
 use orch::daemon::lifecycle::detach::{DetachError, Forked, Ready, detach};
-use orch::daemon::lifecycle::{chain, host};
+use orch::daemon::lifecycle::host;
 use orch::model::places::{Places, PlacesError, Platform, Surroundings};
 use std::error::Error;
 use std::io::Write as _;

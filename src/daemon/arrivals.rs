@@ -3,9 +3,9 @@
 //! The order is kept: what a tree reports becomes inputs in the order in which it was seen, because the engine takes a
 //! `Captured` to cover every `Touched` before it.
 
+use crate::daemon::chain::chain;
 use crate::daemon::evidence::{Desk, Inspected, Recovery};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
@@ -81,7 +81,7 @@ impl Shell {
                 known,
                 then,
             } => self.take_loaded(id, *loaded, &known, then),
-            What::Removed(runs) => self.discard(id, runs),
+            What::Removed { task, gone } => self.take_removed(id, task, gone),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
             What::Runs { request, rows } => self.take_rows(id, request, rows),
             What::Found { request, found } => self.take_found(id, request, found),

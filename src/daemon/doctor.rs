@@ -2,9 +2,11 @@
 //!
 //! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::Condition;
+use crate::model::id::TaskId;
+use crate::model::path::RootPath;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -15,6 +17,7 @@ impl Shell {
             self.check_watches(),
             self.check_stores(),
         ];
+        checks.extend(self.check_log());
         let workspaces = self.engine.workspaces();
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
         drop(workspaces);
@@ -28,6 +31,9 @@ impl Shell {
                 continue;
             };
             checks.push(check_workspace(&root.to_string(), state.0, state.1));
+            let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
+            let unremoved = unremoved.into_iter().flatten();
+            checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));
         }
         DoctorAnswer { checks }
     }
@@ -46,6 +52,23 @@ impl Shell {
             ),
             fix: None,
         }
+    }
+
+    /// That lines of the log were dropped; nothing where it is whole.
+    fn check_log(&self) -> Option<DoctorCheck> {
+        let losses = self.log.as_ref()?.losses();
+        let lines = losses.lines()?;
+        let (queue, day, disk) = (losses.queue_lines, losses.day_lines, losses.disk_lines);
+        Some(DoctorCheck {
+            id: "log".to_owned(),
+            state: Health::Warn,
+            detail: format!(
+                "{lines} lines of the daemon's log were dropped: {day} beyond the day's size, {queue} that came too fast, {disk} that the disk refused"
+            ),
+            fix: Some(
+                "start the daemon with less in ORCHD_LOG, or make room on the disk".to_owned(),
+            ),
+        })
     }
 
     fn check_watches(&self) -> DoctorCheck {
@@ -81,11 +104,12 @@ impl Shell {
     }
 
     fn check_stores(&self) -> DoctorCheck {
+        let (registry, trust) = (self.registry.kept(), self.trust.kept());
         let found = [
-            (self.registry.path(), self.registry.condition()),
-            (self.trust.path(), self.trust.condition()),
+            (registry.path(), registry.condition()),
+            (trust.path(), trust.condition()),
         ];
-        let aside = [self.registry.set_aside(), self.trust.set_aside()];
+        let aside = [registry.set_aside(), trust.set_aside()];
         // One that somebody has looked at and deleted is no longer of interest.
         let mut aside = aside.into_iter().flatten().filter(|it| it.path.exists());
         for (path, condition) in &found {
@@ -139,6 +163,19 @@ fn check_state(state: Health, detail: String, fix: Option<&str>) -> DoctorCheck 
         state,
         detail,
         fix: fix.map(str::to_owned),
+    }
+}
+
+/// That old runs stay, because nobody knows whether they are cited, or the disk keeps them.
+fn check_evidence(root: &RootPath, task: &TaskId, why: &str) -> DoctorCheck {
+    DoctorCheck {
+        id: format!("evidence {root}"),
+        state: Health::Warn,
+        detail: format!("old runs of `{task}` are not removed: {why}"),
+        fix: Some(
+            "put right what is named, or move it away: they go after the task's next run"
+                .to_owned(),
+        ),
     }
 }
 

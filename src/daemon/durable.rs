@@ -21,6 +21,7 @@ mod together;
 mod unsynced;
 
 use crate::limits::{LOCK_PAUSE, LOCK_TRIES_MAX};
+use crate::model::time::Timestamp;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -131,6 +132,15 @@ pub struct Stamp {
     /// When it was last written, in nanoseconds since 1970.
     #[serde(rename = "m")]
     pub modified_ns: i128,
+}
+
+impl Stamp {
+    /// When it was last written; 1970 where that is no time that we know.
+    #[must_use]
+    pub fn modified(&self) -> Timestamp {
+        let milliseconds = i64::try_from(self.modified_ns / 1_000_000);
+        Timestamp::from_unix_ms(milliseconds.unwrap_or(0))
+    }
 }
 
 /// What kind of thing a name names.

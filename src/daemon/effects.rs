@@ -3,8 +3,8 @@
 //! Each effect is given away at once (a tree, a desk, a runner, the server) and answered by an arrival; none of them waits.
 //! Progress and standings are written late and in their latest state only; the end of a run is written at once.
 
+use crate::daemon::chain::chain;
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::runner;
 use crate::daemon::shell::Shell;
@@ -19,6 +19,7 @@ use crate::model::id::{CaptureId, RunId, TaskId, WorkspaceId};
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::{Tick, Timestamp};
 use crate::model::view::Subject;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Shell {
@@ -236,7 +237,7 @@ impl Shell {
     /// Says of every run under way that its owner lives.
     pub(super) fn beat(&mut self) {
         let clock = self.clock;
-        let active: std::collections::BTreeSet<WorkspaceId> =
+        let active: BTreeSet<WorkspaceId> =
             self.engine.runs().map(|report| report.workspace).collect();
         for id in active {
             if let Some(desk) = self.sites.get_mut(&id).and_then(|site| site.desk.as_mut()) {
@@ -266,19 +267,37 @@ impl Shell {
             return;
         };
         desk.push(move |desk| {
-            match desk.retain(&task, keep, &active, clock.wall()) {
-                Ok(gone) if gone.is_empty() => None,
-                Ok(gone) => {
-                    tracing::info!(task = %task, runs = gone.len(), "old runs were removed");
-                    let what = What::Removed(gone.into_iter().collect());
-                    Some(Done { workspace, what })
-                }
-                Err(error) => {
-                    tracing::warn!(task = %task, error = %chain(&error), "old runs could not be removed");
-                    None
+            let gone = desk.retain(&task, keep, &active, clock.wall());
+            match &gone {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(task = %task, runs = gone.len(), "old runs were removed"),
+                Err(error) => tracing::warn!(task = %task, error = %chain(error), "old runs could not be removed"),
+            }
+            let gone = gone.map(|gone| gone.into_iter().collect());
+            let gone = gone.map_err(|error| chain(&error));
+            let what = What::Removed { task, gone };
+            Some(Done { workspace, what })
+        });
+    }
+
+    pub(super) fn take_removed(
+        &mut self,
+        id: WorkspaceId,
+        task: TaskId,
+        gone: Result<BTreeSet<RunId>, String>,
+    ) {
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        match gone {
+            Err(why) => drop(site.unremoved.insert(task, why)),
+            Ok(runs) => {
+                site.unremoved.remove(&task);
+                if !runs.is_empty() {
+                    self.discard(id, runs);
                 }
             }
-        });
+        }
     }
 }
 

@@ -144,12 +144,6 @@ impl Desk {
         }
     }
 
-    /// How the files of this workspace's runs are called.
-    #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
     /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
     ///
@@ -164,7 +158,8 @@ impl Desk {
         let mut manifest = match taken_up(&files)? {
             Some(manifest) => manifest,
             None => {
-                let manifest = self.first(report)?;
+                let held = self.open.get(&report.run).map(Open::anew);
+                let manifest = held.map_or_else(|| self.first(report), Ok)?;
                 staged.push(files.stage_manifest(&manifest)?);
                 manifest
             }
@@ -185,12 +180,13 @@ impl Desk {
         begun.place()?;
         grown.note(files.run);
         self.index.note(&runs, &manifest, Some(&sidecar));
+        let before = self.open.get(&report.run);
         let open = Open {
             manifest,
             sidecar: Some(sidecar),
             guardrails_required: report.guardrails_required,
             anchor: Anchor::Loose(grown),
-            ending: Ending::New,
+            ending: before.map_or(Ending::New, |open| open.ending),
         };
         drop(self.open.insert(report.run.clone(), open));
         Ok(())
@@ -218,7 +214,7 @@ impl Desk {
     /// # Errors
     /// When the disk says no.
     pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        if !self.open.contains_key(&report.run) {
+        if !self.stands(report)? {
             return self.begin(report, now);
         }
         let runs = self.runs_dir(&report.run)?;
@@ -230,6 +226,10 @@ impl Desk {
         open.manifest.note(report, &self.layout, now);
         write_errors(&files, report, &mut open.manifest, &self.layout, now)?.sync()?;
         files.write_manifest(&open.manifest)?;
+        // Nothing else tells of attempts should the daemon be lost; the rest of it can be had of the manifest.
+        if report.stages.iter().any(|stage| stage.attempts > 1) {
+            files.write_sidecar(&Sidecar::meanwhile(report))?;
+        }
         files.beat(now)?;
         Ok(())
     }
@@ -260,7 +260,7 @@ impl Desk {
         state: Option<&TaskState>,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
-        if !self.open.contains_key(&report.run) {
+        if !self.stands(report)? {
             self.begin(report, now)?;
         }
         self.anchor(&report.run)?;
@@ -311,14 +311,15 @@ impl Desk {
         let alive = self.open.iter_mut().filter(|(_, open)| open.is_under_way());
         for (run, open) in alive {
             let beat = match Files::open(&runs, &open.manifest.task_id, run) {
-                Ok(Some(files)) => {
+                // What somebody has removed is made anew as a whole, once there is something to record.
+                Ok(Some(files)) if files.has_manifest() => {
                     open.take_over(&files);
                     open.manifest.beat(now);
                     files
                         .write_manifest(&open.manifest)
                         .and_then(|()| files.beat(now))
                 }
-                Ok(None) => Ok(()),
+                Ok(Some(_) | None) => Ok(()),
                 Err(error) => Err(error),
             };
             told = told.and(beat);
@@ -379,6 +380,22 @@ impl Desk {
             .unwrap_or_else(|| task.to_string())
     }
 
+    /// Whether a run is in our hands and its manifest on disk; `git clean` may have taken what had begun.
+    fn stands(&self, report: &RunReport) -> Result<bool, EvidenceError> {
+        if !self.open.contains_key(&report.run) {
+            return Ok(false);
+        }
+        let Some(runs) = self.runs.open()? else {
+            return Ok(false);
+        };
+        let files = Files::open(&runs, &report.task, &report.run)?;
+        let stands = files.is_some_and(|files| files.has_manifest());
+        if !stands {
+            tracing::warn!(run = %report.run, "the evidence of a run was removed while it is under way: it is made anew");
+        }
+        Ok(stands)
+    }
+
     fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {
         let runs = self.runs.open()?;
         runs.ok_or_else(|| EvidenceError::UnknownRun { run: run.clone() })
@@ -394,6 +411,14 @@ impl Open {
     /// Whether it has not ended: of one whose end could not be written, nobody lives any more.
     fn is_under_way(&self) -> bool {
         self.ending == Ending::New
+    }
+
+    /// Its manifest, where all of its files are gone.
+    fn anew(&self) -> Manifest {
+        let mut manifest = self.manifest.clone();
+        let stages = manifest.commands.iter_mut();
+        stages.for_each(|stage| stage.error_file = None);
+        manifest
     }
 
     /// Takes over what another tool has written into the manifest meanwhile and we would overwrite.

@@ -4,11 +4,11 @@
 //! It serves one workspace, trusts what the trust store trusts, registers nothing, and nothing runs by itself. It ends
 //! when its caller hangs up; runs are cancelled and recorded first.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
-use crate::limits::BLOCKED_END_MAX;
+use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
 use std::io;
@@ -48,6 +48,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let cookies = state.join("cookies").join(&about.instance_id);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(POOL_THREADS_MAX)
         .build()?;
     let thread = std::thread::Builder::new()
         .name("hosted".to_owned())

@@ -8,9 +8,10 @@ mod store;
 
 use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::evidence::{LOCAL_POINTERS, MANIFEST, read_manifest, read_sidecar, run_path};
-use crate::limits::LISTING_SETTLE;
+use crate::limits::{LISTING_SETTLE, PROOFS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, TaskId};
+use crate::model::run::Verdict;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,15 +185,18 @@ impl Index {
         keys.filter_map(|(_, run, task)| self.rows.get(&(task.clone(), run.clone())))
     }
 
-    /// The newest run of a task and pipeline that proves something.
-    pub(crate) fn proofs(&self) -> BTreeMap<(TaskId, PipelineId), RunId> {
-        let mut proofs = BTreeMap::new();
-        for row in self.rows().filter(|row| row.proves) {
+    /// The runs of each task and pipeline that prove something, newest first: at most [`PROOFS_MAX`] of each.
+    pub(crate) fn proofs(&self) -> BTreeMap<(TaskId, PipelineId), Vec<RunId>> {
+        let mut proofs: BTreeMap<_, Vec<RunId>> = BTreeMap::new();
+        // A run that another tool has resumed since has a verdict no longer.
+        let stands = |row: &&Row| row.proves && row.record.verdict != Verdict::Unknown;
+        for row in self.rows().filter(stands) {
             let record = &row.record;
             let subject = (record.task_id.clone(), record.pipeline_id.clone());
-            proofs
-                .entry(subject)
-                .or_insert_with(|| record.run_id.clone());
+            let runs = proofs.entry(subject).or_default();
+            if runs.len() < PROOFS_MAX {
+                runs.push(record.run_id.clone());
+            }
         }
         proofs
     }

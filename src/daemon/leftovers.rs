@@ -1,45 +1,23 @@
 //! Ends what interrupted runs left behind, before anything new is started.
 //!
 //! On Linux a leftover is known by the `ORCHD_RUN_ID` that it was started with, which survives the death of the daemon,
-//! `setsid` and a double fork; elsewhere by a process group whose leader was recorded with its start time. The daemon
-//! records none yet, so elsewhere what is left stays. Processes of other users are not seen and not touched. A process
-//! that empties its environment before it hides gets away.
+//! `setsid` and a double fork; elsewhere nothing tells of one, and what is left stays. Processes of other users are not
+//! seen and not touched. A process that empties its environment before it hides gets away.
 
 use crate::daemon::clock::Clock;
 use crate::daemon::process::chase::{Chase, Ended, Stop, Wanted};
-use crate::daemon::process::{StartTime, is_alive};
 use crate::limits::{ENDING_POLL, KILL_WAIT_MAX};
 use crate::model::id::RunId;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A process group of a run, as it was recorded when it was started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordedGroup {
-    /// The pid of its leader, which is the group's id.
-    pub leader: u32,
-    /// When its leader started.
-    pub started: StartTime,
-}
-
 /// Ends every process of these runs: TERM, then KILL once `grace` has passed. Blocks until none is left, or the kernel
 /// does not end one that was killed. Tells whom it ended.
 #[must_use]
-pub fn end_leftovers(
-    runs: BTreeSet<RunId>,
-    recorded: &[RecordedGroup],
-    grace: Duration,
-    clock: Clock,
-) -> Vec<Ended> {
-    let groups = recorded
-        .iter()
-        .filter(|group| is_alive(group.leader, &group.started))
-        .filter_map(|group| i32::try_from(group.leader).ok())
-        .collect();
+pub fn end_leftovers(runs: BTreeSet<RunId>, grace: Duration, clock: Clock) -> Vec<Ended> {
     let mut chase = Chase::new(Wanted {
         runs,
-        stage: None,
-        groups,
+        ..Wanted::default()
     });
     let begun = clock.tick();
     let mut pause = ENDING_POLL.0;
@@ -71,7 +49,7 @@ pub fn end_leftovers(
 )]
 mod tests {
     use super::*;
-    use crate::daemon::process::process_start_time;
+    use crate::daemon::process::{is_alive, start_ticks};
     use std::io::{BufRead as _, BufReader};
     use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
@@ -87,7 +65,7 @@ mod tests {
     }
 
     /// Runs a script as a stage of `run` would, and waits for the pid that it prints.
-    fn stage(run: &str, script: &str) -> (Ours, u32, StartTime) {
+    fn stage(run: &str, script: &str) -> (Ours, u32, u64) {
         let mut child = Command::new("sh")
             .args(["-c", script])
             .env("ORCHD_RUN_ID", run)
@@ -100,7 +78,7 @@ mod tests {
             .read_line(&mut line)
             .unwrap();
         let pid = line.trim().parse().unwrap();
-        (Ours(child), pid, process_start_time(pid).unwrap())
+        (Ours(child), pid, start_ticks(pid).unwrap())
     }
 
     fn unique(name: &str) -> RunId {
@@ -120,17 +98,12 @@ mod tests {
         assert!(parent.0.wait().unwrap().success());
 
         let runs = BTreeSet::from([lost]);
-        let ended = end_leftovers(
-            runs.clone(),
-            &[],
-            Duration::from_millis(200),
-            Clock::start(),
-        );
+        let ended = end_leftovers(runs.clone(), Duration::from_millis(200), Clock::start());
 
-        assert!(!is_alive(plain_pid, &plain_start));
-        assert!(!is_alive(stubborn_pid, &stubborn_start));
-        assert!(!is_alive(daemon_pid, &daemon_start));
-        assert!(is_alive(innocent_pid, &innocent_start));
+        assert!(!is_alive(plain_pid, plain_start));
+        assert!(!is_alive(stubborn_pid, stubborn_start));
+        assert!(!is_alive(daemon_pid, daemon_start));
+        assert!(is_alive(innocent_pid, innocent_start));
         let named = |pid| {
             ended
                 .iter()
@@ -142,29 +115,6 @@ mod tests {
         assert!(named(daemon_pid).unwrap().contains("sleep 1001"));
         assert!(named(stubborn_pid).unwrap().starts_with("sh -c trap"));
         assert_eq!(named(innocent_pid), None);
-        assert!(end_leftovers(runs, &[], Duration::ZERO, Clock::start()).is_empty());
-    }
-
-    #[test]
-    fn a_recorded_group_is_ended_unless_its_pid_is_somebody_elses_now() {
-        let run = unique("recorded");
-        let script = "echo $$; exec env -i sleep 1000";
-        let (_child, leader, started) = stage(run.as_str(), script);
-        let other = RecordedGroup {
-            leader,
-            started: process_start_time(1).unwrap(),
-        };
-        let nobody = BTreeSet::new();
-        let ended = end_leftovers(nobody.clone(), &[other], Duration::ZERO, Clock::start());
-        assert!(ended.is_empty() && is_alive(leader, &started));
-        let own = RecordedGroup { leader, started };
-        let ended = end_leftovers(
-            nobody,
-            std::slice::from_ref(&own),
-            Duration::from_secs(5),
-            Clock::start(),
-        );
-        assert_eq!(ended.first().map(|one| one.pid), Some(leader));
-        assert!(!is_alive(leader, &own.started));
+        assert!(end_leftovers(runs, Duration::ZERO, Clock::start()).is_empty());
     }
 }

@@ -10,15 +10,15 @@ pub mod detach;
 pub mod logging;
 pub mod signals;
 
+use crate::daemon::chain::chain;
 use crate::daemon::lifecycle::claim::{Claim, ClaimError};
 use crate::daemon::lifecycle::detach::Ready;
 use crate::daemon::lifecycle::logging::{LogError, Logs};
 use crate::daemon::lifecycle::signals::{SignalError, Signals};
 use crate::daemon::server::{About, ListenError, Listener};
-use crate::limits::{BLOCKED_END_MAX, FILES_MAX};
+use crate::limits::{BLOCKED_END_MAX, FILES_MAX, POOL_THREADS_MAX};
 use crate::model::places::Places;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -120,6 +120,7 @@ fn prepare(places: &Places, ready: &Ready) -> Result<Prepared, StartError> {
     getrandom::fill(&mut name).map_err(|source| StartError::Random { source })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(POOL_THREADS_MAX)
         .build()
         .map_err(|source| StartError::Runtime { source })?;
     let instance_id = base16ct::lower::encode_string(&name);
@@ -154,17 +155,4 @@ fn raise_files() {
             tracing::warn!(%error, wanted, "failed to raise the limit of open files");
         }
     }
-}
-
-/// An error and its causes as one line.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

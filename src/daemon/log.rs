@@ -31,17 +31,6 @@ pub struct LogPlan {
     pub attempt: u32,
     /// How many attempts the stage may have in all: the stage's log bytes are shared among those that remain.
     pub attempts_max: u32,
-    /// Whether the lines are on disk when the ending is told, or only in the system's cache.
-    pub durability: Durability,
-}
-
-/// What the end of an attempt waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Both files are synced: the lines survive a power cut.
-    Synced,
-    /// The lines survive the end of this program; whoever needs more syncs the files.
-    Cached,
 }
 
 /// Which action on a log failed.
@@ -51,8 +40,6 @@ pub enum LogAct {
     Open,
     /// Appending to it.
     Write,
-    /// Bringing it to disk.
-    Sync,
     /// Keeping the end of the output beside it.
     Spill,
 }
@@ -62,7 +49,6 @@ impl LogAct {
         match self {
             Self::Open => "open",
             Self::Write => "write",
-            Self::Sync => "sync",
             Self::Spill => "keep the end of",
         }
     }
@@ -179,13 +165,6 @@ impl StageLogs {
         self.note(returned);
         let attempt = self.plan.attempt;
         self.mark(LogEvent::End(LogEnd { attempt, ..end }));
-        if self.plan.durability == Durability::Synced && self.failure.is_none() {
-            let synced = self.files.iter().try_for_each(|(file, path)| {
-                file.sync_data()
-                    .map_err(|source| failed(LogAct::Sync, path, source))
-            });
-            self.note(synced);
-        }
         LogOutcome {
             truncated: dropped_bytes > 0,
             failure: self.failure,

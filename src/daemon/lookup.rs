@@ -4,9 +4,9 @@
 
 mod logs;
 
+use crate::daemon::chain::chain;
 use crate::daemon::evidence::{Desk, EvidenceError, Found, Reopened, ReopenedStage};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -170,6 +170,7 @@ impl Shell {
                 part,
                 found,
                 many,
+                more: 0,
                 failed: unread.map(Box::new),
                 then,
             },
@@ -192,6 +193,7 @@ impl Shell {
             left,
             found,
             many,
+            more,
             failed,
             ..
         } = &mut waiting.purpose
@@ -204,7 +206,13 @@ impl Shell {
         let all = left.is_empty();
         match result {
             Ok(Found::One(record)) => found.push((id, record)),
-            Ok(Found::Many(ids)) => many.extend(ids.iter().map(ToString::to_string)),
+            Ok(Found::Many {
+                first,
+                more: beside,
+            }) => {
+                many.extend(first.iter().map(ToString::to_string));
+                *more = more.saturating_add(beside);
+            }
             Ok(Found::None) => {}
             Err(refusal) => *failed = Some(Box::new(refusal)),
         }
@@ -223,6 +231,7 @@ impl Shell {
             part,
             found,
             mut many,
+            more,
             failed,
             then,
             ..
@@ -241,7 +250,7 @@ impl Shell {
                 self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
             }
             _ => {
-                let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many));
+                let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many, more));
                 self.answer(request, Err(refusal.hint("name a longer part")));
             }
         }
@@ -447,10 +456,10 @@ fn not_cancelled(record: &RunRecord) -> Refusal {
 }
 
 /// That a part of an id names several runs, and the first of them.
-fn ambiguous(part: &str, ids: &[String]) -> String {
-    let (shown, more) = ids.split_at(ids.len().min(RUNS_NAMED_MAX));
+fn ambiguous(part: &str, ids: &[String], more: usize) -> String {
+    let (shown, rest) = ids.split_at(ids.len().min(RUNS_NAMED_MAX));
     let shown = shown.join(", ");
-    match more.len() {
+    match rest.len().saturating_add(more) {
         0 => format!("`{part}` is part of several run ids: {shown}"),
         more => format!("`{part}` is part of several run ids: {shown}, and {more} more"),
     }

@@ -69,8 +69,13 @@ pub(super) enum What {
         /// What to do then.
         then: Then,
     },
-    /// Runs of it were removed, because they are old.
-    Removed(BTreeSet<RunId>),
+    /// Old runs of a task were removed.
+    Removed {
+        /// The task.
+        task: TaskId,
+        /// Which, or why they could not be.
+        gone: Result<BTreeSet<RunId>, String>,
+    },
     /// Runs of other owners were looked at again.
     Rechecked(Recovery),
     /// The newest runs of it, for somebody who asks for those of several.

@@ -2,7 +2,7 @@
 //!
 //! What is allowed is exactly what was read a moment ago and, where the asker says what was shown, exactly that.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::StoreError;

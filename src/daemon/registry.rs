@@ -3,14 +3,14 @@
 //! Roots never lie inside each other: a path belongs to one workspace. Whether a root exists is not asked here, because
 //! a missing one may come back.
 
-use crate::daemon::store::{Aside, Changed, Condition, Store, StoreError};
+use crate::daemon::store::{Changed, Kept, StoreError};
 use crate::limits::WORKSPACES_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::places::REGISTRY_FILE;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A directory that is not taken into the registry, or could not be.
 #[derive(Debug, thiserror::Error)]
@@ -73,26 +73,15 @@ mod root_key {
     }
 }
 
-/// What became of an `add`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// It is there now.
-    New,
-    /// It was there; a task that was given has been noted.
-    Already,
-}
-
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Workspaces {
+pub(super) struct Workspaces {
     workspaces: Vec<Workspace>,
 }
 
 /// The registered directories.
 #[derive(Debug)]
 pub struct Registry {
-    store: Store,
-    known: Workspaces,
-    set_aside: Option<Aside>,
+    kept: Kept<Workspaces>,
 }
 
 impl Registry {
@@ -101,13 +90,8 @@ impl Registry {
     /// # Errors
     /// When it cannot be read, belongs to somebody else or is of a newer version.
     pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let store = Store::open(state, REGISTRY_FILE)?;
-        let content = store.read(now, None)?;
-        Ok(Self {
-            store,
-            known: content.value,
-            set_aside: content.set_aside,
-        })
+        let kept = Kept::open(state, REGISTRY_FILE, now)?;
+        Ok(Self { kept })
     }
 
     /// Reads the registry again, for what another process added or removed; a damaged one is written anew.
@@ -115,46 +99,21 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`]; then what was known stands.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let content = self.store.read(now, Some(&self.known))?;
-        self.known = content.value;
-        self.set_aside = content.set_aside.or(self.set_aside.take());
-        Ok(())
+        self.kept.refresh(now)
     }
 
-    /// Where a damaged registry was moved to.
-    #[must_use]
-    pub fn set_aside(&self) -> Option<&Aside> {
-        self.set_aside.as_ref()
-    }
-
-    /// How the file stands on disk; nothing is changed.
-    ///
-    /// # Errors
-    /// As [`Registry::open`].
-    pub fn condition(&self) -> Result<Condition, StoreError> {
-        self.store.condition::<Workspaces>()
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.store.path()
+    /// The file that it is kept in.
+    pub(super) fn kept(&self) -> &Kept<Workspaces> {
+        &self.kept
     }
 
     /// The registered directories, in the order in which they were added.
     #[must_use]
     pub fn workspaces(&self) -> &[Workspace] {
-        &self.known.workspaces
+        &self.kept.known().workspaces
     }
 
-    /// The registered directory that is `path` or contains it.
-    #[must_use]
-    pub fn around(&self, path: &Path) -> Option<&Workspace> {
-        let mut known = self.known.workspaces.iter();
-        known.find(|workspace| path.starts_with(workspace.root.as_path()))
-    }
-
-    /// Registers a directory; durable when this returns.
+    /// Registers a directory, or notes the task that a registered one is given; durable when this returns.
     ///
     /// # Errors
     /// When it lies in a registered one or contains one, or the file cannot be read or written.
@@ -163,16 +122,14 @@ impl Registry {
         root: &RootPath,
         task: Option<TaskId>,
         now: Timestamp,
-    ) -> Result<Added, RegistryError> {
+    ) -> Result<(), RegistryError> {
         let root = root.clone();
-        let (content, added) = self.store.change(now, &self.known, |known| {
-            let result = insert(&mut known.workspaces, root, task, now);
-            let changed = result.as_ref().map_or(Changed::No, |(changed, _)| *changed);
-            (changed, result)
-        })?;
-        self.known = content.value;
-        self.set_aside = content.set_aside.or(self.set_aside.take());
-        added.map(|(_, added)| added)
+        self.kept.change(now, |known| {
+            match insert(&mut known.workspaces, root, task, now) {
+                Ok(changed) => (changed, Ok(())),
+                Err(refused) => (Changed::No, Err(refused)),
+            }
+        })?
     }
 
     /// Takes a directory out; tells whether it was there.
@@ -180,17 +137,14 @@ impl Registry {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn remove(&mut self, root: &RootPath, now: Timestamp) -> Result<bool, StoreError> {
-        let (content, removed) = self.store.change(now, &self.known, |known| {
+        self.kept.change(now, |known| {
             let before = known.workspaces.len();
             known.workspaces.retain(|workspace| &workspace.root != root);
             match before == known.workspaces.len() {
                 true => (Changed::No, false),
                 false => (Changed::Yes, true),
             }
-        })?;
-        self.known = content.value;
-        self.set_aside = content.set_aside.or(self.set_aside.take());
-        Ok(removed)
+        })
     }
 }
 
@@ -199,7 +153,7 @@ fn insert(
     root: RootPath,
     task: Option<TaskId>,
     now: Timestamp,
-) -> Result<(Changed, Added), RegistryError> {
+) -> Result<Changed, RegistryError> {
     if let Some(same) = known.iter_mut().find(|workspace| workspace.root == root) {
         // The newest `add` knows best; one without a task takes nothing back.
         let changed = match task {
@@ -209,7 +163,7 @@ fn insert(
             }
             Some(_) | None => Changed::No,
         };
-        return Ok((changed, Added::Already));
+        return Ok(changed);
     }
     for workspace in known.iter() {
         let other = workspace.root.clone();
@@ -228,7 +182,7 @@ fn insert(
         added_at: now,
         task,
     });
-    Ok((Changed::Yes, Added::New))
+    Ok(Changed::Yes)
 }
 
 #[cfg(test)]

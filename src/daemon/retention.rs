@@ -45,7 +45,7 @@ impl Desk {
         let proving: BTreeSet<&RunId> = proofs
             .iter()
             .filter(|((of, _), _)| of == task)
-            .map(|(_, run)| run)
+            .filter_map(|(_, runs)| runs.first())
             .collect();
         let mut over = records
             .iter()

@@ -18,6 +18,7 @@ mod excerpt;
 mod pump;
 mod spawn;
 
+use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::log::{LogPlan, StageLogs};
 use crate::model::config::CommandLine;
@@ -28,7 +29,6 @@ use crate::model::summary::{failure_excerpt, signal_name};
 use pump::{Finished, Pump};
 use spawn::{SpawnError, Spawned};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -100,11 +100,6 @@ impl Running {
     pub fn split(self) -> (Stopper, impl Future<Output = Ending>) {
         (self.stopper, ending(self.ending))
     }
-
-    /// Waits for its end.
-    pub async fn ended(self) -> Ending {
-        ending(self.ending).await
-    }
 }
 
 async fn ending(thread: JoinHandle<Ending>) -> Ending {
@@ -124,7 +119,7 @@ pub fn start(attempt: Attempt, clock: Clock) -> Running {
     };
     let ending = tokio::task::spawn_blocking(move || match stops {
         Ok(stops) => run(&attempt, stops, clock),
-        Err(error) => unspawnable(told(&SpawnError::Plumbing(error)), attempt.earlier),
+        Err(error) => unspawnable(chain(&SpawnError::Plumbing(error)), attempt.earlier),
     });
     Running { stopper, ending }
 }
@@ -141,8 +136,8 @@ fn run(attempt: &Attempt, stops: PipeReader, clock: Clock) -> Ending {
         Ok(logs) => logs,
         // A command whose result cannot be recorded proves nothing, so it is not run for nothing.
         Err(error) => {
-            let unrecorded = Some(told(&error));
-            let refused = unspawnable(told(&SpawnError::Log(error)), attempt.earlier);
+            let unrecorded = Some(chain(&error));
+            let refused = unspawnable(chain(&SpawnError::Log(error)), attempt.earlier);
             return Ending {
                 unrecorded,
                 ..refused
@@ -156,14 +151,14 @@ fn run(attempt: &Attempt, stops: PipeReader, clock: Clock) -> Ending {
             conclude(attempt.earlier, finished)
         }
         Err(error) => {
-            let reason = told(&error);
+            let reason = chain(&error);
             let end = LogEnd {
                 error: Some(reason.clone()),
                 ..LogEnd::default()
             };
             let outcome = logs.finish(end);
             Ending {
-                unrecorded: outcome.failure.as_ref().map(|failure| told(failure)),
+                unrecorded: outcome.failure.as_ref().map(|failure| chain(failure)),
                 ..unspawnable(reason, attempt.earlier)
             }
         }
@@ -205,7 +200,7 @@ fn conclude(earlier: Written, finished: Finished) -> Ending {
         log_bytes: earlier.bytes + stdout.bytes() + stderr.bytes(),
         truncated: earlier.truncated || outcome.truncated,
         excerpt,
-        unrecorded: outcome.failure.as_ref().map(|failure| told(failure)),
+        unrecorded: outcome.failure.as_ref().map(|failure| chain(failure)),
     }
 }
 
@@ -220,18 +215,6 @@ fn unspawnable(reason: String, earlier: Written) -> Ending {
         excerpt: None,
         unrecorded: None,
     }
-}
-
-/// An error and its causes as one sentence.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! A bad file keeps the last good configuration, and its workspace is told to be misconfigured until it is mended. The
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
+use crate::daemon::chain::chain;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Inspected, Known as DiskKnown};
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};
@@ -244,7 +244,7 @@ impl Shell {
                     site.root, site.root
                 ),
             },
-            Trusted::Changed { diff, .. } => {
+            Trusted::Changed { diff } => {
                 let lines = diff.lines();
                 let what = if lines.is_empty() {
                     String::new()
@@ -269,8 +269,9 @@ fn untrusted(detail: &str) -> Trust {
 /// What the evidence says of a task, in the engine's words.
 fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let pipeline = loaded.config.project(task).map(|project| &project.pipeline);
-    let proofs = known.proofs.iter().filter(|(id, _)| Some(*id) == pipeline);
-    let proofs = proofs.filter_map(|(_, proof)| {
+    let proofs = pipeline.and_then(|pipeline| known.proofs.get(pipeline));
+    let newest_first = proofs.into_iter().flatten();
+    let proofs = newest_first.rev().filter_map(|proof| {
         let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
         let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
         let timed_out = outcomes.any(|outcome| outcome == Outcome::TimedOut);

@@ -5,6 +5,7 @@
 
 use crate::daemon::clock::Clock;
 use crate::daemon::evidence::Owner;
+use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::message::Done;
 use crate::daemon::registry::Registry;
@@ -57,6 +58,8 @@ pub(super) struct Shell {
     /// When it is looked whether those who wait are still there.
     pub(super) sweep_at: Option<Tick>,
     pub(super) tenancy: Tenancy,
+    /// What its log has lost; none where it has no log of its own.
+    pub(super) log: Option<LossCounter>,
     pub(super) exiting: bool,
 }
 
@@ -115,6 +118,7 @@ impl Shell {
             heartbeat_at: Tick::default().after(HEARTBEAT),
             sweep_at: None,
             tenancy: parts.tenancy,
+            log: None,
             exiting: false,
         }
     }

@@ -3,12 +3,12 @@
 //! Progress and standings are written late and only in their latest state; the end of a run is written at once and takes
 //! its progress with it.
 
+use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::durable::Stamp;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::message::Done;
 use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
@@ -63,6 +63,8 @@ pub(super) struct Site {
     pub(super) look_at: Option<Tick>,
     /// Its root could not be looked at: what was read of its files then is read again when it is back.
     pub(super) was_missing: bool,
+    /// Why the old runs of a task could not be removed.
+    pub(super) unremoved: BTreeMap<TaskId, String>,
     /// When runs of other owners are looked at again.
     pub(super) recheck_at: Option<Tick>,
     /// When it is looked whether git still changes files, and since when it has.
@@ -332,7 +334,7 @@ fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
         return;
     }
     let grace = crate::limits::LEFTOVER_GRACE;
-    for ended in crate::daemon::leftovers::end_leftovers(runs, &[], grace, clock) {
+    for ended in crate::daemon::leftovers::end_leftovers(runs, grace, clock) {
         tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
     }
 }
@@ -366,6 +368,7 @@ impl Site {
             flush_at: None,
             look_at: None,
             was_missing: false,
+            unremoved: BTreeMap::new(),
             recheck_at: None,
             git_at: None,
             git_since: None,

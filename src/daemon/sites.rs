@@ -3,7 +3,7 @@
 //! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
 //! under way any more.
 
-use crate::daemon::lifecycle::chain;
+use crate::daemon::chain::chain;
 use crate::daemon::message::{Done, Then, What};
 use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;

@@ -3,7 +3,7 @@
 //! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
 use crate::daemon::durable::{Dir, DurableError};
-use crate::daemon::log::{Durability, LogPlan};
+use crate::daemon::log::LogPlan;
 use crate::daemon::runner::{Attempt, Written};
 use crate::daemon::site::Site;
 use crate::model::config::{Config, Cwd};
@@ -52,7 +52,6 @@ pub(super) fn attempt(
             index: u32::try_from(place).unwrap_or(u32::MAX),
             attempt: told.attempts,
             attempts_max: command.retries.saturating_add(1),
-            durability: Durability::Cached,
         },
         earlier: Written {
             bytes: told.log_bytes,

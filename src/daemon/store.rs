@@ -8,6 +8,10 @@
 //! is known of it from before; at a start that is nothing. A file of a newer version or of another owner is neither read
 //! nor written.
 
+mod kept;
+
+pub(super) use kept::Kept;
+
 use crate::daemon::durable::{self, Dir, DurableError};
 use crate::limits::{LOCK_PAUSE, STATE_BYTES_MAX, STATE_LOCK_TRIES_MAX};
 use crate::model::places::STATE_VERSION as VERSION;

@@ -4,7 +4,7 @@
 //! anything else, an unreadable store included, means that nothing runs. It is never written by anything but `allow`
 //! and `deny`, and nothing below a workspace can reach it.
 
-use crate::daemon::store::{Aside, Changed, Condition, Store, StoreError};
+use crate::daemon::store::{Changed, Kept, StoreError};
 use crate::limits::FORMER_TRUST_MAX;
 use crate::model::config::commands::{CommandDiff, CommandText};
 use crate::model::digest::CommandSet;
@@ -13,7 +13,7 @@ use crate::model::places::TRUST_FILE;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Whether a workspace's commands may run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,6 @@ pub enum Trust {
     Changed {
         /// What is different; may be empty where only the order or what is not listed differs.
         diff: CommandDiff,
-        /// When the others were allowed.
-        allowed_at: Timestamp,
     },
 }
 
@@ -40,16 +38,14 @@ struct Entry {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Entries {
+pub(super) struct Entries {
     roots: BTreeMap<String, Entry>,
 }
 
 /// The allowed command sets.
 #[derive(Debug)]
 pub struct TrustStore {
-    store: Store,
-    entries: Entries,
-    set_aside: Option<Aside>,
+    kept: Kept<Entries>,
 }
 
 impl TrustStore {
@@ -58,13 +54,8 @@ impl TrustStore {
     /// # Errors
     /// When it cannot be read, belongs to somebody else or is of a newer version: then nothing is allowed.
     pub fn open(state: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let store = Store::open(state, TRUST_FILE)?;
-        let content = store.read(now, None)?;
-        Ok(Self {
-            store,
-            entries: content.value,
-            set_aside: content.set_aside,
-        })
+        let kept = Kept::open(state, TRUST_FILE, now)?;
+        Ok(Self { kept })
     }
 
     /// Reads the store again, for what another process allowed or denied; a damaged one is written anew.
@@ -72,32 +63,16 @@ impl TrustStore {
     /// # Errors
     /// As [`TrustStore::open`]; then nothing is allowed any more.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        // Taken first, so that an error leaves nothing allowed.
-        let known = std::mem::take(&mut self.entries);
-        let content = self.store.read(now, Some(&known))?;
-        self.entries = content.value;
-        self.set_aside = content.set_aside.or(self.set_aside.take());
-        Ok(())
+        let refreshed = self.kept.refresh(now);
+        if refreshed.is_err() {
+            self.kept.forget();
+        }
+        refreshed
     }
 
-    /// Where a damaged store was moved to.
-    #[must_use]
-    pub fn set_aside(&self) -> Option<&Aside> {
-        self.set_aside.as_ref()
-    }
-
-    /// How the file stands on disk; nothing is changed.
-    ///
-    /// # Errors
-    /// As [`TrustStore::open`].
-    pub fn condition(&self) -> Result<Condition, StoreError> {
-        self.store.condition::<Entries>()
-    }
-
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.store.path()
+    /// The file that it is kept in.
+    pub(super) fn kept(&self) -> &Kept<Entries> {
+        &self.kept
     }
 
     /// Allows a command set for a workspace, instead of what was allowed before; durable when this returns.
@@ -116,7 +91,7 @@ impl TrustStore {
             allowed_at: now,
             commands,
         };
-        self.change(now, |entries| {
+        self.kept.change(now, |entries| {
             entries.roots.insert(root.to_key(), entry);
             (Changed::Yes, ())
         })
@@ -127,10 +102,11 @@ impl TrustStore {
     /// # Errors
     /// When the store cannot be read or written: then nothing has changed.
     pub fn deny(&mut self, root: &RootPath, now: Timestamp) -> Result<bool, StoreError> {
-        self.change(now, |entries| match entries.roots.remove(&root.to_key()) {
-            Some(_) => (Changed::Yes, true),
-            None => (Changed::No, false),
-        })
+        self.kept
+            .change(now, |entries| match entries.roots.remove(&root.to_key()) {
+                Some(_) => (Changed::Yes, true),
+                None => (Changed::No, false),
+            })
     }
 
     /// Forgets what was allowed longest ago for workspaces that are no longer `registered`, beyond the bound. What is
@@ -144,7 +120,7 @@ impl TrustStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let registered: BTreeSet<String> = registered.map(RootPath::to_key).collect();
-        self.change(now, |entries| {
+        self.kept.change(now, |entries| {
             let all = entries.roots.iter();
             let former = all.filter(|(root, _)| !registered.contains(*root));
             let mut former: Vec<(Timestamp, String)> = former
@@ -165,7 +141,7 @@ impl TrustStore {
     /// The commands that were allowed for a workspace last.
     #[must_use]
     pub fn allowed(&self, root: &RootPath) -> Vec<CommandText> {
-        let entry = self.entries.roots.get(&root.to_key());
+        let entry = self.kept.known().roots.get(&root.to_key());
         entry
             .map(|entry| entry.commands.clone())
             .unwrap_or_default()
@@ -174,25 +150,13 @@ impl TrustStore {
     /// Whether a workspace's present command set may run; `present` are its commands as [`CommandText`].
     #[must_use]
     pub fn check(&self, root: &RootPath, set: CommandSet, present: &[CommandText]) -> Trust {
-        match self.entries.roots.get(&root.to_key()) {
+        match self.kept.known().roots.get(&root.to_key()) {
             None => Trust::Never,
             Some(entry) if entry.command_set == set => Trust::Allowed,
             Some(entry) => Trust::Changed {
                 diff: CommandDiff::between(&entry.commands, present),
-                allowed_at: entry.allowed_at,
             },
         }
-    }
-
-    fn change<R>(
-        &mut self,
-        now: Timestamp,
-        change: impl FnOnce(&mut Entries) -> (Changed, R),
-    ) -> Result<R, StoreError> {
-        let (content, result) = self.store.change(now, &self.entries, change)?;
-        self.entries = content.value;
-        self.set_aside = content.set_aside.or(self.set_aside.take());
-        Ok(result)
     }
 }
 

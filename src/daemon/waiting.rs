@@ -50,6 +50,7 @@ pub(super) enum Purpose {
         part: String,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
+        more: usize,
         /// Why one of the workspaces could not be asked: told only where the others have no such run.
         failed: Option<Box<Refusal>>,
         then: Lookup,

@@ -7,6 +7,7 @@ use crate::engine::news::{News, StageTold};
 use crate::engine::run::{Live, Phase};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId};
+use crate::limits::STAGES_RUNNING_MAX;
 use crate::model::config::{Action, Command};
 use crate::model::id::{PipelineId, RunId};
 use crate::model::run::{Ending, Exit, Outcome, RunReport, RunStatus, StageStatus, Verdict};
@@ -35,7 +36,7 @@ impl Engine {
             && self
                 .running()
                 .any(|(_, other)| other.mutex == command.mutex);
-        room && !held
+        room && !held && self.running().count() < STAGES_RUNNING_MAX
     }
 
     /// The commands that run now, in any workspace.

@@ -21,7 +21,8 @@ pub use guardrail::Guardrails;
 pub use layout::{Layout, slug};
 pub use manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind, Unreadable};
 pub use metrics::Metrics;
-pub use sidecar::{ChangedPaths, Sidecar, SidecarStage, VoidPaths};
+pub use project::DAEMON_LOST;
+pub use sidecar::{CountedPaths, Sidecar, SidecarStage, VoidPaths};
 pub use snapshot::{Entry, Snapshot};
 pub use summary::RunSummary;
 

@@ -204,3 +204,34 @@ fn where_everything_may_have_changed_no_number_is_shown() {
     workspace.done(&["run"]);
     assert_eq!(of_newest(), json!({"count": 0, "paths": []}));
 }
+
+#[test]
+fn every_content_that_was_proven_is_proven_after_a_restart() {
+    let mut world = World::new();
+    let toml = check("grep -q good a.txt");
+    let contents = ["good 1\n", "bad\n", "good 2\n"];
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", toml);
+    workspace.write("a.txt", contents[0]);
+    workspace.done(&["add", "--allow"]);
+    let said = |answer: Value| {
+        let project = &answer["projects"][0];
+        (project["run_id"].clone(), project["verdict"].clone())
+    };
+    let before = contents.map(|content| {
+        workspace.write("a.txt", content);
+        said(workspace.wait())
+    });
+    let runs = workspace.runs();
+    assert_eq!(runs.len(), 3);
+    world.signal(Signal::TERM);
+    world.ended();
+    world.start();
+    let workspace = world.directory("w");
+    let after = contents.map(|content| {
+        workspace.write("a.txt", content);
+        said(workspace.wait())
+    });
+    assert_eq!(after, before);
+    assert_eq!(workspace.runs(), runs);
+}

@@ -4,6 +4,7 @@ use crate::events::{Events, of_type};
 use crate::support::{Running, World, check, finish, lines, names, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::os::unix::fs::DirBuilderExt as _;
 
 /// A daemon in whose workspace `w` a stage runs that never ends.
 fn with_endless_run(world: &World) -> (Events, String) {
@@ -365,4 +366,38 @@ fn a_second_daemon_on_another_socket_leaves_the_state_to_the_first() {
     let socket = world.path("r/orchd/other.sock");
     let ended = world.ctl(&["--socket", socket.to_str().unwrap(), "shutdown"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn doctor_says_that_lines_of_the_log_were_dropped() {
+    let mut world = World::empty();
+    let logs = world.state().join("logs");
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&logs)
+        .unwrap();
+    // As much as a day's log may have; at midnight the next one is as full.
+    let today = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    for day in [today, today.tomorrow().unwrap()] {
+        let file = std::fs::File::create(logs.join(format!("orchd.{day}.log"))).unwrap();
+        file.set_len(64 * 1024 * 1024).unwrap();
+    }
+    world.start();
+    let doctor = world.ctl(&["doctor", "--json"]).json();
+    let mut checks = doctor["checks"].as_array().unwrap().iter();
+    let told = checks.find(|check| check["id"] == "log").unwrap();
+    assert_eq!(told["state"], "warn", "{told}");
+    assert!(
+        told["detail"]
+            .as_str()
+            .unwrap()
+            .contains("beyond the day's size"),
+        "{told}"
+    );
+    world.signal(Signal::TERM);
+    world.ended();
+    assert!(world.log().contains("lines of this log were dropped"));
 }

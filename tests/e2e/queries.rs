@@ -388,3 +388,64 @@ fn a_relative_path_of_no_workspace_is_refused_with_the_remedy_and_one_of_a_thing
         "{watches}"
     );
 }
+
+#[test]
+fn doctor_names_the_checklist_that_keeps_old_runs_from_being_removed() {
+    let world = World::new();
+    let toml =
+        check("true") + "\n[workspace]\nretain = { runs = 1, days = 30 }\nignore = [\"tasks\"]\n";
+    let workspace = world.watched("w", &toml);
+    let evidence = || {
+        // A removal follows the end of its run.
+        workspace.done(&["runs"]);
+        let doctor = workspace.ctl(&["doctor", "--json"]).json();
+        let checks = doctor["checks"].as_array().unwrap().iter();
+        let mut ours =
+            checks.filter(|check| check["id"] == format!("evidence {}", workspace.root()));
+        ours.next().cloned()
+    };
+    // Larger than any checklist is read.
+    workspace.write("tasks/large.md", "");
+    let large = workspace.root.join("tasks/large.md");
+    let file = std::fs::File::options().write(true).open(&large).unwrap();
+    file.set_len(65 * 1024 * 1024).unwrap();
+    // What proves the present content when a run ends is kept, and so is that run.
+    workspace.done(&["run", "--force"]);
+    workspace.done(&["run", "--force"]);
+    let told = evidence().unwrap();
+    assert_eq!(told["state"], "warn", "{told}");
+    assert!(
+        told["detail"].as_str().unwrap().contains("tasks/large.md"),
+        "{told}"
+    );
+    assert_eq!(workspace.runs().len(), 3, "nobody knows what it cites");
+    std::fs::remove_file(large).unwrap();
+    workspace.done(&["run", "--force"]);
+    assert_eq!(evidence(), None);
+    assert_eq!(workspace.runs().len(), 2);
+}
+
+#[test]
+fn a_part_of_many_run_ids_says_how_many() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let made = workspace.runs()[0].clone();
+    let path = made["manifest"].as_str().unwrap();
+    let run = made["run_id"].as_str().unwrap();
+    let manifest = workspace.read(path);
+    for number in 0..30 {
+        let other = format!("{}{number:02}", &run[..run.len() - 2]);
+        workspace.write(path.replace(run, &other), manifest.replace(run, &other));
+    }
+    let all = workspace.done(&["runs", "--limit", "99", "--json"]).json();
+    let count = all["runs"].as_array().unwrap().len();
+    assert!(count >= 30, "{all}");
+    for command in [&["show"][..], &["cancel"], &["resume", "--run"]] {
+        let told = workspace.ctl(&[command, &[&run[..10]]].concat());
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(
+            told.err.contains(&format!(", and {} more", count - 5)),
+            "{told:?}"
+        );
+    }
+}

@@ -1,8 +1,10 @@
 //! Stages as processes: what they end with is what is told, and nothing of them is left.
 
+use crate::deadline::DEADLINE;
 use crate::events::Events;
 use crate::support::{Running, Workspace, World, check, lines, pipeline};
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
 
 /// The run's manifest and sidecar, once the present content has a verdict.
 fn ended(workspace: &Workspace<'_>) -> (Value, Value) {
@@ -346,4 +348,50 @@ fn a_process_that_made_a_session_of_its_own_is_found() {
     let cancelled = world.ctl(&["cancel", run]);
     assert_eq!(cancelled.code, Some(0), "{cancelled:?}");
     assert_eq!(world.processes(), Vec::<u32>::new());
+}
+
+#[test]
+fn a_daemon_full_of_stages_still_looks_and_starts_no_further_one() {
+    let world = World::new();
+    let (gate, up) = (world.fifo("gate"), world.fifo("up"));
+    let stages = |count: usize| -> String {
+        let line = format!("echo > {}; read _ < {}", up.display(), gate.display());
+        let line = format!("command = '{line}'\nneeds = []");
+        let tables = (0..count).map(|n| format!("[[pipeline.stage]]\nid = \"s{n}\"\n{line}\n"));
+        tables.collect()
+    };
+    // 512 stages a pipeline and 1,024 jobs a workspace are the most that a configuration may ask for.
+    let toml = format!(
+        "[workspace]\njobs = 1024\n[[project]]\ntask = \"a\"\npath = \"a\"\n[[project]]\ntask = \"b\"\npath = \"b\"\n\
+         [[pipeline]]\nid = \"diagnostics\"\n{}",
+        stages(512)
+    );
+    let full = world.directory("full");
+    full.write("orchd.toml", toml);
+    full.write("a/f", "1");
+    full.write("b/f", "1");
+    full.done(&["add", "--allow"]);
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut up = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(up)
+            .unwrap();
+        send.send(up.read_exact(&mut [0; 1024]))
+    });
+    receive.recv_timeout(DEADLINE).unwrap().unwrap();
+    let synced = full.ctl(&["sync", "--timeout", "20s"]);
+    assert_eq!(synced.code, Some(0), "{synced:?}");
+    let other = world.directory("other");
+    other.write("orchd.toml", check("true"));
+    let mut events = world.events();
+    other.done(&["add", "--allow"]);
+    events.until(|event| event["type"] == "run.started" && event["workspace"] == other.root());
+    let waits = other.ctl(&["wait", "--timeout", "300ms"]);
+    assert_eq!(waits.code, Some(3), "{waits:?}");
+    let mut open = std::fs::File::options().write(true).open(&gate).unwrap();
+    open.write_all(&[b'\n'; 1024]).unwrap();
+    assert_eq!(other.wait()["verdict"], "pass");
+    assert_eq!(full.wait()["verdict"], "pass");
 }

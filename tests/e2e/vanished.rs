@@ -177,3 +177,22 @@ fn where_nothing_runs_by_itself_a_vanished_proof_is_unknown_until_somebody_asks(
     assert!(!workspace.has(".runs"), "it ran by itself");
     assert_ne!(gate(&workspace)["run_id"], before);
 }
+
+#[test]
+fn evidence_that_is_cleaned_away_during_a_run_is_made_anew() {
+    let world = World::new();
+    let (gate, up) = (world.fifo("gate"), world.fifo("up"));
+    let workspace = world.directory("w");
+    let stage = format!("echo up > {}; read _ < {}", up.display(), gate.display());
+    workspace.write("orchd.toml", check(&stage));
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(std::fs::read_to_string(&up).unwrap(), "up\n");
+    workspace.sh("until rm -rf .runs; do :; done");
+    std::fs::write(&gate, "go\n").unwrap();
+    let project = workspace.wait()["projects"][0].clone();
+    assert_eq!(project["verdict"], "pass");
+    let runs = workspace.runs();
+    assert_eq!((runs.len(), &runs[0]["run_id"]), (1, &project["run_id"]));
+    let manifest = workspace.json(runs[0]["manifest"].as_str().unwrap());
+    assert_eq!(manifest["status"], "succeeded");
+}

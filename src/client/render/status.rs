@@ -7,6 +7,7 @@ use crate::client::render::mark;
 use crate::client::render::text::{
     BOLD, DIM, RED, add, ago, clean, clip, columns, count, middle, pad, size, styled, took,
 };
+use crate::model::evidence::DAEMON_LOST;
 use crate::model::path::RootPath;
 use crate::model::report::status::{
     DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
@@ -98,7 +99,12 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
         format!("{}\n", line.trim_end())
     };
     if let Some(failure) = &project.failure {
-        text.push_str(&failed(failure, 4, look));
+        let last = project.last_run.as_ref();
+        let detail = last.and_then(|run| run.status_detail.as_deref());
+        text.push_str(&match detail {
+            Some(DAEMON_LOST) => ended(failure, "interrupted", 4, look),
+            Some(_) | None => failed(failure, 4, look),
+        });
     } else if project.verdict == Verdict::Error
         && let Some(detail) = project
             .last_run
@@ -157,10 +163,14 @@ pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
         None if failure.log_path.is_none() => "its run failed".to_owned(),
         None => "could not start".to_owned(),
     };
+    ended(failure, &exit, indent, look)
+}
+
+fn ended(failure: &Failure, how: &str, indent: usize, look: &Look) -> String {
     let space = " ".repeat(indent);
     let stage = styled(RED, &clean(failure.stage.as_str()));
     format!(
-        "{space}{stage}  {exit}\n{}",
+        "{space}{stage}  {how}\n{}",
         excerpt(failure, indent + 2, look)
     )
 }

@@ -90,6 +90,10 @@ impl Files {
         Ok(Self { runs, task, run })
     }
 
+    pub(super) fn has_manifest(&self) -> bool {
+        self.run.stamp(Path::new(MANIFEST)).is_some()
+    }
+
     pub(super) fn read_manifest(&self) -> Result<Manifest, ReadError> {
         read_manifest(&self.run)
     }
@@ -111,6 +115,11 @@ impl Files {
     pub(super) fn stage_sidecar(&self, sidecar: &Sidecar) -> Result<Staged, DurableError> {
         self.run
             .stage(OsStr::new(SIDECAR), &document(sidecar), SHARED)
+    }
+
+    pub(super) fn write_sidecar(&self, sidecar: &Sidecar) -> Result<(), DurableError> {
+        self.run
+            .write(OsStr::new(SIDECAR), &document(sidecar), SHARED)
     }
 
     pub(super) fn stage_token(&self, token: &str) -> Result<Staged, DurableError> {
@@ -239,7 +248,7 @@ pub(super) fn sweep(dir: &Dir) -> Result<(), DurableError> {
         };
         // Our own: whoever sweeps a directory is the only one of this process who writes there.
         let ours = pid == std::process::id();
-        if ours || super::owner::process_exists(pid) == Some(false) {
+        if ours || crate::daemon::process::exists(pid) == Some(false) {
             dir.remove(&name)?;
         }
     }

@@ -5,13 +5,16 @@
 //! runs, and so does every question about the history: what another tool tears meanwhile is not hidden until then.
 
 use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
-use super::owner::{Life, Owner, process_exists};
+use super::owner::{Life, Owner};
 use super::recover::Recovery;
 use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::durable::{Dir, temp_owner};
 use crate::daemon::index::Key;
+use crate::daemon::process;
 use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
-use crate::model::evidence::{Command, Layout, Manifest, Sidecar, StageKind, Unreadable};
+use crate::model::evidence::{
+    Command, DAEMON_LOST, Layout, Manifest, Sidecar, StageKind, Unreadable,
+};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
@@ -77,8 +80,7 @@ impl Desk {
 
 fn rests(files: &Files, now: Timestamp) -> bool {
     let stamp = files.run.stamp(Path::new(MANIFEST));
-    let modified = stamp.and_then(|stamp| i64::try_from(stamp.modified_ns / 1_000_000).ok());
-    modified.is_some_and(|at| now.since(Timestamp::from_unix_ms(at)) > TORN_SETTLE)
+    stamp.is_some_and(|stamp| now.since(stamp.modified()) > TORN_SETTLE)
 }
 
 /// Judges a run directory without a manifest by what is in it, and by who wrote that and when.
@@ -97,16 +99,13 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
         return Birth::Past;
     }
     let stamp = files.run.stamp(Path::new(""));
-    let modified = stamp.map_or(0, |stamp| {
-        i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0)
-    });
-    let old = now.since(Timestamp::from_unix_ms(modified)) > UNBORN_RUN;
+    let old = stamp.is_none_or(|stamp| now.since(stamp.modified()) > UNBORN_RUN);
     let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
     let abandoned = match files.read_owner() {
         // Ours, and not in our hands: an earlier desk of this daemon's.
         Some(owner) => owner == *own || owner.life() == Life::Dead,
         None => {
-            let gone = |pid| pid == own.pid || process_exists(pid) == Some(false);
+            let gone = |pid| pid == own.pid || process::exists(pid) == Some(false);
             writers.peek().is_some() && writers.all(gone)
         }
     };
@@ -165,7 +164,7 @@ pub(super) fn rebuild(
         Some(false) => RunStatus::Failed,
         None => RunStatus::Cancelled,
     };
-    manifest.status_detail = success.is_none().then(|| "daemon-lost".to_owned());
+    manifest.status_detail = success.is_none().then(|| DAEMON_LOST.to_owned());
     manifest.completed_at = Some(ended.unwrap_or(now));
     manifest.summary =
         Some("The manifest was damaged; this is what was left of the run.".to_owned());

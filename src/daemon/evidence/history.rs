@@ -6,11 +6,11 @@ use super::files::{Files, MANIFEST, SIDECAR};
 use super::owner::Life;
 use super::{Desk, EvidenceError, Open, ReadError};
 use crate::daemon::index::Key;
-use crate::limits::{AMBIGUOUS_RUNS_SHOWN_MAX, EVIDENCE_BYTES_MAX};
+use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};
-use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, StageKind};
+use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
-use crate::model::run::{Cause, Outcome, RunStatus, StageStatus};
+use crate::model::run::{Outcome, StageStatus};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -22,8 +22,13 @@ use std::path::PathBuf;
 pub enum Found {
     /// This run.
     One(RunRecord),
-    /// Several; the first of them.
-    Many(Vec<RunId>),
+    /// Several.
+    Many {
+        /// The first of them.
+        first: Vec<RunId>,
+        /// How many there are beside these.
+        more: usize,
+    },
     /// None.
     None,
 }
@@ -63,10 +68,6 @@ pub struct Reopened {
     pub task: TaskId,
     /// Its pipeline.
     pub pipeline: PipelineId,
-    /// Its pipeline's title.
-    pub title: String,
-    /// Where it stands.
-    pub status: RunStatus,
     /// Whether a living process owns it and is not done with it.
     pub owned: bool,
     /// When it was made.
@@ -77,10 +78,6 @@ pub struct Reopened {
     pub parent: Option<RunId>,
     /// The approval policy that its caller named.
     pub approval_policy: Option<String>,
-    /// Whether its pipeline required a guardrail, where it says so.
-    pub guardrails_required: Option<bool>,
-    /// Why it was started; none for a run that another tool made.
-    pub cause: Option<Cause>,
     /// Its stages, in order.
     pub stages: Vec<ReopenedStage>,
     /// Its child runs.
@@ -90,16 +87,8 @@ pub struct Reopened {
 /// A stage of a run that is taken up again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReopenedStage {
-    /// Its place, from 1.
-    pub index: u64,
     /// Its id.
     pub id: StageId,
-    /// Its title.
-    pub title: String,
-    /// What it is.
-    pub kind: StageKind,
-    /// Its command line; none for a subpipeline.
-    pub command: Option<String>,
     /// Where it stands.
     pub status: StageStatus,
     /// When it began.
@@ -178,8 +167,11 @@ impl Desk {
                 None => Found::None,
             },
             many => {
-                let first = many.iter().take(AMBIGUOUS_RUNS_SHOWN_MAX);
-                Found::Many(first.map(|key| key.1.clone()).collect())
+                let (first, more) = many.split_at(many.len().min(RUNS_NAMED_MAX));
+                Found::Many {
+                    first: first.iter().map(|key| key.1.clone()).collect(),
+                    more: more.len(),
+                }
             }
         })
     }
@@ -267,11 +259,7 @@ impl Reopened {
             // One that says no outcome is from before the run's end: the content was never held against what it ran on.
             let known = beside.filter(|stage| !void && stage.outcome != Outcome::None);
             ReopenedStage {
-                index: command.index,
                 id: command.id.clone(),
-                title: command.title.clone(),
-                kind: command.kind,
-                command: command.command.clone(),
                 status: command.status,
                 started_at: command.started_at,
                 completed_at: command.completed_at,
@@ -291,15 +279,11 @@ impl Reopened {
         Self {
             task: manifest.task_id.clone(),
             pipeline: manifest.pipeline_id.clone(),
-            title: manifest.pipeline_title.clone(),
-            status: manifest.status,
             owned,
             started_at: manifest.started_at,
             resume_token: manifest.resume_token.clone(),
             parent: manifest.parent_run_id.clone(),
             approval_policy: manifest.approval_policy.clone(),
-            guardrails_required: manifest.guardrails_required(),
-            cause: sidecar.map(|sidecar| sidecar.cause),
             stages: stages.collect(),
             children: manifest.child_runs.clone(),
         }

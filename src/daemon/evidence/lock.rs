@@ -4,8 +4,8 @@
 //! that stays held is not waited for: our own write is a rename, so the worst is that the other's entry is added back
 //! later.
 
-use super::owner::process_exists;
 use crate::daemon::durable::{Dir, DurableError};
+use crate::daemon::process;
 use crate::limits::{LOCK_PAUSE, LOCK_STALE, LOCK_TRIES_MAX};
 use crate::model::id::TaskId;
 use crate::model::time::Timestamp;
@@ -87,13 +87,12 @@ fn read(runs: &Dir, name: &OsString) -> Option<Payload> {
 
 fn is_abandoned(runs: &Dir, name: &OsString, now: Timestamp) -> bool {
     if let Some(payload) = read(runs, name) {
-        return payload.host == host() && process_exists(payload.pid) == Some(false);
+        return payload.host == host() && process::exists(payload.pid) == Some(false);
     }
     let Some(stamp) = runs.stamp(Path::new(name)) else {
         return false;
     };
-    let modified_ms = i64::try_from(stamp.modified_ns / 1_000_000).unwrap_or(0);
-    now.since(Timestamp::from_unix_ms(modified_ms)) > LOCK_STALE
+    now.since(stamp.modified()) > LOCK_STALE
 }
 
 #[cfg(unix)]

@@ -42,16 +42,6 @@ impl Places {
             .filter(|task| runs.stamp(&Path::new(task.as_str()).join("cli")).is_some())
             .collect()
     }
-
-    /// The usual places below a root, with the index below the daemon's state directory.
-    #[must_use]
-    pub fn usual(root: &RootPath, state_dir: Option<&Path>) -> Self {
-        Self {
-            runs_dir: root.as_path().join(".runs"),
-            out_dir: root.as_path().join("out"),
-            index_dir: state_dir.map(|state| state.join("index")),
-        }
-    }
 }
 
 /// A directory as an anchor that is opened by path and the way down from it that follows no link.

@@ -12,7 +12,7 @@ use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
 use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
+use crate::model::evidence::{DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{StageStatus, Verdict};
 use crate::model::time::Timestamp;
@@ -37,8 +37,8 @@ pub struct Recovery {
 pub struct Known {
     /// Its last run.
     pub last: Option<Last>,
-    /// Per pipeline, the newest run that proves something of some content.
-    pub proofs: BTreeMap<PipelineId, Proof>,
+    /// Per pipeline, what its newest runs prove, newest first: of each content once.
+    pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
 }
 
 /// The last run of a task.
@@ -72,8 +72,6 @@ pub struct Proof {
     pub run: RunId,
     /// What it proves.
     pub verdict: Verdict,
-    /// When it ended.
-    pub completed_at: Option<Timestamp>,
     /// Its stages and their keys.
     pub stages: Vec<SidecarStage>,
 }
@@ -116,15 +114,14 @@ impl Desk {
             self.index.check_all(&runs);
             let unread: Vec<Key> = self.index.unread().cloned().collect();
             for key in &unread {
+                if self.open.contains_key(&key.1) {
+                    continue;
+                }
                 if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }
             }
-            let open = self.index.rows().filter(|row| !row.complete);
-            let open: Vec<Key> = open
-                .map(|row| (row.record.task_id.clone(), row.record.run_id.clone()))
-                .collect();
-            for key in &open {
+            for key in &self.unfinished() {
                 if self.open.contains_key(&key.1) {
                     continue;
                 }
@@ -152,16 +149,13 @@ impl Desk {
             return Ok(BTreeSet::new());
         };
         self.index.refresh(&runs, now)?;
-        let rows = self.index.rows().filter(|row| !row.complete);
         let mut lost = BTreeSet::new();
-        for (task, run) in rows.map(|row| (&row.record.task_id, &row.record.run_id)) {
-            let files = Files::open(&runs, task, run).ok().flatten();
-            let is_lost = files.is_some_and(|files| {
-                let manifest = files.read_manifest();
-                manifest.is_ok_and(|m| matches!(self.fate(&files, &m, now), Fate::Lost))
-            });
-            if is_lost && !self.open.get(run).is_some_and(Open::is_under_way) {
-                lost.insert(run.clone());
+        for key in self.unfinished() {
+            // A run that cannot be read now is told of when it is recovered.
+            let judged = self.judged(&runs, &key, now).ok().flatten();
+            let is_lost = judged.is_some_and(|(_, _, fate)| matches!(fate, Fate::Lost));
+            if is_lost && !self.open.get(&key.1).is_some_and(Open::is_under_way) {
+                lost.insert(key.1);
             }
         }
         Ok(lost)
@@ -209,13 +203,10 @@ impl Desk {
         recovery: &mut Recovery,
     ) -> Result<(), EvidenceError> {
         let (task, run) = key;
-        let Some(files) = Files::open(runs, task, run)? else {
+        let Some((files, mut manifest, fate)) = self.judged(runs, key, now)? else {
             return Ok(());
         };
-        let Ok(mut manifest) = files.read_manifest() else {
-            return Ok(());
-        };
-        match self.fate(&files, &manifest, now) {
+        match fate {
             Fate::Leave => Ok(()),
             Fate::Alive => {
                 recovery.alive.push(run.clone());
@@ -230,6 +221,30 @@ impl Desk {
                 Ok(())
             }
         }
+    }
+
+    /// The runs that the index knows and of which something is left to be written.
+    fn unfinished(&self) -> Vec<Key> {
+        let rows = self.index.rows().filter(|row| !row.complete);
+        rows.map(|row| (row.record.task_id.clone(), row.record.run_id.clone()))
+            .collect()
+    }
+
+    /// A run's files and manifest, and what is to be done with it; nothing where they cannot be read.
+    fn judged(
+        &self,
+        runs: &Dir,
+        (task, run): &Key,
+        now: Timestamp,
+    ) -> Result<Option<(Files, Manifest, Fate)>, EvidenceError> {
+        let Some(files) = Files::open(runs, task, run)? else {
+            return Ok(None);
+        };
+        let Ok(manifest) = files.read_manifest() else {
+            return Ok(None);
+        };
+        let fate = self.fate(&files, &manifest, now);
+        Ok(Some((files, manifest, fate)))
     }
 
     fn fate(&self, files: &Files, manifest: &Manifest, now: Timestamp) -> Fate {
@@ -321,42 +336,48 @@ impl Desk {
                 },
             ));
         }
-        for ((task, pipeline), run) in self.index.proofs() {
-            let Some(of_task) = known.get_mut(&task) else {
-                continue;
-            };
-            let Ok(Some(files)) = Files::open(runs, &task, &run) else {
-                continue;
-            };
-            if let Ok(sidecar) = files.read_sidecar() {
-                let proof = Proof {
-                    run,
-                    verdict: sidecar.verdict,
-                    completed_at: files.read_manifest().ok().and_then(|m| m.completed_at),
-                    stages: sidecar.stages,
-                };
-                drop(of_task.proofs.insert(pipeline, proof));
+        for ((task, pipeline), proving) in self.index.proofs() {
+            if let Some(of_task) = known.get_mut(&task) {
+                let proofs = proofs_of(runs, &task, proving);
+                drop(of_task.proofs.insert(pipeline, proofs));
             }
         }
         known
     }
 }
 
+/// What these runs prove, newest first; of each content only what the newest says.
+fn proofs_of(runs: &Dir, task: &TaskId, proving: Vec<RunId>) -> Vec<Proof> {
+    let mut contents = BTreeSet::new();
+    let mut proofs = Vec::new();
+    for run in proving {
+        let files = Files::open(runs, task, &run).ok().flatten();
+        let sidecar = files.and_then(|files| files.read_sidecar().ok());
+        let Some(sidecar) = sidecar.filter(Sidecar::proves) else {
+            continue;
+        };
+        let keys: Vec<_> = sidecar.stages.iter().map(|stage| stage.key).collect();
+        if contents.insert(keys) {
+            proofs.push(Proof {
+                run,
+                verdict: sidecar.verdict,
+                stages: sidecar.stages,
+            });
+        }
+    }
+    proofs
+}
+
 /// A sidecar from before its run's end proves nothing.
 fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
-    if manifest.status_detail.as_deref() == Some("daemon-lost") {
-        sidecar.verdict = Verdict::Unknown;
+    if manifest.status_detail.as_deref() == Some(DAEMON_LOST) {
+        sidecar.lose(manifest);
     }
     sidecar
 }
 
 fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
-    let modified = |name: &str| {
-        let stamp = files.run.stamp(Path::new(name))?;
-        i64::try_from(stamp.modified_ns / 1_000_000)
-            .ok()
-            .map(Timestamp::from_unix_ms)
-    };
+    let modified = |name: &str| Some(files.run.stamp(Path::new(name))?.modified());
     let beats = [
         manifest.heartbeat_at,
         modified(super::files::HEARTBEAT),

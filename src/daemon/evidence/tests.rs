@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 mod cost;
 mod exhibits;
+mod lost;
 mod recovery;
 
 pub(crate) struct Space {
@@ -31,7 +32,7 @@ impl Space {
 
     pub(crate) fn desk(&self, instance: &str) -> Desk {
         let root = RootPath::new(&self.path("")).unwrap();
-        let places = Places::usual(&root, Some(&self.dir.path().join("state")));
+        let places = places(&root, Some(&self.dir.path().join("state")));
         Desk::open(root, places, Owner::current(instance))
     }
 
@@ -77,6 +78,15 @@ impl Space {
             }
         }
         drop(self.metrics());
+    }
+}
+
+/// The usual places below a root.
+fn places(root: &RootPath, state: Option<&Path>) -> Places {
+    Places {
+        runs_dir: root.as_path().join(".runs"),
+        out_dir: root.as_path().join("out"),
+        index_dir: state.map(|state| state.join("index")),
     }
 }
 
@@ -318,6 +328,62 @@ fn an_end_that_failed_can_be_asked_for_again() {
 }
 
 #[test]
+fn a_run_whose_files_are_removed_under_way_is_recorded_all_the_same() {
+    let begun = report("demo", 1, RunStatus::InProgress);
+    let ended = report("demo", 1, RunStatus::Failed);
+    let commands = format!("{}/commands/01-build.ndjson", base(&begun));
+    // A stage that begins meanwhile makes the directory of its log again, and nothing else.
+    for (logged, recorded) in [(false, false), (true, false), (false, true)] {
+        let space = Space::new();
+        let mut desk = space.desk("d");
+        desk.begin(&begun, at(1000)).unwrap();
+        let token = space.json(&format!("{}/manifest.json", base(&begun)))["resume_token"].clone();
+        std::fs::remove_dir_all(space.path(".runs")).unwrap();
+        if logged {
+            space.write(&commands, b"{}\n");
+        }
+        desk.heartbeat(at(1010)).unwrap();
+        desk.recover(&[], at(900_000)).unwrap();
+        if recorded {
+            desk.record(&ended, at(900_010)).unwrap();
+            std::fs::remove_dir_all(space.path(".runs")).unwrap();
+        }
+        desk.end(&ended, Some(&task_state(&ended)), at(1148))
+            .unwrap();
+        let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
+        assert_eq!(
+            (&manifest["status"], &manifest["resume_token"]),
+            (&"failed".into(), &token)
+        );
+        assert!(
+            space
+                .path(manifest["commands"][1]["error_file"].as_str().unwrap())
+                .exists()
+        );
+        assert!(
+            space
+                .path(&format!(".runs/demo/mcp/{}/manifest.json", begun.run))
+                .exists()
+        );
+        assert!(
+            space
+                .path(&format!("{}/.resume-token", base(&begun)))
+                .exists()
+        );
+        assert!(
+            !space
+                .path(&format!("{}/.orchd-owner.json", base(&begun)))
+                .exists()
+        );
+        assert_eq!(
+            space.json("out/demo/runs.json")["runs"][0]["runId"],
+            begun.run.as_str()
+        );
+        assert_eq!(desk.runs(None, 9, at(1200)).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn a_beginning_whose_names_may_be_lost_has_no_good_end() {
     let space = Space::new();
     let mut desk = space.desk("d");
@@ -349,7 +415,9 @@ fn one_run_is_shown_in_full_and_found_by_a_part_of_its_id() {
         panic!("not one");
     };
     assert_eq!(row.run_id, first.run);
-    assert!(matches!(desk.find("2026", at(0)).unwrap(), Found::Many(ids) if ids.len() == 2));
+    assert!(
+        matches!(desk.find("2026", at(0)).unwrap(), Found::Many { first, more: 0 } if first.len() == 2)
+    );
     assert_eq!(desk.find("nothing", at(0)).unwrap(), Found::None);
     let shown = serde_json::to_value(desk.show(&first.run, at(0)).unwrap()).unwrap();
     assert_eq!(shown["verdict"], "pass");

@@ -54,6 +54,7 @@ fn runs_that_another_tool_makes_resumes_or_removes_are_noticed() {
         desk.runs(None, 10, at(0)).unwrap()[0].verdict,
         Verdict::Fail
     );
+    assert_eq!(desk.index_mut().proofs().len(), 1);
     let path = space.path(&format!(".runs/demo/cli/{}/manifest.json", ours.run));
     let text = std::fs::read_to_string(&path).unwrap();
     let resumed = text.replace(
@@ -67,6 +68,7 @@ fn runs_that_another_tool_makes_resumes_or_removes_are_noticed() {
         (row.status, row.verdict),
         (RunStatus::Succeeded, Verdict::Unknown)
     );
+    assert!(desk.index_mut().proofs().is_empty());
 
     let theirs = include_bytes!("../../../tests/formats/upstream-0.2.1/succeeded.manifest.json");
     let value: serde_json::Value = serde_json::from_slice(theirs).unwrap();

@@ -137,7 +137,7 @@ pub fn detach(logs: &Path) -> Result<Forked, DetachError> {
         Outcome::Child(Err(source)) => {
             let error = DetachError::Fork { source };
             let ready = Ready { pipe: Some(writer) };
-            ready.say(&super::chain(&error));
+            ready.say(&crate::daemon::chain::chain(&error));
             Err(error)
         }
     }
@@ -151,7 +151,7 @@ fn start_over(writer: PipeWriter) -> DetachError {
     };
     let error = DetachError::StartOver { source };
     let ready = Ready { pipe: Some(writer) };
-    ready.say(&super::chain(&error));
+    ready.say(&crate::daemon::chain::chain(&error));
     error
 }
 

@@ -61,11 +61,26 @@ pub struct Losses {
     pub disk_lines: u64,
 }
 
+impl Losses {
+    /// All of them; none where nothing was lost.
+    #[must_use]
+    pub fn lines(self) -> Option<u64> {
+        let lines = self.queue_lines + self.day_lines + self.disk_lines;
+        (lines > 0).then_some(lines)
+    }
+}
+
+/// Tells what logging has lost, wherever it is.
+#[derive(Clone, Debug)]
+pub struct LossCounter {
+    queues: Vec<ErrorCounter>,
+    file: Arc<FileLosses>,
+}
+
 /// The log, for as long as it lives: dropping it writes what waits.
 #[derive(Debug)]
 pub struct Logs {
-    queues: Vec<ErrorCounter>,
-    file: Arc<FileLosses>,
+    counter: LossCounter,
     _guards: Vec<WorkerGuard>,
 }
 
@@ -89,8 +104,10 @@ impl Logs {
         let file = Arc::clone(&appender.losses);
         let (to_file, file_guard) = queue(appender);
         let mut logs = Self {
-            queues: vec![to_file.error_counter()],
-            file,
+            counter: LossCounter {
+                queues: vec![to_file.error_counter()],
+                file,
+            },
             _guards: vec![file_guard],
         };
         let files = tracing_subscriber::fmt::layer()
@@ -98,7 +115,7 @@ impl Logs {
             .with_writer(to_file);
         let stderr = foreground.then(|| {
             let (to_stderr, guard) = queue(io::stderr());
-            logs.queues.push(to_stderr.error_counter());
+            logs.counter.queues.push(to_stderr.error_counter());
             logs._guards.push(guard);
             let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             tracing_subscriber::fmt::layer()
@@ -115,6 +132,14 @@ impl Logs {
         Ok(logs)
     }
 
+    /// Who tells what is lost.
+    #[must_use]
+    pub fn counter(&self) -> LossCounter {
+        self.counter.clone()
+    }
+}
+
+impl LossCounter {
     /// What was lost so far.
     #[must_use]
     pub fn losses(&self) -> Losses {

@@ -16,7 +16,6 @@ fn plan(dir: &Path) -> LogPlan {
         index: 3,
         attempt: 1,
         attempts_max: 1,
-        durability: Durability::Synced,
     }
 }
 

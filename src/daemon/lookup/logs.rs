@@ -3,9 +3,9 @@
 //! Where a log stands follows from the run and the stage, never from what a manifest says of it: anybody may have
 //! written a manifest. No link is followed below the runs directory, and only a regular file is read.
 
+use crate::daemon::chain::chain;
 use crate::daemon::durable::{Dir, DurableError};
 use crate::daemon::evidence::Shown;
-use crate::daemon::lifecycle::chain;
 use crate::daemon::log::read::{LogSlice, ReadLogError, read_log};
 use crate::daemon::lookup::internal;
 use crate::daemon::message::{Done, What};

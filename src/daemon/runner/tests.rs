@@ -5,8 +5,7 @@
 
 use super::*;
 use crate::daemon::leftovers::end_leftovers;
-use crate::daemon::log::Durability;
-use crate::daemon::process::{StartTime, is_alive, process_start_time};
+use crate::daemon::process::{is_alive, start_ticks};
 use crate::model::log::{LogEvent, Stream, decode};
 use std::collections::BTreeSet;
 use std::fs;
@@ -65,7 +64,6 @@ impl Bench {
                 index: 1,
                 attempt: 1,
                 attempts_max: 1,
-                durability: Durability::Cached,
             },
             earlier: Written::default(),
         }
@@ -86,7 +84,7 @@ impl Bench {
     /// Waits for a process that the script names on the FIFO.
     async fn named(&self) -> Named {
         let pid = self.said().await.parse().unwrap();
-        let started = process_start_time(pid).unwrap();
+        let started = start_ticks(pid).unwrap();
         Named { pid, started }
     }
 
@@ -118,18 +116,18 @@ impl Drop for Bench {
     fn drop(&mut self) {
         let runs = BTreeSet::from([self.run()]);
         let grace = Duration::from_millis(100);
-        drop(end_leftovers(runs, &[], grace, Clock::start()));
+        drop(end_leftovers(runs, grace, Clock::start()));
     }
 }
 
 struct Named {
     pid: u32,
-    started: StartTime,
+    started: u64,
 }
 
 impl Named {
     fn lives(&self) -> bool {
-        is_alive(self.pid, &self.started)
+        is_alive(self.pid, self.started)
     }
 }
 
@@ -137,6 +135,11 @@ async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.unwrap()
 }
 
+async fn end_of(running: Running) -> Ending {
+    let (_stopper, ending) = running.split();
+    within(ending).await
+}
+
 async fn ended(attempt: Attempt) -> Ending {
-    within(start(attempt, Clock::start()).ended()).await
+    end_of(start(attempt, Clock::start())).await
 }

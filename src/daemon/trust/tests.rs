@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::daemon::durable;
+use crate::daemon::store::Aside;
 use crate::model::digest::Digest;
 use std::ffi::OsStr;
 use std::fs;
@@ -56,11 +57,10 @@ fn what_is_allowed_stays_allowed_until_it_changes_or_is_denied() {
         again.check(&root("/w/web/sub"), set("a"), &[]),
         Trust::Never
     );
-    let Trust::Changed { diff, allowed_at } = again.check(&web, set("b"), &commands("b")) else {
+    let Trust::Changed { diff } = again.check(&web, set("b"), &commands("b")) else {
         panic!("a changed set was not told");
     };
     assert_eq!(diff.lines(), ["~ diagnostics/lint: b"]);
-    assert_eq!(allowed_at, now());
     assert!(again.deny(&web, now()).unwrap());
     assert!(!again.deny(&web, now()).unwrap());
     assert_eq!(open(&state).check(&web, set("a"), &[]), Trust::Never);
@@ -155,7 +155,7 @@ fn a_damaged_store_is_set_aside_and_allows_nothing() {
             path: aside.clone(),
             known: false,
         };
-        assert_eq!(store.set_aside(), Some(&expected));
+        assert_eq!(store.kept().set_aside(), Some(&expected));
         assert_eq!(fs::read(&aside).unwrap(), damage);
         assert_eq!(store.check(&root("/w"), set("a"), &[]), Trust::Never);
         store

@@ -13,6 +13,9 @@ use crate::model::run::{Outcome, RunReport, RunStatus, StageReport, StageStatus,
 use crate::model::time::Timestamp;
 use serde_json::{Map, Value};
 
+/// Why a run stands where it stands whose daemon died in it.
+pub const DAEMON_LOST: &str = "daemon-lost";
+
 impl Manifest {
     /// The first manifest of a run.
     #[must_use]
@@ -140,7 +143,7 @@ impl Manifest {
             .filter(|child| !child.status.is_terminal());
         open.for_each(|child| child.status = RunStatus::Cancelled);
         self.status = RunStatus::Cancelled;
-        self.status_detail = Some("daemon-lost".to_owned());
+        self.status_detail = Some(DAEMON_LOST.to_owned());
         self.completed_at = Some(now);
         self.updated_at = now;
         self.metrics_recorded = false;

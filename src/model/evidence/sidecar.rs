@@ -2,12 +2,12 @@
 //!
 //! A sidecar of a newer schema is read by nobody and rewritten by nobody.
 
-use super::manifest::{Unreadable, diagnose};
+use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{RunId, StageId};
 use crate::model::path::RelPath;
-use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, Verdict};
+use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, StageStatus, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// The version of the sidecar that we read and write.
@@ -21,7 +21,7 @@ pub struct Sidecar {
     /// Why the run was started.
     pub cause: Cause,
     /// What had changed.
-    pub changed: ChangedPaths,
+    pub changed: CountedPaths,
     /// One entry per stage, in order.
     pub stages: Vec<SidecarStage>,
     /// What the run proves.
@@ -32,7 +32,7 @@ pub struct Sidecar {
 
 /// The paths of a change set: the first hundred; none where everything may have changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedPaths {
+pub struct CountedPaths {
     /// How many there are.
     pub count: usize,
     /// The first of them, relative to the workspace.
@@ -77,7 +77,7 @@ impl Sidecar {
         Self {
             schema: SCHEMA,
             cause: report.cause,
-            changed: ChangedPaths { count, paths },
+            changed: CountedPaths { count, paths },
             stages: report.stages.iter().map(SidecarStage::of).collect(),
             verdict: report.verdict,
             void: report.void.as_ref().map(|void| VoidPaths {
@@ -101,12 +101,47 @@ impl Sidecar {
         }
     }
 
+    /// The sidecar of a run under way whose stages have something to tell: without keys, because nobody has looked yet
+    /// whether the content is still what they were begun on.
+    #[must_use]
+    pub fn meanwhile(report: &RunReport) -> Self {
+        let mut sidecar = Self::of(report);
+        sidecar.forget_keys();
+        sidecar
+    }
+
+    /// Takes over how the stages of a run stood when its daemon was lost: it was written when the run began.
+    pub fn lose(&mut self, manifest: &Manifest) {
+        self.verdict = Verdict::Unknown;
+        self.forget_keys();
+        for (stage, command) in self.stages.iter_mut().zip(&manifest.commands) {
+            if stage.outcome != Outcome::None || stage.id != command.id {
+                continue;
+            }
+            stage.outcome = match command.status {
+                StageStatus::Pending | StageStatus::Running => continue,
+                StageStatus::Succeeded => Outcome::Passed,
+                StageStatus::Skipped => Outcome::Failed,
+                StageStatus::Failed => Outcome::Cancelled,
+            };
+            stage.attempts = stage.attempts.max(1);
+            let span = command.started_at.zip(command.completed_at);
+            let span = span.map_or(0, |(start, end)| end.since(start).as_millis());
+            stage.duration_ms = u64::try_from(span).unwrap_or(u64::MAX);
+        }
+    }
+
+    fn forget_keys(&mut self) {
+        self.stages.iter_mut().for_each(|stage| stage.key = None);
+    }
+
     /// Whether a later daemon may believe its verdict for content with the same stage keys.
     #[must_use]
     pub fn proves(&self) -> bool {
         let verdict = match self.verdict {
-            Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Unstable => true,
-            Verdict::Error | Verdict::Unknown => false,
+            Verdict::Pass | Verdict::Fail | Verdict::Flaky => true,
+            // The keys are of what an unstable run found, not of what it left.
+            Verdict::Unstable | Verdict::Error | Verdict::Unknown => false,
         };
         verdict && self.void.is_none()
     }

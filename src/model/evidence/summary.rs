@@ -163,14 +163,6 @@ impl RunSummary {
     }
 }
 
-impl RunSummary {
-    /// The task that the run lives under.
-    #[must_use]
-    pub fn task(&self) -> &TaskId {
-        &self.task_id
-    }
-}
-
 fn item_id(manifest: &Manifest, stage: &Command) -> String {
     format!("{}:{}", manifest.pipeline_id, stage.id)
 }

@@ -312,6 +312,9 @@ fn a_void_or_unknown_run_proves_nothing() {
         rewritten: Vec::new(),
     });
     assert!(!Sidecar::of(&run).proves());
+    run.void = None;
+    run.verdict = Verdict::Unstable;
+    assert!(!Sidecar::of(&run).proves());
     assert!(!Sidecar::of(&report("demo", 1, RunStatus::InProgress)).proves());
 }
 

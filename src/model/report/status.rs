@@ -144,7 +144,7 @@ pub struct LastRun {
 pub struct Failure {
     /// The stage.
     pub stage: StageId,
-    /// Its exit code; none when it could not be started.
+    /// Its exit code; none when it could not be started, or its daemon died before its end.
     pub exit_code: Option<i32>,
     /// The line that says most of what went wrong, or the last ones.
     pub excerpt: String,

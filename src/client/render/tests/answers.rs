@@ -244,3 +244,14 @@ fn a_stage_without_an_exit_code_says_why_it_has_none() {
     failure.log_path = None;
     assert_eq!(first(&failure), "  lint  its run failed");
 }
+
+#[test]
+fn a_stage_that_was_cut_off_with_its_daemon_is_no_stage_that_could_not_start() {
+    let mut shop = super::shop();
+    let project = &mut shop.workspaces[0].projects[1];
+    let failure = project.failure.as_mut().unwrap();
+    (failure.exit_code, failure.log_path) = (None, Some("l".to_owned()));
+    project.last_run.as_mut().unwrap().status_detail = Some("daemon-lost".to_owned());
+    let text = plain(&status::status(&shop, None, &look(None)));
+    assert!(text.contains("lint  interrupted"), "{text}");
+}

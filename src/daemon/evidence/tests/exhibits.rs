@@ -12,7 +12,7 @@ fn inspect(space: &Space, run: &RunReport, verdict: Verdict, stamp: Option<Stamp
         verdict,
         stamp,
     };
-    Exhibits::new(&root, &Places::usual(&root, None), vec![exhibit]).inspect()
+    Exhibits::new(&root, &places(&root, None), vec![exhibit]).inspect()
 }
 
 #[test]

@@ -116,7 +116,7 @@ async fn term_ends_the_whole_group() {
     );
     let sleeper = bench.named().await;
     running.stopper.stop(Stop::Term);
-    assert_eq!(within(running.ended()).await.exit, Exit::Signal(15));
+    assert_eq!(end_of(running).await.exit, Exit::Signal(15));
     assert!(!sleeper.lives());
 }
 
@@ -125,7 +125,7 @@ async fn a_request_before_the_start_is_not_lost() {
     let bench = Bench::new();
     let running = start(bench.shell("sleep 1000"), Clock::start());
     running.stopper.stop(Stop::Term);
-    assert_eq!(within(running.ended()).await.exit, Exit::Signal(15));
+    assert_eq!(end_of(running).await.exit, Exit::Signal(15));
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_stopped_command_takes_term() {
     })
     .await;
     running.stopper.stop(Stop::Term);
-    assert_eq!(within(running.ended()).await.exit, Exit::Signal(15));
+    assert_eq!(end_of(running).await.exit, Exit::Signal(15));
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_command_that_tidies_up_on_term_is_heard() {
     let running = start(bench.shell(script), Clock::start());
     bench.said().await;
     running.stopper.stop(Stop::Term);
-    let ending = within(running.ended()).await;
+    let ending = end_of(running).await;
     assert_eq!(
         (ending.exit, ending.stdout.as_str()),
         (Exit::Code(7), "tidied\n")
@@ -192,7 +192,7 @@ async fn a_grandchild_that_holds_the_output_is_not_waited_for() {
     let clock = Clock::start();
     let running = start(bench.shell("sleep 1000 & echo $! > said; echo hi"), clock);
     let sleeper = bench.named().await;
-    let ending = within(running.ended()).await;
+    let ending = end_of(running).await;
     assert_eq!(
         (ending.exit, ending.stdout.as_str()),
         (Exit::Code(0), "hi\n")
@@ -209,7 +209,7 @@ async fn a_grandchild_that_ignores_term_is_killed_after_the_grace() {
     let running = start(bench.shell(script), Clock::start());
     let stubborn = bench.named().await;
     bench.touch("go");
-    assert_eq!(within(running.ended()).await.exit, Exit::Code(0));
+    assert_eq!(end_of(running).await.exit, Exit::Code(0));
     assert!(!stubborn.lives());
 }
 
@@ -219,7 +219,7 @@ async fn a_grandchild_without_the_output_is_ended_too() {
     let script = "sleep 1000 >/dev/null 2>&1 & echo $! > said";
     let running = start(bench.shell(script), Clock::start());
     let sleeper = bench.named().await;
-    assert_eq!(within(running.ended()).await.exit, Exit::Code(0));
+    assert_eq!(end_of(running).await.exit, Exit::Code(0));
     assert!(!sleeper.lives());
 }
 
@@ -241,7 +241,7 @@ async fn who_left_the_group_with_the_output_is_found() {
     let bench = Bench::new();
     let running = start(bench.shell(&format!("{ESCAPE} & echo hi")), Clock::start());
     let escaped = bench.named().await;
-    let ending = within(running.ended()).await;
+    let ending = end_of(running).await;
     assert_eq!(
         (ending.exit, ending.stdout.as_str()),
         (Exit::Code(0), "hi\n")
@@ -257,7 +257,7 @@ async fn a_stopped_stage_takes_along_who_left_the_group() {
     let running = start(bench.shell(&script), Clock::start());
     let escaped = bench.named().await;
     running.stopper.stop(Stop::Term);
-    assert_eq!(within(running.ended()).await.exit, Exit::Signal(15));
+    assert_eq!(end_of(running).await.exit, Exit::Signal(15));
     assert!(!escaped.lives());
 }
 
@@ -273,10 +273,10 @@ async fn another_stage_of_the_run_is_left_alone() {
     let neighbour = bench.named().await;
     let running = start(bench.shell("sleep 1000"), Clock::start());
     running.stopper.stop(Stop::Kill);
-    assert_eq!(within(running.ended()).await.exit, Exit::Signal(9));
+    assert_eq!(end_of(running).await.exit, Exit::Signal(9));
     assert!(neighbour.lives());
     other.stopper.stop(Stop::Kill);
-    assert_eq!(within(other.ended()).await.exit, Exit::Signal(9));
+    assert_eq!(end_of(other).await.exit, Exit::Signal(9));
 }
 
 #[tokio::test]
@@ -286,6 +286,6 @@ async fn a_build_server_outlives_a_stage_that_ends_by_itself() {
     let running = start(bench.shell(&script), Clock::start());
     let server = bench.named().await;
     bench.touch("go");
-    assert_eq!(within(running.ended()).await.exit, Exit::Code(0));
+    assert_eq!(end_of(running).await.exit, Exit::Code(0));
     assert!(server.lives());
 }

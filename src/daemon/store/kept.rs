@@ -1,0 +1,84 @@
+//! A state file together with what is known of it: the part that the registry and the trust store have in common.
+//!
+//! What is known outlives a file that is damaged meanwhile: it is written anew of that.
+
+use super::{Aside, Changed, Condition, Content, Store, StoreError};
+use crate::model::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// A state file's content in memory.
+#[derive(Debug)]
+pub(in crate::daemon) struct Kept<T> {
+    store: Store,
+    known: T,
+    set_aside: Option<Aside>,
+}
+
+impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
+    /// Reads the file `name` of a state directory; a missing one holds nothing, and so does a damaged one, which is set
+    /// aside.
+    pub(in crate::daemon) fn open(
+        state: &Path,
+        name: &'static str,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(state, name)?;
+        let content = store.read(now, None)?;
+        Ok(Self {
+            store,
+            known: content.value,
+            set_aside: content.set_aside,
+        })
+    }
+
+    /// Reads the file again, for what another process changed; a damaged one is written anew. After an error what was
+    /// known stands.
+    pub(in crate::daemon) fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let content = self.store.read(now, Some(&self.known))?;
+        self.take(content);
+        Ok(())
+    }
+
+    /// Forgets what is known, and not what is on disk.
+    pub(in crate::daemon) fn forget(&mut self) {
+        self.known = T::default();
+    }
+
+    /// Changes the content, durably if `change` says that it differs. After an error nothing has changed.
+    pub(in crate::daemon) fn change<R>(
+        &mut self,
+        now: Timestamp,
+        change: impl FnOnce(&mut T) -> (Changed, R),
+    ) -> Result<R, StoreError> {
+        let (content, result) = self.store.change(now, &self.known, change)?;
+        self.take(content);
+        Ok(result)
+    }
+
+    /// What is known.
+    pub(in crate::daemon) fn known(&self) -> &T {
+        &self.known
+    }
+
+    /// Where a damaged file was moved to.
+    pub(in crate::daemon) fn set_aside(&self) -> Option<&Aside> {
+        self.set_aside.as_ref()
+    }
+
+    /// How the file stands on disk; nothing is changed.
+    pub(in crate::daemon) fn condition(&self) -> Result<Condition, StoreError> {
+        self.store.condition::<T>()
+    }
+
+    /// The file.
+    pub(in crate::daemon) fn path(&self) -> PathBuf {
+        self.store.path()
+    }
+
+    fn take(&mut self, content: Content<T>) {
+        self.known = content.value;
+        self.set_aside = content.set_aside.or(self.set_aside.take());
+    }
+}
