@@ -17,7 +17,7 @@ mod streams;
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
 pub use mounts::tell_mounts;
-pub(crate) use noise::is_noise;
+pub(crate) use noise::{backed_up, is_noise};
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;

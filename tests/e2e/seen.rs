@@ -193,3 +193,21 @@ fn an_ignore_file_is_obeyed_as_it_stands_now() {
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "three\n");
 }
+
+#[test]
+fn a_tracked_file_is_content_whatever_its_name() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("! grep -q BAD *.txt notes~ m~/f"));
+    for name in ["gen.tmp-notes.txt", "notes~", "m~/f"] {
+        workspace.write(name, "ok\n");
+        workspace.sh(&format!(
+            "git init -q; git add -f '{name}' && git commit -qm a"
+        ));
+        assert_eq!(workspace.wait()["verdict"], "pass", "{name}");
+        workspace.write(name, "BAD\n");
+        assert_eq!(workspace.wait()["verdict"], "fail", "{name}");
+        let gate = workspace.ctl(&["gate", "--no-wait"]);
+        assert_eq!(gate.code, Some(1), "{name}: {gate:?}");
+        workspace.write(name, "ok\n");
+    }
+}

@@ -11,7 +11,7 @@ use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
-use crate::daemon::watcher::{Dirty, Doubt};
+use crate::daemon::watcher::{Dirty, Doubt, backed_up};
 use crate::model::view::Touches;
 use std::collections::BTreeMap;
 use std::fs;
@@ -103,7 +103,7 @@ impl Tree {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
-        let found = names
+        let found = with_backups(names)
             .iter()
             .map(|(name, doubt)| find(&directory, &sieve, name, *doubt))
             .collect();
@@ -188,10 +188,26 @@ fn is_about_git(dirty: &Dirty) -> bool {
     }
 }
 
+/// Whether a backup is one depends on the file beside it.
+fn with_backups(names: &Names) -> Names {
+    let mut all = names.clone();
+    for name in names.keys() {
+        all.entry([name, &b"~"[..]].concat().into())
+            .or_insert(Doubt::Content);
+    }
+    all
+}
+
+/// Whether this is an editor's backup: the file that it is of stands beside it.
+pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
+    backed_up(name).is_some_and(|of| fs::symlink_metadata(names::below(directory, of)).is_ok())
+}
+
 fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
     let path = names::below(directory, name);
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
+        Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
         Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, &path),
         // What cannot even be looked at is nothing that a stage could read.
         Ok(_) | Err(_) => What::Nothing,
