@@ -44,10 +44,9 @@ use journal::Changes;
 use print::Node;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use walk::{Reach, Renew, Step};
 
@@ -134,8 +133,8 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
-    /// The directory above the root that is watched, to see the root come and go.
-    anchor: Option<PathBuf>,
+    /// Whether what lies around the root is watched, as far as anybody knows.
+    surrounded: bool,
     digests: Digests,
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
@@ -166,7 +165,7 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
-            anchor: None,
+            surrounded: false,
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
@@ -196,10 +195,11 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
+        self.surrounded = false;
         self.find_repositories();
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
-        self.surroundings = self.read_surroundings();
+        self.read_surroundings();
         self.full_scan(renew)
     }
 
@@ -307,9 +307,7 @@ impl Tree {
     /// Gives the workspace up: takes its watches away.
     pub fn close(mut self) {
         self.unwatch_below(DirId::ROOT);
-        if let Some(anchor) = self.anchor.take() {
-            self.eye.unwatch(&anchor);
-        }
+        self.eye.surround(&BTreeSet::new(), BTreeSet::new());
         self.eye.close();
     }
 
@@ -332,17 +330,6 @@ impl Tree {
     /// A look that tells what one that failed had found.
     fn look(&mut self) -> Look {
         Look::new(std::mem::replace(&mut self.untold, Changes::none()))
-    }
-
-    fn read_surroundings(&self) -> Surroundings {
-        let found = Surroundings::read(self.root.as_path(), Arc::clone(&self.scopes.setting));
-        if self.seeing.is_by_events()
-            && let Some(info) = &found.info
-        {
-            // Without it an edit of `exclude` shows at the next look instead of by itself.
-            drop(self.eye.watch(info));
-        }
-        found
     }
 
     /// Compares the configuration files with what they were.

@@ -1,13 +1,14 @@
 //! What lies around a workspace and decides on what it ignores: the git repository that holds it.
 //!
-//! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look
-//! instead; they are a handful. `.git/info` has a watch besides, so that an edit of `exclude` shows by itself.
+//! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look;
+//! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself.
 
 use super::git::git_dir;
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
 use ignore::gitignore::Gitignore;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +20,6 @@ pub(super) struct Surroundings {
     stamps: Vec<(PathBuf, Option<Print>)>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
-    /// The directory that holds `exclude`, if it lies in the workspace.
-    pub(super) info: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -36,8 +35,11 @@ impl Surroundings {
             },
             stamps: Vec::new(),
             repositories: Vec::new(),
-            info: None,
         };
+        for settings in git_settings() {
+            let print = stamp(&settings);
+            found.stamps.push((settings, print));
+        }
         let global = ignore::gitignore::gitconfig_excludes_path();
         found.around.global = global.and_then(|path| found.sheet(&path));
         let Some(top) = found.top_of(root) else {
@@ -58,9 +60,7 @@ impl Surroundings {
         }
         found.around.prefix = between;
         if let Some(common) = common_dir(&top) {
-            let info = common.join("info");
-            found.around.exclude = found.sheet(&info.join("exclude"));
-            found.info = (info.starts_with(root) && info.is_dir()).then_some(info);
+            found.around.exclude = found.sheet(&common.join("info/exclude"));
         }
         found
     }
@@ -70,6 +70,28 @@ impl Surroundings {
         let other = |(path, print): &(PathBuf, Option<Print>)| stamp(path) != *print;
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
         self.stamps.iter().any(other) || self.repositories.iter().any(moved)
+    }
+
+    /// The files outside of the workspace that a change of its rules may come from.
+    pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
+        let outside = self.held().filter(|path| !path.starts_with(root));
+        outside.map(Path::to_path_buf).collect()
+    }
+
+    /// The directories that tell of such a change. Those of the workspace are watched anyway, but for what git keeps for
+    /// itself.
+    pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = PathBuf> {
+        let directories = self.held().filter_map(telling);
+        directories.filter(move |directory| {
+            let below = directory.strip_prefix(root);
+            below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
+        })
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Path> {
+        let stamps = self.stamps.iter().map(|(path, _)| path.as_path());
+        let repositories = self.repositories.iter().map(|(path, _)| path.as_path());
+        stamps.chain(repositories)
     }
 
     fn top_of(&mut self, root: &Path) -> Option<PathBuf> {
@@ -99,6 +121,29 @@ impl Surroundings {
         self.stamps.push((path.to_path_buf(), stamp(path)));
         Sheet::read(path).map(Arc::new)
     }
+}
+
+/// The directory that tells of a file, or, where it is not there yet, the one in which it would appear. Git's own are
+/// there from the beginning, and whatever is above `info` is busy.
+fn telling(file: &Path) -> Option<PathBuf> {
+    let mut above = file.ancestors().skip(1);
+    let own = file.ends_with("info/exclude");
+    let found = match own {
+        true => above.next().filter(|path| path.is_dir()),
+        false => above.find(|path| path.is_dir()),
+    };
+    found.map(Path::to_path_buf)
+}
+
+/// The files that may name another file of global excludes.
+fn git_settings() -> Vec<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from);
+    let usual = |home: PathBuf| home.join(".config");
+    let xdg = named("XDG_CONFIG_HOME").or_else(|| named("HOME").map(usual));
+    let home = named("HOME").map(|home| home.join(".gitconfig"));
+    let all = [home, xdg.map(|xdg| xdg.join("git/config"))];
+    let all = all.into_iter().flatten();
+    all.filter(|path| path.is_absolute()).collect()
 }
 
 fn stamp(path: &Path) -> Option<Print> {

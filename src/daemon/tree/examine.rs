@@ -3,6 +3,7 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
+use super::around::Surroundings;
 use super::mount;
 use super::names;
 use super::print::Node;
@@ -11,11 +12,13 @@ use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
-use crate::daemon::watcher::{Dirty, Doubt, backed_up};
+use crate::daemon::watcher::{Dirty, Doubt, PER_DIRECTORY, backed_up};
+use crate::limits::RULES_READ_MAX;
 use crate::model::view::Touches;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 type Names = BTreeMap<Box<[u8]>, Doubt>;
 
@@ -31,6 +34,9 @@ impl Tree {
             return self.scan();
         }
         let dirty = self.eye.drain();
+        if is_about_root(&dirty) {
+            self.surrounded = false;
+        }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
         if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
@@ -38,7 +44,7 @@ impl Tree {
         }
         self.signs_before = self.signs_now();
         if outdated {
-            self.surroundings = self.read_surroundings();
+            self.read_surroundings();
         }
         let paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
@@ -112,8 +118,8 @@ impl Tree {
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
-        if self.anchor.is_none() || self.state == RootState::Missing {
-            self.cast_anchor();
+        if !self.surrounded || self.state == RootState::Missing {
+            self.surround();
         }
         match self.find_root() {
             Ok(node) => {
@@ -151,31 +157,50 @@ impl Tree {
     /// The root vanished while it was looked at.
     pub(super) fn lost_root(&mut self) -> TreeError {
         self.state = RootState::Missing;
-        self.cast_anchor();
+        self.surround();
         TreeError::Missing {
             root: self.root.clone(),
         }
     }
 
-    /// Watches the directory above the root, or the nearest that is there: it tells when the root comes or goes.
-    fn cast_anchor(&mut self) {
+    /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.
+    fn surround(&mut self) {
+        self.surrounded = true;
         if !self.seeing.is_by_events() {
+            self.eye.surround(&BTreeSet::new(), BTreeSet::new());
             return;
         }
         let above = self.root.as_path().ancestors().skip(1);
-        for directory in above {
-            // One that cannot be watched, since it may not be read, tells nothing; the next look at the root does.
-            if directory.is_dir() {
-                let held = PathBuf::from(directory);
-                if self.eye.watch(directory).is_ok()
-                    && self.anchor.as_ref() != Some(&held)
-                    && let Some(old) = self.anchor.replace(held)
-                {
-                    self.eye.unwatch(&old);
-                }
+        let above = above.filter(|directory| directory.is_dir());
+        let files = self.surroundings.files(self.root.as_path());
+        let directories = if PER_DIRECTORY {
+            let rules = self.surroundings.directories(self.root.as_path());
+            above.map(Path::to_path_buf).chain(rules).collect()
+        } else {
+            // Where all share a stream it would tell of everything below each.
+            above.take(1).map(Path::to_path_buf).collect()
+        };
+        self.eye.surround(&directories, files);
+    }
+
+    /// Reads the rules around the root as they stand while they are watched.
+    pub(super) fn read_surroundings(&mut self) {
+        for _ in 0..RULES_READ_MAX {
+            let setting = Arc::clone(&self.scopes.setting);
+            self.surroundings = Surroundings::read(self.root.as_path(), setting);
+            self.surround();
+            if !self.surroundings.is_outdated() {
                 return;
             }
         }
+    }
+}
+
+/// Whether something has happened to the root itself or to what lies around it.
+fn is_about_root(dirty: &Dirty) -> bool {
+    match dirty {
+        Dirty::Everything => true,
+        Dirty::Paths(paths) => paths.contains_key(&b""[..]),
     }
 }
 

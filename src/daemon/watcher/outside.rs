@@ -1,0 +1,98 @@
+//! Directories that are watched outside of the workspaces: those above a root, and those that hold rules for it.
+//!
+//! They are few, and shared: a directory is let go of when the last workspace that wants it has gone. A watch hangs on an
+//! inode and is wanted for a name, so the inode that was watched under each name is kept beside it.
+
+use crate::model::id::WorkspaceId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+
+/// What a directory is, whatever it is called.
+pub(super) type Node = (u64, u64);
+
+/// Who wants which directory.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    directories: BTreeMap<PathBuf, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    node: Node,
+    by: BTreeSet<WorkspaceId>,
+}
+
+impl Outside {
+    /// Takes note that a workspace wants these and no others; returns those that nobody wants any more.
+    pub(super) fn release(&mut self, by: WorkspaceId, wanted: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+        let mut gone = Vec::new();
+        self.directories.retain(|path, held| {
+            if !wanted.contains(path) {
+                held.by.remove(&by);
+            }
+            if held.by.is_empty() {
+                gone.push(path.clone());
+            }
+            !held.by.is_empty()
+        });
+        gone
+    }
+
+    /// Whether another directory than this is watched under its name.
+    pub(super) fn is_other(&self, path: &Path, node: Node) -> bool {
+        let held = self.directories.get(path);
+        held.is_some_and(|held| held.node != node)
+    }
+
+    /// Takes note that a workspace has this one watched.
+    pub(super) fn hold(&mut self, by: WorkspaceId, path: &Path, node: Node) {
+        let held = self.directories.entry(path.to_path_buf());
+        let held = held.or_insert(Held {
+            node,
+            by: BTreeSet::new(),
+        });
+        held.node = node;
+        held.by.insert(by);
+    }
+}
+
+/// What the directory with this metadata is; where the system does not say, all are one.
+pub(super) fn node(meta: &Metadata) -> Node {
+    #[cfg(unix)]
+    let node = {
+        use std::os::unix::fs::MetadataExt as _;
+        (meta.dev(), meta.ino())
+    };
+    #[cfg(not(unix))]
+    let node = {
+        drop(meta);
+        (0, 0)
+    };
+    node
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(paths: &[&str]) -> BTreeSet<PathBuf> {
+        paths.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn a_directory_is_let_go_of_with_the_last_who_wants_it() {
+        let (one, two) = (WorkspaceId(1), WorkspaceId(2));
+        let mut outside = Outside::default();
+        let above = Path::new("/w");
+        outside.hold(one, above, (1, 1));
+        outside.hold(two, above, (1, 1));
+        outside.hold(two, Path::new("/w/b"), (1, 2));
+        assert_eq!(outside.release(one, &set(&[])), Vec::<PathBuf>::new());
+        assert!(!outside.is_other(above, (1, 1)));
+        assert!(outside.is_other(above, (1, 3)));
+        assert_eq!(outside.release(two, &set(&["/w"])), [PathBuf::from("/w/b")]);
+        assert_eq!(outside.release(two, &set(&[])), [PathBuf::from("/w")]);
+        assert!(!outside.is_other(above, (1, 3)), "it is forgotten");
+    }
+}
