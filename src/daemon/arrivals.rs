@@ -154,6 +154,7 @@ impl Shell {
             Ok(tree) => {
                 site.tree = Some(Lent::new(tree));
                 site.look_at = None;
+                site.was_missing = false;
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);

@@ -140,13 +140,13 @@ impl Tree {
         }
     }
 
-    /// Which directory is at the root now. The empty one below a file system that was unmounted is none.
+    /// Which directory is at the root now. The one below a file system that was unmounted is none: it is empty, but for
+    /// evidence that was written there before anybody knew.
     fn find_root(&mut self) -> Result<Node, TreeError> {
         let node = look_at(&self.root)?;
         let path = self.root.as_path();
         let mounted = mount::is_at(path);
-        let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-        if self.mounted && !mounted && is_empty() {
+        if self.mounted && !mounted && mount::is_bare(path, &self.scopes.excluded) {
             let root = self.root.clone();
             return Err(TreeError::Unmounted { root });
         }
