@@ -11,7 +11,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE};
+use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 use std::collections::BTreeSet;
@@ -199,6 +199,15 @@ impl Shell {
             },
             false => site.facts.watch(),
         };
+        site.refused_since = site
+            .facts
+            .refused
+            .then(|| site.refused_since.unwrap_or(tick));
+        let (first, longest) = WATCH_AGAIN;
+        site.ask_at = site.refused_since.map(|since| {
+            let pause = tick.since(since).clamp(first, longest);
+            site.ask_at.unwrap_or_else(|| tick.after(pause))
+        });
         site.look_at = match &watch {
             Watch::Polling { .. } => {
                 let pause = site
@@ -319,6 +328,7 @@ impl Shell {
     }
 
     fn examine(&mut self, id: WorkspaceId) {
+        let tick = self.clock.tick();
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
             return;
         };
@@ -326,7 +336,11 @@ impl Shell {
             return;
         };
         site.examining = true;
+        let due = site.ask_at.take_if(|at| *at <= tick).is_some();
         tree.push(move |tree| {
+            if due {
+                tree.note_time_to_ask();
+            }
             let touches = tree.examine();
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {

@@ -5,6 +5,7 @@
 use crate::daemon::lifecycle::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::Condition;
+use crate::daemon::watcher::Limit;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -19,15 +20,14 @@ impl Shell {
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
         drop(workspaces);
         for id in ids {
-            let Some((root, state)) = self
-                .sites
-                .get(&id)
-                .map(|site| site.root.clone())
-                .zip(self.standing_of(id))
-            else {
+            let site = self.sites.get(&id);
+            let found = site.map(|site| (site.root.clone(), site.facts.remedy.clone()));
+            let Some(((root, remedy), state)) = found.zip(self.standing_of(id)) else {
                 continue;
             };
-            checks.push(check_workspace(&root.to_string(), state.0, state.1));
+            let mut check = check_workspace(&root.to_string(), state.0, state.1);
+            check.fix = check.fix.or(remedy);
+            checks.push(check);
         }
         DoctorAnswer { checks }
     }
@@ -59,21 +59,19 @@ impl Shell {
                         files + site.facts.files,
                     )
                 });
-        let path = "/proc/sys/fs/inotify/max_user_watches";
-        let limit = std::fs::read_to_string(path)
-            .ok()
-            .and_then(|text| text.trim().parse::<usize>().ok());
-        let near = limit.is_some_and(|limit| used.saturating_mul(10) > limit.saturating_mul(9));
-        let limit = limit.map_or_else(String::new, |limit| {
-            format!(" of {limit} that this user may have")
-        });
+        let limit = Limit::watches();
+        let allowed = usize::try_from(limit.value()).unwrap_or(usize::MAX);
+        // Where there is no limit to read, there is none to come near to.
+        let near = allowed > 0 && used.saturating_mul(10) > allowed.saturating_mul(9);
+        let of = match allowed {
+            0 => String::new(),
+            allowed => format!(" of {allowed} that this user may have"),
+        };
         DoctorCheck {
             id: "watches".to_owned(),
             state: if near { Health::Warn } else { Health::Ok },
-            detail: format!(
-                "{used} watches{limit}, for {directories} directories and {files} files"
-            ),
-            fix: near.then(|| "sudo sysctl fs.inotify.max_user_watches=524288".to_owned()),
+            detail: format!("{used} watches{of}, for {directories} directories and {files} files"),
+            fix: near.then(|| limit.remedy(directories)),
         }
     }
 

@@ -19,6 +19,7 @@ mod mount;
 mod names;
 mod places;
 mod print;
+mod refusal;
 mod rules;
 mod scopes;
 mod settle;
@@ -42,6 +43,7 @@ use capture::Digests;
 use git::Repositories;
 use journal::Changes;
 use print::Node;
+use refusal::Refusal;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,6 +127,7 @@ pub struct Tree {
     signs_before: Signs,
     snapshot: Snapshot,
     seeing: Seeing,
+    refusal: Refusal,
     state: RootState,
     /// Whether it is a file system of its own, or was when it was there.
     mounted: bool,
@@ -153,6 +156,7 @@ impl Tree {
         let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
+            refusal: Refusal::default(),
             repositories,
             signs_before: Signs::new(),
             root,
@@ -253,18 +257,6 @@ impl Tree {
             }
         }
         Ok(self.everything())
-    }
-
-    /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
-    ///
-    /// # Errors
-    /// As [`Tree::scan`].
-    pub fn watch_again(&mut self) -> Result<Option<Touches>, TreeError> {
-        if !matches!(self.seeing, Seeing::Refused(_)) {
-            return Ok(None);
-        }
-        self.seeing = self.choose_seeing();
-        self.scan().map(Some)
     }
 
     /// Whether the root is there, as far as the last look told.

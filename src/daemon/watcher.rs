@@ -18,7 +18,7 @@ mod streams;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
-pub use error::WatchError;
+pub use error::{Limit, WatchError};
 pub use mounts::tell_mounts;
 pub(crate) use noise::{backed_up, is_noise};
 
@@ -34,6 +34,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streams::Streamed;
@@ -69,6 +70,7 @@ struct Post {
 struct Shared {
     post: Arc<Post>,
     handle: Mutex<Handle>,
+    closed: AtomicU64,
 }
 
 struct Handle {
@@ -111,6 +113,7 @@ impl Watcher {
         let shared = Arc::new(Shared {
             post,
             handle: Mutex::new(handle),
+            closed: AtomicU64::new(0),
         });
         shared.watch_cookies()?;
         Ok(Self { shared })
@@ -242,6 +245,13 @@ impl Eye {
     /// Forgets the workspace: no event is kept for it any more. Its watches are its tree's to take away first.
     pub fn close(&self) {
         self.shared.post.with(|board| board.remove(self.workspace));
+        self.shared.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Workspaces that were forgotten so far, each of which gave its watches back.
+    #[must_use]
+    pub fn closed(&self) -> u64 {
+        self.shared.closed.load(Ordering::Relaxed)
     }
 }
 

@@ -33,6 +33,9 @@ impl Tree {
         if !self.scanned {
             return self.scan();
         }
+        if self.is_worth_asking() {
+            return Ok(self.watch_again()?.unwrap_or_default());
+        }
         let dirty = self.eye.drain();
         if is_about_root(&dirty) {
             self.surrounded = false;

@@ -91,7 +91,11 @@ impl Tree {
     /// Looks at directories until none is left to look at. Where that fails, what was found is told by the next look,
     /// and what was left is found by it.
     pub(super) fn walk(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
+        let was_by_events = self.seeing.is_by_events();
         let walked = self.walk_all(start, look);
+        if was_by_events {
+            self.note_refusal();
+        }
         if walked.is_err() {
             self.doubted = true;
             self.untold = std::mem::replace(&mut look.changes, Changes::none());

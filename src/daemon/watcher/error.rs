@@ -2,39 +2,92 @@
 //!
 //! The kernel's limits are the usual reason. It does not say which one was met, so both are read when it refuses.
 
+use crate::limits::{INSTANCES_ADVISED, WATCHES_ADVISED};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const MAX_USER_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
-const MAX_USER_INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
+/// A limit of the kernel, by the setting that lifts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    name: &'static str,
+    value: u64,
+}
+
+impl Limit {
+    /// How many watches this user may have.
+    #[must_use]
+    pub fn watches() -> Self {
+        Self::of(["fs.inotify.max_user_watches", "user.max_inotify_watches"])
+    }
+
+    fn instances() -> Self {
+        Self::of([
+            "fs.inotify.max_user_instances",
+            "user.max_inotify_instances",
+        ])
+    }
+
+    /// The lower one of what holds for the whole system and for this user namespace; 0 where neither can be read.
+    fn of(names: [&'static str; 2]) -> Self {
+        let found = names.into_iter().filter_map(|name| {
+            let path = format!("/proc/sys/{}", name.replace('.', "/"));
+            let value = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+            Some(Self { name, value })
+        });
+        found.min_by_key(|limit| limit.value).unwrap_or(Self {
+            name: names[0],
+            value: 0,
+        })
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(self) -> u64 {
+        self.value
+    }
+
+    /// The line that lifts it far enough for so many.
+    #[must_use]
+    pub fn remedy(self, needed: usize) -> String {
+        let needed = u64::try_from(needed).unwrap_or(u64::MAX);
+        let wanted = self
+            .value
+            .max(needed)
+            .saturating_mul(2)
+            .max(WATCHES_ADVISED);
+        format!("sudo sysctl {}={wanted}", self.name)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.name, self.value)
+    }
+}
 
 /// Why something cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The kernel grants this user no more watches.
     #[error(
-        "no inotify watch is left for `{}` (fs.inotify.max_user_watches is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_watches={wanted}`, then `orchctl reload`", path.display()
+        "no inotify watch is left for `{}` ({limit}{}): run `{}`, then `orchctl reload`",
+        path.display(), need(*needed), limit.remedy(*needed)
     )]
     Watches {
         /// The directory that got none.
         path: PathBuf,
         /// The limit as it is.
-        limit: u64,
-        /// A limit that is likely to do.
-        wanted: u64,
+        limit: Limit,
+        /// Directories of the workspace, each of which needs one; 0 where they have not been counted.
+        needed: usize,
     },
     /// The kernel grants this user no more inotify instances.
-    #[error(
-        "no inotify instance is left (fs.inotify.max_user_instances is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_instances={wanted}`"
-    )]
+    #[error("no inotify instance is left ({limit}): run `sudo sysctl {}={}`", limit.name, limit.value.saturating_mul(2).max(INSTANCES_ADVISED))]
     Instances {
         /// The limit as it is.
-        limit: u64,
-        /// A limit that is likely to do.
-        wanted: u64,
+        limit: Limit,
     },
     /// It is not there, or no directory.
     #[error("`{}` is not there", path.display())]
@@ -67,14 +120,29 @@ pub enum WatchError {
 }
 
 impl WatchError {
+    /// The same for a workspace of so many directories.
+    #[must_use]
+    pub fn with_need(mut self, directories: usize) -> Self {
+        if let Self::Watches { needed, .. } = &mut self {
+            *needed = directories;
+        }
+        self
+    }
+
+    /// The line that lifts the limit, if it is one of watches.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Watches { limit, needed, .. } => Some(limit.remedy(*needed)),
+            _ => None,
+        }
+    }
+
     pub(super) fn start(path: &Path, source: notify::Error) -> Self {
         // The kernel says "too many open files" where it means instances.
         if cause(&source).is_some_and(is_too_many_files) {
-            let limit = read_limit(MAX_USER_INSTANCES);
-            return Self::Instances {
-                limit,
-                wanted: limit.saturating_mul(2).max(512),
-            };
+            let limit = Limit::instances();
+            return Self::Instances { limit };
         }
         Self::Watch {
             path: path.to_path_buf(),
@@ -85,11 +153,11 @@ impl WatchError {
     pub(super) fn watch(path: &Path, source: notify::Error) -> Self {
         let path = path.to_path_buf();
         if matches!(source.kind, notify::ErrorKind::MaxFilesWatch) {
-            let limit = read_limit(MAX_USER_WATCHES);
+            let limit = Limit::watches();
             return Self::Watches {
                 path,
                 limit,
-                wanted: limit.saturating_mul(2).max(524_288),
+                needed: 0,
             };
         }
         let cause = cause(&source).map(io::Error::kind);
@@ -124,10 +192,9 @@ fn is_too_many_files(error: &io::Error) -> bool {
     full
 }
 
-/// The kernel's limit; 0 where it cannot be read.
-fn read_limit(path: &str) -> u64 {
-    fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0)
+fn need(needed: usize) -> String {
+    match needed {
+        0 => String::new(),
+        needed => format!(", and this workspace has {needed} directories"),
+    }
 }
