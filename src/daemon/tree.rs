@@ -299,7 +299,7 @@ impl Tree {
     /// Gives the workspace up: takes its watches away.
     pub fn close(mut self) {
         self.unwatch_below(DirId::ROOT);
-        self.eye.surround(&BTreeSet::new(), BTreeSet::new());
+        self.eye.surround(&BTreeMap::new(), BTreeSet::new());
         self.eye.close();
     }
 

@@ -5,13 +5,15 @@
 //! short lock. On Linux each directory has its own watch, which its tree asks for; elsewhere one recursive watch on
 //! the root does, and its events are reason enough to look, but no reason not to: there a look lists everything.
 //!
-//! Two locks, never held together: the board (marking and taking, no I/O under it) and the handle of `notify`, whose
-//! calls wait for a thread that may be waiting for the board. No state of the daemon is behind either.
+//! Two locks: the board (marking and taking, no I/O under it) and the handle of `notify`, whose calls wait for a thread
+//! that may be waiting for the board. So nobody who has the board asks for the handle. No state of the daemon is behind
+//! either.
 
 mod board;
 mod cookie;
 mod error;
 mod mounts;
+mod narrow;
 mod noise;
 mod outside;
 mod streams;
@@ -20,16 +22,18 @@ pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
 pub use error::{Limit, WatchError};
 pub use mounts::tell_mounts;
+pub use narrow::Interest;
 pub(crate) use noise::{backed_up, is_noise};
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
 use board::{Board, Wake};
 use cookie::Cookies;
+use narrow::Narrow;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use outside::Outside;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -78,6 +82,7 @@ struct Handle {
     /// Empty where each directory has its own watch.
     streamed: Streamed,
     outside: Outside,
+    narrow: Narrow,
 }
 
 impl Watcher {
@@ -109,6 +114,7 @@ impl Watcher {
             notify,
             streamed: Streamed::default(),
             outside: Outside::default(),
+            narrow: Narrow::default(),
         };
         let shared = Arc::new(Shared {
             post,
@@ -116,6 +122,7 @@ impl Watcher {
             closed: AtomicU64::new(0),
         });
         shared.watch_cookies()?;
+        shared.handle().narrow = Narrow::find(shared.post.cookies.directory());
         Ok(Self { shared })
     }
 
@@ -198,7 +205,7 @@ impl Eye {
     /// Watches these directories for what is outside of the root, and no others from now on: those above it, to see it
     /// go and come, and those that hold `files`, of which each is a reason to look at the root. One that cannot be
     /// watched tells nothing; the next look does.
-    pub fn surround(&self, directories: &BTreeSet<PathBuf>, files: BTreeSet<PathBuf>) {
+    pub fn surround(&self, directories: &BTreeMap<PathBuf, Interest>, files: BTreeSet<PathBuf>) {
         let post = &self.shared.post;
         post.with(|board| board.heed(self.workspace, files));
         for gone in self.shared.surround(self.workspace, directories) {
@@ -287,13 +294,13 @@ impl Shared {
     }
 
     /// Watches these for a workspace, and takes away what nobody wants any more.
-    fn surround(&self, by: WorkspaceId, directories: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
         let gone = self.handle().outside.release(by, directories);
         for directory in &gone {
             self.unwatch(by, directory);
         }
         // In their order, each after those above it: whatever moves then is an event of one that is watched already.
-        for directory in directories {
+        for (directory, interest) in directories {
             let Ok(meta) = fs::metadata(directory) else {
                 continue;
             };
@@ -304,7 +311,11 @@ impl Shared {
             }
             let watched = handle.watch(directory, RecursiveMode::NonRecursive);
             if watched.as_ref().is_none_or(Result::is_ok) {
-                handle.outside.hold(by, directory, node);
+                let interest = handle.outside.hold(by, (directory, *interest), node);
+                // Under the handle: whoever comes to watch it as content registers first, and widens it after.
+                if !self.post.with(|board| board.is_content(directory)) {
+                    handle.narrow.narrow(directory, interest);
+                }
             }
             drop(handle);
             drop(self.note_watched(Some(by), directory, watched));

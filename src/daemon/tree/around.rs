@@ -74,24 +74,22 @@ impl Surroundings {
 
     /// The files outside of the workspace that a change of its rules may come from.
     pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
-        let outside = self.held().filter(|path| !path.starts_with(root));
-        outside.map(Path::to_path_buf).collect()
+        let stamps = self.stamps.iter().map(|(path, _)| path);
+        let repositories = self.repositories.iter().map(|(path, _)| path);
+        let outside = stamps
+            .chain(repositories)
+            .filter(|path| !path.starts_with(root));
+        outside.cloned().collect()
     }
 
-    /// The directories that tell of such a change. Those of the workspace are watched anyway, but for what git keeps for
-    /// itself.
+    /// The directories that hold rules. Those of the workspace are watched anyway, but for what git keeps for itself. A
+    /// repository that appears further up than the root's parent shows at the next look: busy directories are there.
     pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = PathBuf> {
-        let directories = self.held().filter_map(telling);
+        let directories = self.stamps.iter().filter_map(|(path, _)| telling(path));
         directories.filter(move |directory| {
             let below = directory.strip_prefix(root);
             below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
         })
-    }
-
-    fn held(&self) -> impl Iterator<Item = &Path> {
-        let stamps = self.stamps.iter().map(|(path, _)| path.as_path());
-        let repositories = self.repositories.iter().map(|(path, _)| path.as_path());
-        stamps.chain(repositories)
     }
 
     fn top_of(&mut self, root: &Path) -> Option<PathBuf> {

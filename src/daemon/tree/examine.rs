@@ -12,7 +12,7 @@ use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
-use crate::daemon::watcher::{Dirty, Doubt, PER_DIRECTORY, backed_up};
+use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
 use crate::limits::RULES_READ_MAX;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,18 +170,24 @@ impl Tree {
     fn surround(&mut self) {
         self.surrounded = true;
         if !self.seeing.is_by_events() {
-            self.eye.surround(&BTreeSet::new(), BTreeSet::new());
+            self.eye.surround(&BTreeMap::new(), BTreeSet::new());
             return;
         }
         let above = self.root.as_path().ancestors().skip(1);
         let above = above.filter(|directory| directory.is_dir());
+        // The nearest tells of the root's name. One further up cannot be removed before it, only renamed.
+        let interests = std::iter::once(Interest::Names).chain(std::iter::repeat(Interest::Itself));
+        let above = above.map(Path::to_path_buf).zip(interests);
         let files = self.surroundings.files(self.root.as_path());
         let directories = if PER_DIRECTORY {
             let rules = self.surroundings.directories(self.root.as_path());
-            above.map(Path::to_path_buf).chain(rules).collect()
+            // The more wins: it comes later.
+            above
+                .chain(rules.map(|directory| (directory, Interest::Files)))
+                .collect()
         } else {
             // Where all share a stream it would tell of everything below each.
-            above.take(1).map(Path::to_path_buf).collect()
+            above.take(1).collect()
         };
         self.eye.surround(&directories, files);
     }

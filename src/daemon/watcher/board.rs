@@ -108,6 +108,11 @@ impl Board {
         self.heed(workspace, BTreeSet::new());
     }
 
+    /// Whether a path is in some workspace, or is one.
+    pub(super) fn is_content(&self, path: &Path) -> bool {
+        path.ancestors().any(|root| self.roots.contains_key(root))
+    }
+
     /// From now on these files are a reason to look at the workspace's root, and no others.
     pub(super) fn heed(&mut self, workspace: WorkspaceId, files: BTreeSet<PathBuf>) {
         self.heeded.retain(|_, by| {

@@ -3,8 +3,9 @@
 //! They are few, and shared: a directory is let go of when the last workspace that wants it has gone. A watch hangs on an
 //! inode and is wanted for a name, so the inode that was watched under each name is kept beside it.
 
+use super::Interest;
 use crate::model::id::WorkspaceId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
@@ -20,15 +21,19 @@ pub(super) struct Outside {
 #[derive(Debug)]
 struct Held {
     node: Node,
-    by: BTreeSet<WorkspaceId>,
+    by: BTreeMap<WorkspaceId, Interest>,
 }
 
 impl Outside {
     /// Takes note that a workspace wants these and no others; returns those that nobody wants any more.
-    pub(super) fn release(&mut self, by: WorkspaceId, wanted: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    pub(super) fn release(
+        &mut self,
+        by: WorkspaceId,
+        wanted: &BTreeMap<PathBuf, Interest>,
+    ) -> Vec<PathBuf> {
         let mut gone = Vec::new();
         self.directories.retain(|path, held| {
-            if !wanted.contains(path) {
+            if !wanted.contains_key(path) {
                 held.by.remove(&by);
             }
             if held.by.is_empty() {
@@ -45,15 +50,21 @@ impl Outside {
         held.is_some_and(|held| held.node != node)
     }
 
-    /// Takes note that a workspace has this one watched.
-    pub(super) fn hold(&mut self, by: WorkspaceId, path: &Path, node: Node) {
+    /// Takes note that a workspace has this one watched, and returns how much of it is wanted by all.
+    pub(super) fn hold(
+        &mut self,
+        by: WorkspaceId,
+        (path, interest): (&Path, Interest),
+        node: Node,
+    ) -> Interest {
         let held = self.directories.entry(path.to_path_buf());
         let held = held.or_insert(Held {
             node,
-            by: BTreeSet::new(),
+            by: BTreeMap::new(),
         });
         held.node = node;
-        held.by.insert(by);
+        held.by.insert(by, interest);
+        held.by.values().fold(interest, |all, one| all.max(*one))
     }
 }
 
@@ -76,23 +87,30 @@ pub(super) fn node(meta: &Metadata) -> Node {
 mod tests {
     use super::*;
 
-    fn set(paths: &[&str]) -> BTreeSet<PathBuf> {
-        paths.iter().map(PathBuf::from).collect()
+    fn wanted(paths: &[&str]) -> BTreeMap<PathBuf, Interest> {
+        let paths = paths.iter();
+        paths
+            .map(|path| (PathBuf::from(path), Interest::Itself))
+            .collect()
     }
 
     #[test]
     fn a_directory_is_let_go_of_with_the_last_who_wants_it() {
         let (one, two) = (WorkspaceId(1), WorkspaceId(2));
         let mut outside = Outside::default();
-        let above = Path::new("/w");
-        outside.hold(one, above, (1, 1));
-        outside.hold(two, above, (1, 1));
-        outside.hold(two, Path::new("/w/b"), (1, 2));
-        assert_eq!(outside.release(one, &set(&[])), Vec::<PathBuf>::new());
+        let (above, below) = (Path::new("/w"), Path::new("/w/b"));
+        let interest = outside.hold(one, (above, Interest::Names), (1, 1));
+        assert_eq!(interest, Interest::Names);
+        let interest = outside.hold(two, (above, Interest::Itself), (1, 1));
+        assert_eq!(interest, Interest::Names, "of what all want, the most");
+        outside.hold(two, (below, Interest::Names), (1, 2));
+        assert_eq!(outside.release(one, &wanted(&[])), Vec::<PathBuf>::new());
+        let interest = outside.hold(two, (above, Interest::Itself), (1, 1));
+        assert_eq!(interest, Interest::Itself);
         assert!(!outside.is_other(above, (1, 1)));
         assert!(outside.is_other(above, (1, 3)));
-        assert_eq!(outside.release(two, &set(&["/w"])), [PathBuf::from("/w/b")]);
-        assert_eq!(outside.release(two, &set(&[])), [PathBuf::from("/w")]);
+        assert_eq!(outside.release(two, &wanted(&["/w"])), [below]);
+        assert_eq!(outside.release(two, &wanted(&[])), [above]);
         assert!(!outside.is_other(above, (1, 3)), "it is forgotten");
     }
 }
