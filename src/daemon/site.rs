@@ -158,10 +158,7 @@ impl Facts {
             directories: tree.directories(),
             polled: polled(seeing),
             refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
-            remedy: match seeing {
-                crate::daemon::tree::Seeing::Refused(error) => error.remedy(),
-                _ => None,
-            },
+            remedy: seeing.remedy(),
             signs: tree.signs(),
             unreadable: tree
                 .unreadable()

@@ -136,8 +136,6 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
-    /// Whether what lies around the root is watched, as far as anybody knows.
-    surrounded: bool,
     digests: Digests,
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
@@ -169,7 +167,6 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
-            surrounded: false,
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
@@ -199,7 +196,7 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
-        self.surrounded = false;
+        self.surroundings.watched = false;
         self.find_repositories();
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;

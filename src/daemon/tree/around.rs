@@ -7,6 +7,7 @@ use super::git::git_dir;
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
+use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use ignore::gitignore::Gitignore;
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +21,8 @@ pub(super) struct Surroundings {
     stamps: Vec<(PathBuf, Option<Print>)>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
+    /// Whether what lies around the root is watched, as far as anybody knows.
+    pub(super) watched: bool,
 }
 
 impl Surroundings {
@@ -35,6 +38,7 @@ impl Surroundings {
             },
             stamps: Vec::new(),
             repositories: Vec::new(),
+            watched: false,
         };
         for settings in git_settings() {
             let print = stamp(&settings);
@@ -84,9 +88,10 @@ impl Surroundings {
 
     /// The directories that hold rules. Those of the workspace are watched anyway, but for what git keeps for itself. A
     /// repository that appears further up than the root's parent shows at the next look: busy directories are there.
-    pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = PathBuf> {
-        let directories = self.stamps.iter().filter_map(|(path, _)| telling(path));
-        directories.filter(move |directory| {
+    pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
+        let stamps = self.stamps.iter().filter(|_| PER_DIRECTORY);
+        let directories = stamps.filter_map(|(path, _)| telling(path));
+        directories.filter(move |(directory, _)| {
             let below = directory.strip_prefix(root);
             below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
         })
@@ -123,14 +128,15 @@ impl Surroundings {
 
 /// The directory that tells of a file, or, where it is not there yet, the one in which it would appear. Git's own are
 /// there from the beginning, and whatever is above `info` is busy.
-fn telling(file: &Path) -> Option<PathBuf> {
+fn telling(file: &Path) -> Option<(PathBuf, Interest)> {
     let mut above = file.ancestors().skip(1);
-    let own = file.ends_with("info/exclude");
-    let found = match own {
-        true => above.next().filter(|path| path.is_dir()),
-        false => above.find(|path| path.is_dir()),
-    };
-    found.map(Path::to_path_buf)
+    let own = above.next()?;
+    if own.is_dir() {
+        return Some((own.to_path_buf(), Interest::Files));
+    }
+    let found = above.find(|path| path.is_dir());
+    let found = found.filter(|_| !file.ends_with("info/exclude"))?;
+    Some((found.to_path_buf(), Interest::Names))
 }
 
 /// The files that may name another file of global excludes.

@@ -38,7 +38,7 @@ impl Tree {
         }
         let dirty = self.eye.drain();
         if is_about_root(&dirty) {
-            self.surrounded = false;
+            self.surroundings.watched = false;
         }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
@@ -121,7 +121,7 @@ impl Tree {
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
-        if !self.surrounded || self.state == RootState::Missing {
+        if !self.surroundings.watched || self.state == RootState::Missing {
             self.surround();
         }
         match self.find_root() {
@@ -168,7 +168,7 @@ impl Tree {
 
     /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.
     fn surround(&mut self) {
-        self.surrounded = true;
+        self.surroundings.watched = true;
         if !self.seeing.is_by_events() {
             self.eye.surround(&BTreeMap::new(), BTreeSet::new());
             return;
@@ -179,16 +179,13 @@ impl Tree {
         let interests = std::iter::once(Interest::Names).chain(std::iter::repeat(Interest::Itself));
         let above = above.map(Path::to_path_buf).zip(interests);
         let files = self.surroundings.files(self.root.as_path());
-        let directories = if PER_DIRECTORY {
-            let rules = self.surroundings.directories(self.root.as_path());
-            // The more wins: it comes later.
-            above
-                .chain(rules.map(|directory| (directory, Interest::Files)))
-                .collect()
-        } else {
-            // Where all share a stream it would tell of everything below each.
-            above.take(1).collect()
-        };
+        // Where all share a stream it would tell of everything below each.
+        let enough = if PER_DIRECTORY { usize::MAX } else { 1 };
+        let mut directories: BTreeMap<_, _> = above.take(enough).collect();
+        for (directory, interest) in self.surroundings.directories(self.root.as_path()) {
+            let held = directories.entry(directory).or_insert(interest);
+            *held = interest.max(*held);
+        }
         self.eye.surround(&directories, files);
     }
 

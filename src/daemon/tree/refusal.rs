@@ -17,6 +17,18 @@ pub(super) struct Refusal {
     due: bool,
 }
 
+impl Seeing {
+    /// The command that lifts the limit which was met, if one was.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        if let Self::Refused(error) = self {
+            error.remedy()
+        } else {
+            None
+        }
+    }
+}
+
 impl Tree {
     /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
     ///
@@ -52,18 +64,14 @@ impl Tree {
 
     /// Takes note of a refusal, once all directories have been counted.
     pub(super) fn note_refusal(&mut self) {
-        let seeing = std::mem::replace(&mut self.seeing, Seeing::Events);
         let directories = self.snapshot.directories();
-        self.seeing = match seeing {
-            Seeing::Refused(error) => {
-                self.refusal = Refusal {
-                    directories,
-                    closed: self.eye.closed(),
-                    due: false,
-                };
-                Seeing::Refused(error.with_need(directories))
-            }
-            other => other,
-        };
+        if let Seeing::Refused(error) = &mut self.seeing {
+            error.note_need(directories);
+            self.refusal = Refusal {
+                directories,
+                closed: self.eye.closed(),
+                due: false,
+            };
+        }
     }
 }

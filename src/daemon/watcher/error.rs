@@ -120,21 +120,20 @@ pub enum WatchError {
 }
 
 impl WatchError {
-    /// The same for a workspace of so many directories.
-    #[must_use]
-    pub fn with_need(mut self, directories: usize) -> Self {
-        if let Self::Watches { needed, .. } = &mut self {
+    /// Takes note of how many directories the workspace has.
+    pub fn note_need(&mut self, directories: usize) {
+        if let Self::Watches { needed, .. } = self {
             *needed = directories;
         }
-        self
     }
 
-    /// The line that lifts the limit, if it is one of watches.
+    /// The command that lifts the limit, if it is one of watches.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
-        match self {
-            Self::Watches { limit, needed, .. } => Some(limit.remedy(*needed)),
-            _ => None,
+        if let Self::Watches { limit, needed, .. } = self {
+            Some(limit.remedy(*needed))
+        } else {
+            None
         }
     }
 
