@@ -27,11 +27,17 @@ pub(super) struct Narrow {
 
 #[cfg(not(target_os = "linux"))]
 impl Narrow {
+    /// There is no instance with masks to find.
     pub(super) fn find(_watched: &Path) -> Self {
         Self::default()
     }
 
-    pub(super) fn narrow(&self, _directory: &Path, _extent: Interest) {}
+    /// A stream tells of everything.
+    #[expect(
+        clippy::unused_self,
+        reason = "where there are masks, it has the instance"
+    )]
+    pub(super) fn narrow(&self, _directory: &Path, _interest: Interest) {}
 }
 
 #[cfg(target_os = "linux")]

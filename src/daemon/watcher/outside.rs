@@ -68,19 +68,17 @@ impl Outside {
     }
 }
 
-/// What the directory with this metadata is; where the system does not say, all are one.
+/// What the directory with this metadata is.
+#[cfg(unix)]
 pub(super) fn node(meta: &Metadata) -> Node {
-    #[cfg(unix)]
-    let node = {
-        use std::os::unix::fs::MetadataExt as _;
-        (meta.dev(), meta.ino())
-    };
-    #[cfg(not(unix))]
-    let node = {
-        drop(meta);
-        (0, 0)
-    };
-    node
+    use std::os::unix::fs::MetadataExt as _;
+    (meta.dev(), meta.ino())
+}
+
+/// What the directory with this metadata is: where the system does not say, all are one.
+#[cfg(not(unix))]
+pub(super) fn node(_meta: &Metadata) -> Node {
+    (0, 0)
 }
 
 #[cfg(test)]
