@@ -21,31 +21,14 @@ pub enum Interest {
 /// The way to `notify`'s inotify instance.
 #[derive(Debug, Default)]
 pub(super) struct Narrow {
-    #[cfg(target_os = "linux")]
     number: Option<i32>,
 }
 
-#[cfg(not(target_os = "linux"))]
-impl Narrow {
-    /// There is no instance with masks to find.
-    pub(super) fn find(_watched: &Path) -> Self {
-        Self::default()
-    }
-
-    /// A stream tells of everything.
-    #[expect(
-        clippy::unused_self,
-        reason = "where there are masks, it has the instance"
-    )]
-    pub(super) fn narrow(&self, _directory: &Path, _interest: Interest) {}
-}
-
-#[cfg(target_os = "linux")]
 impl Narrow {
     /// Finds the instance that watches this directory, which nobody else does.
     pub(super) fn find(watched: &Path) -> Self {
         Self {
-            number: linux::find(watched),
+            number: inotify::find(watched),
         }
     }
 
@@ -53,13 +36,29 @@ impl Narrow {
     pub(super) fn narrow(&self, directory: &Path, interest: Interest) {
         if let Some(number) = self.number {
             // What cannot be narrowed is watched all the same.
-            linux::narrow(number, directory, interest).unwrap_or_default();
+            inotify::narrow(number, directory, interest).unwrap_or_default();
         }
     }
 }
 
+/// There is no such instance: a stream tells of everything.
+#[cfg(not(target_os = "linux"))]
+mod inotify {
+    use super::Interest;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn find(_watched: &Path) -> Option<i32> {
+        None
+    }
+
+    pub(super) fn narrow(_number: i32, _directory: &Path, _interest: Interest) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 #[cfg(target_os = "linux")]
-mod linux {
+mod inotify {
     use super::Interest;
     use rustix::fs::inotify::{WatchFlags, add_watch};
     use rustix::io;
