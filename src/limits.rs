@@ -28,6 +28,13 @@ pub const HOLD_WAITS_MAX: u32 = 10;
 /// then waits an eighth longer than git took.
 pub const HOLD_PAUSE: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_millis(250));
+/// First and longest time until a workspace that is polled because no watch was left asks for watches again: others give
+/// theirs back without a word, and asking costs as many calls as there are directories.
+pub const WATCH_AGAIN: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(600));
+/// Watches that a user is advised to allow: what most distributions come to; each in use costs the kernel about 1 KiB.
+pub const WATCHES_ADVISED: u64 = 524_288;
+/// Inotify instances that a user is advised to allow: each program that watches takes one.
+pub const INSTANCES_ADVISED: u64 = 512;
 /// Longest settle time that a configuration may ask for: past this a forgotten zero is likelier than a wish.
 pub const SETTLE_CONFIGURED_MAX: Duration = Duration::from_secs(600);
 /// Time between two scans of a polled tree, when the configuration names none.
@@ -140,6 +147,8 @@ pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Times that the rules around a workspace are read while they change, before a later look reads them.
+pub const RULES_READ_MAX: u32 = 3;
 /// Unreadable files and directories that a workspace names; what lies beyond is only not told.
 pub const UNREADABLE_MAX: usize = 1000;
 

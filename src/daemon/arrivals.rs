@@ -11,7 +11,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE};
+use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 
@@ -161,6 +161,7 @@ impl Shell {
                 site.tree = Some(Lent::new(tree));
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
+                site.was_missing = false;
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);
@@ -210,6 +211,15 @@ impl Shell {
         } else {
             site.facts.watch()
         };
+        site.refused_since = site
+            .facts
+            .refused
+            .then(|| site.refused_since.unwrap_or(tick));
+        let (first, longest) = WATCH_AGAIN;
+        site.ask_at = site.refused_since.map(|since| {
+            let pause = tick.since(since).clamp(first, longest);
+            site.ask_at.unwrap_or_else(|| tick.after(pause))
+        });
         site.look_at = match &watch {
             Watch::Polling { .. } => {
                 let pause = site
@@ -338,6 +348,7 @@ impl Shell {
     }
 
     fn examine(&mut self, id: WorkspaceId) {
+        let tick = self.clock.tick();
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
             return;
         };
@@ -346,7 +357,11 @@ impl Shell {
             return;
         };
         site.examining = true;
+        let due = site.ask_at.take_if(|at| *at <= tick).is_some();
         tree.push(move |tree| {
+            if due {
+                tree.note_time_to_ask();
+            }
             let touches = tree.examine();
             let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);

@@ -5,6 +5,7 @@
 use crate::daemon::chain::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::Condition;
+use crate::daemon::watcher::Limit;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::report::status::WorkspaceState;
@@ -22,15 +23,14 @@ impl Shell {
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
         drop(workspaces);
         for id in ids {
-            let Some((root, state)) = self
-                .sites
-                .get(&id)
-                .map(|site| site.root.clone())
-                .zip(self.standing_of(id))
-            else {
+            let site = self.sites.get(&id);
+            let found = site.map(|site| (site.root.clone(), site.facts.remedy.clone()));
+            let Some(((root, remedy), state)) = found.zip(self.standing_of(id)) else {
                 continue;
             };
-            checks.push(check_workspace(&root.to_string(), state.0, state.1));
+            let mut check = check_workspace(&root.to_string(), state.0, state.1);
+            check.fix = check.fix.or(remedy);
+            checks.push(check);
             let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
             let unremoved = unremoved.into_iter().flatten();
             checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));
@@ -82,24 +82,24 @@ impl Shell {
                         files + site.facts.files,
                     )
                 });
-        let path = "/proc/sys/fs/inotify/max_user_watches";
-        let limit = std::fs::read_to_string(path)
-            .ok()
-            .and_then(|text| text.trim().parse::<usize>().ok());
-        let near = limit.is_some_and(|limit| used.saturating_mul(10) > limit.saturating_mul(9));
-        let limit = limit.map_or_else(String::new, |limit| {
-            format!(" of {limit} that this user may have")
-        });
+        let limit = Limit::watches();
+        let allowed = usize::try_from(limit.value()).unwrap_or(usize::MAX);
+        // Where there is no limit to read, there is none to come near to.
+        let near = allowed > 0 && used.saturating_mul(10) > allowed.saturating_mul(9);
+        let of = match allowed {
+            0 => String::new(),
+            allowed => format!(" of {allowed} that this user may have"),
+        };
         DoctorCheck {
             id: "watches".to_owned(),
             state: if near { Health::Warn } else { Health::Ok },
             detail: format!(
-                "{}{limit}, for {} and {}",
+                "{}{of}, for {} and {}",
                 counted(used, "watch", "watches"),
                 counted(directories, "directory", "directories"),
                 counted(files, "file", "files"),
             ),
-            fix: near.then(|| "sudo sysctl fs.inotify.max_user_watches=524288".to_owned()),
+            fix: near.then(|| limit.remedy(directories)),
         }
     }
 

@@ -321,7 +321,7 @@ impl Site {
     /// When something is due to be written. While the desk is away nothing can be; its return is a wake of its own.
     pub(super) fn flush_due(&self) -> Option<Tick> {
         let is_home = self.desk.as_ref().is_none_or(Lent::is_home);
-        self.flush_at.filter(|_| is_home)
+        self.flush_at.filter(|_| is_home && !self.was_missing)
     }
 
     /// Hands progress and standings to the desk when they are due, or at once at the end.
@@ -332,7 +332,17 @@ impl Site {
         at_once: bool,
         clock: crate::daemon::clock::Clock,
     ) {
-        let due = self.flush_at.is_some_and(|at| at <= now) || at_once || self.closing;
+        let ending = at_once || self.closing;
+        if self.was_missing {
+            // What is at its path is not the workspace: standings wait until it is back, and nobody waits for that.
+            if ending {
+                self.progress.clear();
+                self.states.clear();
+                self.flush_at = None;
+            }
+            return;
+        }
+        let due = self.flush_at.is_some_and(|at| at <= now) || ending;
         let Some(desk) = self.desk.as_mut().filter(|desk| due && desk.is_home()) else {
             if due && self.desk.is_none() {
                 self.states.clear();

@@ -61,6 +61,9 @@ pub(super) struct Site {
     pub(super) flush_at: Option<Tick>,
     /// When it is looked at although nothing was told: it is polled, or its root is missing.
     pub(super) look_at: Option<Tick>,
+    /// Since when it is polled because watches were refused, and when they are asked for again.
+    pub(super) refused_since: Option<Tick>,
+    pub(super) ask_at: Option<Tick>,
     /// Its root could not be looked at: what was read of its files then is read again when it is back.
     pub(super) was_missing: bool,
     /// Why the old runs of a task could not be removed.
@@ -95,6 +98,8 @@ pub(super) struct Facts {
     pub(super) polled: Option<String>,
     /// Whether the kernel has refused to watch it.
     pub(super) refused: bool,
+    /// The command that lifts the limit which it met.
+    pub(super) remedy: Option<String>,
     pub(super) unreadable: Vec<String>,
     /// What tells that git changes files.
     pub(super) signs: Signs,
@@ -177,6 +182,7 @@ impl Facts {
             directories: tree.directories(),
             polled: polled(seeing),
             refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
+            remedy: seeing.remedy(),
             signs: tree.signs(),
             unreadable: tree
                 .unreadable()
@@ -367,6 +373,8 @@ impl Site {
             present: BTreeMap::new(),
             flush_at: None,
             look_at: None,
+            refused_since: None,
+            ask_at: None,
             was_missing: false,
             unremoved: BTreeMap::new(),
             recheck_at: None,

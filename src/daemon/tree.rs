@@ -19,6 +19,7 @@ mod mount;
 mod names;
 mod places;
 mod print;
+mod refusal;
 mod rules;
 mod scopes;
 mod settle;
@@ -42,12 +43,12 @@ use capture::Digests;
 use git::Repositories;
 use journal::Changes;
 use print::Node;
+use refusal::Refusal;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use walk::{Reach, Renew, Step};
 
@@ -126,6 +127,7 @@ pub struct Tree {
     signs_before: Signs,
     snapshot: Snapshot,
     seeing: Seeing,
+    refusal: Refusal,
     state: RootState,
     /// Whether it is a file system of its own, or was when it was there.
     mounted: bool,
@@ -134,8 +136,6 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
-    /// The directory above the root that is watched, to see the root come and go.
-    anchor: Option<PathBuf>,
     digests: Digests,
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
@@ -154,6 +154,7 @@ impl Tree {
         let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
+            refusal: Refusal::default(),
             repositories,
             signs_before: Signs::new(),
             root,
@@ -166,7 +167,6 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
-            anchor: None,
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
@@ -196,10 +196,11 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
+        self.surroundings.watched = false;
         self.find_repositories();
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
-        self.surroundings = self.read_surroundings();
+        self.read_surroundings();
         self.full_scan(renew)
     }
 
@@ -263,18 +264,6 @@ impl Tree {
         })
     }
 
-    /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
-    ///
-    /// # Errors
-    /// As [`Tree::scan`].
-    pub fn watch_again(&mut self) -> Result<Option<Touches>, TreeError> {
-        if !matches!(self.seeing, Seeing::Refused(_)) {
-            return Ok(None);
-        }
-        self.seeing = self.choose_seeing();
-        self.scan().map(Some)
-    }
-
     /// Whether the root is there, as far as the last look told.
     #[must_use]
     pub fn root_state(&self) -> RootState {
@@ -315,9 +304,7 @@ impl Tree {
     /// Gives the workspace up: takes its watches away.
     pub fn close(mut self) {
         self.unwatch_below(DirId::ROOT);
-        if let Some(anchor) = self.anchor.take() {
-            self.eye.unwatch(&anchor);
-        }
+        self.eye.surround(&BTreeMap::new(), BTreeSet::new());
         self.eye.close();
     }
 
@@ -340,17 +327,6 @@ impl Tree {
     /// A look that tells what one that failed had found.
     fn look(&mut self) -> Look {
         Look::new(std::mem::replace(&mut self.untold, Changes::none()))
-    }
-
-    fn read_surroundings(&self) -> Surroundings {
-        let found = Surroundings::read(self.root.as_path(), Arc::clone(&self.scopes.setting));
-        if self.seeing.is_by_events()
-            && let Some(info) = &found.info
-        {
-            // Without it an edit of `exclude` shows at the next look instead of by itself.
-            drop(self.eye.watch(info));
-        }
-        found
     }
 
     /// Compares the configuration files with what they were.

@@ -5,30 +5,40 @@
 //! short lock. On Linux each directory has its own watch, which its tree asks for; elsewhere one recursive watch on
 //! the root does, and its events are reason enough to look, but no reason not to: there a look lists everything.
 //!
-//! Two locks, never held together: the board (marking and taking, no I/O under it) and the handle of `notify`, whose
-//! calls wait for a thread that may be waiting for the board. No state of the daemon is behind either.
+//! Two locks: the board (marking and taking, no I/O under it) and the handle of `notify`, whose calls wait for a thread
+//! that may be waiting for the board. So nobody who has the board asks for the handle. No state of the daemon is behind
+//! either.
 
 mod board;
 mod cookie;
+mod error;
 mod mounts;
+mod narrow;
 mod noise;
+mod outside;
 mod streams;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
+pub use error::{Limit, WatchError};
 pub use mounts::tell_mounts;
-pub(crate) use noise::is_noise;
+pub use narrow::Interest;
+pub(crate) use noise::{backed_up, is_noise};
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
 use board::{Board, Wake};
 use cookie::Cookies;
+use narrow::Narrow;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use outside::Outside;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streams::Streamed;
@@ -39,66 +49,6 @@ pub const PER_DIRECTORY: bool = cfg!(target_os = "linux");
 /// Whether events of all directories come in the order of the changes, so that a sync is exact. FSEvents tells in its
 /// own time: there a sync means that events flow, not that all have been seen, and a look lists everything.
 pub const ORDERED: bool = cfg!(target_os = "linux");
-
-const MAX_USER_WATCHES: &str = "/proc/sys/fs/inotify/max_user_watches";
-const MAX_USER_INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
-
-/// Why something cannot be watched.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    /// The kernel grants this user no more watches.
-    #[error(
-        "no inotify watch is left for `{}` (fs.inotify.max_user_watches is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_watches={wanted}`, then `orchctl reload`", path.display()
-    )]
-    Watches {
-        /// The directory that got none.
-        path: PathBuf,
-        /// The limit as it is.
-        limit: u64,
-        /// A limit that is likely to do.
-        wanted: u64,
-    },
-    /// The kernel grants this user no more inotify instances.
-    #[error(
-        "no inotify instance is left (fs.inotify.max_user_instances is {limit}): run \
-         `sudo sysctl fs.inotify.max_user_instances={wanted}`"
-    )]
-    Instances {
-        /// The limit as it is.
-        limit: u64,
-        /// A limit that is likely to do.
-        wanted: u64,
-    },
-    /// It is not there, or no directory.
-    #[error("`{}` is not there", path.display())]
-    Gone {
-        /// What was to be watched.
-        path: PathBuf,
-    },
-    /// This user may not read it.
-    #[error("`{}` may not be read", path.display())]
-    Denied {
-        /// What was to be watched.
-        path: PathBuf,
-    },
-    /// The directory of the cookies cannot be made or swept.
-    #[error("failed to prepare the directory `{}`", path.display())]
-    Prepare {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Anything else that the kernel says.
-    #[error("failed to watch `{}`", path.display())]
-    Watch {
-        /// What was to be watched.
-        path: PathBuf,
-        /// Why.
-        source: notify::Error,
-    },
-}
 
 /// The one watcher of a daemon.
 #[derive(Clone, Debug)]
@@ -124,12 +74,15 @@ struct Post {
 struct Shared {
     post: Arc<Post>,
     handle: Mutex<Handle>,
+    closed: AtomicU64,
 }
 
 struct Handle {
     notify: RecommendedWatcher,
     /// Empty where each directory has its own watch.
     streamed: Streamed,
+    outside: Outside,
+    narrow: Narrow,
 }
 
 impl Watcher {
@@ -160,12 +113,16 @@ impl Watcher {
         let handle = Handle {
             notify,
             streamed: Streamed::default(),
+            outside: Outside::default(),
+            narrow: Narrow::default(),
         };
         let shared = Arc::new(Shared {
             post,
             handle: Mutex::new(handle),
+            closed: AtomicU64::new(0),
         });
         shared.watch_cookies()?;
+        shared.handle().narrow = Narrow::find(shared.post.cookies.directory());
         Ok(Self { shared })
     }
 
@@ -245,6 +202,17 @@ impl Eye {
         }
     }
 
+    /// Watches these directories for what is outside of the root, and no others from now on: those above it, to see it
+    /// go and come, and those that hold `files`, of which each is a reason to look at the root. One that cannot be
+    /// watched tells nothing; the next look does.
+    pub fn surround(&self, directories: &BTreeMap<PathBuf, Interest>, files: BTreeSet<PathBuf>) {
+        let post = &self.shared.post;
+        post.with(|board| board.heed(self.workspace, files));
+        for gone in self.shared.surround(self.workspace, directories) {
+            post.wake(post.with(|board| board.note_unwatched(self.workspace, &gone)));
+        }
+    }
+
     /// Takes what may differ since the last time.
     #[must_use]
     pub fn drain(&self) -> Dirty {
@@ -284,6 +252,13 @@ impl Eye {
     /// Forgets the workspace: no event is kept for it any more. Its watches are its tree's to take away first.
     pub fn close(&self) {
         self.shared.post.with(|board| board.remove(self.workspace));
+        self.shared.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Workspaces that were forgotten so far, each of which gave its watches back.
+    #[must_use]
+    pub fn closed(&self) -> u64 {
+        self.shared.closed.load(Ordering::Relaxed)
     }
 }
 
@@ -301,17 +276,51 @@ impl Shared {
         directory: &Path,
         mode: RecursiveMode,
     ) -> Result<(), WatchError> {
-        let mut handle = self.handle();
-        if !PER_DIRECTORY && handle.streamed.holds(directory, mode) {
+        let watched = self.handle().watch(directory, mode);
+        self.note_watched(by, directory, watched)
+    }
+
+    fn note_watched(
+        &self,
+        by: Option<WorkspaceId>,
+        directory: &Path,
+        watched: Option<notify::Result<()>>,
+    ) -> Result<(), WatchError> {
+        let Some(watched) = watched else {
             return Ok(());
-        }
-        let watched = handle.notify.watch(directory, mode);
-        if !PER_DIRECTORY && watched.is_ok() {
-            handle.streamed.add(directory, mode);
-        }
-        drop(handle);
+        };
         self.note_restart(by);
         watched.map_err(|source| WatchError::watch(directory, source))
+    }
+
+    /// Watches these for a workspace, and takes away what nobody wants any more.
+    fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
+        let gone = self.handle().outside.release(by, directories);
+        for directory in &gone {
+            self.unwatch(by, directory);
+        }
+        // In their order, each after those above it: whatever moves then is an event of one that is watched already.
+        for (directory, interest) in directories {
+            let Ok(meta) = fs::metadata(directory) else {
+                continue;
+            };
+            let mut handle = self.handle();
+            let node = outside::node(&meta);
+            if PER_DIRECTORY && handle.outside.is_other(directory, node) {
+                drop(handle.notify.unwatch(directory));
+            }
+            let watched = handle.watch(directory, RecursiveMode::NonRecursive);
+            if watched.as_ref().is_none_or(Result::is_ok) {
+                let interest = handle.outside.hold(by, (directory, *interest), node);
+                // Under the handle: whoever comes to watch it as content registers first, and widens it after.
+                if !self.post.with(|board| board.is_content(directory)) {
+                    handle.narrow.narrow(directory, interest);
+                }
+            }
+            drop(handle);
+            drop(self.note_watched(Some(by), directory, watched));
+        }
+        gone
     }
 
     fn unwatch(&self, by: WorkspaceId, directory: &Path) {
@@ -334,6 +343,20 @@ impl Shared {
             self.post.cookies.release();
             self.post.wake(wake);
         }
+    }
+}
+
+impl Handle {
+    /// Watches a directory; `None` if the one stream tells of it already.
+    fn watch(&mut self, directory: &Path, mode: RecursiveMode) -> Option<notify::Result<()>> {
+        if !PER_DIRECTORY && self.streamed.holds(directory, mode) {
+            return None;
+        }
+        let watched = self.notify.watch(directory, mode);
+        if !PER_DIRECTORY && watched.is_ok() {
+            self.streamed.add(directory, mode);
+        }
+        Some(watched)
     }
 }
 
@@ -390,72 +413,6 @@ fn doubt_of(kind: &EventKind) -> Option<Doubt> {
             Some(Doubt::Content)
         }
     }
-}
-
-impl WatchError {
-    fn start(path: &Path, source: notify::Error) -> Self {
-        // The kernel says "too many open files" where it means instances.
-        if cause(&source).is_some_and(is_too_many_files) {
-            let limit = read_limit(MAX_USER_INSTANCES);
-            return Self::Instances {
-                limit,
-                wanted: limit.saturating_mul(2).max(512),
-            };
-        }
-        Self::Watch {
-            path: path.to_path_buf(),
-            source,
-        }
-    }
-
-    fn watch(path: &Path, source: notify::Error) -> Self {
-        let path = path.to_path_buf();
-        if matches!(source.kind, notify::ErrorKind::MaxFilesWatch) {
-            let limit = read_limit(MAX_USER_WATCHES);
-            return Self::Watches {
-                path,
-                limit,
-                wanted: limit.saturating_mul(2).max(524_288),
-            };
-        }
-        let cause = cause(&source).map(io::Error::kind);
-        let gone = matches!(source.kind, notify::ErrorKind::PathNotFound)
-            || matches!(
-                cause,
-                Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-            );
-        if gone {
-            Self::Gone { path }
-        } else if cause == Some(io::ErrorKind::PermissionDenied) {
-            Self::Denied { path }
-        } else {
-            Self::Watch { path, source }
-        }
-    }
-}
-
-fn cause(error: &notify::Error) -> Option<&io::Error> {
-    if let notify::ErrorKind::Io(cause) = &error.kind {
-        Some(cause)
-    } else {
-        None
-    }
-}
-
-fn is_too_many_files(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let full = rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::MFILE);
-    #[cfg(not(unix))]
-    let full = error.kind() == io::ErrorKind::OutOfMemory;
-    full
-}
-
-/// The kernel's limit; 0 where it cannot be read.
-fn read_limit(path: &str) -> u64 {
-    fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0)
 }
 
 impl fmt::Debug for Shared {

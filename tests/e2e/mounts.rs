@@ -80,3 +80,41 @@ fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() 
     let change = events.until_type("change");
     assert_eq!(change["paths"], json!(["sub/b.txt"]));
 }
+
+#[test]
+fn nothing_is_written_into_a_bare_mount_point_and_evidence_there_is_no_workspace() {
+    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
+        return;
+    }
+    let mut world = World::empty();
+    world.wrap(&["unshare", "-Urm"]);
+    world.start();
+    let files = world.directory("files");
+    files.write("orchd.toml", check("true"));
+    let workspace = world.directory("w");
+    let (from, to) = (files.root(), workspace.root().to_owned());
+    inside(&world, &format!("mount --bind '{from}' '{to}'"));
+    let mut events = world.events();
+    world.ctl(&["add", "--allow", &to]);
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    unmount(&world, &to);
+    events.until(is_state("missing"));
+    // What was on its way to the disk when it went is there before a question about runs is answered.
+    world.ctl(&["runs", "--task", "t"]);
+    workspace.sh("rm -rf out .runs");
+    // Where an older daemon has written, the mount point is as bare as any.
+    workspace.write("out/t/state.json", "{}");
+    workspace.write(".runs/t/cli/r/manifest.json", "{}");
+    let gate = world.ctl(&["gate", "--task", "t", "--json"]);
+    assert_eq!(gate.code, Some(3), "{gate:?}");
+    assert_eq!(workspace.status()["state"], "missing");
+    assert_eq!(workspace.read("out/t/state.json"), "{}");
+    workspace.sh("rm -r out .runs");
+    drop(workspace);
+    world.signal(rustix::process::Signal::TERM);
+    world.ended();
+    let left = crate::support::names(&world.path("w"));
+    assert_eq!(left, Vec::<Vec<u8>>::new());
+}

@@ -150,3 +150,59 @@ fn git_triggers_only_what_it_does_to_the_files() {
     workspace.settle(&mut events);
     assert_eq!(of_type(&events.heard, "run.started").len(), 1);
 }
+
+/// What the daemon's inotify instances watch: the inode and the mask of each, by instance.
+fn watched(pid: u32) -> Vec<Vec<(u64, u32)>> {
+    let infos = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let texts = infos
+        .flatten()
+        .map(|info| std::fs::read_to_string(info.path()));
+    let watches = texts.flatten().map(|text| {
+        let lines = text.lines().filter(|line| line.starts_with("inotify "));
+        let field = |line: &str, name: &str| {
+            let fields = line.split(' ').find_map(|field| field.strip_prefix(name));
+            u64::from_str_radix(fields.unwrap(), 16).unwrap()
+        };
+        let one = |line| {
+            (
+                field(line, "ino:"),
+                u32::try_from(field(line, "mask:")).unwrap(),
+            )
+        };
+        lines.map(one).collect::<Vec<_>>()
+    });
+    watches.filter(|watches| !watches.is_empty()).collect()
+}
+
+#[test]
+fn one_instance_watches_and_a_busy_directory_above_a_root_costs_nothing() {
+    use std::os::unix::fs::MetadataExt as _;
+    let world = World::new();
+    for name in ["up/mid/one", "up/mid/two", "other"] {
+        world.watched(
+            name,
+            &check("true")
+                .replace("\"t\"", &format!("{name:?}"))
+                .replace("up/mid/", ""),
+        );
+    }
+    let instances = watched(world.pid());
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    let mask = |path: &str| {
+        let inode = std::fs::metadata(world.path(path)).unwrap().ino();
+        let found = instances[0].iter().find(|(held, _)| *held == inode);
+        found.unwrap_or_else(|| panic!("{path} is not watched")).1
+    };
+    // As inotify(7) has them; of the rest, nothing is about the names or the files in a directory.
+    let (content, opened, names) = (0x2 | 0x8, 0x20, 0x40 | 0x80 | 0x100 | 0x200);
+    let itself = 0x400 | 0x800;
+    for (path, asked, not) in [
+        ("up/mid/one", content | names | itself, 0),
+        ("up/mid", names | itself, content | opened),
+        ("up", itself, names | content | opened),
+        ("home", content | names | itself, opened),
+    ] {
+        let mask = mask(path);
+        assert_eq!((mask & asked, mask & not), (asked, 0), "{path}: {mask:x}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Nothing is lost: new trees, however they come, are told file by file, and what lies in them is watched.
 
 use crate::events::{Events, of_type};
-use crate::support::{Workspace, World, check};
+use crate::support::{Workspace, World, check, finish};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -192,4 +192,112 @@ fn an_ignore_file_is_obeyed_as_it_stands_now() {
     );
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "three\n");
+}
+
+#[test]
+fn a_tracked_file_is_content_whatever_its_name() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("! grep -q BAD *.txt notes~ m~/f"));
+    for name in ["gen.tmp-notes.txt", "notes~", "m~/f"] {
+        workspace.write(name, "ok\n");
+        workspace.sh(&format!(
+            "git init -q; git add -f '{name}' && git commit -qm a"
+        ));
+        assert_eq!(workspace.wait()["verdict"], "pass", "{name}");
+        workspace.write(name, "BAD\n");
+        assert_eq!(workspace.wait()["verdict"], "fail", "{name}");
+        let gate = workspace.ctl(&["gate", "--no-wait"]);
+        assert_eq!(gate.code, Some(1), "{name}: {gate:?}");
+        workspace.write(name, "ok\n");
+    }
+}
+
+/// Runs a shell line above the workspaces; it must succeed.
+fn above(world: &World, line: &str) {
+    let mut command = world.command("/bin/sh");
+    command.args(["-ec", line]);
+    let done = finish(command);
+    assert_eq!(done.code, Some(0), "{line}: {done:?}");
+}
+
+fn is_state(state: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| event["type"] == "workspace" && event["state"] == state
+}
+
+fn is_verdict(verdict: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| event["type"] == "verdict" && event["verdict"] == verdict
+}
+
+#[test]
+fn a_directory_above_a_root_that_goes_or_is_swapped_is_seen_though_nobody_asks() {
+    let world = World::new();
+    let workspace = world.watched("g/b/a", &check("! grep -q BAD f"));
+    workspace.write("f", "ok\n");
+    workspace.wait();
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    for gone in ["g", "g/b"] {
+        above(&world, &format!("mv {gone} gone"));
+        events.until(is_state("missing"));
+        above(&world, &format!("mv gone {gone}"));
+        events.until(is_state("watching"));
+        events.until(is_verdict("pass"));
+    }
+    // The parent and those above it, each more than once.
+    let swapped = ["g/b", "g/b", "g/b", "g", "g", "g/b", "g"];
+    for (number, swapped) in swapped.into_iter().enumerate() {
+        let old = format!("old-{number}");
+        above(
+            &world,
+            &format!(
+                "cp -r {swapped} new; echo BAD > new/{}/f; mv {swapped} {old}; mv new {swapped}",
+                Path::new("g/b/a").strip_prefix(swapped).unwrap().display()
+            ),
+        );
+        events.until(is_verdict("fail"));
+        workspace.write("f", "ok\n");
+        events.until(is_verdict("pass"));
+    }
+}
+
+#[test]
+fn rules_outside_of_a_workspace_are_obeyed_as_they_stand_though_nobody_asks() {
+    let world = World::new();
+    above(
+        &world,
+        "git init -q repo && mkdir repo/pkg && echo one > repo/pkg/x.log",
+    );
+    let workspace = world.watched("repo/pkg", &check("true"));
+    let mut events = world.events();
+    let places = [
+        "repo/.gitignore",
+        "repo/.ignore",
+        "repo/.git/info/exclude",
+        "home/.config/git/ignore",
+    ];
+    for place in places {
+        workspace.settle(&mut events);
+        // The directories of the last one are not there yet.
+        let directory = Path::new(place).parent().unwrap().display();
+        above(
+            &world,
+            &format!("mkdir -p {directory} && echo '*.log' > {place}"),
+        );
+        let change = events.until_type("change");
+        assert_eq!(change["paths"], serde_json::json!(["x.log"]), "{place}");
+        workspace.settle(&mut events);
+        above(
+            &world,
+            &format!("echo > {place}.new && mv {place}.new {place}"),
+        );
+        let change = events.until_type("change");
+        assert_eq!(change["paths"], serde_json::json!(["x.log"]), "{place}");
+    }
+    workspace.settle(&mut events);
+    above(
+        &world,
+        "echo '*.log' > mine && echo \"[core]\nexcludesFile = $PWD/mine\" > home/.gitconfig",
+    );
+    let change = events.until_type("change");
+    assert_eq!(change["paths"], serde_json::json!(["x.log"]));
 }

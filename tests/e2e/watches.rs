@@ -82,7 +82,7 @@ fn a_reload_watches_again_once_the_limit_is_raised() {
     let told = events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
     let detail = told["detail"].as_str().unwrap();
     assert!(
-        detail.contains("sudo sysctl fs.inotify.max_user_watches="),
+        detail.contains("sudo sysctl user.max_inotify_watches="),
         "{detail}"
     );
     assert!(detail.contains("then `orchctl reload`"), "{detail}");
@@ -99,4 +99,63 @@ fn a_reload_watches_again_once_the_limit_is_raised() {
     workspace.write("d9/f", "one\n");
     let started = events.until_type("run.started");
     assert_eq!(started["paths"], serde_json::json!(["d9/f"]));
+}
+
+/// A configuration of a polled project `task`.
+fn quick(task: &str) -> String {
+    let toml = check("true").replace("\"t\"", &format!("\"{task}\""));
+    format!("[workspace]\npoll_interval_ms = 100\n{toml}")
+}
+
+#[test]
+fn polling_ends_by_itself_when_there_are_fewer_directories_again() {
+    let Some(world) = limited(30) else { return };
+    let workspace = world.watched("w", &quick("t"));
+    let mut events = world.events();
+    workspace.sh("for i in $(seq 50); do mkdir d$i; done");
+    let told = events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
+    let detail = told["detail"].as_str().unwrap();
+    let limit = "(user.max_inotify_watches is 30, and this workspace has ";
+    assert!(detail.contains(limit), "{detail}");
+    let remedy = "sudo sysctl user.max_inotify_watches=524288";
+    assert!(detail.contains(remedy), "{detail}");
+    let doctor = world.ctl(&["doctor", "--json"]).json();
+    let checks = doctor["checks"].as_array().unwrap();
+    let named = format!("workspace {}", workspace.root());
+    let found = checks.iter().find(|it| it["id"] == named.as_str()).unwrap();
+    assert_eq!(found["fix"], remedy, "{found}");
+    let watches = checks.iter().find(|it| it["id"] == "watches").unwrap();
+    let detail = watches["detail"].as_str().unwrap();
+    assert!(
+        detail.contains(" of 30 that this user may have"),
+        "{detail}"
+    );
+    workspace.sh("rmdir d*");
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    workspace.settle(&mut events);
+    workspace.write("f", "1");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], serde_json::json!(["f"]));
+}
+
+#[test]
+fn polling_ends_by_itself_when_another_workspace_or_the_limit_leaves_room() {
+    let Some(world) = limited(40) else { return };
+    let first = world.directory("one");
+    first.sh("for i in $(seq 20); do mkdir d$i; done");
+    world.watched("one", &quick("one"));
+    let second = world.directory("two");
+    second.sh("for i in $(seq 20); do mkdir d$i; done");
+    world.watched("two", &quick("two"));
+    assert_eq!(first.status()["state"], "watching");
+    assert_eq!(second.status()["state"], "polling");
+    let mut events = world.events();
+    world.ctl(&["remove", first.root()]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    assert_eq!(second.status()["state"], "watching");
+    second.sh("for i in $(seq 21 60); do mkdir d$i; done");
+    events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
+    allow(&world, 1000);
+    // Nobody tells of that: it is the slow timer that asks.
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
 }

@@ -1,13 +1,15 @@
 //! What lies around a workspace and decides on what it ignores: the git repository that holds it.
 //!
-//! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look
-//! instead; they are a handful. `.git/info` has a watch besides, so that an edit of `exclude` shows by itself.
+//! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look;
+//! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself.
 
 use super::git::git_dir;
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
+use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use ignore::gitignore::Gitignore;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +21,8 @@ pub(super) struct Surroundings {
     stamps: Vec<(PathBuf, Option<Print>)>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
-    /// The directory that holds `exclude`, if it lies in the workspace.
-    pub(super) info: Option<PathBuf>,
+    /// Whether what lies around the root is watched, as far as anybody knows.
+    pub(super) watched: bool,
 }
 
 impl Surroundings {
@@ -36,8 +38,12 @@ impl Surroundings {
             },
             stamps: Vec::new(),
             repositories: Vec::new(),
-            info: None,
+            watched: false,
         };
+        for settings in git_settings() {
+            let print = stamp(&settings);
+            found.stamps.push((settings, print));
+        }
         let global = ignore::gitignore::gitconfig_excludes_path();
         found.around.global = global.and_then(|path| found.sheet(&path));
         let Some(top) = found.top_of(root) else {
@@ -58,9 +64,7 @@ impl Surroundings {
         }
         found.around.prefix = between;
         if let Some(common) = common_dir(&top) {
-            let info = common.join("info");
-            found.around.exclude = found.sheet(&info.join("exclude"));
-            found.info = (info.starts_with(root) && info.is_dir()).then_some(info);
+            found.around.exclude = found.sheet(&common.join("info/exclude"));
         }
         found
     }
@@ -70,6 +74,27 @@ impl Surroundings {
         let other = |(path, print): &(PathBuf, Option<Print>)| stamp(path) != *print;
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
         self.stamps.iter().any(other) || self.repositories.iter().any(moved)
+    }
+
+    /// The files outside of the workspace that a change of its rules may come from.
+    pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
+        let stamps = self.stamps.iter().map(|(path, _)| path);
+        let repositories = self.repositories.iter().map(|(path, _)| path);
+        let outside = stamps
+            .chain(repositories)
+            .filter(|path| !path.starts_with(root));
+        outside.cloned().collect()
+    }
+
+    /// The directories that hold rules. Those of the workspace are watched anyway, but for what git keeps for itself. A
+    /// repository that appears further up than the root's parent shows at the next look: busy directories are there.
+    pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
+        let stamps = self.stamps.iter().filter(|_| PER_DIRECTORY);
+        let directories = stamps.filter_map(|(path, _)| telling(path));
+        directories.filter(move |(directory, _)| {
+            let below = directory.strip_prefix(root);
+            below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
+        })
     }
 
     fn top_of(&mut self, root: &Path) -> Option<PathBuf> {
@@ -99,6 +124,30 @@ impl Surroundings {
         self.stamps.push((path.to_path_buf(), stamp(path)));
         Sheet::read(path).map(Arc::new)
     }
+}
+
+/// The directory that tells of a file, or, where it is not there yet, the one in which it would appear. Git's own are
+/// there from the beginning, and whatever is above `info` is busy.
+fn telling(file: &Path) -> Option<(PathBuf, Interest)> {
+    let mut above = file.ancestors().skip(1);
+    let own = above.next()?;
+    if own.is_dir() {
+        return Some((own.to_path_buf(), Interest::Files));
+    }
+    let found = above.find(|path| path.is_dir());
+    let found = found.filter(|_| !file.ends_with("info/exclude"))?;
+    Some((found.to_path_buf(), Interest::Names))
+}
+
+/// The files that may name another file of global excludes.
+fn git_settings() -> Vec<PathBuf> {
+    let named = |name| std::env::var_os(name).map(PathBuf::from);
+    let usual = |home: PathBuf| home.join(".config");
+    let xdg = named("XDG_CONFIG_HOME").or_else(|| named("HOME").map(usual));
+    let home = named("HOME").map(|home| home.join(".gitconfig"));
+    let all = [home, xdg.map(|xdg| xdg.join("git/config"))];
+    let all = all.into_iter().flatten();
+    all.filter(|path| path.is_absolute()).collect()
 }
 
 fn stamp(path: &Path) -> Option<Print> {

@@ -3,6 +3,7 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
+use super::around::Surroundings;
 use super::mount;
 use super::names;
 use super::print::Node;
@@ -11,12 +12,13 @@ use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
-use crate::daemon::watcher::{Dirty, Doubt};
+use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
+use crate::limits::RULES_READ_MAX;
 use crate::model::view::Touches;
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 type Names = BTreeMap<Box<[u8]>, Doubt>;
 
@@ -31,7 +33,13 @@ impl Tree {
         if !self.scanned {
             return self.scan();
         }
+        if self.is_worth_asking() {
+            return Ok(self.watch_again()?.unwrap_or_default());
+        }
         let dirty = self.eye.drain();
+        if is_about_root(&dirty) {
+            self.surroundings.watched = false;
+        }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
         if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
@@ -39,7 +47,7 @@ impl Tree {
         }
         self.signs_before = self.signs_now();
         if outdated {
-            self.surroundings = self.read_surroundings();
+            self.read_surroundings();
         }
         let paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
@@ -104,7 +112,7 @@ impl Tree {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
-        let found = names
+        let found = with_backups(names)
             .iter()
             .map(|(name, doubt)| find(&directory, &sieve, name, *doubt))
             .collect();
@@ -113,8 +121,8 @@ impl Tree {
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
-        if self.anchor.is_none() || self.state == RootState::Missing {
-            self.cast_anchor();
+        if !self.surroundings.watched || self.state == RootState::Missing {
+            self.surround();
         }
         match self.find_root() {
             Ok(node) => {
@@ -135,23 +143,13 @@ impl Tree {
         }
     }
 
-    /// Which directory is at the root now. The one below a file system that was unmounted is none, if it is empty or holds
-    /// only what is kept of evidence: that may have been written just after the file system had gone.
+    /// Which directory is at the root now. The one below a file system that was unmounted is none: it is empty, but for
+    /// evidence that was written there before anybody knew.
     fn find_root(&mut self) -> Result<Node, TreeError> {
         let node = look_at(&self.root)?;
         let path = self.root.as_path();
         let mounted = mount::is_at(path);
-        let is_ours = |name: &OsStr| {
-            let name = names::bytes(name);
-            let mut held = self.scopes.excluded.iter();
-            held.any(|held| names::components(held).next() == Some(name))
-        };
-        let is_bare = || {
-            fs::read_dir(path).is_ok_and(|mut entries| {
-                entries.all(|entry| entry.is_ok_and(|entry| is_ours(&entry.file_name())))
-            })
-        };
-        if self.mounted && !mounted && is_bare() {
+        if self.mounted && !mounted && mount::is_bare(path, &self.scopes.excluded) {
             let root = self.root.clone();
             return Err(TreeError::Unmounted { root });
         }
@@ -162,31 +160,53 @@ impl Tree {
     /// The root vanished while it was looked at.
     pub(super) fn lost_root(&mut self) -> TreeError {
         self.state = RootState::Missing;
-        self.cast_anchor();
+        self.surround();
         TreeError::Missing {
             root: self.root.clone(),
         }
     }
 
-    /// Watches the directory above the root, or the nearest that is there: it tells when the root comes or goes.
-    fn cast_anchor(&mut self) {
+    /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.
+    fn surround(&mut self) {
+        self.surroundings.watched = true;
         if !self.seeing.is_by_events() {
+            self.eye.surround(&BTreeMap::new(), BTreeSet::new());
             return;
         }
         let above = self.root.as_path().ancestors().skip(1);
-        for directory in above {
-            // One that cannot be watched, since it may not be read, tells nothing; the next look at the root does.
-            if directory.is_dir() {
-                let held = PathBuf::from(directory);
-                if self.eye.watch(directory).is_ok()
-                    && self.anchor.as_ref() != Some(&held)
-                    && let Some(old) = self.anchor.replace(held)
-                {
-                    self.eye.unwatch(&old);
-                }
+        let above = above.filter(|directory| directory.is_dir());
+        // The nearest tells of the root's name. One further up cannot be removed before it, only renamed.
+        let interests = std::iter::once(Interest::Names).chain(std::iter::repeat(Interest::Itself));
+        let above = above.map(Path::to_path_buf).zip(interests);
+        let files = self.surroundings.files(self.root.as_path());
+        // Where all share a stream it would tell of everything below each.
+        let enough = if PER_DIRECTORY { usize::MAX } else { 1 };
+        let mut directories: BTreeMap<_, _> = above.take(enough).collect();
+        for (directory, interest) in self.surroundings.directories(self.root.as_path()) {
+            let held = directories.entry(directory).or_insert(interest);
+            *held = interest.max(*held);
+        }
+        self.eye.surround(&directories, files);
+    }
+
+    /// Reads the rules around the root as they stand while they are watched.
+    pub(super) fn read_surroundings(&mut self) {
+        for _ in 0..RULES_READ_MAX {
+            let setting = Arc::clone(&self.scopes.setting);
+            self.surroundings = Surroundings::read(self.root.as_path(), setting);
+            self.surround();
+            if !self.surroundings.is_outdated() {
                 return;
             }
         }
+    }
+}
+
+/// Whether something has happened to the root itself or to what lies around it.
+fn is_about_root(dirty: &Dirty) -> bool {
+    match dirty {
+        Dirty::Everything => true,
+        Dirty::Paths(paths) => paths.contains_key(&b""[..]),
     }
 }
 
@@ -199,10 +219,26 @@ fn is_about_git(dirty: &Dirty) -> bool {
     }
 }
 
+/// Whether a backup is one depends on the file beside it.
+fn with_backups(names: &Names) -> Names {
+    let mut all = names.clone();
+    for name in names.keys() {
+        all.entry([name, &b"~"[..]].concat().into())
+            .or_insert(Doubt::Content);
+    }
+    all
+}
+
+/// Whether this is an editor's backup: the file that it is of stands beside it.
+pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
+    backed_up(name).is_some_and(|of| fs::symlink_metadata(names::below(directory, of)).is_ok())
+}
+
 fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
     let path = names::below(directory, name);
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
+        Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
         Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, &path),
         // What cannot even be looked at is nothing that a stage could read.
         Ok(_) | Err(_) => What::Nothing,

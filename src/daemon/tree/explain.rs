@@ -3,6 +3,7 @@
 //! It asks the same rules that the walk asks, from the top down, so that the answer is what really happens.
 
 use super::Tree;
+use super::examine::is_backup;
 use super::names;
 use super::rules::Rule;
 use super::snapshot::DirId;
@@ -46,6 +47,13 @@ impl Tree {
                 return Some(by_construction(name, &at));
             }
             let is_directory = !last || self.root.join(path).is_dir();
+            let directory = names::below(
+                self.root.as_path(),
+                names::split(&at).map_or(&b""[..], |(above, _)| above),
+            );
+            if !is_directory && is_backup(&directory, name) {
+                return Some(built_in(&at, "a backup beside its file"));
+            }
             let rule = if known {
                 sieve.chain.ignores(name, is_directory)
             } else {
@@ -88,6 +96,10 @@ fn by_construction(name: &[u8], path: &[u8]) -> Explanation {
     } else {
         "evidence"
     };
+    built_in(path, source)
+}
+
+fn built_in(path: &[u8], source: &str) -> Explanation {
     Explanation::Ignored {
         rule: names::rel(path).to_string(),
         source: format!("built in: {source}"),

@@ -4,6 +4,9 @@
 //! Where a root was a mount point and is none any more, its path leads to the directory that was below.
 //! Elsewhere than on Linux such a file system is not told from others: a user has to ask for polling.
 
+use super::names;
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 /// The name of the file system at `path`, if it is one that tells no events of others' changes.
@@ -37,6 +40,28 @@ pub(super) fn silent(path: &Path) -> Option<&'static str> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn silent(_path: &Path) -> Option<&'static str> {
     None
+}
+
+/// Whether nothing is below `root` but these paths.
+pub(super) fn is_bare(root: &Path, excluded: &BTreeSet<Box<[u8]>>) -> bool {
+    let mut stack = vec![Vec::new()];
+    while let Some(directory) = stack.pop() {
+        let Ok(entries) = fs::read_dir(names::below(root, &directory)) else {
+            return false;
+        };
+        for entry in entries.flatten() {
+            let mut path = directory.clone();
+            names::push(&mut path, names::bytes(&entry.file_name()));
+            let leads = excluded.iter().any(|held| names::is_within(held, &path));
+            if !leads {
+                return false;
+            }
+            if !excluded.contains(&*path) {
+                stack.push(path);
+            }
+        }
+    }
+    true
 }
 
 /// Whether something is mounted at `path`; false where the kernel does not say.

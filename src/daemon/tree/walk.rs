@@ -12,10 +12,10 @@ use super::rules::{Chain, Present, Rules};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::{DirId, Listed};
 use super::{Seeing, Tree, TreeError};
-use crate::daemon::watcher::{Doubt, WatchError, is_noise};
+use crate::daemon::watcher::{Doubt, WatchError, backed_up, is_noise};
 use crate::limits::UNREADABLE_MAX;
 use crate::model::config::Poll;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, FileType, Metadata};
 use std::io;
 use std::path::Path;
@@ -91,7 +91,11 @@ impl Tree {
     /// Looks at directories until none is left to look at. Where that fails, what was found is told by the next look,
     /// and what was left is found by it.
     pub(super) fn walk(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
+        let was_by_events = self.seeing.is_by_events();
         let walked = self.walk_all(start, look);
+        if was_by_events {
+            self.note_refusal();
+        }
         if walked.is_err() {
             self.doubted = true;
             self.untold = std::mem::replace(&mut look.changes, Changes::none());
@@ -172,10 +176,11 @@ impl Tree {
         raw.iter().for_each(|raw| present.note(&raw.name));
         let changed = self.load_rules(id, &directory, present);
         let sieve = self.sieve(id);
+        let backups = backups(&raw);
         let mut found = Vec::with_capacity(raw.len());
         let mut failure = None;
         for raw in raw {
-            if sieve.shows(&raw.name, raw.kind.is_dir()) {
+            if sieve.shows(&raw.name, raw.kind.is_dir()) && !backups.contains(&raw.name) {
                 match raw.entry.metadata() {
                     Ok(meta) => found.push(Found::listed(raw.name, &meta, &raw.entry.path())),
                     Err(error) if is_gone(&error) => {}
@@ -348,6 +353,14 @@ impl What {
             Self::Nothing
         }
     }
+}
+
+/// The names of editors' backups, each beside its file.
+fn backups(raw: &[Raw]) -> BTreeSet<Box<[u8]>> {
+    let is_there = |name: &[u8]| raw.binary_search_by(|raw| (*raw.name).cmp(name)).is_ok();
+    let files = raw.iter().filter(|raw| !raw.kind.is_dir());
+    let backups = files.filter(|raw| backed_up(&raw.name).is_some_and(is_there));
+    backups.map(|raw| raw.name.clone()).collect()
 }
 
 fn list(directory: &Path) -> io::Result<Vec<Raw>> {

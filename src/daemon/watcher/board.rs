@@ -6,7 +6,7 @@
 
 use crate::limits::DOUBTS_MAX;
 use crate::model::id::WorkspaceId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +56,8 @@ pub(super) struct Board {
     slots: BTreeMap<WorkspaceId, Slot>,
     /// The roots in order, so that one look-up finds those at or below a path.
     roots: BTreeMap<PathBuf, Vec<WorkspaceId>>,
+    /// Files outside of the roots that decide on what counts there.
+    heeded: BTreeMap<PathBuf, BTreeSet<WorkspaceId>>,
 }
 
 /// Whether somebody who waits for doubts has to be woken.
@@ -103,6 +105,23 @@ impl Board {
                 self.roots.remove(&slot.root);
             }
         }
+        self.heed(workspace, BTreeSet::new());
+    }
+
+    /// Whether a path is in some workspace, or is one.
+    pub(super) fn is_content(&self, path: &Path) -> bool {
+        path.ancestors().any(|root| self.roots.contains_key(root))
+    }
+
+    /// From now on these files are a reason to look at the workspace's root, and no others.
+    pub(super) fn heed(&mut self, workspace: WorkspaceId, files: BTreeSet<PathBuf>) {
+        self.heeded.retain(|_, by| {
+            by.remove(&workspace);
+            !by.is_empty()
+        });
+        for file in files {
+            self.heeded.entry(file).or_default().insert(workspace);
+        }
     }
 
     /// Marks a path in every workspace that it is of interest to.
@@ -120,20 +139,24 @@ impl Board {
                 }
             }
         }
-        // Something happened to a directory above a root: is the root still there? Its watches hang on inodes and
-        // outlive a rename further up, so the doubt is about the root only.
-        for (root, holders) in self
+        // Something happened to a directory above a root: is the root still there? Where that directory went, `notify`
+        // has let go of all that it watched below.
+        let below = self
             .roots
-            .range::<Path, _>((Bound::Included(path), Bound::Unbounded))
-        {
-            if !root.starts_with(path) {
-                break;
+            .range::<Path, _>((Bound::Excluded(path), Bound::Unbounded));
+        let below = below.take_while(|(root, _)| root.starts_with(path));
+        let below: Vec<WorkspaceId> = below.flat_map(|(_, holders)| holders.clone()).collect();
+        for workspace in below {
+            if let Some(slot) = self.slots.get_mut(&workspace) {
+                wake = wake.or(slot.mark(b"", doubt));
             }
-            if root == path {
-                continue;
-            }
-            for slot in holders {
-                if let Some(slot) = self.slots.get_mut(slot) {
+        }
+        let heeded = self
+            .heeded
+            .range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        for (_, by) in heeded.take_while(|(file, _)| file.starts_with(path)) {
+            for workspace in by {
+                if let Some(slot) = self.slots.get_mut(workspace) {
                     wake = wake.or(slot.mark(b"", Doubt::Content));
                 }
             }
@@ -167,7 +190,7 @@ impl Board {
     pub(super) fn note_unwatched(&mut self, by: WorkspaceId, directory: &Path) -> Wake {
         let mut wake = Wake::Spared;
         for (workspace, slot) in &mut self.slots {
-            let relies = directory.starts_with(&slot.root) || slot.root.parent() == Some(directory);
+            let relies = directory.starts_with(&slot.root) || slot.root.starts_with(directory);
             if *workspace != by && relies {
                 wake = wake.or(slot.mark_everything());
             }
@@ -279,7 +302,42 @@ mod tests {
         assert_eq!(at, [(String::new(), Doubt::Hook)]);
         board.note(Path::new("/w"), Doubt::Hook);
         let above = paths(board.drain(WorkspaceId(0)));
-        assert_eq!(above, [(String::new(), Doubt::Content)]);
+        assert_eq!(above, [(String::new(), Doubt::Hook)]);
+        assert_eq!(
+            board.note(Path::new("/w/deeper"), Doubt::Hook),
+            Wake::Spared
+        );
+    }
+
+    #[test]
+    fn a_file_outside_that_is_heeded_is_a_doubt_about_the_root() {
+        let mut board = board(&["/w/root", "/v"]);
+        let files = BTreeSet::from([
+            PathBuf::from("/w/.gitignore"),
+            PathBuf::from("/h/git/ignore"),
+        ]);
+        board.heed(WorkspaceId(0), files);
+        for path in ["/w/.gitignore", "/h/git/ignore", "/h/git"] {
+            assert_eq!(
+                board.note(Path::new(path), Doubt::Hook),
+                Wake::Needed,
+                "{path}"
+            );
+            let told = paths(board.drain(WorkspaceId(0)));
+            assert_eq!(told, [(String::new(), Doubt::Content)]);
+        }
+        for path in ["/w/.gitignore2", "/h/git/ignore/f", "/h/gi", "/w/f"] {
+            assert_eq!(
+                board.note(Path::new(path), Doubt::Hook),
+                Wake::Spared,
+                "{path}"
+            );
+        }
+        board.heed(WorkspaceId(0), BTreeSet::new());
+        assert_eq!(
+            board.note(Path::new("/w/.gitignore"), Doubt::Hook),
+            Wake::Spared
+        );
     }
 
     #[test]

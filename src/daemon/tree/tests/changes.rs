@@ -348,3 +348,34 @@ fn what_cannot_be_read_is_told_and_comes_back() {
     it.write("shut/f", "2");
     assert_eq!(paths(&it.touched()), ["shut/f"]);
 }
+
+#[test]
+fn a_backup_is_hidden_as_long_as_its_file_stands_beside_it() {
+    let mut it = Fixture::new();
+    for name in ["gen.tmp-notes.txt", "notes~", "dir.tmp-a/f", "d~/f"] {
+        it.write(name, "1");
+    }
+    let told = ["dir.tmp-a/f", "d~/f", "gen.tmp-notes.txt", "notes~"];
+    assert_eq!(paths(&it.touched()), told);
+    it.true_view();
+    it.write("gen.tmp-notes.txt", "2");
+    it.write("notes~", "2");
+    assert_eq!(paths(&it.touched()), ["gen.tmp-notes.txt", "notes~"]);
+    it.write("notes", "1");
+    assert_eq!(paths(&it.touched()), ["notes", "notes~"]);
+    let explained = it.tree.explain(&RelPath::parse("notes~").unwrap());
+    let crate::model::view::Explanation::Ignored { source, .. } = explained else {
+        panic!("{explained:?}");
+    };
+    assert_eq!(source, "built in: a backup beside its file");
+    it.write("notes~", "3");
+    assert_eq!(it.touched(), Touches::default());
+    it.tree.scan().unwrap();
+    assert_eq!(
+        files(&it.tree),
+        set(&["gen.tmp-notes.txt", "dir.tmp-a/f", "d~/f", "notes"])
+    );
+    fs::remove_file(it.path("notes")).unwrap();
+    assert_eq!(paths(&it.touched()), ["notes", "notes~"]);
+    it.true_view();
+}

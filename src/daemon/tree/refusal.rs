@@ -1,0 +1,77 @@
+//! Refusals: a tree that is scanned because the kernel had no watch left for it, and when it asks again.
+//!
+//! Each look is a scan then. It asks before that where there is a reason to hope: the tree has become smaller, another
+//! workspace has given its watches back, or somebody who keeps the time says so. It never asks where the limit is too low
+//! for the tree by itself.
+
+use super::{Seeing, Tree, TreeError};
+use crate::daemon::watcher::Limit;
+use crate::model::view::Touches;
+
+/// How things stood when watches were refused.
+#[derive(Debug, Default)]
+pub(super) struct Refusal {
+    directories: usize,
+    closed: u64,
+    /// Somebody says that it is time.
+    due: bool,
+}
+
+impl Seeing {
+    /// The command that lifts the limit which was met, if one was.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        if let Self::Refused(error) = self {
+            error.remedy()
+        } else {
+            None
+        }
+    }
+}
+
+impl Tree {
+    /// Asks the kernel for watches again, if it has refused them; nothing if it has not.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn watch_again(&mut self) -> Result<Option<Touches>, TreeError> {
+        if !matches!(self.seeing, Seeing::Refused(_)) {
+            return Ok(None);
+        }
+        self.seeing = self.choose_seeing();
+        self.scan().map(Some)
+    }
+
+    /// Lets the next look ask for watches again, if the kernel has refused them.
+    pub fn note_time_to_ask(&mut self) {
+        self.refusal.due = true;
+    }
+
+    /// Whether this look should ask for watches.
+    pub(super) fn is_worth_asking(&mut self) -> bool {
+        if !matches!(self.seeing, Seeing::Refused(_)) {
+            return false;
+        }
+        let due = std::mem::take(&mut self.refusal.due);
+        let directories = self.snapshot.directories();
+        let hope = due
+            || directories < self.refusal.directories
+            || self.eye.closed() != self.refusal.closed;
+        let limit = Limit::watches().value();
+        let fits = limit == 0 || u64::try_from(directories).is_ok_and(|needed| needed <= limit);
+        hope && fits
+    }
+
+    /// Takes note of a refusal, once all directories have been counted.
+    pub(super) fn note_refusal(&mut self) {
+        let directories = self.snapshot.directories();
+        if let Seeing::Refused(error) = &mut self.seeing {
+            error.note_need(directories);
+            self.refusal = Refusal {
+                directories,
+                closed: self.eye.closed(),
+                due: false,
+            };
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Narrow watches: what the kernel is asked for where most of what happens in a directory is nobody's business.
+//!
+//! `notify` asks for every event of a directory, also for each file that is opened in it, and a directory above a root may
+//! be `/tmp` or a home. Each event wakes a thread. So the mask of such a watch is narrowed in `notify`'s own inotify
+//! instance, which is found among this process's descriptors by what it watches already, and borrowed for the moment.
+//! Where the kernel does not lend it, the watch stays as wide as it was: that costs time, and nothing else.
+
+use std::path::Path;
+
+/// What is of interest in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    /// What happens to itself.
+    Itself,
+    /// The names in it, too: what comes and goes.
+    Names,
+    /// The content of its files, too.
+    Files,
+}
+
+/// The way to `notify`'s inotify instance.
+#[derive(Debug, Default)]
+pub(super) struct Narrow {
+    number: Option<i32>,
+}
+
+impl Narrow {
+    /// Finds the instance that watches this directory, which nobody else does.
+    pub(super) fn find(watched: &Path) -> Self {
+        Self {
+            number: inotify::find(watched),
+        }
+    }
+
+    /// Asks the kernel for no more than this of a directory that is watched.
+    pub(super) fn narrow(&self, directory: &Path, interest: Interest) {
+        if let Some(number) = self.number {
+            // What cannot be narrowed is watched all the same.
+            inotify::narrow(number, directory, interest).unwrap_or_default();
+        }
+    }
+}
+
+/// There is no such instance: a stream tells of everything.
+#[cfg(not(target_os = "linux"))]
+mod inotify {
+    use super::Interest;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn find(_watched: &Path) -> Option<i32> {
+        None
+    }
+
+    pub(super) fn narrow(_number: i32, _directory: &Path, _interest: Interest) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod inotify {
+    use super::Interest;
+    use rustix::fs::inotify::{WatchFlags, add_watch};
+    use rustix::io;
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::path::Path;
+
+    pub(super) fn find(watched: &Path) -> Option<i32> {
+        let line = format!(" ino:{:x} ", fs::metadata(watched).ok()?.ino());
+        let entries = fs::read_dir("/proc/self/fd").ok()?.flatten();
+        let inotify = entries.filter(|entry| {
+            let target = fs::read_link(entry.path());
+            target.is_ok_and(|target| target.as_os_str() == "anon_inode:inotify")
+        });
+        let numbers = inotify.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut ours = numbers.filter(|number: &i32| {
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
+            info.is_ok_and(|info| info.contains(&line))
+        });
+        ours.next().filter(|_| ours.next().is_none())
+    }
+
+    pub(super) fn narrow(number: i32, directory: &Path, interest: Interest) -> io::Result<()> {
+        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+        let queue = pidfd_getfd(own, number, PidfdGetfdFlags::empty())?;
+        let mut mask = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
+        if interest >= Interest::Names {
+            mask |= WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
+        }
+        if interest >= Interest::Files {
+            mask |= WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
+        }
+        add_watch(queue, directory, mask | WatchFlags::ONLYDIR).map(drop)
+    }
+}
