@@ -204,13 +204,18 @@ impl Eye {
 
     /// Watches these directories for what is outside of the root, and no others from now on: those above it, to see it
     /// go and come, and those that hold `files`, of which each is a reason to look at the root. One that cannot be
-    /// watched tells nothing; the next look does.
-    pub fn surround(&self, directories: &BTreeMap<PathBuf, Interest>, files: BTreeSet<PathBuf>) {
+    /// watched tells nothing; the next look does. Says whether all are watched.
+    pub fn surround(
+        &self,
+        directories: &BTreeMap<PathBuf, Interest>,
+        files: BTreeSet<PathBuf>,
+    ) -> bool {
         let post = &self.shared.post;
         post.with(|board| board.heed(self.workspace, files));
-        for gone in self.shared.surround(self.workspace, directories) {
+        for gone in self.shared.release(self.workspace, directories) {
             post.wake(post.with(|board| board.note_unwatched(self.workspace, &gone)));
         }
+        self.shared.surround(self.workspace, directories)
     }
 
     /// Takes what may differ since the last time.
@@ -294,14 +299,20 @@ impl Shared {
     }
 
     /// Watches these for a workspace, and takes away what nobody wants any more.
-    fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
+    fn release(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
         let gone = self.handle().outside.release(by, directories);
         for directory in &gone {
             self.unwatch(by, directory);
         }
+        gone
+    }
+
+    fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> bool {
+        let mut all = true;
         // In their order, each after those above it: whatever moves then is an event of one that is watched already.
         for (directory, interest) in directories {
             let Ok(meta) = fs::metadata(directory) else {
+                all = false;
                 continue;
             };
             let mut handle = self.handle();
@@ -310,7 +321,9 @@ impl Shared {
                 drop(handle.notify.unwatch(directory));
             }
             let watched = handle.watch(directory, RecursiveMode::NonRecursive);
-            if watched.as_ref().is_none_or(Result::is_ok) {
+            let is_watched = watched.as_ref().is_none_or(Result::is_ok);
+            all &= is_watched;
+            if is_watched {
                 let interest = handle.outside.hold(by, (directory, *interest), node);
                 // Under the handle: whoever comes to watch it as content registers first, and widens it after.
                 if !self.post.with(|board| board.is_content(directory)) {
@@ -320,7 +333,7 @@ impl Shared {
             drop(handle);
             drop(self.note_watched(Some(by), directory, watched));
         }
-        gone
+        all
     }
 
     fn unwatch(&self, by: WorkspaceId, directory: &Path) {

@@ -17,7 +17,7 @@ use crate::limits::RULES_READ_MAX;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type Names = BTreeMap<Box<[u8]>, Doubt>;
@@ -173,12 +173,24 @@ impl Tree {
             self.eye.surround(&BTreeMap::new(), BTreeSet::new());
             return;
         }
+        // What comes or goes meanwhile may be told by none of those that were there: so look once more.
+        for _ in 0..RULES_READ_MAX {
+            let directories = self.around_root();
+            let files = self.surroundings.files(self.root.as_path());
+            let all = self.eye.surround(&directories, files);
+            if all && self.around_root() == directories {
+                return;
+            }
+        }
+    }
+
+    /// The directories to be watched around the root, as they stand.
+    fn around_root(&self) -> BTreeMap<PathBuf, Interest> {
         let above = self.root.as_path().ancestors().skip(1);
         let above = above.filter(|directory| directory.is_dir());
         // The nearest tells of the root's name. One further up cannot be removed before it, only renamed.
         let interests = std::iter::once(Interest::Names).chain(std::iter::repeat(Interest::Itself));
         let above = above.map(Path::to_path_buf).zip(interests);
-        let files = self.surroundings.files(self.root.as_path());
         // Where all share a stream it would tell of everything below each.
         let enough = if PER_DIRECTORY { usize::MAX } else { 1 };
         let mut directories: BTreeMap<_, _> = above.take(enough).collect();
@@ -186,7 +198,7 @@ impl Tree {
             let held = directories.entry(directory).or_insert(interest);
             *held = interest.max(*held);
         }
-        self.eye.surround(&directories, files);
+        directories
     }
 
     /// Reads the rules around the root as they stand while they are watched.
