@@ -114,6 +114,8 @@ pub const CHANGED_PATHS_MAX: usize = 100_000;
 pub const CHANGED_PATHS_SHOWN_MAX: usize = 100;
 /// Paths that a status names of those that make a project unstable: enough to write a pattern for them.
 pub const REWRITTEN_PATHS_SHOWN_MAX: usize = 5;
+/// How long a file that is being written is left alone until its writer closes it; as long as things settle by default.
+pub const WRITING_MAX: Duration = Duration::from_millis(20);
 /// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
 /// the latest, and a formatter that never rests costs one run more for each edit.
 pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);

@@ -11,7 +11,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN};
+use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 
@@ -228,7 +228,10 @@ impl Shell {
                     .map(|config| config.settings.poll_interval);
                 Some(tick.after(pause.unwrap_or(crate::limits::POLL_INTERVAL_DEFAULT)))
             }
-            Watch::Watching | Watch::Rescanning { .. } | Watch::Missing { .. } => None,
+            Watch::Missing { .. } => None,
+            Watch::Watching | Watch::Rescanning { .. } => {
+                site.facts.written.then(|| tick.after(WRITING_MAX))
+            }
         };
         self.inputs.push_back(Input::Watched {
             workspace: id,
@@ -362,7 +365,7 @@ impl Shell {
             if due {
                 tree.note_time_to_ask();
             }
-            let touches = tree.examine();
+            let touches = tree.examine_closed(tick);
             let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {
@@ -414,7 +417,7 @@ impl Shell {
         }
     }
 
-    /// Looks at a workspace that is polled or whose root is missing.
+    /// Looks at a workspace that is polled, whose root is missing, or of which a file is being written.
     pub(super) fn look_again(&mut self, id: WorkspaceId) {
         let Some(site) = self.sites.get_mut(&id) else {
             return;

@@ -59,7 +59,7 @@ pub(super) struct Site {
     pub(super) present: BTreeMap<TaskId, Verdict>,
     /// When progress and standings are written.
     pub(super) flush_at: Option<Tick>,
-    /// When it is looked at although nothing was told: it is polled, or its root is missing.
+    /// When it is looked at although nothing was told: it is polled, its root is missing, or a file is being written.
     pub(super) look_at: Option<Tick>,
     /// Since when it is polled because watches were refused, and when they are asked for again.
     pub(super) refused_since: Option<Tick>,
@@ -94,6 +94,8 @@ pub(super) struct Facts {
     pub(super) watches: usize,
     pub(super) files: usize,
     pub(super) directories: usize,
+    /// Files have been left alone because they are being written.
+    pub(super) written: bool,
     /// Why it is polled, if it is.
     pub(super) polled: Option<String>,
     /// Whether the kernel has refused to watch it.
@@ -179,6 +181,7 @@ impl Facts {
         Self {
             watches: tree.watches(),
             files: tree.files(),
+            written: tree.is_written(),
             directories: tree.directories(),
             polled: polled(seeing),
             refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),

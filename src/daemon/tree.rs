@@ -37,6 +37,7 @@ use crate::model::config::Poll;
 use crate::model::digest::Digest;
 use crate::model::path::{RelPath, RootPath};
 use crate::model::run::Changed;
+use crate::model::time::Tick;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use capture::Digests;
@@ -136,6 +137,8 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
+    /// Files that are being written and were left alone so far, and since when.
+    writing: BTreeMap<Box<[u8]>, Tick>,
     digests: Digests,
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
@@ -167,6 +170,7 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
+            writing: BTreeMap::new(),
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
@@ -196,6 +200,7 @@ impl Tree {
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
+        self.writing.clear();
         self.surroundings.watched = false;
         self.find_repositories();
         self.signs_before = self.signs_now();

@@ -419,6 +419,7 @@ impl Post {
 fn doubt_of(kind: &EventKind) -> Option<Doubt> {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Doubt::Content),
+        EventKind::Modify(ModifyKind::Data(_)) if PER_DIRECTORY => Some(Doubt::Writing),
         // Reading is no change, and our own reading would never end. `Both` repeats `From` and `To`.
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => None,
         EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => Some(Doubt::Hook),

@@ -13,7 +13,8 @@ use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
-use crate::limits::RULES_READ_MAX;
+use crate::limits::{RULES_READ_MAX, WRITING_MAX};
+use crate::model::time::Tick;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,13 +31,32 @@ impl Tree {
     /// # Errors
     /// As [`Tree::scan`].
     pub fn examine(&mut self) -> Result<Touches, TreeError> {
+        self.examine_but(None)
+    }
+
+    /// As [`Tree::examine`], but a file that is being written is left alone until it is closed, for `WRITING_MAX` at
+    /// most: what it holds in between is nobody's content. [`Tree::is_written`] says whether one was.
+    ///
+    /// # Errors
+    /// As [`Tree::scan`].
+    pub fn examine_closed(&mut self, now: Tick) -> Result<Touches, TreeError> {
+        self.examine_but(Some(now))
+    }
+
+    /// Whether files have been left alone because they are being written.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        !self.writing.is_empty()
+    }
+
+    fn examine_but(&mut self, now: Option<Tick>) -> Result<Touches, TreeError> {
         if !self.scanned {
             return self.scan();
         }
         if self.is_worth_asking() {
             return Ok(self.watch_again()?.unwrap_or_default());
         }
-        let dirty = self.eye.drain();
+        let dirty = self.doubts(now);
         if is_about_root(&dirty) {
             self.surroundings.watched = false;
         }
@@ -72,6 +92,32 @@ impl Tree {
         self.snapshot.reclaim();
         let configuration = configuration && self.check_configuration();
         Ok(self.tell(look.changes, configuration))
+    }
+
+    /// What is in doubt; where it is said what time it is, but for files that have not been written for long.
+    fn doubts(&mut self, now: Option<Tick>) -> Dirty {
+        let mut written = std::mem::take(&mut self.writing);
+        let Dirty::Paths(mut paths) = self.eye.drain() else {
+            return Dirty::Everything;
+        };
+        let Some(now) = now else {
+            for path in written.into_keys() {
+                paths.entry(path).or_insert(Doubt::Content);
+            }
+            return Dirty::Paths(paths);
+        };
+        for path in written.keys() {
+            paths.entry(path.clone()).or_insert(Doubt::Writing);
+        }
+        paths.retain(|path, doubt| {
+            let since = written.remove(path).unwrap_or(now);
+            let leave = *doubt == Doubt::Writing && now.since(since) < WRITING_MAX;
+            if leave {
+                self.writing.insert(path.clone(), since);
+            }
+            !leave
+        });
+        Dirty::Paths(paths)
     }
 
     /// Groups doubts by the directory in which they are settled.

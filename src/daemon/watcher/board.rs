@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 /// Why a path is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
+    /// It is being written: that its writer has closed it will be told.
+    Writing,
     /// It may have other content.
     Content,
     /// It was removed or renamed at least once: if it is a directory, the kernel's watch on it may be gone.
@@ -223,7 +225,11 @@ impl Slot {
             Wake::Spared
         };
         if let Some(known) = paths.get_mut(below) {
-            *known = doubt.max(*known);
+            // What was closed is open again.
+            *known = match (doubt, *known) {
+                (Doubt::Writing, Doubt::Content) => Doubt::Writing,
+                (doubt, known) => doubt.max(known),
+            };
         } else if paths.len() < DOUBTS_MAX {
             paths.insert(below.into(), doubt);
         } else {

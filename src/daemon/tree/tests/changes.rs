@@ -3,6 +3,7 @@
 //! Each of them is made as an editor or a tool makes it.
 
 use super::*;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
 #[test]
@@ -378,4 +379,30 @@ fn a_backup_is_hidden_as_long_as_its_file_stands_beside_it() {
     fs::remove_file(it.path("notes")).unwrap();
     assert_eq!(paths(&it.touched()), ["notes", "notes~"]);
     it.true_view();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_file_holds_while_it_is_written_is_nobodys_content() {
+    let mut it = Fixture::new();
+    it.write("a", "one");
+    it.true_view();
+    let closed = |it: &mut Fixture| {
+        it.tree.eye.sync(TIMEOUT).unwrap();
+        paths(&it.tree.examine_closed(Tick::new(TIMEOUT)).unwrap())
+    };
+    let mut writer = fs::File::create(it.path("a")).unwrap();
+    assert_eq!(closed(&mut it), Vec::<String>::new());
+    assert!(it.tree.is_written());
+    writer.write_all(b"one").unwrap();
+    drop(writer);
+    assert_eq!(closed(&mut it), Vec::<String>::new());
+    assert!(!it.tree.is_written());
+    assert_eq!(shown(&it.true_view().changed), Vec::<String>::new());
+    // A look takes what is there, whoever still has it open.
+    let mut writer = fs::File::create(it.path("a")).unwrap();
+    writer.write_all(b"two").unwrap();
+    assert_eq!(closed(&mut it), Vec::<String>::new());
+    assert_eq!(shown(&it.true_view().changed), ["a"]);
+    assert!(!it.tree.is_written());
 }
