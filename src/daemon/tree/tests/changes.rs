@@ -3,7 +3,6 @@
 //! Each of them is made as an editor or a tool makes it.
 
 use super::*;
-use std::io::Write as _;
 use std::os::unix::fs::symlink;
 
 #[test]
@@ -384,6 +383,7 @@ fn a_backup_is_hidden_as_long_as_its_file_stands_beside_it() {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_a_file_holds_while_it_is_written_is_nobodys_content() {
+    use std::io::Write as _;
     let mut it = Fixture::new();
     it.write("a", "one");
     it.true_view();
