@@ -324,7 +324,7 @@ fn a_save_while_the_daemon_starts_is_read() {
     let (started, told) = (world.path("started"), world.path("told"));
     // What the killed daemon leaves is told to end, and takes its time: its files are read before, looked at after it.
     let stubborn = format!(
-        "test -e {told} && exit 0; trap 'touch {told}' TERM; touch {started}; while :; do sleep 1000 & wait $!; done",
+        "test -e {told} && exit 0; trap ': > {told}' TERM; : > {started}; while :; do sleep 1000 & wait $!; done",
         told = told.display(),
         started = started.display(),
     );
