@@ -327,6 +327,11 @@ impl Engine {
         (run.report.status, run.report.status_detail) = match (run.cancelled, failed) {
             (Some(why), _) => (RunStatus::Cancelled, Some(why.to_owned())),
             (None, Some(stage)) => (RunStatus::Failed, Some(super::verdicts::detail(stage))),
+            // It would prove nothing, and must not be green for it.
+            (None, None) if run.report.stages.is_empty() => (
+                RunStatus::Failed,
+                Some("the pipeline has no stages".to_owned()),
+            ),
             (None, None) => (RunStatus::Succeeded, None),
         };
         run.phase = Phase::Checking(self.captures);

@@ -247,6 +247,7 @@ fn of_run(run: &Run) -> Verdict {
     };
     match run.report.status {
         _ if run.broken => Verdict::Error,
+        RunStatus::Failed if stages.is_empty() => Verdict::Error,
         RunStatus::Failed if failed_by(Outcome::Unspawnable) => Verdict::Error,
         // A child run was cancelled: that says nothing of the content.
         RunStatus::Failed if failed_by(Outcome::Cancelled) => Verdict::Unknown,

@@ -356,3 +356,20 @@ fn appears(path: &std::path::Path) {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_published_pipeline_without_stages_is_never_green() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let published = json!({"pipelines": [{"id": "diagnostics", "title": "None", "stages": []}]});
+    workspace.write("codex.orchestrator.json", published.to_string());
+    workspace.done(&["add", "--allow"]);
+    let waited = workspace.ctl(&["wait"]);
+    assert_eq!(waited.code, Some(3), "{waited:?}");
+    assert!(
+        waited.out.contains("the pipeline has no stages"),
+        "{waited:?}"
+    );
+    let run = workspace.ctl(&["run"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+}

@@ -13,7 +13,7 @@ use crate::model::config::source::{Origin, Spot, Spotted};
 use crate::model::config::{Action, Config, Cwd, OnBusy, Pipeline, Project, Stage, codex, toml};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The pipeline of projects that name none.
 const DIAGNOSTICS: &str = "diagnostics";
@@ -78,7 +78,6 @@ impl Config {
             detected: detect::detect(around.listing),
             uses_detected: false,
             unplaced: draft.pipelines.is_empty(),
-            used: BTreeSet::new(),
             faults,
         };
         let projects = check.projects(&mut draft);
@@ -201,15 +200,12 @@ struct Check {
     uses_detected: bool,
     /// Whether no file defines a pipeline.
     unplaced: bool,
-    /// The pipelines that something is to run.
-    used: BTreeSet<PipelineId>,
     faults: Faults,
 }
 
 impl Check {
     /// Whether a name means a pipeline; `diagnostics` means what is found where no file defines it.
     fn exists(&mut self, id: &PipelineId) -> bool {
-        self.used.insert(id.clone());
         if self.known.iter().any(|name| name == id.as_str()) {
             return true;
         }
@@ -307,13 +303,12 @@ impl Check {
         self.emptiness(draft);
     }
 
-    /// Notes pipelines without stages. Published configurations may hold one that nobody uses.
+    /// Notes pipelines without stages. Published configurations may hold them: a run of one is an error.
     fn emptiness(&mut self, draft: &Draft) {
         for pipeline in &draft.pipelines {
             let id = &pipeline.pipeline.id;
             let empty = pipeline.pipeline.stages.is_empty() && pipeline.broken.is_empty();
-            let own = pipeline.spot.origin == Origin::Toml;
-            if empty && (own || self.used.contains(id)) {
+            if empty && pipeline.spot.origin == Origin::Toml {
                 let pipeline = (id.to_string(), pipeline.spot);
                 self.faults.add_with(Some(pipeline.1), || Fault::NoStages {
                     pipeline: pipeline.0.clone(),
