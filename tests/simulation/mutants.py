@@ -248,7 +248,7 @@ MUTANTS = [
         "            self.abandon_checks(id);\n            self.answer_refused(id);",
         "            self.abandon_checks(id);",
         "nobody waits for what is not there",
-        ("waits for a workspace that does not serve",),
+        ("waits for a workspace that does not serve", "a run is queued that nobody was told of"),
     ),
     Mutant(
         "removal-answers-nobody",
@@ -427,7 +427,7 @@ MUTANTS = [
         "        if !serves || self.stopping || self.settles.contains_key(id) {",
         "        let _ = serves;\n        if self.stopping || self.settles.contains_key(id) {",
         "nothing runs that was not allowed",
-        ("although the configuration is refused", "that was not allowed", "while the view is being rebuilt"),
+        ("although the configuration is refused", "that was not allowed", "while the view is being rebuilt", "a run is queued that nobody was told of"),
     ),
     Mutant(
         "untrusted-pending-runs",
