@@ -149,8 +149,9 @@ pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// Times that the rules around a workspace are read while they change, before a later look reads them.
-pub const RULES_READ_MAX: u32 = 3;
+/// Times that the rules around a workspace are read, and the directories around it watched, while they change under that;
+/// after it a later look does so.
+pub const SURROUND_TRIES_MAX: u32 = 3;
 /// Unreadable files and directories that a workspace names; what lies beyond is only not told.
 pub const UNREADABLE_MAX: usize = 1000;
 

@@ -1,4 +1,5 @@
-//! What is rewritten while a run's stages run: by whom, and how often it may end the run that it happens in.
+//! What is rewritten while a run's stages run: by whom, how often it may end the run that it happens in, and whether what
+//! is called unstable for it is run once more.
 //!
 //! Who wrote a file is not known: an editor's save during a stage looks like the stage's own work. What comes again with
 //! each run is taken for the stage's own, so that nobody's stages are restarted for ever by what they write themselves.

@@ -22,20 +22,26 @@ fn unmount(world: &World, at: &str) {
     inside(world, &format!("until umount '{at}'; do :; done"));
 }
 
+/// A place whose daemon sees mounts of its own; none where that may not be.
+fn mounting() -> Option<World> {
+    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
+        return None;
+    }
+    let mut world = World::empty();
+    world.wrap(&["unshare", "-Urm"]);
+    world.start();
+    Some(world)
+}
+
 fn is_state<'a>(state: &'a str) -> impl Fn(&Value) -> bool + 'a {
     move |event| event["type"] == "workspace" && event["state"] == state
 }
 
 #[test]
 fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() {
-    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
-        return;
-    }
-    let mut world = World::empty();
-    world.wrap(&["unshare", "-Urm"]);
-    world.start();
+    let Some(world) = mounting() else { return };
     // What is mounted lies in reach of the test too, and its root is an empty directory with a blank in its name.
     let files = world.directory("files");
     files.write("orchd.toml", check("cat a.txt"));
@@ -83,14 +89,7 @@ fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() 
 
 #[test]
 fn nothing_is_written_into_a_bare_mount_point_and_evidence_there_is_no_workspace() {
-    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
-        return;
-    }
-    let mut world = World::empty();
-    world.wrap(&["unshare", "-Urm"]);
-    world.start();
+    let Some(mut world) = mounting() else { return };
     let files = world.directory("files");
     files.write("orchd.toml", check("true"));
     let workspace = world.directory("w");

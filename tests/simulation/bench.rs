@@ -4,8 +4,8 @@
 //! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
 
 use crate::fixture::pipeline_id;
-use crate::outside::{ending, kept_stages};
-use orch::engine::ask::{Ask, Patience, Reply, ResumeAsk, RunAsk, Scope, Stop, Until};
+use crate::outside::{ending, taken_up};
+use orch::engine::ask::{Ask, Patience, Reply, RunAsk, Scope, Stop, Until};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::config::{Action, Config, OnStart, Order};
@@ -234,20 +234,7 @@ impl Bench {
 
     fn resume(&mut self, run: &str) -> Vec<String> {
         let report = self.reports[&self.run_id(run)].clone();
-        let stages = kept_stages(&report);
-        let ask = ResumeAsk {
-            project: project(),
-            run: report.run,
-            pipeline: report.pipeline,
-            parent: None,
-            approval_policy: None,
-            started_at: report.started_at,
-            stages,
-            children: report.children,
-            actor: "cli".to_owned(),
-            reason: "manual-resume".to_owned(),
-            until: Until::Ended,
-        };
+        let ask = taken_up(report, project());
         self.ask(Ask::Resume(Box::new(ask)))
     }
 

@@ -8,9 +8,9 @@ use crate::fixture::{
     digest, exit_code, index, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
-use orch::engine::ask::{KeptStage, Stop};
+use orch::engine::ask::{KeptStage, ResumeAsk, Stop, Until};
 use orch::engine::keys::Proof;
-use orch::engine::{Effect, Input, Latest, Record, Watch};
+use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
@@ -363,8 +363,26 @@ pub(crate) fn latest(report: &RunReport) -> Latest {
     }
 }
 
+/// A run of the evidence, asked to be taken up again.
+pub(crate) fn taken_up(report: RunReport, project: ProjectId) -> ResumeAsk {
+    let stages = kept_stages(&report);
+    ResumeAsk {
+        project,
+        run: report.run,
+        pipeline: report.pipeline,
+        parent: None,
+        approval_policy: None,
+        started_at: report.started_at,
+        stages,
+        children: report.children,
+        actor: "cli".to_owned(),
+        reason: "manual-resume".to_owned(),
+        until: Until::Ended,
+    }
+}
+
 /// The stages as the evidence of their run has them; what those of a void run have read is not known.
-pub(crate) fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
+fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
     let stages = report.stages.iter().cloned().map(kept);
     let known = |stage: KeptStage| KeptStage {
         key: stage.key.filter(|_| report.void.is_none()),

@@ -13,7 +13,7 @@ use super::snapshot::DirId;
 use super::walk::{Reach, Renew, Sieve, Step};
 use super::{RootState, Tree, TreeError, look_at};
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
-use crate::limits::{RULES_READ_MAX, WRITING_MAX};
+use crate::limits::{SURROUND_TRIES_MAX, WRITING_MAX};
 use crate::model::time::Tick;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,7 +220,7 @@ impl Tree {
             return;
         }
         // What comes or goes meanwhile may be told by none of those that were there: so look once more.
-        for _ in 0..RULES_READ_MAX {
+        for _ in 0..SURROUND_TRIES_MAX {
             let directories = self.around_root();
             let files = self.surroundings.files(self.root.as_path());
             let all = self.eye.surround(&directories, files);
@@ -249,7 +249,7 @@ impl Tree {
 
     /// Reads the rules around the root as they stand while they are watched.
     pub(super) fn read_surroundings(&mut self) {
-        for _ in 0..RULES_READ_MAX {
+        for _ in 0..SURROUND_TRIES_MAX {
             let setting = Arc::clone(&self.scopes.setting);
             self.surroundings = Surroundings::read(self.root.as_path(), setting);
             self.surround();

@@ -2,9 +2,9 @@
 
 use super::World;
 use crate::fixture::{HOMES, PROJECTS, index, pipeline_id, task};
-use crate::outside::kept_stages;
+use crate::outside::taken_up;
 use orch::engine::Input;
-use orch::engine::ask::{Ask, Patience, ResumeAsk, RunAsk, Scope, Until};
+use orch::engine::ask::{Ask, Patience, RunAsk, Scope, Until};
 use orch::model::id::{RequestId, RunId};
 use orch::model::time::Tick;
 use std::collections::BTreeSet;
@@ -78,20 +78,8 @@ impl World {
         let Some(report) = self.disk.newest_root().cloned() else {
             return;
         };
-        let stages = kept_stages(&report);
-        let ask = ResumeAsk {
-            project: self.project(index(&report.task)),
-            run: report.run,
-            pipeline: report.pipeline,
-            parent: None,
-            approval_policy: None,
-            started_at: report.started_at,
-            stages,
-            children: report.children,
-            actor: "cli".to_owned(),
-            reason: "manual-resume".to_owned(),
-            until: Until::Ended,
-        };
+        let project = self.project(index(&report.task));
+        let ask = taken_up(report, project);
         self.ask(Ask::Resume(Box::new(ask)), None);
     }
 
