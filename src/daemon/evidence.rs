@@ -214,11 +214,9 @@ impl Desk {
     /// # Errors
     /// When the disk says no.
     pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        if !self.stands(report)? {
+        let Some(files) = self.standing(report)? else {
             return self.begin(report, now);
-        }
-        let runs = self.runs_dir(&report.run)?;
-        let files = self.files(&runs, &report.task, &report.run)?;
+        };
         let Some(open) = self.open.get_mut(&report.run) else {
             return Ok(());
         };
@@ -260,12 +258,14 @@ impl Desk {
         state: Option<&TaskState>,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
-        if !self.stands(report)? {
-            self.begin(report, now)?;
-        }
+        let files = match self.standing(report)? {
+            Some(files) => files,
+            None => {
+                self.begin(report, now)?;
+                self.files(&self.runs_dir(&report.run)?, &report.task, &report.run)?
+            }
+        };
         self.anchor(&report.run)?;
-        let runs = self.runs_dir(&report.run)?;
-        let files = self.files(&runs, &report.task, &report.run)?;
         let Some(mut open) = self.open.remove(&report.run) else {
             return Ok(());
         };
@@ -380,20 +380,20 @@ impl Desk {
             .unwrap_or_else(|| task.to_string())
     }
 
-    /// Whether a run is in our hands and its manifest on disk; `git clean` may have taken what had begun.
-    fn stands(&self, report: &RunReport) -> Result<bool, EvidenceError> {
+    /// The directories of a run that is in our hands and has its manifest; `git clean` may have taken what had begun.
+    fn standing(&self, report: &RunReport) -> Result<Option<Files>, EvidenceError> {
         if !self.open.contains_key(&report.run) {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(runs) = self.runs.open()? else {
-            return Ok(false);
+            return Ok(None);
         };
         let files = Files::open(&runs, &report.task, &report.run)?;
-        let stands = files.is_some_and(|files| files.has_manifest());
-        if !stands {
+        let standing = files.filter(Files::has_manifest);
+        if standing.is_none() {
             tracing::warn!(run = %report.run, "the evidence of a run was removed while it is under way: it is made anew");
         }
-        Ok(stands)
+        Ok(standing)
     }
 
     fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {

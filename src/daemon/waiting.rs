@@ -242,15 +242,16 @@ impl Shell {
         let site = self.sites.get(&report.workspace)?;
         let layout = &site.layout;
         let flaky = site.config.as_ref().map(|config| config.settings.flaky);
-        let green = flaky.map(|flaky| report.verdict.is_green(flaky));
+        let verdict = report.verdict.of_present(report.void.is_some());
+        let green = flaky.map(|flaky| verdict.is_green(flaky));
         Some(RunAnswer {
             run_id: report.run.clone(),
             status: report.status,
             artifact_root: layout.artifact_root(&report.task, &report.run),
             manifest: layout.manifest(&report.task, &report.run),
             log_path: layout.runner_log(&report.task, &report.run),
-            verdict: report.verdict,
-            green: green.filter(|_| report.verdict == Verdict::Flaky),
+            verdict,
+            green: green.filter(|_| verdict == Verdict::Flaky),
         })
     }
 }

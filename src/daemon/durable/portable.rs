@@ -34,10 +34,6 @@ pub(super) fn open(path: &Path) -> io::Result<Handle> {
     }
 }
 
-pub(super) fn again(handle: &Handle) -> io::Result<Handle> {
-    Ok(handle.clone())
-}
-
 pub(super) fn sub(handle: &Handle, name: &OsStr) -> io::Result<Handle> {
     let path = handle.join(name);
     if fs::symlink_metadata(&path)?.is_dir() {

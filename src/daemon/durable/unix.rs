@@ -41,10 +41,6 @@ pub(super) fn open(path: &Path) -> io::Result<Handle> {
     Ok(rustix::fs::open(path, DIRECTORY, Mode::empty())?)
 }
 
-pub(super) fn again(handle: &Handle) -> io::Result<Handle> {
-    handle.try_clone()
-}
-
 pub(super) fn sub(handle: &Handle, name: &OsStr) -> io::Result<Handle> {
     let flags = DIRECTORY.union(OFlags::NOFOLLOW);
     Ok(rustix::fs::openat(handle, name, flags, Mode::empty())?)

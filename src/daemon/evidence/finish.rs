@@ -65,7 +65,7 @@ impl Desk {
         let snapped = self
             .snapshots
             .stage(task, Entry::of(&summary), state, &mut grown, now);
-        let snapped = snapped.and_then(|mut snapshot| {
+        let snapped = snapped.and_then(|(dir, mut snapshot)| {
             let first = std::iter::once(&mut terminal);
             let all = first
                 .chain(&mut recorded)
@@ -76,7 +76,8 @@ impl Desk {
             record_metrics(&files.task, &metrics, *ending, &mut grown)?;
             recorded.into_iter().try_for_each(Staged::place)?;
             snapshot.into_iter().try_for_each(Staged::place)?;
-            self.snapshots.note_placed(task)
+            self.snapshots.note_placed(task, &dir);
+            Ok(())
         });
         if let Some(held) = held {
             held.release(&files.runs)?;
@@ -86,7 +87,7 @@ impl Desk {
         last.into_iter().try_for_each(Staged::place)?;
         files.beat(now)?;
         files.run.remove(OsStr::new(OWNER))?;
-        grown.note(files.run.again()?);
+        grown.note(files.run.clone());
         grown.sync()?;
         self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
@@ -107,7 +108,7 @@ fn record_metrics(
     let line = task.append_line(name, metrics.line().as_bytes(), SHARED)?;
     grown.note_unsynced(line);
     if new {
-        grown.note(task.again()?);
+        grown.note(task.clone());
     }
     Ok(())
 }
