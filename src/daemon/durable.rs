@@ -9,6 +9,7 @@
 
 mod aside;
 mod dir;
+mod former;
 mod probe;
 mod staged;
 #[cfg(not(unix))]
@@ -30,6 +31,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use dir::Dir;
+pub use former::Former;
 pub use staged::Staged;
 pub use unsynced::Unsynced;
 

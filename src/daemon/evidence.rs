@@ -36,7 +36,7 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
-use crate::daemon::durable::{Dir, DurableError, Staged};
+use crate::daemon::durable::{Dir, DurableError, Former, Staged};
 use crate::daemon::index::Index;
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
@@ -103,6 +103,8 @@ pub struct Desk {
     open: BTreeMap<RunId, Open>,
     snapshots: Snapshots,
     index: Index,
+    /// What has been replaced, until there is time.
+    former: Vec<Former>,
 }
 
 /// A run whose manifest is in our hands.
@@ -141,6 +143,7 @@ impl Desk {
             layout,
             owner,
             open: BTreeMap::new(),
+            former: Vec::new(),
         }
     }
 
@@ -175,9 +178,11 @@ impl Desk {
         staged.extend(files.stage_pointer(&manifest, &mut grown)?);
         let mut begun = files.stage_manifest(&manifest)?;
         Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
-        staged.into_iter().try_for_each(Staged::place)?;
+        for staged in staged {
+            drop(staged.place()?);
+        }
         files.link(&manifest, &mut grown)?;
-        begun.place()?;
+        self.former.push(begun.place()?);
         grown.note(files.run);
         self.index.note(&runs, &manifest, Some(&sidecar));
         let before = self.open.get(&report.run);
@@ -281,6 +286,11 @@ impl Desk {
             drop(self.open.insert(report.run.clone(), open));
         }
         ended
+    }
+
+    /// Lets go of what the steps before have replaced; for when nobody waits for it.
+    pub fn let_go(&mut self) {
+        self.former.clear();
     }
 
     /// Writes what the daemon knows of a task into its `state.json`.

@@ -2,6 +2,7 @@
 //!
 //! Every write goes through here; a failed sync is told and never tried again on the same descriptor.
 
+use super::former::Former;
 use super::staged::Staged;
 use super::unsynced::Unsynced;
 use super::{
@@ -128,7 +129,7 @@ impl Dir {
     pub fn write(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
         let mut staged = self.stage(name, bytes, mode)?;
         staged.sync()?;
-        staged.place()
+        staged.place().map(drop)
     }
 
     /// As [`Dir::write`], but unsynced: for what means nothing any more once the machine was off.
@@ -141,7 +142,8 @@ impl Dir {
         bytes: &[u8],
         mode: u32,
     ) -> Result<(), DurableError> {
-        self.fill(name, bytes, mode)?.0.place_unsynced()
+        let (staged, _) = self.fill(name, bytes, mode)?;
+        staged.place_unsynced().map(drop)
     }
 
     /// Writes `bytes` under a temp name: the first half of [`Dir::write`], for several files that share their syncs.
@@ -337,9 +339,19 @@ impl Dir {
     /// # Errors
     /// When it may not be removed.
     pub fn remove(&self, name: &OsStr) -> Result<(), DurableError> {
+        self.take_away(name).map(drop)
+    }
+
+    /// As [`Dir::remove`], but gives back what had the name.
+    ///
+    /// # Errors
+    /// As [`Dir::remove`].
+    pub fn take_away(&self, name: &OsStr) -> Result<Former, DurableError> {
+        let former = Former::of(self, name);
         let path = self.path.join(name);
         probe::step(&path)?;
-        gone(sys::unlink(&self.handle, name)).map_err(fail(Act::Remove, &path))
+        gone(sys::unlink(&self.handle, name)).map_err(fail(Act::Remove, &path))?;
+        Ok(former)
     }
 
     /// Takes the directory `name` with everything in it away, following no link; `Ok` when there is none.

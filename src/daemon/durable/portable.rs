@@ -69,6 +69,13 @@ pub(super) fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> i
     fs::rename(from.join(name), to.join(new))
 }
 
+/// Nothing: what has no name any more is gone.
+pub(super) type Held = ();
+
+pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
+    None
+}
+
 pub(super) fn symlink(_: &Path, _: &Handle, _: &OsStr) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }

@@ -67,6 +67,20 @@ pub(super) fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> i
     Ok(rustix::fs::renameat(from, name, to, new)?)
 }
 
+/// A file that is held without being open: it has no readers, and watchers hear nothing of it.
+pub(super) type Held = OwnedFd;
+
+#[cfg(target_os = "linux")]
+pub(super) fn hold(handle: &Handle, name: &OsStr) -> Option<Held> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(handle, name, flags, Mode::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
+    None
+}
+
 pub(super) fn symlink(target: &Path, handle: &Handle, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::symlinkat(target, handle, name)?)
 }

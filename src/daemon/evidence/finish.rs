@@ -72,21 +72,24 @@ impl Desk {
                 .chain(&mut snapshot)
                 .chain(&mut last);
             Staged::sync_all(all)?;
-            terminal.place()?;
+            self.former.push(terminal.place()?);
             record_metrics(&files.task, &metrics, *ending, &mut grown)?;
-            recorded.into_iter().try_for_each(Staged::place)?;
-            snapshot.into_iter().try_for_each(Staged::place)?;
+            for staged in recorded.into_iter().chain(snapshot) {
+                self.former.push(staged.place()?);
+            }
             self.snapshots.note_placed(task, &dir);
             Ok(())
         });
         if let Some(held) = held {
-            held.release(&files.runs)?;
+            self.former.push(held.release(&files.runs)?);
         }
         snapped?;
 
-        last.into_iter().try_for_each(Staged::place)?;
+        for staged in last {
+            self.former.push(staged.place()?);
+        }
         files.beat(now)?;
-        files.run.remove(OsStr::new(OWNER))?;
+        self.former.push(files.run.take_away(OsStr::new(OWNER))?);
         grown.note(files.run.clone());
         grown.sync()?;
         self.index.note(&files.runs, manifest, sidecar.as_ref());
