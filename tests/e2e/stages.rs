@@ -395,3 +395,35 @@ fn a_daemon_full_of_stages_still_looks_and_starts_no_further_one() {
     assert_eq!(other.wait()["verdict"], "pass");
     assert_eq!(full.wait()["verdict"], "pass");
 }
+
+/// A hook of another repository has started the daemon: a stage's git works where the stage stands all the same, unless
+/// the stage says otherwise itself.
+#[test]
+fn a_stage_does_not_work_on_the_repository_of_the_hook_that_started_the_daemon() {
+    let mut world = World::empty();
+    let place = world.path("hooked").display().to_string();
+    world.directory("hooked").sh("git init -q .");
+    world.directory("w").sh("git init -q .");
+    for (name, value) in [
+        ("GIT_DIR", format!("{place}/.git")),
+        ("GIT_INDEX_FILE", format!("{place}/.git/index")),
+        ("GIT_WORK_TREE", place.clone()),
+    ] {
+        world.set(name, &value);
+    }
+    world.start();
+    let show = "command = '''git rev-parse --show-toplevel'''";
+    let declared =
+        format!("{show}\nenv = {{ GIT_DIR = \"{place}/.git\", GIT_WORK_TREE = \"{place}\" }}");
+    let workspace = world.watched("w", &pipeline(&[("own", show), ("declared", &declared)]));
+    let said = |stage| {
+        let run = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+        let logs = workspace.done(&["logs", &run, stage]).out;
+        logs.trim_end().to_owned()
+    };
+    assert_eq!(said("own"), workspace.root());
+    assert_eq!(said("declared"), place);
+    workspace.done(&["run", "--no-daemon"]);
+    assert_eq!(workspace.runs().len(), 2);
+    assert_eq!(said("own"), workspace.root());
+}
