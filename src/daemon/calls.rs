@@ -104,7 +104,7 @@ impl Shell {
                 self.find_run(asked, part, workspace.as_ref(), Lookup::Logs(wanted));
             }
             Call::RunList(wanted) => self.list_runs(asked, &wanted),
-            Call::Plan(wanted) => self.answer_now(asked, |shell| shell.plan(&wanted)),
+            Call::Plan(wanted) => self.plan_present(asked, wanted),
             Call::Sync(wanted) => self.sync(asked, &wanted),
             Call::Wait(wanted) => {
                 let tasks = wanted.task.into_iter().collect();
@@ -132,7 +132,7 @@ impl Shell {
                 );
             }
             Call::EventsSubscribe(_) => self.inspect_first(asked, None),
-            Call::Explain(named) => self.explain(asked, &named),
+            Call::Explain(named) => self.explain_present(asked, named),
             Call::Doctor(_) => self.answer_now(asked, |shell| Ok(shell.doctor().into())),
             Call::Reload(scope) => self.reload_asked(asked, &scope),
             Call::Shutdown(_) => self.shutdown(asked),

@@ -1,4 +1,4 @@
-//! Workspaces come and go: added, allowed, denied, reloaded, removed, listed, explained.
+//! Workspaces come and go: added, allowed, denied, reloaded, removed, listed.
 //!
 //! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
 //! under way any more.
@@ -13,12 +13,10 @@ use crate::daemon::site::{Preparation, Site};
 use crate::daemon::waiting::{Purpose, removed_meanwhile};
 use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
-use crate::model::path::{RelPath, RootPath, of_text};
+use crate::model::path::RootPath;
 use crate::model::report::{
-    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
-    ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
+    ReloadAnswer, ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
 };
-use crate::model::view::Explanation;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 
@@ -277,98 +275,6 @@ impl Shell {
             let workspaces = std::mem::take(done);
             self.answer(request, Ok(ReloadAnswer { workspaces }.into()));
         }
-    }
-
-    pub(super) fn explain(&mut self, asked: Asked, named: &call::PathNamed) {
-        let path = of_text(&named.path);
-        let path = path.as_path();
-        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
-        let found = match root {
-            Some(root) => self
-                .site_at(&root)
-                .map_err(|refusal| match path.is_absolute() {
-                    true if named.workspace.is_none() => Refusal::new(
-                        refusal.kind,
-                        format!("`{}` is in no registered workspace", named.path),
-                    )
-                    .hint(
-                        "`orchctl add DIR` registers one, `orchctl list` shows the registered ones",
-                    ),
-                    _ => refusal,
-                }),
-            None => Err(Refusal::new(
-                ErrorKind::UnknownWorkspace,
-                format!(
-                    "`{}` is relative, and no workspace is named that it could be in",
-                    named.path
-                ),
-            )
-            .hint("name the `workspace`, or send the whole path")),
-        };
-        let id = match found {
-            Ok(id) => id,
-            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
-        };
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let below = if path.is_absolute() {
-            site.root.relative(path)
-        } else {
-            RelPath::new(path).ok()
-        };
-        let (root, config) = (site.root.clone(), site.config.clone());
-        let (Some(below), Some(tree)) = (below, site.tree.as_mut()) else {
-            let message = format!("`{}` is not below `{root}`", named.path);
-            let refusal = Refusal::new(ErrorKind::UnknownWorkspace, message);
-            return self.answer_now(asked, |_| Err(refusal));
-        };
-        let owner =
-            config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
-        let request = asked.request;
-        tree.push(move |tree| {
-            let answer = explained(&tree.explain(&below), (root, below, owner));
-            let answer = Box::new(Ok(answer.into()));
-            Some(Done {
-                workspace: id,
-                what: What::Answered { request, answer },
-            })
-        });
-        self.wait_for(asked, Purpose::Plain);
-        self.answers_at(request, id);
-    }
-}
-
-fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
-    let (workspace, path, owner) = about;
-    let projects = match found {
-        Explanation::Triggers { projects } => projects.as_slice(),
-        Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
-    };
-    let ignored = match found {
-        Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
-            rule: rule.clone(),
-            source: source.clone(),
-            line: *line,
-        }),
-        Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
-    };
-    let projects = projects.iter().map(|(task, stages)| ExplainedProject {
-        task_id: task.clone(),
-        stages: stages
-            .iter()
-            .map(|(pipeline, stage)| ExplainedStage {
-                pipeline_id: pipeline.clone(),
-                stage: stage.clone(),
-            })
-            .collect(),
-    });
-    ExplainAnswer {
-        path: path.to_text(),
-        workspace,
-        owner,
-        projects: projects.collect(),
-        ignored,
     }
 }
 
