@@ -133,20 +133,18 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
 
 /// Every command of a configuration; known where it was allowed before as it is.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
-    let present = config.commands();
     let stages = config.pipelines.iter().flat_map(|pipeline| {
         let stages = pipeline.stages.iter();
         stages.filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
     });
     stages
         .map(|(pipeline, stage, command)| {
-            let of = format!("{}/{}", pipeline.id, stage.id);
-            let now = present.iter().find(|text| text.of == of);
+            let now = CommandText::of_stage(pipeline, stage);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
-                known: now.is_some_and(|now| known.contains(now)),
+                known: known.contains(&now),
             }
         })
         .collect()
