@@ -4,6 +4,7 @@
 //! under way any more.
 
 use crate::daemon::chain::chain;
+use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::message::{Done, Then, What};
 use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;
@@ -64,21 +65,14 @@ impl Shell {
         }));
     }
 
-    /// Adds a directory whose real path has been looked up.
-    pub(super) fn add(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
+    /// Serves a directory that has been registered.
+    pub(super) fn added_to_registry(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
         let root = add.path.clone();
         let known = self
             .sites
             .iter()
             .find(|(_, site)| site.root == root && !site.closing);
         let known = known.map(|(id, site)| (*id, site.preparing, site.task.clone()));
-        if let Err(error) = self
-            .registry
-            .add(&root, add.task_id.clone(), self.clock.wall())
-        {
-            let refusal = refuse_add(&error);
-            return self.answer_now(asked, |_| Err(refusal));
-        }
         let purpose = Purpose::Add { allow: add.allow };
         match known {
             Some((id, false, task)) => {
@@ -122,18 +116,26 @@ impl Shell {
             .waiting
             .get(&request)
             .is_some_and(|waiting| matches!(waiting.purpose, Purpose::Add { allow: true }));
-        let allowed = if allow {
-            self.allow_present(id)
-        } else {
-            Ok(())
-        };
+        if allow {
+            let shown = None;
+            return self.send_on(Errand::Allow { id, request, shown });
+        }
+        self.answer_entry(id, request);
+    }
+
+    /// Tells how a workspace that was added stands.
+    pub(super) fn answer_entry(&mut self, id: WorkspaceId, request: RequestId) {
         // What was decided has to be seen in the answer.
         self.settle();
-        let result = allowed.and_then(|()| self.entry(id).ok_or_else(removed_meanwhile));
+        let result = self.entry(id).ok_or_else(removed_meanwhile);
         self.answer(request, result.map(Into::into));
     }
 
-    pub(super) fn remove(&mut self, asked: Asked, root: &RootPath) {
+    pub(super) fn begin_remove(
+        &mut self,
+        asked: Asked,
+        root: &RootPath,
+    ) -> Option<(Underway, Act)> {
         // A directory inside a workspace is not the workspace.
         let found = self
             .site_at(root)
@@ -142,25 +144,30 @@ impl Shell {
         let Some(id) = found else {
             // It is already as it was asked to be.
             let (root, changed) = (root.clone(), false);
-            return self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
+            self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
+            return None;
         };
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let root = site.root.clone();
-        if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
-            let refusal = unstored(&error);
-            return self.answer_now(asked, |_| Err(refusal));
-        }
-        site.closing = true;
-        let registered = self.registry.workspaces().iter().map(|known| &known.root);
-        if let Err(error) = self.trust.forget_former(registered, self.clock.wall()) {
-            tracing::warn!(error = %chain(&error), "what was allowed long ago could not be forgotten");
-        }
+        let root = root.clone();
+        let act: Act = Box::new(move |books, now| {
+            let removed = books.registry.remove(&root, now);
+            let removed = removed.map_err(|error| unstored(&error))?;
+            let registered = books.registry.workspaces().iter().map(|known| &known.root);
+            if let Err(error) = books.trust.forget_former(registered, now) {
+                tracing::warn!(error = %chain(&error), "what was allowed long ago could not be forgotten");
+            }
+            Ok(removed)
+        });
+        Some((Underway::Removing(asked, id), act))
+    }
+
+    /// Ends what runs in a workspace that is registered no more, and then forgets it.
+    pub(super) fn removed_from_registry(&mut self, asked: Asked, id: WorkspaceId) {
         let request = self.wait_for(asked, Purpose::Remove);
-        if let Some(site) = self.sites.get_mut(&id) {
-            site.removing.push(request);
-        }
+        let Some(site) = self.sites.get_mut(&id) else {
+            return self.answer(request, Err(removed_meanwhile()));
+        };
+        site.closing = true;
+        site.removing.push(request);
         self.inputs.push_back(Input::Closed { workspace: id });
     }
 
@@ -276,6 +283,16 @@ impl Shell {
             self.answer(request, Ok(ReloadAnswer { workspaces }.into()));
         }
     }
+}
+
+/// Registers a directory whose real path has been looked up.
+pub(super) fn begin_add(asked: Asked, add: call::WorkspaceAdd) -> (Underway, Act) {
+    let (root, task) = (add.path.clone(), add.task_id.clone());
+    let act: Act = Box::new(move |books, now| {
+        let added = books.registry.add(&root, task, now);
+        added.map(|()| true).map_err(|error| refuse_add(&error))
+    });
+    (Underway::Adding(asked, add), act)
 }
 
 /// The real path of a directory that is to be a workspace. Blocks as long as its disk does.
