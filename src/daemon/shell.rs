@@ -4,6 +4,7 @@
 //! is never taken inside another.
 
 use crate::daemon::clock::Clock;
+use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
 use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
@@ -48,6 +49,7 @@ pub(super) struct Shell {
     wake: Arc<Notify>,
     pub(super) registry: Registry,
     pub(super) trust: TrustStore,
+    pub(super) errands: Errands,
     pub(super) feed: Feed,
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     pub(super) stoppers: BTreeMap<(RunId, usize), Stopper>,
@@ -109,6 +111,7 @@ impl Shell {
             wake: parts.wake,
             registry: parts.registry,
             trust: parts.trust,
+            errands: Errands::default(),
             feed: Feed::new(),
             waiting: BTreeMap::new(),
             stoppers: BTreeMap::new(),
@@ -171,7 +174,7 @@ impl Shell {
     }
 
     fn is_over(&self) -> bool {
-        self.exiting && self.sites.values().all(Site::is_idle)
+        self.exiting && self.errands.is_idle() && self.sites.values().all(Site::is_idle)
     }
 
     /// Ends what runs and then the loop; `now` gives running stages no grace.

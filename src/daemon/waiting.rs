@@ -2,6 +2,7 @@
 //!
 //! What the engine answers in its own words is put into the protocol's here.
 
+use crate::daemon::planning::Read;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
@@ -37,6 +38,8 @@ pub(super) enum Purpose {
     Plain,
     /// A sync of these workspaces.
     Sync(Option<WorkspaceId>),
+    /// A look, for a question that is answered from what has been read.
+    Look(Box<Read>),
     /// The history of several workspaces.
     Runs {
         left: BTreeSet<WorkspaceId>,
@@ -137,6 +140,7 @@ impl Shell {
             Some(
                 Purpose::Plain
                 | Purpose::Sync(_)
+                | Purpose::Look(_)
                 | Purpose::Resume(_)
                 | Purpose::Add { .. }
                 | Purpose::Remove,
@@ -172,6 +176,12 @@ impl Shell {
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        let purpose = self.waiting.get_mut(&request).map(|it| &mut it.purpose);
+        if let Some(purpose @ Purpose::Look(_)) = purpose
+            && let Purpose::Look(read) = std::mem::replace(purpose, Purpose::Plain)
+        {
+            return self.looked_first(request, *read, reply);
+        }
         let result = match reply {
             Reply::Denied(denied) => Err(refusal(denied)),
             Reply::Synced => Ok(self.synced(request).into()),

@@ -1,8 +1,10 @@
 //! Answers that take long for good reasons, and those who wait for them.
 
-use crate::support::{Running, World, check, pipeline};
+use crate::deadline::within;
+use crate::support::{Done, Running, World, check, pipeline, signal_to};
 use rustix::process::Signal;
 use serde_json::json;
+use std::process::{Command, Stdio};
 
 #[test]
 fn whoever_waits_for_a_queued_run_may_let_go_of_it() {
@@ -108,4 +110,63 @@ fn a_part_of_many_ids_names_the_first_of_them() {
     let message = done.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.ends_with(", and 2 more"), "{message}");
     assert_eq!(message.matches("Z-").count(), 5, "{message}");
+}
+
+#[test]
+fn wait_and_gate_without_a_verdict_print_their_own_document() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check(&format!("cat {}", gate.display())));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_stage("check");
+    let unknown = |done: &Done, why: &str| {
+        let project = json!({
+            "task_id": "t", "verdict": "unknown", "input_digest": null, "run_id": null,
+            "manifest": null, "reused": false, "detail": why,
+        });
+        let document = json!({"verdict": "unknown", "projects": [project]});
+        assert_eq!((done.code, done.json()), (Some(3), document), "{done:?}");
+        assert!(done.err.starts_with(&format!("error: {why}")), "{done:?}");
+    };
+    for task in [&[][..], &["--task", "t"]] {
+        let asked = [&["wait", "--timeout", "200ms", "--json"], task].concat();
+        unknown(&workspace.ctl(&asked), "there was no answer in time");
+    }
+    let interrupted = interrupted(workspace.orchctl(&["gate", "--json"]));
+    unknown(&interrupted, "interrupted before the answer was there");
+    let refused = workspace.ctl(&["wait", "--task", "nope", "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()["error"]["kind"]),
+        (Some(2), &json!("unknown_project"))
+    );
+    world.say(&gate, "");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+}
+
+/// What a command does that is interrupted as soon as it catches that: before, it would end without a word.
+fn interrupted(mut command: Command) -> Done {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    within("nothing was caught", move || {
+        let catches = || {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let mut lines = text.lines();
+            let caught = lines.find_map(|line| line.strip_prefix("SigCgt:\t"));
+            u64::from_str_radix(caught.unwrap(), 16).unwrap() & 0b10 != 0
+        };
+        while !catches() {
+            std::thread::yield_now();
+        }
+    });
+    signal_to(child.id(), Signal::INT);
+    let output = within("it did not end", || child.wait_with_output().unwrap());
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
