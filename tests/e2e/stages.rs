@@ -395,3 +395,52 @@ fn a_daemon_full_of_stages_still_looks_and_starts_no_further_one() {
     assert_eq!(other.wait()["verdict"], "pass");
     assert_eq!(full.wait()["verdict"], "pass");
 }
+
+/// A forced run of the present content: its exit code, and what its sidecar says of the verdict and the one stage.
+fn forced(workspace: &Workspace<'_>) -> (Option<i32>, Value) {
+    let run = workspace.ctl(&["run", "--force", "--json"]);
+    let manifest = run.json()["manifest"].as_str().unwrap().to_owned();
+    let sidecar = workspace.json(&manifest.replace("manifest.json", "orchd.json"));
+    assert_eq!(sidecar["verdict"], run.json()["verdict"], "{run:?}");
+    let stage = &sidecar["stages"][0];
+    let told = json!([sidecar["verdict"], stage["outcome"], stage["attempts"]]);
+    (run.code, told)
+}
+
+#[test]
+fn what_failed_in_an_earlier_run_is_flaky_when_it_passes() {
+    for (settings, code) in [("", 0), ("[workspace]\nflaky = \"fail\"\n", 1)] {
+        let mut world = World::new();
+        let (broken, name) = (world.path("broken"), "w");
+        std::fs::write(&broken, "").unwrap();
+        let toml = check(&format!("test ! -e {}", broken.display()));
+        let first = world.watched(name, &format!("{settings}{toml}"));
+        assert_eq!(first.ctl(&["gate"]).code, Some(1));
+        let flaky = (Some(code), json!(["flaky", "flaky", 1]));
+
+        std::fs::remove_file(&broken).unwrap();
+        assert_eq!(forced(&first), flaky);
+        assert_eq!(forced(&first), flaky, "a second pass takes nothing back");
+        assert_eq!(first.ctl(&["gate"]).code, Some(code));
+
+        world.kill();
+        world.start();
+        let second = world.directory(name);
+        let gate = second.ctl(&["gate"]);
+        assert_eq!(gate.code, Some(code), "a restart forgets nothing");
+        assert_eq!(forced(&second), flaky);
+        std::fs::write(&broken, "").unwrap();
+        second.write("a", "other");
+        assert_eq!(second.wait()["verdict"], "fail");
+
+        world.kill();
+        world.start();
+        std::fs::remove_file(&broken).unwrap();
+        let third = world.directory(name);
+        assert_eq!(forced(&third), flaky, "a failure alone is remembered");
+        third.write("a", "another");
+        assert_eq!(third.wait()["verdict"], "pass");
+        assert_eq!(third.ctl(&["gate"]).code, Some(0));
+        assert_eq!(forced(&third), (Some(0), json!(["pass", "passed", 1])));
+    }
+}
