@@ -396,6 +396,8 @@ fn a_daemon_full_of_stages_still_looks_and_starts_no_further_one() {
     assert_eq!(full.wait()["verdict"], "pass");
 }
 
+const RED: &str = r#"flaky counts as failed here (flaky = "fail" in orchd.toml)"#;
+
 /// A forced run of the present content: its exit code, and what its sidecar says of the verdict and the one stage.
 fn forced(workspace: &Workspace<'_>) -> (Option<i32>, Value) {
     let run = workspace.ctl(&["run", "--force", "--json"]);
@@ -405,6 +407,12 @@ fn forced(workspace: &Workspace<'_>) -> (Option<i32>, Value) {
     let stage = &sidecar["stages"][0];
     let told = json!([sidecar["verdict"], stage["outcome"], stage["attempts"]]);
     (run.code, told)
+}
+
+/// What `gate` says and how it ends, and what `status` says.
+fn judged(workspace: &Workspace<'_>) -> (Option<i32>, String, String) {
+    let gate = workspace.ctl(&["gate"]);
+    (gate.code, gate.out, workspace.done(&["status"]).out)
 }
 
 #[test]
@@ -421,13 +429,18 @@ fn what_failed_in_an_earlier_run_is_flaky_when_it_passes() {
         std::fs::remove_file(&broken).unwrap();
         assert_eq!(forced(&first), flaky);
         assert_eq!(forced(&first), flaky, "a second pass takes nothing back");
-        assert_eq!(first.ctl(&["gate"]).code, Some(code));
+        let red = code == 1;
+        let (gate, said, status) = judged(&first);
+        assert_eq!(gate, Some(code), "{said}");
+        assert!(said.contains("~ flaky") && status.contains("~ flaky"));
+        assert_eq!((said.contains(RED), status.contains(RED)), (red, red));
+        let told = first.status()["projects"][0]["green"].clone();
+        assert_eq!(told, json!(!red), "{status}");
 
         world.kill();
         world.start();
         let second = world.directory(name);
-        let gate = second.ctl(&["gate"]);
-        assert_eq!(gate.code, Some(code), "a restart forgets nothing");
+        assert_eq!(judged(&second).0, Some(code), "a restart forgets nothing");
         assert_eq!(forced(&second), flaky);
         std::fs::write(&broken, "").unwrap();
         second.write("a", "other");
