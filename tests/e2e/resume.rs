@@ -214,7 +214,7 @@ fn stages_of_one_id_in_a_published_configuration_are_all_run_and_kept_apart() {
     }
     std::fs::File::create(&mended).unwrap();
     let resumed = workspace.ctl(&["resume", "--run", id, "--json"]);
-    assert_eq!(resumed.json()["verdict"], "pass", "{resumed:?}");
+    assert_eq!(resumed.json()["verdict"], "flaky", "{resumed:?}");
     assert_eq!(
         std::fs::read_to_string(&ran).unwrap(),
         "one\ntwo\nthree\nthree\n"
@@ -226,7 +226,7 @@ fn stages_of_one_id_in_a_published_configuration_are_all_run_and_kept_apart() {
             .replace("manifest", "orchd"),
     );
     let outcomes = column(&sidecar["stages"], "outcome");
-    assert_eq!(outcomes, ["failed", "passed", "passed"]);
+    assert_eq!(outcomes, ["failed", "passed", "flaky"]);
     write("other");
     workspace.done(&["sync"]);
     let told = workspace.status()["detail"].as_str().unwrap().to_owned();
