@@ -2,13 +2,13 @@
 //!
 //! What the engine answers in its own words is put into the protocol's here.
 
-use crate::daemon::server::Asked;
+use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
 use crate::limits::ASKERS_PAUSE;
 use crate::model::evidence::RunRecord;
-use crate::model::id::{RequestId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
 use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
@@ -28,6 +28,7 @@ pub(super) struct Waiting {
     pub(super) purpose: Purpose,
     /// The one workspace whose tree or desk is to answer; when it goes, that is the answer.
     pub(super) at: Option<WorkspaceId>,
+    hold: Option<Hold>,
 }
 
 /// What somebody waits for.
@@ -48,6 +49,9 @@ pub(super) enum Purpose {
     Find {
         left: BTreeSet<WorkspaceId>,
         part: String,
+        scope: Option<WorkspaceId>,
+        /// Those that waited for their turn when it was asked.
+        queued: Vec<(WorkspaceId, RunId)>,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
         more: usize,
@@ -81,12 +85,16 @@ impl Shell {
     /// Notes that somebody waits.
     pub(super) fn wait_for(&mut self, asked: Asked, purpose: Purpose) -> RequestId {
         let Asked {
-            request, answer, ..
+            request,
+            answer,
+            hold,
+            ..
         } = asked;
         let waiting = Waiting {
             answer,
             purpose,
             at: None,
+            hold,
         };
         self.waiting.insert(request, waiting);
         let sweep = self.clock.tick().after(ASKERS_PAUSE);
@@ -148,6 +156,9 @@ impl Shell {
     /// Answers, if anybody still waits.
     pub(super) fn answer(&mut self, request: RequestId, result: Result<Answer, Refusal>) {
         if let Some(waiting) = self.waiting.remove(&request) {
+            if let Some(hold) = waiting.hold.filter(|_| result.is_ok()) {
+                self.attended.insert(request, hold);
+            }
             // Whoever has gone away needs no answer.
             drop(waiting.answer.send(result));
         }
@@ -155,6 +166,7 @@ impl Shell {
 
     pub(super) fn forget_request(&mut self, request: RequestId) {
         self.waiting.remove(&request);
+        self.attended.remove(&request);
         self.forget_parked(request);
         self.inputs.push_back(Input::Withdrawn { request });
     }
@@ -166,9 +178,16 @@ impl Shell {
         }
         let gone = self.waiting.iter();
         let gone = gone.filter(|(_, waiting)| waiting.answer.is_closed());
-        let gone: Vec<RequestId> = gone.map(|(request, _)| *request).collect();
+        let left = self.attended.iter().filter(|(_, hold)| hold.is_closed());
+        let gone = gone.map(|(request, _)| *request);
+        let gone: Vec<RequestId> = gone.chain(left.map(|(request, _)| *request)).collect();
         gone.into_iter().for_each(|it| self.forget_request(it));
-        self.sweep_at = (!self.waiting.is_empty()).then(|| now.after(ASKERS_PAUSE));
+        self.sweep_at = self.has_askers().then(|| now.after(ASKERS_PAUSE));
+    }
+
+    /// Whether somebody waits for an answer, or was answered and has to stay.
+    pub(super) fn has_askers(&self) -> bool {
+        !self.waiting.is_empty() || !self.attended.is_empty()
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {

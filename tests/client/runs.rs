@@ -2,10 +2,11 @@
 
 use crate::deadline::DEADLINE;
 use crate::support::{Place, Say, end, event, keys, value};
-use orch::model::report::event::{Event, Happening, RunDone};
+use orch::model::report::event::{DropReason, Event, Happening, RunDone, RunDropped};
 use orch::model::report::status::Failure;
 use orch::model::run::{RunStatus, Verdict};
 use orch::wire::call::Call;
+use orch::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -192,7 +193,7 @@ fn every_flag_reaches_the_daemon() {
         (
             "run lint --task 0101 --force --parent-run p --approval-policy never",
             format!(
-                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":false,"parent_run":"p","approval_policy":"never"}}"#
+                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":false,"detach":false,"parent_run":"p","approval_policy":"never"}}"#
             ),
         ),
         (
@@ -232,4 +233,47 @@ fn every_flag_reaches_the_daemon() {
         let done = place.run(&arguments);
         assert!(done.err.contains(&asked), "{line}: {done:?}");
     }
+}
+
+#[test]
+fn a_run_that_never_begins_is_told_by_why() {
+    let status = json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
+        "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0}, "workspaces": []});
+    for (reason, code, said) in [
+        (DropReason::Cancelled, 3, "cancelled"),
+        (DropReason::Refused, 2, "line 3: unknown key"),
+    ] {
+        let status = status.clone();
+        let place = Place::with_daemon(move |call| match call {
+            Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+            Call::RunStart(wanted) => {
+                assert_eq!(wanted.detach, Some(false));
+                let queued = json!({"run_id": "r-1", "status": "queued", "artifact_root": "a",
+                    "manifest": "m", "log_path": "l", "verdict": "unknown"});
+                Say::AnswerAnd(queued, vec![dropped(reason)])
+            }
+            Call::Status(_) => Say::Answer(status.clone()),
+            Call::RunGet(_) => {
+                let refusal = Refusal::new(ErrorKind::InvalidConfig, "line 3: unknown key");
+                Say::Refuse(refusal)
+            }
+            other => panic!("{other:?}"),
+        });
+        let done = place.run(&["run", "--workspace", ".", "--json"]);
+        assert_eq!(done.code, Some(code), "{done:?}");
+        let document = done.json().to_string();
+        assert!(document.contains(said), "{done:?}");
+    }
+}
+
+fn dropped(reason: DropReason) -> Event {
+    let dropped = RunDropped {
+        workspace: orch::model::path::RootPath::new(Path::new("/w")).unwrap(),
+        task_id: orch::model::id::TaskId::parse("0101").unwrap(),
+        run_id: orch::model::id::RunId::parse("r-1").unwrap(),
+        pipeline_id: orch::model::id::PipelineId::parse("p").unwrap(),
+        reason,
+        detail: None,
+    };
+    event(8, Happening::RunDropped(dropped))
 }

@@ -168,4 +168,12 @@ scenes! {
     more_time: timed,
     more_time_meanwhile: timed,
     other_needs: two,
+    queued: usual,
+    queued_in_order: usual,
+    queued_and_cancelled: usual,
+    queued_and_left: usual,
+    queued_over_a_change: usual,
+    queued_and_next: usual,
+    queued_and_refused: usual,
+    queued_at_the_end: usual,
 }

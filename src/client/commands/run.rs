@@ -1,6 +1,7 @@
 //! `run`, `plan`, `resume`, `cancel`.
 //!
-//! A run is always started without waiting and followed by its events, so that ^C leaves it running.
+//! A run is always started without waiting and followed by its events, so that ^C leaves it running; one that has not
+//! begun is wanted as long as we are there, unless it was detached.
 
 use super::follow::Follow;
 use super::print;
@@ -26,13 +27,14 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
     let awaited = Awaited::Begun(root.clone(), args.task.clone());
-    // The answer comes when it has begun: its end is told by events, which also say how it goes.
+    // The answer comes when it is queued or has begun: its end is told by events, which also say how it goes.
     let call = Call::RunStart(RunStart {
         workspace: Some(root),
         task: args.task,
         pipeline: args.pipeline,
         force: args.force,
         wait: false,
+        detach: Some(args.detach),
         parent_run: args.parent_run,
         approval_policy: args.approval_policy,
     });

@@ -52,7 +52,7 @@ impl Awaited {
     pub fn let_go(&self) -> String {
         match self {
             Self::Begun(..) => {
-                "\nA run that is queued stays queued, and begins when the one under way has ended. See it with: orchctl status\n".to_owned()
+                "\nNothing is run for this command that has not begun. See how it stands with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
                 format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")
