@@ -720,10 +720,18 @@ MUTANTS = [
     Mutant(
         "a-detached-run-goes-with-who-asked",
         "pending.rs",
+        "            requests: BTreeSet::from([request]),\n            wanted,\n",
+        "            requests: BTreeSet::from([request]),\n            wanted: wanted.min(Wanted::Attended),\n",
+        "what was left to itself is run",
+        ("is still wanted",),
+    ),
+    Mutant(
+        "a-detached-run-goes-with-who-had-asked-before",
+        "pending.rs",
         "            queued.wanted = queued.wanted.max(wanted);\n",
         "",
         "what was left to itself is run",
-        ("is still wanted",),
+        ("scene queued_and_left",),
     ),
     Mutant(
         "a-cancelled-run-begins",

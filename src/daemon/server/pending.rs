@@ -44,6 +44,7 @@ pub(super) struct Pending {
     own: Option<oneshot::Sender<()>>,
     /// The same for a request that was answered, and whose effect ends with the connection.
     attended: BTreeMap<RequestId, oneshot::Sender<()>>,
+    is_leaving: bool,
 }
 
 impl Pending {
@@ -54,6 +55,7 @@ impl Pending {
             waiters: BTreeMap::new(),
             own: None,
             attended: BTreeMap::new(),
+            is_leaving: false,
         }
     }
 
@@ -143,7 +145,9 @@ impl Pending {
     /// Tells the main loop when the connection ends, unless that does not matter any more by then.
     fn attend(&mut self, request: RequestId, held: oneshot::Receiver<()>) {
         let (attendance, freed) = oneshot::channel::<()>();
-        self.attended.insert(request, attendance);
+        if !self.is_leaving {
+            self.attended.insert(request, attendance);
+        }
         let incoming = self.hub.incoming().clone();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -163,17 +167,19 @@ impl Pending {
         }
     }
 
+    /// Nobody is there any more who was answered and had to stay, be it that he is answered only now; those who wait for
+    /// an answer may still be.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        self.attended.clear();
+    }
+
     /// Frees every waiter, and returns once the main loop has been told.
     pub(super) async fn free_all(mut self) {
         self.waiters.clear();
         self.own = None;
-        loop {
-            // One that is answered only now is freed, too.
-            self.attended.clear();
-            if self.next().await.is_none() {
-                return;
-            }
-        }
+        self.leave();
+        while self.next().await.is_some() {}
     }
 }
 
