@@ -6,7 +6,7 @@ use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
-use crate::limits::ASKERS_PAUSE;
+use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
@@ -335,6 +335,11 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
             format!("run {run} of this project is under way"),
         )
         .hint(format!("wait for it, or `orchctl cancel {run}`")),
+        Denied::QueueFull => Refusal::new(
+            Kind::Busy,
+            format!("{QUEUED_RUNS_MAX} runs of this project wait for their turn already"),
+        )
+        .hint("ask again when some of them have begun, or cancel some"),
         Denied::Unsynced(detail) => Refusal::new(Kind::Unsynced, detail),
         Denied::Unavailable(detail) => Refusal::new(Kind::Unsynced, detail)
             .hint("`orchctl status` tells when the workspace is watched again"),

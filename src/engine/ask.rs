@@ -215,6 +215,8 @@ pub enum Denied {
     Misconfigured(String),
     /// The project has an active run.
     Busy(RunId),
+    /// Too many runs of the project wait for their turn.
+    QueueFull,
     /// Changes could not be followed up in time.
     Unsynced(String),
     /// The workspace is not there, or its view is being rebuilt.

@@ -6,10 +6,11 @@
 //! that does not begin is in `queued`.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Origin, Wanted};
+use crate::engine::ask::{Denied, Origin, Wanted};
 use crate::engine::keys::Seen;
 use crate::engine::news::News;
 use crate::engine::state::Engine;
+use crate::limits::QUEUED_RUNS_MAX;
 use crate::model::id::{PipelineId, RequestId, RunId, Seq};
 use crate::model::run::Cause;
 use crate::model::time::Timestamp;
@@ -120,10 +121,24 @@ impl Engine {
         origin: Origin,
         (request, wanted): (RequestId, Wanted),
     ) {
+        self.answers_due.push(request);
         let (run, since, place) = (self.new_run(), self.now.wall, self.seq);
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
+        let asked = project.pending.values().map(|pending| pending.asked.len());
+        let is_full = asked.sum::<usize>() >= QUEUED_RUNS_MAX;
+        let pending = project.pending.get_mut(pipeline);
+        let mut asked = pending.into_iter().flat_map(|pending| &mut pending.asked);
+        if let Some(queued) = asked.find(|queued| queued.origin.is_like(&origin)) {
+            queued.requests.insert(request);
+            queued.wanted = queued.wanted.max(wanted);
+            return;
+        }
+        if is_full {
+            self.deny(request, Denied::QueueFull);
+            return;
+        }
         let pending = project
             .pending
             .entry(pipeline.clone())
@@ -131,13 +146,6 @@ impl Engine {
                 by_itself: ByItself::No,
                 asked: VecDeque::new(),
             });
-        self.answers_due.push(request);
-        let mut alike = pending.asked.iter_mut();
-        if let Some(queued) = alike.find(|queued| queued.origin.is_like(&origin)) {
-            queued.requests.insert(request);
-            queued.wanted = queued.wanted.max(wanted);
-            return;
-        }
         let cause = origin.cause;
         pending.asked.push_back(Queued {
             run: run.clone(),

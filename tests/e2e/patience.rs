@@ -250,3 +250,26 @@ fn a_run_that_waits_goes_with_what_allowed_it() {
     );
     world.say(&gate, "");
 }
+
+#[test]
+fn a_queue_has_an_end() {
+    let world = World::new();
+    let (workspace, _, _) = busy(&world);
+    let ask = |policy: usize| {
+        let policy = policy.to_string();
+        workspace.ctl(&["run", "--detach", "--approval-policy", &policy, "--json"])
+    };
+    for policy in 0..64 {
+        assert_eq!(ask(policy).json()["status"], "queued");
+    }
+    let refused = ask(64);
+    assert_eq!(
+        (refused.code, &refused.json()["error"]["kind"]),
+        (Some(3), &json!("busy")),
+        "{refused:?}"
+    );
+    assert_eq!(ask(63).code, Some(0), "who shares one takes no place");
+    workspace.done(&["deny", "."]);
+    let project = workspace.status()["projects"][0].clone();
+    assert_ne!(project["phase"], "queued", "{project}");
+}

@@ -680,8 +680,8 @@ MUTANTS = [
     Mutant(
         "a-run-is-another-one-than-was-asked-for",
         "pending.rs",
-        "        if let Some(queued) = alike.find(|queued| queued.origin.is_like(&origin)) {",
-        "        if let Some(queued) = alike.find(|_| true) {",
+        "        if let Some(queued) = asked.find(|queued| queued.origin.is_like(&origin)) {",
+        "        if let Some(queued) = asked.find(|_| true) {",
         "who asks for a run gets one with what he named",
         ("is told of a run of another origin", "scene named"),
     ),
