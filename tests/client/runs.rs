@@ -182,10 +182,7 @@ pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
 fn every_flag_reaches_the_daemon() {
     let place = Place::with_daemon(|call| match call {
         Call::EventsSubscribe(wanted) if wanted.since.is_none() => Say::Answer(subscribed()),
-        call => Say::Refuse(orch::wire::refusal::Refusal::new(
-            orch::wire::refusal::ErrorKind::Internal,
-            value(call).to_string(),
-        )),
+        call => Say::Refuse(Refusal::new(ErrorKind::Internal, value(call).to_string())),
     });
     place.write("orchd.toml", "");
     let root = place.work_str();
