@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Times a run of four `true` stages, three ways, in turns on one machine.
+"""Times a run of four `true` stages, several ways, in turns on one machine.
 
     daemon    `orchctl run --force`, the whole client process, evidence on disk when it returns
+    starts    the processes that such a run cannot do without, and nothing else: a client that only says its version,
+              then four times `sh -c true`, one after the other
     shell     `sh -c 'true;true;true;true'`
     upstream  `codex-orchestrator start` of the published package in tests/interop/node_modules
 
-The turns (daemon, shell, upstream, daemon, ...) let load fall on all three alike. Nothing is asserted about the figures.
+The turns let load fall on all alike, and each turn begins with another, so that none always finds the caches as the same
+other left them. Nothing is asserted about the figures.
 Binaries: ORCHD_BIN and ORCHCTL_BIN, default target/debug/. Python 3.11, standard library only. Builds nothing.
 """
 
@@ -134,7 +137,9 @@ def succeeded_runs(root):
 def measure(ways, rounds):
     times = {name: [] for name in ways}
     for turn in range(rounds + 1):
-        for name, (argv, cwd, env) in ways.items():
+        order = list(ways.items())
+        first = turn % len(order)
+        for name, (argv, cwd, env) in order[first:] + order[:first]:
             took = timed(argv, cwd, env)
             if turn > 0:  # the first turn only warms the caches
                 times[name].append(took)
@@ -157,6 +162,7 @@ def table(times):
 
 LABELS = {
     "daemon": "`orchctl run --force` through `orchd`",
+    "starts": "starting its five processes: `orchctl --version`, 4 × `sh -c true`",
     "shell": "`sh -c 'true;true;true;true'`",
     "upstream": "`codex-orchestrator start` 0.2.1",
 }
@@ -167,7 +173,7 @@ def block(times, rounds, place, orchctl, orchd):
     lines = [f"Four `true` stages, {rounds} rounds in turns, whole processes, {name} build.", ""]
     lines += table(times)
     ratios = {k: statistics.median(v) / statistics.median(times["daemon"]) for k, v in times.items()}
-    told = f"The daemon takes {1 / ratios['shell']:.1f} times as long as the shell"
+    told = f"The daemon takes {1 / ratios['shell']:.1f} times as long as the shell, {1 / ratios['starts']:.1f} times as long as the starts alone"
     if "upstream" in ratios:
         told += f"; the published CLI takes {ratios['upstream']:.1f} times as long as the daemon"
     lines += ["", told + ".", ""]
@@ -229,6 +235,7 @@ def main():
         before = succeeded_runs(ours)
         ways = {
             "daemon": ([orchctl, "run", "diagnostics", "--force"], ours, daemon.env),
+            "starts": (["sh", "-c", f"'{orchctl}' --version; sh -c true; sh -c true; sh -c true; sh -c true; exit 0"], ours, daemon.env),
             "shell": (["sh", "-c", "true;true;true;true"], ours, daemon.env),
         }
         if not args.without_upstream:

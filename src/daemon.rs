@@ -13,6 +13,7 @@ mod detail;
 mod doctor;
 pub mod durable;
 mod effects;
+mod errands;
 pub mod evidence;
 mod exhibits;
 pub mod hosted;

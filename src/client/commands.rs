@@ -44,7 +44,7 @@ pub(crate) fn run(session: &mut Session<'_>, command: Command) -> Result<Exit, F
         Command::Logs(args) => logs::logs(session, args),
         Command::Sync(args) => ask::sync(session, &args),
         Command::Wait(args) => ask::wait(session, args),
-        Command::Gate(args) => ask::gate(session, args),
+        Command::Gate(args) => ask::gate(session, &args),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
         Command::Ping(args) => daemon::ping(session, &args),

@@ -17,7 +17,7 @@ use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::{GenericFilePath, Stream};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct Connection {
     lines: LineBuffer,
     /// Events that arrived while an answer was awaited.
     events: VecDeque<Event>,
+    /// The questions whose answers are still wanted, with the answers that arrived while another one was awaited.
+    owed: BTreeMap<i64, Option<Result<Box<RawValue>, Failure>>>,
     asked: i64,
     welcome: Greeting,
     /// The daemon lives in this process, and only as long as this connection.
@@ -105,6 +107,7 @@ impl Connection {
             socket: socket.to_path_buf(),
             lines: LineBuffer::new(ANSWER_BYTES_MAX),
             events: VecDeque::new(),
+            owed: BTreeMap::new(),
             asked: 0,
             welcome: Greeting::Due,
             is_hosted,
@@ -132,12 +135,28 @@ impl Connection {
         self.wait_for(asked, interrupts)
     }
 
-    /// Asks, and leaves the answer to [`Connection::wait_for`].
+    /// Asks, and leaves the answer to [`Connection::wait_for`]; several questions may be on their way.
     ///
     /// # Errors
     /// When the daemon goes away.
     pub fn begin(&mut self, call: &Call) -> Result<Outstanding, Failure> {
-        self.send(call).map(Outstanding)
+        let id = self.send(call)?;
+        drop(self.owed.insert(id, None));
+        Ok(Outstanding(id))
+    }
+
+    /// Waits so long for an answer, or until ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away, or at ^C.
+    pub fn answer_within<T: DeserializeOwned>(
+        &mut self,
+        asked: Outstanding,
+        patience: Duration,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        let deadline = Deadline::after(patience);
+        self.answer(asked.0, deadline, Some(interrupts), patience)
     }
 
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.
@@ -150,12 +169,7 @@ impl Connection {
         patience: Duration,
         interrupts: &Interrupts,
     ) -> Result<Option<T>, Failure> {
-        match self.answer(
-            asked.0,
-            Deadline::after(patience),
-            Some(interrupts),
-            patience,
-        ) {
+        match self.answer_within(asked, patience, interrupts) {
             Err(Failure::Silent { .. }) => Ok(None),
             answered => answered.map(Some),
         }
@@ -204,9 +218,21 @@ impl Connection {
                 Message::Event(event) => return Ok(Arrival::Event(event)),
                 Message::Interrupted => return Ok(Arrival::Interrupted),
                 Message::TimedOut => return Ok(Arrival::TimedOut),
-                // Nobody waits for it any more.
-                Message::Answer(..) => {}
+                Message::Answer(found, result) => self.keep(found, result),
             }
+        }
+    }
+
+    /// Whether such an event has arrived and was not taken yet.
+    #[must_use]
+    pub fn has_event(&self, is_such: impl Fn(&Event) -> bool) -> bool {
+        self.events.iter().any(is_such)
+    }
+
+    /// Keeps an answer that somebody will ask for; of others nobody waits for any more.
+    fn keep(&mut self, id: i64, result: Result<Box<RawValue>, Failure>) {
+        if let Some(place) = self.owed.get_mut(&id) {
+            *place = Some(result);
         }
     }
 
@@ -250,13 +276,19 @@ impl Connection {
         waited: Duration,
     ) -> Result<T, Failure> {
         loop {
-            match self.message(interrupts, deadline)? {
+            let arrived = self.owed.get_mut(&id).and_then(Option::take);
+            let message = match arrived {
+                Some(result) => Message::Answer(id, result),
+                None => self.message(interrupts, deadline)?,
+            };
+            match message {
                 Message::Answer(found, result) if found == id => {
+                    drop(self.owed.remove(&id));
                     let text = result?;
                     return serde_json::from_str(text.get())
                         .map_err(|source| self.gibberish(source.into()));
                 }
-                Message::Answer(..) => {}
+                Message::Answer(found, result) => self.keep(found, result),
                 Message::Interrupted => return Err(Failure::Interrupted),
                 Message::Event(event) => {
                     if self.events.len() >= EVENTS_KEPT_MAX {

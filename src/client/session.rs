@@ -3,7 +3,7 @@
 //! It connects when a command asks for it and not before, so that what needs no daemon needs none.
 
 use crate::client::args::Global;
-use crate::client::connect::Connection;
+use crate::client::connect::{Connection, Outstanding};
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::output::Output;
@@ -125,7 +125,22 @@ impl<'a> Session<'a> {
         awaited: &Awaited,
         interrupts: &Interrupts,
     ) -> Result<T, Failure> {
-        let answer = self.wait_patiently(connection, call, awaited, interrupts);
+        let asked = connection.begin(call)?;
+        self.wait_patiently(connection, asked, awaited, interrupts)
+    }
+
+    /// Waits as [`Session::ask_patiently`] does for what was asked before.
+    ///
+    /// # Errors
+    /// As [`Session::ask_patiently`].
+    pub fn wait_patiently<T: DeserializeOwned>(
+        &mut self,
+        connection: &mut Connection,
+        asked: Outstanding,
+        awaited: &Awaited,
+        interrupts: &Interrupts,
+    ) -> Result<T, Failure> {
+        let answer = self.wait_and_tell(connection, asked, awaited, interrupts);
         self.note_version(connection)?;
         if matches!(answer, Err(Failure::Interrupted)) && !connection.is_hosted() {
             self.output.words(&awaited.let_go())?;
@@ -133,14 +148,13 @@ impl<'a> Session<'a> {
         answer
     }
 
-    fn wait_patiently<T: DeserializeOwned>(
+    fn wait_and_tell<T: DeserializeOwned>(
         &mut self,
         connection: &mut Connection,
-        call: &Call,
+        asked: Outstanding,
         awaited: &Awaited,
         interrupts: &Interrupts,
     ) -> Result<T, Failure> {
-        let asked = connection.begin(call)?;
         if let Some(answer) = connection.look_for(asked, WAITING_TOLD_AFTER, interrupts)? {
             return Ok(answer);
         }

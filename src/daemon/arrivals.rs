@@ -92,6 +92,7 @@ impl Shell {
             } => {
                 self.take_reopened(id, request, &run, *reopened);
             }
+            What::Tried(tried) => self.take_tried(*tried),
             What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
             What::Answered { request, answer } => self.answer(request, *answer),

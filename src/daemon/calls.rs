@@ -3,6 +3,7 @@
 //! What needs the engine becomes an `Asked`; what needs the disk becomes work for a desk or a tree; the rest is answered
 //! from what the shell has at hand.
 
+use crate::daemon::errands::Errand;
 use crate::daemon::message::{Done, Then, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -80,11 +81,17 @@ impl Shell {
     pub(super) fn hear_now(&mut self, asked: Asked) {
         match asked.call.clone() {
             Call::Status(scope) => self.inspect_first(asked, scope.workspace.as_ref()),
-            Call::WorkspaceAdd(add) => self.add(asked, &add),
-            Call::WorkspaceRemove(named) => self.remove(asked, &named.path),
+            Call::WorkspaceAdd(add) => self.send_on(Errand::Add { asked, add }),
+            Call::WorkspaceRemove(named) => {
+                let root = named.path;
+                self.send_on(Errand::Remove { asked, root });
+            }
             Call::WorkspaceList(_) => self.answer_now(asked, |shell| Ok(shell.list().into())),
             Call::WorkspaceAllow(allow) => self.read_to_allow(asked, allow),
-            Call::WorkspaceDeny(named) => self.deny(asked, &named.path),
+            Call::WorkspaceDeny(named) => {
+                let root = named.path;
+                self.send_on(Errand::Deny { asked, root });
+            }
             Call::RunStart(start) => self.start_run(asked, start),
             Call::RunCancel(named) => self.find_run(
                 asked,
@@ -104,7 +111,7 @@ impl Shell {
                 self.find_run(asked, part, workspace.as_ref(), Lookup::Logs(wanted));
             }
             Call::RunList(wanted) => self.list_runs(asked, &wanted),
-            Call::Plan(wanted) => self.answer_now(asked, |shell| shell.plan(&wanted)),
+            Call::Plan(wanted) => self.plan_present(asked, wanted),
             Call::Sync(wanted) => self.sync(asked, &wanted),
             Call::Wait(wanted) => {
                 let tasks = wanted.task.into_iter().collect();
@@ -132,7 +139,7 @@ impl Shell {
                 );
             }
             Call::EventsSubscribe(_) => self.inspect_first(asked, None),
-            Call::Explain(named) => self.explain(asked, &named),
+            Call::Explain(named) => self.explain_present(asked, named),
             Call::Doctor(_) => self.answer_now(asked, |shell| Ok(shell.doctor().into())),
             Call::Reload(scope) => self.reload_asked(asked, &scope),
             Call::Shutdown(_) => self.shutdown(asked),

@@ -9,6 +9,7 @@
 
 mod aside;
 mod dir;
+mod former;
 mod probe;
 mod staged;
 #[cfg(not(unix))]
@@ -30,6 +31,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use dir::Dir;
+pub use former::Former;
 pub use staged::Staged;
 pub use unsynced::Unsynced;
 
@@ -234,10 +236,11 @@ fn sync_file(file: &File, path: &Path) -> Result<(), DurableError> {
     file.sync_all().map_err(fail(Act::Sync, path))
 }
 
-fn regular(file: &File, path: &Path) -> Result<(), DurableError> {
+/// The bytes of a regular file; anything else is refused.
+fn regular(file: &File, path: &Path) -> Result<u64, DurableError> {
     let meta = file.metadata().map_err(fail(Act::Open, path))?;
     if meta.is_file() {
-        Ok(())
+        Ok(meta.len())
     } else {
         let odd = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
         Err(fail(Act::Open, path)(odd))

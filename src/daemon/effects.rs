@@ -140,6 +140,7 @@ impl Shell {
             if let Err(error) = desk.anchor(&begun) {
                 tracing::error!(run = %begun, error = %chain(&error), "the beginning of a run could not be put on disk");
             }
+            desk.let_go();
             None
         });
     }
@@ -184,6 +185,10 @@ impl Shell {
                 }
             }
             Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure } })
+        });
+        desk.push(|desk| {
+            desk.let_go();
+            None
         });
     }
 

@@ -36,7 +36,7 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
-use crate::daemon::durable::{Dir, DurableError, Staged};
+use crate::daemon::durable::{Dir, DurableError, Former, Staged};
 use crate::daemon::index::Index;
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
@@ -103,6 +103,8 @@ pub struct Desk {
     open: BTreeMap<RunId, Open>,
     snapshots: Snapshots,
     index: Index,
+    /// What has been replaced, until there is time.
+    former: Vec<Former>,
 }
 
 /// A run whose manifest is in our hands.
@@ -141,6 +143,7 @@ impl Desk {
             layout,
             owner,
             open: BTreeMap::new(),
+            former: Vec::new(),
         }
     }
 
@@ -175,9 +178,11 @@ impl Desk {
         staged.extend(files.stage_pointer(&manifest, &mut grown)?);
         let mut begun = files.stage_manifest(&manifest)?;
         Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
-        staged.into_iter().try_for_each(Staged::place)?;
+        for staged in staged {
+            drop(staged.place()?);
+        }
         files.link(&manifest, &mut grown)?;
-        begun.place()?;
+        self.former.push(begun.place()?);
         grown.note(files.run);
         self.index.note(&runs, &manifest, Some(&sidecar));
         let before = self.open.get(&report.run);
@@ -214,11 +219,9 @@ impl Desk {
     /// # Errors
     /// When the disk says no.
     pub fn record(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        if !self.stands(report)? {
+        let Some(files) = self.standing(report)? else {
             return self.begin(report, now);
-        }
-        let runs = self.runs_dir(&report.run)?;
-        let files = self.files(&runs, &report.task, &report.run)?;
+        };
         let Some(open) = self.open.get_mut(&report.run) else {
             return Ok(());
         };
@@ -260,12 +263,14 @@ impl Desk {
         state: Option<&TaskState>,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
-        if !self.stands(report)? {
-            self.begin(report, now)?;
-        }
+        let files = match self.standing(report)? {
+            Some(files) => files,
+            None => {
+                self.begin(report, now)?;
+                self.files(&self.runs_dir(&report.run)?, &report.task, &report.run)?
+            }
+        };
         self.anchor(&report.run)?;
-        let runs = self.runs_dir(&report.run)?;
-        let files = self.files(&runs, &report.task, &report.run)?;
         let Some(mut open) = self.open.remove(&report.run) else {
             return Ok(());
         };
@@ -281,6 +286,11 @@ impl Desk {
             drop(self.open.insert(report.run.clone(), open));
         }
         ended
+    }
+
+    /// Lets go of what the steps before have replaced; for when nobody waits for it.
+    pub fn let_go(&mut self) {
+        self.former.clear();
     }
 
     /// Writes what the daemon knows of a task into its `state.json`.
@@ -380,20 +390,20 @@ impl Desk {
             .unwrap_or_else(|| task.to_string())
     }
 
-    /// Whether a run is in our hands and its manifest on disk; `git clean` may have taken what had begun.
-    fn stands(&self, report: &RunReport) -> Result<bool, EvidenceError> {
+    /// The directories of a run that is in our hands and has its manifest; `git clean` may have taken what had begun.
+    fn standing(&self, report: &RunReport) -> Result<Option<Files>, EvidenceError> {
         if !self.open.contains_key(&report.run) {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(runs) = self.runs.open()? else {
-            return Ok(false);
+            return Ok(None);
         };
         let files = Files::open(&runs, &report.task, &report.run)?;
-        let stands = files.is_some_and(|files| files.has_manifest());
-        if !stands {
+        let standing = files.filter(Files::has_manifest);
+        if standing.is_none() {
             tracing::warn!(run = %report.run, "the evidence of a run was removed while it is under way: it is made anew");
         }
-        Ok(stands)
+        Ok(standing)
     }
 
     fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {

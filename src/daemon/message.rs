@@ -3,6 +3,7 @@
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
 use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
@@ -101,6 +102,8 @@ pub(super) enum What {
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
     },
+    /// What is registered or allowed was changed, or could not be.
+    Tried(Box<Tried>),
     /// The path that a question names was looked up.
     Resolved {
         /// The question.

@@ -3,6 +3,8 @@
 //! What is allowed is exactly what was read a moment ago and, where the asker says what was shown, exactly that.
 
 use crate::daemon::chain::chain;
+use crate::daemon::configuration::Loaded;
+use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::StoreError;
@@ -15,12 +17,57 @@ use crate::model::report::{AllowAnswer, AllowedCommand, WorkspaceChange};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Shell {
-    /// Allows the commands that a workspace has now.
-    pub(super) fn allow_present(&mut self, id: WorkspaceId) -> Result<(), Refusal> {
+    /// Shows what would be allowed, or allows it; the configuration was read a moment ago.
+    pub(super) fn allow(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+        wanted: Box<call::WorkspaceAllow>,
+    ) {
+        if wanted.dry_run {
+            let shown = self.allowable(id, Some(&wanted)).map(|(_, answer)| answer);
+            self.settle();
+            self.answer(request, shown.map(Into::into));
+        } else {
+            let shown = Some(wanted);
+            self.send_on(Errand::Allow { id, request, shown });
+        }
+    }
+
+    pub(super) fn begin_allow(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+        shown: Option<&call::WorkspaceAllow>,
+    ) -> Option<(Underway, Act)> {
+        let (loaded, answer) = match self.allowable(id, shown) {
+            Ok(allowable) => allowable,
+            Err(refusal) => {
+                self.answer(request, Err(refusal));
+                return None;
+            }
+        };
+        let root = answer.root.clone();
+        let act: Act = Box::new(move |books, now| {
+            let commands = loaded.commands.clone();
+            let allowed = books.trust.allow(&root, loaded.command_set, commands, now);
+            allowed.map(|()| true).map_err(|error| unstored(&error))
+        });
+        let answer = shown.is_some().then(|| Box::new(answer));
+        Some((Underway::Allowing(id, request, answer), act))
+    }
+
+    /// The commands that a workspace has now, and what is said of them; refused where they are not those that were shown.
+    fn allowable(
+        &self,
+        id: WorkspaceId,
+        wanted: Option<&call::WorkspaceAllow>,
+    ) -> Result<(Arc<Loaded>, AllowAnswer), Refusal> {
         let Some(site) = self.sites.get(&id) else {
-            return Ok(());
+            return Err(removed_meanwhile());
         };
         // The last good one is still held while its files say something else.
         let loaded = site.loaded.clone().filter(|_| site.refused.is_none());
@@ -30,52 +77,11 @@ impl Shell {
                 .clone()
                 .unwrap_or_else(|| "its configuration could not be read".to_owned());
             return Err(Refusal::new(ErrorKind::InvalidConfig, detail)
-                .hint("correct the file, then run `orchctl allow`"));
-        };
-        let root = site.root.clone();
-        let commands = loaded.commands.clone();
-        self.trust
-            .allow(&root, loaded.command_set, commands, self.clock.wall())
-            .map_err(|error| unstored(&error))?;
-        self.configure(id, BTreeMap::new());
-        Ok(())
-    }
-
-    /// Shows what would be allowed, or allows it; the configuration was read a moment ago.
-    pub(super) fn allow(
-        &mut self,
-        id: WorkspaceId,
-        request: RequestId,
-        wanted: &call::WorkspaceAllow,
-    ) {
-        let result = self.allow_as_shown(id, wanted);
-        self.settle();
-        self.answer(request, result.map(Into::into));
-    }
-
-    fn allow_as_shown(
-        &mut self,
-        id: WorkspaceId,
-        wanted: &call::WorkspaceAllow,
-    ) -> Result<AllowAnswer, Refusal> {
-        let Some(site) = self.sites.get(&id) else {
-            return Err(removed_meanwhile());
-        };
-        if let Some(detail) = &site.refused {
-            return Err(Refusal::new(ErrorKind::InvalidConfig, detail.clone())
                 .hint("correct the file, then run `orchctl allow` again"));
-        }
-        let Some(loaded) = site.loaded.clone() else {
-            return Err(Refusal::new(
-                ErrorKind::InvalidConfig,
-                "its configuration could not be read",
-            ));
         };
         let root = site.root.clone();
-        if wanted
-            .digest
-            .is_some_and(|shown| shown != loaded.command_set)
-        {
+        let shown = wanted.and_then(|wanted| wanted.digest);
+        if shown.is_some_and(|shown| shown != loaded.command_set) {
             return Err(Refusal::new(
                 ErrorKind::Untrusted,
                 format!("the commands of `{root}` have changed since they were shown"),
@@ -83,37 +89,65 @@ impl Shell {
             .hint("run `orchctl allow` again and read them anew"));
         }
         let known = self.trust.allowed(&root);
-        if !wanted.dry_run {
-            self.allow_present(id)?;
-        }
-        Ok(AllowAnswer {
+        let answer = AllowAnswer {
             root,
             digest: loaded.command_set,
-            allowed: !wanted.dry_run,
+            allowed: wanted.is_none_or(|wanted| !wanted.dry_run),
             commands: allowed_commands(&loaded.config, &known),
-        })
+        };
+        Ok((loaded, answer))
     }
 
-    pub(super) fn deny(&mut self, asked: Asked, root: &RootPath) {
+    /// What a workspace's commands were when their turn came is allowed, or could not be.
+    pub(super) fn allowed(
+        &mut self,
+        id: WorkspaceId,
+        request: RequestId,
+        answer: Option<Box<AllowAnswer>>,
+        result: Result<(), Refusal>,
+    ) {
+        self.take_trust(id, result.as_ref().err());
+        match (result, answer) {
+            (Err(refusal), _) => self.answer(request, Err(refusal)),
+            (Ok(()), Some(answer)) => self.answer(request, Ok((*answer).into())),
+            (Ok(()), None) => self.answer_entry(id, request),
+        }
+    }
+
+    /// Tells the engine what is allowed of a workspace now. A change that failed may have come as far as the disk, unless
+    /// another program held the file.
+    fn take_trust(&mut self, id: WorkspaceId, failed: Option<&Refusal>) {
+        if failed.is_none_or(|refusal| refusal.kind != ErrorKind::Busy) {
+            self.configure(id, BTreeMap::new());
+        }
+        self.settle();
+    }
+
+    pub(super) fn begin_deny(&mut self, asked: Asked, root: &RootPath) -> Option<(Underway, Act)> {
         let id = match self.site_at(root) {
             Ok(id) => id,
-            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
-        };
-        let root = self
-            .sites
-            .get(&id)
-            .map_or_else(|| root.clone(), |site| site.root.clone());
-        match self.trust.deny(&root, self.clock.wall()) {
-            Ok(changed) => {
-                self.configure(id, BTreeMap::new());
-                self.settle();
-                self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
-            }
-            Err(error) => {
-                let refusal = unstored(&error);
+            Err(refusal) => {
                 self.answer_now(asked, |_| Err(refusal));
+                return None;
             }
-        }
+        };
+        let root = self.sites.get(&id)?.root.clone();
+        let act: Act = Box::new(move |books, now| {
+            let denied = books.trust.deny(&root, now);
+            denied.map_err(|error| unstored(&error))
+        });
+        Some((Underway::Denying(asked, id), act))
+    }
+
+    /// What was allowed of a workspace is taken back, or could not be.
+    pub(super) fn denied(&mut self, asked: Asked, id: WorkspaceId, result: Result<bool, Refusal>) {
+        self.take_trust(id, result.as_ref().err());
+        let root = self.sites.get(&id).map(|site| site.root.clone());
+        let result = result.and_then(|changed| {
+            let root = root.ok_or_else(removed_meanwhile)?;
+            Ok(WorkspaceChange { root, changed }.into())
+        });
+        self.answer_now(asked, |_| result);
     }
 }
 
@@ -133,20 +167,18 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
 
 /// Every command of a configuration; known where it was allowed before as it is.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
-    let present = config.commands();
     let stages = config.pipelines.iter().flat_map(|pipeline| {
         let stages = pipeline.stages.iter();
         stages.filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
     });
     stages
         .map(|(pipeline, stage, command)| {
-            let of = format!("{}/{}", pipeline.id, stage.id);
-            let now = present.iter().find(|text| text.of == of);
+            let now = CommandText::of_stage(pipeline, stage);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
-                known: now.is_some_and(|now| known.contains(now)),
+                known: known.contains(&now),
             }
         })
         .collect()

@@ -1,20 +1,110 @@
-//! What a run of a pipeline would do, as the published orchestrator's `plan` says it.
+//! What a run of a pipeline and a change of a path would do: `plan`, as the published orchestrator says it, and `explain`.
 //!
-//! It runs nothing and writes nothing; the shape is checked against the real thing in `tests/interop/`.
+//! Both are answered from what has been read, and so look first: what was saved before the question is in the answer.
+//! They run nothing and write nothing; the shape of a plan is checked against the real thing in `tests/interop/`.
 
-use crate::daemon::shell::Shell;
+use crate::daemon::message::{Done, What};
+use crate::daemon::server::Asked;
+use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::waiting::{Purpose, refusal, removed_meanwhile};
+use crate::engine::ask::{Ask, Denied, Reply};
+use crate::limits::READING_WAIT_MAX;
 use crate::model::config::{Action, Config, Pipeline, Stage};
+use crate::model::id::{RequestId, TaskId, WorkspaceId};
+use crate::model::path::{RelPath, RootPath, of_text};
 use crate::model::report::plan::{
     Plan, PlanAnswer, PlanItem, PlanItemOrigin, PlannedCommand, PlannedPipeline, PlannedStage,
     PlannedSubpipeline, StageKind,
 };
+use crate::model::report::{ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage};
+use crate::model::view::Explanation;
 use crate::wire::answer::Answer;
-use crate::wire::call::PlanWanted;
+use crate::wire::call::{PathNamed, PlanWanted};
 use crate::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Map, Value};
 
+/// A question that is answered from what has been read.
+#[derive(Debug)]
+pub(super) enum Read {
+    Plan(PlanWanted),
+    Explain(PathNamed),
+}
+
 impl Shell {
-    pub(super) fn plan(&mut self, wanted: &PlanWanted) -> Result<Answer, Refusal> {
+    /// Answers `plan` once what it is about has been looked at.
+    pub(super) fn plan_present(&mut self, asked: Asked, wanted: PlanWanted) {
+        let about = match self.scope_of(wanted.workspace.as_ref()) {
+            // Which workspace has the project may have been saved a moment ago.
+            Ok(None) => {
+                let known = self.project_of(None, wanted.task.as_ref());
+                Ok(known.ok().map(|project| project.workspace))
+            }
+            scope => scope,
+        };
+        self.look_first(asked, about, Read::Plan(wanted));
+    }
+
+    /// Answers `explain` once what it is about has been looked at.
+    pub(super) fn explain_present(&mut self, asked: Asked, named: PathNamed) {
+        let about = self.workspace_around(&named).map(Some);
+        self.look_first(asked, about, Read::Explain(named));
+    }
+
+    fn look_first(
+        &mut self,
+        asked: Asked,
+        about: Result<Option<WorkspaceId>, Refusal>,
+        read: Read,
+    ) {
+        match about {
+            Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
+            // Everything has just been read, for this question.
+            Ok(_) if self.tenancy == Tenancy::Hosted => {
+                let request = self.wait_for(asked, Purpose::Plain);
+                self.answer_read(request, read);
+            }
+            Ok(workspace) => {
+                let ask = Ask::Sync { workspace };
+                let purpose = Purpose::Look(Box::new(read));
+                self.ask(asked, purpose, ask, Some(READING_WAIT_MAX));
+            }
+        }
+    }
+
+    /// The look that this question was waiting for is over, or cannot be taken.
+    pub(super) fn looked_first(&mut self, request: RequestId, read: Read, reply: Reply) {
+        let Reply::Denied(denied) = reply else {
+            return self.answer_read(request, read);
+        };
+        let late = denied == Denied::TooLate;
+        let mut unseen = refusal(denied);
+        if late {
+            unseen = Refusal::new(unseen.kind, "what was saved could not be looked at in time")
+                .hint("ask again in a while; `orchctl status` tells how it stands");
+        }
+        // Of several workspaces one may be missing that the question is not about.
+        let known = match &read {
+            Read::Plan(wanted) if wanted.workspace.is_none() => self.plan(wanted).err(),
+            Read::Plan(_) | Read::Explain(_) => None,
+        };
+        self.answer(request, Err(known.unwrap_or(unseen)));
+    }
+
+    fn answer_read(&mut self, request: RequestId, read: Read) {
+        match read {
+            Read::Plan(wanted) => {
+                let answer = self.plan(&wanted);
+                self.answer(request, answer);
+            }
+            Read::Explain(named) => {
+                if let Err(refusal) = self.explain(request, &named) {
+                    self.answer(request, Err(refusal));
+                }
+            }
+        }
+    }
+
+    fn plan(&self, wanted: &PlanWanted) -> Result<Answer, Refusal> {
         let scope = self.scope_of(wanted.workspace.as_ref())?;
         let project = match (scope, &wanted.task, &wanted.pipeline) {
             // A named pipeline means the same for every project of its workspace.
@@ -24,7 +114,7 @@ impl Shell {
         let id = project.as_ref().map(|project| project.workspace).or(scope);
         let site = id.and_then(|id| self.sites.get(&id));
         if let Some(detail) = site.and_then(|site| site.refused.clone()) {
-            return Err(Refusal::new(ErrorKind::InvalidConfig, detail));
+            return Err(refusal(Denied::Misconfigured(detail)));
         }
         let Some(config) = site.and_then(|site| site.config.clone()) else {
             return Err(Refusal::new(
@@ -41,6 +131,98 @@ impl Shell {
                 named.as_ref().map_or("", |id| id.as_str()),
             )),
         }
+    }
+
+    /// The workspace that a path is in.
+    fn workspace_around(&self, named: &PathNamed) -> Result<WorkspaceId, Refusal> {
+        let path = of_text(&named.path);
+        let path = path.as_path();
+        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
+        let Some(root) = root else {
+            return Err(Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                format!(
+                    "`{}` is relative, and no workspace is named that it could be in",
+                    named.path
+                ),
+            )
+            .hint("name the `workspace`, or send the whole path"));
+        };
+        self.site_at(&root)
+            .map_err(|refusal| match path.is_absolute() {
+                true if named.workspace.is_none() => Refusal::new(
+                    refusal.kind,
+                    format!("`{}` is in no registered workspace", named.path),
+                )
+                .hint("`orchctl add DIR` registers one, `orchctl list` shows the registered ones"),
+                _ => refusal,
+            })
+    }
+
+    /// Has the tree answer; a refusal is for the caller to tell.
+    fn explain(&mut self, request: RequestId, named: &PathNamed) -> Result<(), Refusal> {
+        let id = self.workspace_around(named)?;
+        let path = of_text(&named.path);
+        let path = path.as_path();
+        let site = self.sites.get_mut(&id).ok_or_else(removed_meanwhile)?;
+        if let Some(detail) = site.refused.clone() {
+            return Err(refusal(Denied::Misconfigured(detail)));
+        }
+        let below = if path.is_absolute() {
+            site.root.relative(path)
+        } else {
+            RelPath::new(path).ok()
+        };
+        let (root, config) = (site.root.clone(), site.config.clone());
+        let (Some(below), Some(tree)) = (below, site.tree.as_mut()) else {
+            let message = format!("`{}` is not below `{root}`", named.path);
+            return Err(Refusal::new(ErrorKind::UnknownWorkspace, message));
+        };
+        let owner =
+            config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
+        tree.push(move |tree| {
+            let answer = explained(&tree.explain(&below), (root, below, owner));
+            let answer = Box::new(Ok(answer.into()));
+            Some(Done {
+                workspace: id,
+                what: What::Answered { request, answer },
+            })
+        });
+        self.answers_at(request, id);
+        Ok(())
+    }
+}
+
+fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
+    let (workspace, path, owner) = about;
+    let projects = match found {
+        Explanation::Triggers { projects } => projects.as_slice(),
+        Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
+    };
+    let ignored = match found {
+        Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
+            rule: rule.clone(),
+            source: source.clone(),
+            line: *line,
+        }),
+        Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
+    };
+    let projects = projects.iter().map(|(task, stages)| ExplainedProject {
+        task_id: task.clone(),
+        stages: stages
+            .iter()
+            .map(|(pipeline, stage)| ExplainedStage {
+                pipeline_id: pipeline.clone(),
+                stage: stage.clone(),
+            })
+            .collect(),
+    });
+    ExplainAnswer {
+        path: path.to_text(),
+        workspace,
+        owner,
+        projects: projects.collect(),
+        ignored,
     }
 }
 

@@ -3,6 +3,8 @@
 //! A process is a pid together with its start time, on one boot. Helpers here only look; `chase` ends. Linux tells in
 //! `/proc`; elsewhere nothing is asked, and whoever wants to know has to go by something else.
 
+use std::io::Read as _;
+
 pub mod chase;
 
 #[cfg(target_os = "linux")]
@@ -11,13 +13,19 @@ mod procfs;
 /// Memory that this process holds; `None` where the system does not say.
 #[must_use]
 pub fn rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    // Room for all of it at once: a file of `/proc` does not say how long it is.
+    let mut status = String::with_capacity(PROC_STATUS_BYTES);
+    let mut file = std::fs::File::open("/proc/self/status").ok()?;
+    file.read_to_string(&mut status).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib.saturating_mul(1024))
 }
+
+/// What `/proc/self/status` takes, generously.
+const PROC_STATUS_BYTES: usize = 4096;
 
 /// When the process with this pid started, in ticks since the system's start; none when there is none, when it has
 /// exited and waits for its parent, or when the system does not say.

@@ -78,8 +78,8 @@ pub(super) struct Workspaces {
     workspaces: Vec<Workspace>,
 }
 
-/// The registered directories.
-#[derive(Debug)]
+/// The registered directories. A clone is of the same file.
+#[derive(Clone, Debug)]
 pub struct Registry {
     kept: Kept<Workspaces>,
 }
@@ -100,6 +100,11 @@ impl Registry {
     /// As [`Registry::open`]; then what was known stands.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.kept.refresh(now)
+    }
+
+    /// Knows what a clone has come to know.
+    pub(super) fn take_over(&mut self, other: Self) {
+        self.kept.take_over(other.kept);
     }
 
     /// The file that it is kept in.

@@ -118,7 +118,7 @@ impl Shell {
                 self.watch_again(id);
                 self.take_reloaded(id, request);
             }
-            Then::Allow(request, wanted) => self.allow(id, request, &wanted),
+            Then::Allow(request, wanted) => self.allow(id, request, wanted),
         }
     }
 

@@ -4,6 +4,7 @@
 //! is never taken inside another.
 
 use crate::daemon::clock::Clock;
+use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
 use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
@@ -48,6 +49,7 @@ pub(super) struct Shell {
     wake: Arc<Notify>,
     pub(super) registry: Registry,
     pub(super) trust: TrustStore,
+    pub(super) errands: Errands,
     pub(super) feed: Feed,
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
     /// Those who were answered, and whose run waits for its turn only as long as they are there.
@@ -111,6 +113,7 @@ impl Shell {
             wake: parts.wake,
             registry: parts.registry,
             trust: parts.trust,
+            errands: Errands::default(),
             feed: Feed::new(),
             waiting: BTreeMap::new(),
             attended: BTreeMap::new(),
@@ -174,7 +177,7 @@ impl Shell {
     }
 
     fn is_over(&self) -> bool {
-        self.exiting && self.sites.values().all(Site::is_idle)
+        self.exiting && self.errands.is_idle() && self.sites.values().all(Site::is_idle)
     }
 
     /// Ends what runs and then the loop; `now` gives running stages no grace.

@@ -1,9 +1,10 @@
-//! Workspaces come and go: added, allowed, denied, reloaded, removed, listed, explained.
+//! Workspaces come and go: added, allowed, denied, reloaded, removed, listed.
 //!
 //! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
 //! under way any more.
 
 use crate::daemon::chain::chain;
+use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::message::{Done, Then, What};
 use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;
@@ -13,12 +14,10 @@ use crate::daemon::site::{Preparation, Site};
 use crate::daemon::waiting::{Purpose, removed_meanwhile};
 use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
-use crate::model::path::{RelPath, RootPath, of_text};
+use crate::model::path::RootPath;
 use crate::model::report::{
-    ExplainAnswer, ExplainedProject, ExplainedRule, ExplainedStage, ReloadAnswer,
-    ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
+    ReloadAnswer, ReloadedWorkspace, WorkspaceChange, WorkspaceEntry, WorkspaceList,
 };
-use crate::model::view::Explanation;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 
@@ -66,21 +65,14 @@ impl Shell {
         }));
     }
 
-    /// Adds a directory whose real path has been looked up.
-    pub(super) fn add(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
+    /// Serves a directory that has been registered.
+    pub(super) fn added_to_registry(&mut self, asked: Asked, add: &call::WorkspaceAdd) {
         let root = add.path.clone();
         let known = self
             .sites
             .iter()
             .find(|(_, site)| site.root == root && !site.closing);
         let known = known.map(|(id, site)| (*id, site.preparing, site.task.clone()));
-        if let Err(error) = self
-            .registry
-            .add(&root, add.task_id.clone(), self.clock.wall())
-        {
-            let refusal = refuse_add(&error);
-            return self.answer_now(asked, |_| Err(refusal));
-        }
         let purpose = Purpose::Add { allow: add.allow };
         match known {
             Some((id, false, task)) => {
@@ -124,18 +116,26 @@ impl Shell {
             .waiting
             .get(&request)
             .is_some_and(|waiting| matches!(waiting.purpose, Purpose::Add { allow: true }));
-        let allowed = if allow {
-            self.allow_present(id)
-        } else {
-            Ok(())
-        };
+        if allow {
+            let shown = None;
+            return self.send_on(Errand::Allow { id, request, shown });
+        }
+        self.answer_entry(id, request);
+    }
+
+    /// Tells how a workspace that was added stands.
+    pub(super) fn answer_entry(&mut self, id: WorkspaceId, request: RequestId) {
         // What was decided has to be seen in the answer.
         self.settle();
-        let result = allowed.and_then(|()| self.entry(id).ok_or_else(removed_meanwhile));
+        let result = self.entry(id).ok_or_else(removed_meanwhile);
         self.answer(request, result.map(Into::into));
     }
 
-    pub(super) fn remove(&mut self, asked: Asked, root: &RootPath) {
+    pub(super) fn begin_remove(
+        &mut self,
+        asked: Asked,
+        root: &RootPath,
+    ) -> Option<(Underway, Act)> {
         // A directory inside a workspace is not the workspace.
         let found = self
             .site_at(root)
@@ -144,25 +144,30 @@ impl Shell {
         let Some(id) = found else {
             // It is already as it was asked to be.
             let (root, changed) = (root.clone(), false);
-            return self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
+            self.answer_now(asked, |_| Ok(WorkspaceChange { root, changed }.into()));
+            return None;
         };
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let root = site.root.clone();
-        if let Err(error) = self.registry.remove(&root, self.clock.wall()) {
-            let refusal = unstored(&error);
-            return self.answer_now(asked, |_| Err(refusal));
-        }
-        site.closing = true;
-        let registered = self.registry.workspaces().iter().map(|known| &known.root);
-        if let Err(error) = self.trust.forget_former(registered, self.clock.wall()) {
-            tracing::warn!(error = %chain(&error), "what was allowed long ago could not be forgotten");
-        }
+        let root = root.clone();
+        let act: Act = Box::new(move |books, now| {
+            let removed = books.registry.remove(&root, now);
+            let removed = removed.map_err(|error| unstored(&error))?;
+            let registered = books.registry.workspaces().iter().map(|known| &known.root);
+            if let Err(error) = books.trust.forget_former(registered, now) {
+                tracing::warn!(error = %chain(&error), "what was allowed long ago could not be forgotten");
+            }
+            Ok(removed)
+        });
+        Some((Underway::Removing(asked, id), act))
+    }
+
+    /// Ends what runs in a workspace that is registered no more, and then forgets it.
+    pub(super) fn removed_from_registry(&mut self, asked: Asked, id: WorkspaceId) {
         let request = self.wait_for(asked, Purpose::Remove);
-        if let Some(site) = self.sites.get_mut(&id) {
-            site.removing.push(request);
-        }
+        let Some(site) = self.sites.get_mut(&id) else {
+            return self.answer(request, Err(removed_meanwhile()));
+        };
+        site.closing = true;
+        site.removing.push(request);
         self.inputs.push_back(Input::Closed { workspace: id });
     }
 
@@ -278,98 +283,16 @@ impl Shell {
             self.answer(request, Ok(ReloadAnswer { workspaces }.into()));
         }
     }
-
-    pub(super) fn explain(&mut self, asked: Asked, named: &call::PathNamed) {
-        let path = of_text(&named.path);
-        let path = path.as_path();
-        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
-        let found = match root {
-            Some(root) => self
-                .site_at(&root)
-                .map_err(|refusal| match path.is_absolute() {
-                    true if named.workspace.is_none() => Refusal::new(
-                        refusal.kind,
-                        format!("`{}` is in no registered workspace", named.path),
-                    )
-                    .hint(
-                        "`orchctl add DIR` registers one, `orchctl list` shows the registered ones",
-                    ),
-                    _ => refusal,
-                }),
-            None => Err(Refusal::new(
-                ErrorKind::UnknownWorkspace,
-                format!(
-                    "`{}` is relative, and no workspace is named that it could be in",
-                    named.path
-                ),
-            )
-            .hint("name the `workspace`, or send the whole path")),
-        };
-        let id = match found {
-            Ok(id) => id,
-            Err(refusal) => return self.answer_now(asked, |_| Err(refusal)),
-        };
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let below = if path.is_absolute() {
-            site.root.relative(path)
-        } else {
-            RelPath::new(path).ok()
-        };
-        let (root, config) = (site.root.clone(), site.config.clone());
-        let (Some(below), Some(tree)) = (below, site.tree.as_mut()) else {
-            let message = format!("`{}` is not below `{root}`", named.path);
-            let refusal = Refusal::new(ErrorKind::UnknownWorkspace, message);
-            return self.answer_now(asked, |_| Err(refusal));
-        };
-        let owner =
-            config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
-        let request = asked.request;
-        tree.push(move |tree| {
-            let answer = explained(&tree.explain(&below), (root, below, owner));
-            let answer = Box::new(Ok(answer.into()));
-            Some(Done {
-                workspace: id,
-                what: What::Answered { request, answer },
-            })
-        });
-        self.wait_for(asked, Purpose::Plain);
-        self.answers_at(request, id);
-    }
 }
 
-fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
-    let (workspace, path, owner) = about;
-    let projects = match found {
-        Explanation::Triggers { projects } => projects.as_slice(),
-        Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
-    };
-    let ignored = match found {
-        Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
-            rule: rule.clone(),
-            source: source.clone(),
-            line: *line,
-        }),
-        Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
-    };
-    let projects = projects.iter().map(|(task, stages)| ExplainedProject {
-        task_id: task.clone(),
-        stages: stages
-            .iter()
-            .map(|(pipeline, stage)| ExplainedStage {
-                pipeline_id: pipeline.clone(),
-                stage: stage.clone(),
-            })
-            .collect(),
+/// Registers a directory whose real path has been looked up.
+pub(super) fn begin_add(asked: Asked, add: call::WorkspaceAdd) -> (Underway, Act) {
+    let (root, task) = (add.path.clone(), add.task_id.clone());
+    let act: Act = Box::new(move |books, now| {
+        let added = books.registry.add(&root, task, now);
+        added.map(|()| true).map_err(|error| refuse_add(&error))
     });
-    ExplainAnswer {
-        path: path.to_text(),
-        workspace,
-        owner,
-        projects: projects.collect(),
-        ignored,
-    }
+    (Underway::Adding(asked, add), act)
 }
 
 /// The real path of a directory that is to be a workspace. Blocks as long as its disk does.

@@ -42,8 +42,8 @@ pub(super) struct Entries {
     roots: BTreeMap<String, Entry>,
 }
 
-/// The allowed command sets.
-#[derive(Debug)]
+/// The allowed command sets. A clone is of the same file.
+#[derive(Clone, Debug)]
 pub struct TrustStore {
     kept: Kept<Entries>,
 }
@@ -68,6 +68,11 @@ impl TrustStore {
             self.kept.forget();
         }
         refreshed
+    }
+
+    /// Knows what a clone has come to know.
+    pub(super) fn take_over(&mut self, other: Self) {
+        self.kept.take_over(other.kept);
     }
 
     /// The file that it is kept in.

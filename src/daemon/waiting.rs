@@ -2,6 +2,7 @@
 //!
 //! What the engine answers in its own words is put into the protocol's here.
 
+use crate::daemon::planning::Read;
 use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
@@ -38,6 +39,8 @@ pub(super) enum Purpose {
     Plain,
     /// A sync of these workspaces.
     Sync(Option<WorkspaceId>),
+    /// A look, for a question that is answered from what has been read.
+    Look(Box<Read>),
     /// The history of several workspaces.
     Runs {
         left: BTreeSet<WorkspaceId>,
@@ -145,6 +148,7 @@ impl Shell {
             Some(
                 Purpose::Plain
                 | Purpose::Sync(_)
+                | Purpose::Look(_)
                 | Purpose::Resume(_)
                 | Purpose::Add { .. }
                 | Purpose::Remove,
@@ -191,6 +195,12 @@ impl Shell {
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
+        let purpose = self.waiting.get_mut(&request).map(|it| &mut it.purpose);
+        if let Some(purpose @ Purpose::Look(_)) = purpose
+            && let Purpose::Look(read) = std::mem::replace(purpose, Purpose::Plain)
+        {
+            return self.looked_first(request, *read, reply);
+        }
         let result = match reply {
             Reply::Denied(denied) => Err(refusal(denied)),
             Reply::Synced => Ok(self.synced(request).into()),
@@ -261,15 +271,16 @@ impl Shell {
         let site = self.sites.get(&report.workspace)?;
         let layout = &site.layout;
         let flaky = site.config.as_ref().map(|config| config.settings.flaky);
-        let green = flaky.map(|flaky| report.verdict.is_green(flaky));
+        let verdict = report.verdict.of_present(report.void.is_some());
+        let green = flaky.map(|flaky| verdict.is_green(flaky));
         Some(RunAnswer {
             run_id: report.run.clone(),
             status: report.status,
             artifact_root: layout.artifact_root(&report.task, &report.run),
             manifest: layout.manifest(&report.task, &report.run),
             log_path: layout.runner_log(&report.task, &report.run),
-            verdict: report.verdict,
-            green: green.filter(|_| report.verdict == Verdict::Flaky),
+            verdict,
+            green: green.filter(|_| verdict == Verdict::Flaky),
         })
     }
 }

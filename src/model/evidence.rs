@@ -18,7 +18,7 @@ mod summary;
 
 pub use error_file::ErrorFile;
 pub use guardrail::Guardrails;
-pub use layout::{Layout, slug};
+pub use layout::{Layout, numbered, slug};
 pub use manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind, Unreadable};
 pub use metrics::Metrics;
 pub use project::DAEMON_LOST;

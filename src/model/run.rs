@@ -88,6 +88,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What the verdict of a run says of what is there now: nothing where content changed while it ran (`void`), except
+    /// that it will never rest.
+    #[must_use]
+    pub fn of_present(self, void: bool) -> Self {
+        if void && self != Self::Unstable {
+            Self::Unknown
+        } else {
+            self
+        }
+    }
+
     /// Whether it counts as green.
     #[must_use]
     pub fn is_green(self, flaky: Flaky) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::support::{Place, Say};
 use orch::wire::call::Call;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn init_writes_once_and_keeps_the_evidence_out_of_git() {
@@ -109,4 +109,26 @@ fn watch_runs_nothing_that_nobody_has_allowed() {
     assert_eq!(done.code, Some(2), "{done:?}");
     assert!(done.err.contains("+ p/evil  rm -rf ~"), "{done:?}");
     assert!(done.err.contains("--yes"), "{done:?}");
+}
+
+#[test]
+fn completions_and_man_are_one_document_too() {
+    let place = Place::new();
+    let script = place.run(&["completions", "zsh"]);
+    let json = place.run(&["completions", "zsh", "--json"]).json();
+    assert_eq!(json, json!({"shell": "zsh", "script": script.text()}));
+    let json = place.run(&["man", "--json"]).json();
+    assert_eq!(place.run(&["man", "--dir", "pages", "--json"]).json(), json);
+    let pages = json["pages"].as_array().unwrap();
+    let names = |page: &Value| page["name"].as_str().unwrap().to_owned();
+    let named: Vec<String> = pages.iter().map(names).collect();
+    for name in ["orchctl.1", "orchctl-gate.1", "orchd.1"] {
+        assert!(named.iter().any(|it| it == name), "{named:?}");
+    }
+    let dir = place.work.join("pages");
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), pages.len());
+    for page in pages {
+        let written = std::fs::read_to_string(dir.join(names(page))).unwrap();
+        assert_eq!(page["text"], written, "{}", page["name"]);
+    }
 }

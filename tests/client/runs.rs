@@ -9,6 +9,7 @@ use orch::wire::call::Call;
 use orch::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn begun() -> Value {
     json!({"run_id": "r-1", "status": "in_progress", "artifact_root": "a", "manifest": "m",
@@ -47,11 +48,26 @@ fn subscribed() -> Value {
     json!({"subscribed": true, "seq": 0})
 }
 
+fn started(run: &str) -> Event {
+    let started = json!({"workspace": "/w", "task_id": "0101", "run_id": run, "pipeline_id": "p",
+        "parent_run_id": null, "cause": "manual", "input_digest": null,
+        "manifest": "m", "stages": ["lint"], "count": 0, "paths": []});
+    event(
+        6,
+        Happening::RunStarted(serde_json::from_value(started).unwrap()),
+    )
+}
+
 fn place(start: impl Fn() -> Say + Send + Sync + 'static) -> Place {
+    place_that_tells(vec![started("r-1")], start)
+}
+
+/// A daemon that tells these events as soon as somebody wants some.
+fn place_that_tells(events: Vec<Event>, start: impl Fn() -> Say + Send + Sync + 'static) -> Place {
     let place = Place::with_daemon(move |call| match call {
-        Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+        Call::EventsSubscribe(_) => Say::AnswerAnd(subscribed(), events.clone()),
         Call::RunStart(wanted) => {
-            assert!(!wanted.wait, "the client follows by events");
+            assert!(!wanted.wait, "on a terminal the client follows by events");
             start()
         }
         Call::RunResume(_) => start(),
@@ -74,7 +90,7 @@ fn a_run_is_followed_to_its_end() {
         let events = vec![ended("r-0", Verdict::Pass), ended("r-1", Verdict::Fail)];
         Say::AnswerAnd(begun(), events)
     });
-    let done = place.run(&["run"]);
+    let done = place.run_watched(&["run"]);
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(
         done.text(),
@@ -85,7 +101,7 @@ fn a_run_is_followed_to_its_end() {
         &["start", "--format", "json"],
         &["resume", "--run", "r", "--json"],
     ] {
-        let done = place.run(arguments);
+        let done = place.run_watched(arguments);
         assert_eq!(done.code, Some(1), "{done:?}");
         let json = done.json();
         let fields = [
@@ -104,10 +120,54 @@ fn a_run_is_followed_to_its_end() {
     }
 }
 
+/// A daemon that answers at the end of a run, and says why it is red.
+fn at_the_end(verdict: &'static str, status_detail: Value) -> Place {
+    let place = Place::with_daemon(move |call| match call {
+        Call::RunStart(wanted) => {
+            assert!(wanted.wait, "whoever is shown nothing needs no events");
+            let mut answer = begun();
+            answer["status"] = json!("failed");
+            answer["verdict"] = json!(verdict);
+            Say::Answer(answer)
+        }
+        Call::Status(_) => {
+            let project = json!({"task_id": "0101", "path": ".", "pipeline": "p",
+                "verdict": verdict, "fresh": true, "phase": "idle", "input_digest": null,
+                "running": null, "last_run": {"run_id": "r-1", "status": "failed",
+                "status_detail": status_detail, "started_at": "2026-11-22T10:00:00Z",
+                "completed_at": null, "duration_ms": 1, "manifest": "m", "cause": "manual"},
+                "failure": {"stage": "lint", "exit_code": 1, "excerpt": "a.ts:3 wrong",
+                "log_path": null}});
+            Say::Answer(
+                json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
+                "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0},
+                "workspaces": [{"root": "/w", "state": "watching", "detail": null,
+                "projects": [project]}]}),
+            )
+        }
+        other => panic!("{other:?}"),
+    });
+    place.write("orchd.toml", "");
+    place
+}
+
+#[test]
+fn off_a_terminal_the_end_alone_is_asked_for() {
+    let done = at_the_end("fail", Value::Null).run(&["run"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let said = "  lint  exit 1\n    | a.ts:3 wrong\nx fail  r-1\n  m\n";
+    assert_eq!((done.text(), done.err.as_str()), (said, ""));
+    let done = at_the_end("pass", Value::Null).run(&["run", "--json"]);
+    assert_eq!(
+        (done.code, &done.json()["verdict"]),
+        (Some(0), &json!("pass"))
+    );
+}
+
 #[test]
 fn an_end_that_is_told_before_the_answer_is_not_missed() {
     let place = place(|| Say::EventsFirst(vec![ended("r-1", Verdict::Flaky)], begun()));
-    let done = place.run(&["run", "--json"]);
+    let done = place.run_watched(&["run", "--json"]);
     assert_eq!(
         (done.code, &done.json()["verdict"]),
         (Some(0), &json!("flaky"))
@@ -127,7 +187,17 @@ fn after_a_resync_the_run_itself_is_asked() {
             vec![event(9, Happening::Resync), event(9, snapshot)],
         )
     });
-    let done = place.run(&["run", "--json"]);
+    let done = place.run_watched(&["run", "--json"]);
+    assert_eq!(
+        (done.code, &done.json()["status"]),
+        (Some(0), &json!("succeeded"))
+    );
+}
+
+#[test]
+fn a_run_that_ended_before_events_came_is_asked() {
+    let place = place_that_tells(Vec::new(), || Say::Answer(begun()));
+    let done = place.run_watched(&["run", "--json"]);
     assert_eq!(
         (done.code, &done.json()["status"]),
         (Some(0), &json!("succeeded"))
@@ -137,7 +207,7 @@ fn after_a_resync_the_run_itself_is_asked() {
 #[test]
 fn a_daemon_that_ends_in_the_middle_is_no_verdict() {
     let place = place(|| Say::AnswerAndLeave(begun()));
-    let done = place.run(&["run"]);
+    let done = place.run_watched(&["run"]);
     assert_eq!(done.code, Some(4), "{done:?}");
     assert!(done.err.contains("went away"), "{done:?}");
 }
@@ -149,8 +219,9 @@ fn detach_returns_once_the_run_has_begun() {
 }
 
 #[test]
-fn an_interrupt_lets_go_and_says_how_to_end_the_run() {
-    let place = place(|| Say::Answer(begun()));
+fn an_interrupt_lets_go_and_says_what_becomes_of_the_run() {
+    let place = Place::with_daemon(|_| Say::Line(r#"{"jsonrpc":"2.0","method":"later"}"#));
+    place.write("orchd.toml", "");
     let child = place.orchctl(&["run"]).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     let listening = || {
@@ -167,6 +238,7 @@ fn an_interrupt_lets_go_and_says_how_to_end_the_run() {
     assert_eq!(output.status.code(), Some(3));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("interrupted"), "{said}");
+    assert!(said.contains("A run that has begun goes on"), "{said}");
 }
 
 /// Waits for what another process does, with a deadline.
@@ -190,12 +262,12 @@ fn every_flag_reaches_the_daemon() {
         (
             "run lint --task 0101 --force --parent-run p --approval-policy never",
             format!(
-                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":false,"detach":false,"parent_run":"p","approval_policy":"never"}}"#
+                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":true,"detach":false,"parent_run":"p","approval_policy":"never"}}"#
             ),
         ),
         (
             "resume --run r --token t --actor a --reason b",
-            r#"{"run_id":"r","token":"t","actor":"a","reason":"b","wait":false}"#.to_owned(),
+            r#"{"run_id":"r","token":"t","actor":"a","reason":"b","wait":true}"#.to_owned(),
         ),
         (
             "gate --task a --task b --no-wait",
@@ -240,7 +312,7 @@ fn a_run_that_never_begins_is_told_by_why() {
         (DropReason::Cancelled, 3, "cancelled"),
         (DropReason::Refused, 2, "line 3: unknown key"),
     ] {
-        let status = status.clone();
+        let (status, shown) = (status.clone(), AtomicBool::new(false));
         let place = Place::with_daemon(move |call| match call {
             Call::EventsSubscribe(_) => Say::Answer(subscribed()),
             Call::RunStart(wanted) => {
@@ -250,13 +322,21 @@ fn a_run_that_never_begins_is_told_by_why() {
                 Say::AnswerAnd(queued, vec![dropped(reason)])
             }
             Call::Status(_) => Say::Answer(status.clone()),
+            // It is asked how it stands before it is dropped, and after.
+            Call::RunGet(_) if !shown.swap(true, Ordering::Relaxed) => Say::Answer(json!({
+                "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "queued",
+                "verdict": "unknown", "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
+                "completed_at": null, "duration_ms": null, "manifest": "m", "workspace": "/w",
+                "parent_run_id": null, "status_detail": null, "summary": null,
+                "artifact_root": "a", "log_path": "l", "changed": null, "void": null, "stages": [],
+            })),
             Call::RunGet(_) => {
                 let refusal = Refusal::new(ErrorKind::InvalidConfig, "line 3: unknown key");
                 Say::Refuse(refusal)
             }
             other => panic!("{other:?}"),
         });
-        let done = place.run(&["run", "--workspace", ".", "--json"]);
+        let done = place.run_watched(&["run", "--workspace", ".", "--json"]);
         assert_eq!(done.code, Some(code), "{done:?}");
         let document = done.json().to_string();
         assert!(document.contains(said), "{done:?}");

@@ -8,9 +8,11 @@ use orch::wire::call::Call;
 use orch::wire::handshake::{Party, Welcome, WireLimits};
 use orch::wire::message::{Id, Inbound, read, write_answer, write_event, write_refusal};
 use orch::wire::refusal::Refusal;
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -88,6 +90,27 @@ impl Place {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         Done::of(output(self.orchctl(arguments)))
+    }
+
+    /// The same with a terminal for its words, as for somebody who watches.
+    pub(crate) fn run_watched(&self, arguments: &[&str]) -> Done {
+        let watcher = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&watcher).unwrap();
+        unlockpt(&watcher).unwrap();
+        let name = ptsname(&watcher, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        let mut command = self.orchctl(arguments);
+        command.stderr(terminal);
+        let words = std::thread::spawn(move || {
+            let mut words = Vec::new();
+            // It ends in an error once nobody has the terminal any more.
+            drop(std::fs::File::from(watcher).read_to_end(&mut words));
+            words
+        });
+        let mut done = Done::of(output(command));
+        done.err = String::from_utf8(words.join().unwrap()).unwrap();
+        done
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {

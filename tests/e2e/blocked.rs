@@ -1,8 +1,9 @@
 //! Things in a workspace that would hold up whoever reads them, and names that are no text.
 
+use crate::events::Client;
 use crate::support::{World, check, finish};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -79,4 +80,68 @@ fn a_workspace_whose_name_is_no_text_is_a_workspace() {
         assert!(ctl(&[question]).out.contains("/w\\xff\\x0a"), "{question}");
     }
     assert_eq!(ctl(&["remove", ".", "--json"]).json()["changed"], true);
+}
+
+/// Another program keeps the locks of what is registered and allowed, for as long as the daemon waits for them: nobody
+/// who asks for something else waits too.
+#[test]
+fn a_lock_that_is_held_holds_up_only_who_changes_what_it_guards() {
+    let mut world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let path = json!({"path": workspace.root()});
+    let ask = |client: &mut Client, id: u32, method: &str, params: &Value| {
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        client.send(format!("{message}\n").as_bytes());
+    };
+    let lock = |name: &str| {
+        let file = std::fs::File::options()
+            .append(true)
+            .open(world.state().join(name))
+            .unwrap();
+        file.lock().unwrap();
+        file
+    };
+    let held = [lock("trust.json.lock"), lock("workspaces.json.lock")];
+    let mut client = Client::introduced(&world.socket());
+    for method in ["workspace.deny", "workspace.remove"] {
+        ask(&mut client, 7, method, &path);
+        for (id, other) in [(8, "status"), (9, "ping")] {
+            ask(&mut client, id, other, &json!({}));
+        }
+        let mut answers: Vec<Value> = (0..3).map(|_| client.line().unwrap()).collect();
+        let refused = answers.pop().unwrap();
+        assert_eq!(refused["id"], 7, "{method}: {answers:?}");
+        assert_eq!(refused["error"]["data"]["kind"], "busy", "{refused}");
+    }
+    for arguments in [&["allow"][..], &["add", "../other"]] {
+        std::fs::create_dir_all(world.path("other")).unwrap();
+        let refused = workspace.ctl(arguments);
+        assert_eq!(refused.code, Some(3), "{arguments:?}: {refused:?}");
+    }
+    // What could not be changed is as it was, for the daemon and on disk.
+    assert_eq!(workspace.status()["state"], "watching");
+    let listed = workspace.done(&["list", "--json"]).json();
+    assert_eq!(listed["workspaces"].as_array().unwrap().len(), 1);
+    drop(held);
+    ask(&mut client, 1, "workspace.deny", &path);
+    ask(&mut client, 2, "workspace.deny", &path);
+    for (id, changed) in [(1, true), (2, false)] {
+        let answer = client.line().unwrap();
+        assert_eq!(
+            (&answer["id"], &answer["result"]["changed"]),
+            (&json!(id), &json!(changed))
+        );
+    }
+    let store = std::fs::read_to_string(world.state().join("trust.json")).unwrap();
+    assert!(!store.contains(workspace.root()), "{store}");
+    workspace.done(&["allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    // The daemon does not end before it has answered.
+    let _held = lock("trust.json.lock");
+    ask(&mut client, 3, "workspace.deny", &path);
+    ask(&mut client, 4, "status", &json!({}));
+    assert_eq!(client.line().unwrap()["id"], 4);
+    world.signal(Signal::TERM);
+    assert_eq!(client.line().unwrap()["error"]["data"]["kind"], "busy");
+    assert_eq!(world.ended().code(), Some(0));
 }

@@ -1,9 +1,11 @@
 //! Answers that take long for good reasons, runs that wait for their turn, and those who wait for them.
 
-use crate::events::Events;
-use crate::support::{Running, Workspace, World, check, pipeline};
+use crate::deadline::within;
+use crate::events::{Client, Events};
+use crate::support::{Done, Running, Workspace, World, check, pipeline, signal_to};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_command_that_would_wait_for_its_own_run_is_refused() {
@@ -84,6 +86,65 @@ fn a_part_of_many_ids_names_the_first_of_them() {
     let message = done.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.ends_with(", and 2 more"), "{message}");
     assert_eq!(message.matches("Z-").count(), 5, "{message}");
+}
+
+#[test]
+fn wait_and_gate_without_a_verdict_print_their_own_document() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check(&format!("cat {}", gate.display())));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_stage("check");
+    let unknown = |done: &Done, why: &str| {
+        let project = json!({
+            "task_id": "t", "verdict": "unknown", "input_digest": null, "run_id": null,
+            "manifest": null, "reused": false, "detail": why,
+        });
+        let document = json!({"verdict": "unknown", "projects": [project]});
+        assert_eq!((done.code, done.json()), (Some(3), document), "{done:?}");
+        assert!(done.err.starts_with(&format!("error: {why}")), "{done:?}");
+    };
+    for task in [&[][..], &["--task", "t"]] {
+        let asked = [&["wait", "--timeout", "200ms", "--json"], task].concat();
+        unknown(&workspace.ctl(&asked), "there was no answer in time");
+    }
+    let interrupted = interrupted(workspace.orchctl(&["gate", "--json"]));
+    unknown(&interrupted, "interrupted before the answer was there");
+    let refused = workspace.ctl(&["wait", "--task", "nope", "--json"]);
+    assert_eq!(
+        (refused.code, &refused.json()["error"]["kind"]),
+        (Some(2), &json!("unknown_project"))
+    );
+    world.say(&gate, "");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+}
+
+/// What a command does that is interrupted as soon as it catches that: before, it would end without a word.
+fn interrupted(mut command: Command) -> Done {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    within("nothing was caught", move || {
+        let catches = || {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let mut lines = text.lines();
+            let caught = lines.find_map(|line| line.strip_prefix("SigCgt:\t"));
+            u64::from_str_radix(caught.unwrap(), 16).unwrap() & 0b10 != 0
+        };
+        while !catches() {
+            std::thread::yield_now();
+        }
+    });
+    signal_to(child.id(), Signal::INT);
+    let output = within("it did not end", || child.wait_with_output().unwrap());
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 /// A workspace whose first run is under way, and whose runs each wait until somebody has said something to the pipe.
@@ -272,4 +333,55 @@ fn a_queue_has_an_end() {
     workspace.done(&["deny", "."]);
     let project = workspace.status()["projects"][0].clone();
     assert_ne!(project["phase"], "queued", "{project}");
+}
+
+#[test]
+fn an_asker_on_the_socket_holds_his_run_alone_or_with_others() {
+    let world = World::new();
+    let (workspace, mut events, gate) = busy(&world);
+    let start = |params: Value| {
+        let mut params = params;
+        params["workspace"] = json!(workspace.root());
+        params["force"] = json!(true);
+        params
+    };
+    // Answered at once, and wanted as long as the connection lives.
+    let mut held = Client::introduced(&world.socket());
+    let answer = held.ask("run.start", &start(json!({"wait": false, "detach": false})));
+    let run = queued(&mut events);
+    assert_eq!(
+        (&answer["result"]["run_id"], &answer["result"]["status"]),
+        (&json!(run), &json!("queued"))
+    );
+    drop(held);
+    assert_eq!(dropped(&mut events, &run), "withdrawn");
+    // Two share one; who is not waited for any more takes nothing from the other.
+    let mut shared = Client::introduced(&world.socket());
+    for id in [7, 8] {
+        let message =
+            json!({"jsonrpc": "2.0", "id": id, "method": "run.start", "params": start(json!({}))});
+        shared.send(format!("{message}\n").as_bytes());
+    }
+    let run = queued(&mut events);
+    workspace.settle(&mut events);
+    let cancel = json!({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 7}});
+    shared.send(format!("{cancel}\n").as_bytes());
+    let freed = shared.line().unwrap();
+    assert_eq!(
+        (&freed["id"], &freed["error"]["code"]),
+        (&json!(7), &json!(-32800))
+    );
+    world.say(&gate, "");
+    let begun = events.until(|event| event["type"] == "run.started" && event["run_id"] == run);
+    assert_eq!(begun["cause"], "manual");
+    world.say(&gate, "");
+    let told = shared.line().unwrap();
+    assert_eq!(
+        (
+            &told["id"],
+            &told["result"]["run_id"],
+            &told["result"]["verdict"]
+        ),
+        (&json!(8), &json!(run), &json!("pass"))
+    );
 }

@@ -364,3 +364,25 @@ fn what_was_saved_in_two_runs_in_a_row_is_run_for_who_asks() {
     assert_eq!(waited.code, Some(0), "{waited:?}");
     assert_eq!(workspace.done(&["logs"]).out, "three\n");
 }
+
+#[test]
+fn a_state_file_does_not_call_green_what_has_changed_since() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let line = format!("test ! -e a.txt || cat {}", gate.display());
+    let workspace = world.watched("w", &check(&line));
+    let said = || {
+        let state = workspace.json("out/t/state.json")["orchd"].clone();
+        (state["verdict"].clone(), state["fresh"].clone())
+    };
+    assert_eq!(said(), (json!("pass"), json!(true)));
+    let mut events = world.events();
+    // Whoever writes the evidence has nothing left to do: what is asked for next is written next.
+    assert_eq!(workspace.runs().len(), 1);
+    workspace.write("a.txt", "new\n");
+    events.until_type("run.started");
+    assert_eq!(said(), (json!("unknown"), json!(false)));
+    world.say(&gate, "");
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    assert_eq!(said(), (json!("pass"), json!(true)));
+}

@@ -449,3 +449,39 @@ fn a_part_of_many_run_ids_says_how_many() {
         );
     }
 }
+
+/// Nothing tells the daemon of a save where it looks once an hour: what was saved before the question is in the answer
+/// all the same.
+#[test]
+fn a_plan_and_an_explanation_know_what_was_just_saved() {
+    let world = World::new();
+    let toml = |stage: &str| {
+        let polled = "[workspace]\npoll = \"always\"\npoll_interval_ms = 3600000\n";
+        let stages = [(stage, "command = \"true\"\ninputs = [\"*.in\"]")];
+        format!("{polled}{}", pipeline(&stages))
+    };
+    let workspace = world.watched("w", &toml("lint"));
+    let planned = || workspace.done(&["plan", "--json"]).json()["stages"][0]["id"].clone();
+    let explained = || workspace.done(&["explain", "a.in", "--json"]).json();
+    workspace.write("orchd.toml", toml("check"));
+    assert_eq!(planned(), "check");
+    workspace.write("orchd.toml", toml("other"));
+    let stages = explained()["projects"][0]["stages"].clone();
+    assert_eq!(stages[0]["stage"], "other", "{stages}");
+    workspace.write(".gitignore", "/a.in\n");
+    assert_eq!(explained()["ignored"]["rule"], "/a.in");
+    workspace.write("orchd.toml", "[[project]\n");
+    for question in ["plan", "explain"] {
+        let path = (question == "explain").then_some("a.in");
+        let asked: Vec<&str> = [question, "--json"].into_iter().chain(path).collect();
+        let refused = workspace.ctl(&asked);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert_eq!(refused.json()["error"]["kind"], "invalid_config");
+    }
+    workspace.write("orchd.toml", toml("mended"));
+    assert_eq!(planned(), "mended");
+    std::fs::rename(&workspace.root, world.path("away")).unwrap();
+    let gone = world.ctl(&["plan", "--json", "--workspace", workspace.root()]);
+    assert_eq!(gone.code, Some(3), "{gone:?}");
+    assert_eq!(gone.json()["error"]["kind"], "unsynced", "{gone:?}");
+}

@@ -2,7 +2,7 @@
 
 use crate::deadline::DEADLINE;
 use crate::support::{Workspace, World, lines, pipeline};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Instant;
 
 #[test]
@@ -167,4 +167,71 @@ fn a_stage_of_a_lost_run_proves_nothing_of_the_content_that_the_run_began_on() {
         (Some(3), &json!("succeeded"), &json!("unknown")),
         "{resumed:?}"
     );
+}
+
+/// As published users have them: in `codex.orchestrator.json` stages of one id are told apart by their places.
+#[test]
+fn stages_of_one_id_in_a_published_configuration_are_all_run_and_kept_apart() {
+    let world = World::new();
+    let (ran, mended) = (world.path("ran"), world.path("mended"));
+    let stage = |title: &str, more: &str| {
+        let command = format!("echo {title}; echo {title} >> {}; {more}", ran.display());
+        json!({"kind": "command", "id": "check", "title": title, "command": command})
+    };
+    let mut first = stage("one", "exit 3");
+    first["allowFailure"] = json!(true);
+    let third = stage("three", &format!("test -e {}", mended.display()));
+    let workspace = world.directory("w");
+    let write = |second: &str| {
+        let stages = json!([first, stage(second, ""), third]);
+        let published = json!({"pipelines": [{"id": "diagnostics", "stages": stages}]});
+        workspace.write("codex.orchestrator.json", published.to_string());
+    };
+    write("two");
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    let run = workspace.runs()[0].clone();
+    let id = run["run_id"].as_str().unwrap();
+    let column = |table: &Value, key: &str| -> Vec<Value> {
+        let rows = table.as_array().unwrap().iter();
+        rows.map(|row| row[key].clone()).collect()
+    };
+    let commands = || workspace.json(run["manifest"].as_str().unwrap())["commands"].clone();
+    assert_eq!(column(&commands(), "id"), ["check", "check", "check"]);
+    assert_eq!(column(&commands(), "title"), ["one", "two", "three"]);
+    assert_eq!(
+        column(&commands(), "status"),
+        ["skipped", "succeeded", "failed"]
+    );
+    let said = |stage: &[&str]| workspace.done(&[&["logs", id], stage].concat()).out;
+    for (stage, text) in [
+        (&[][..], "three\n"),
+        (&["check"], "three\n"),
+        (&["01-check"], "one\n"),
+        (&["02-check"], "two\n"),
+    ] {
+        assert_eq!(said(stage), text, "{stage:?}");
+    }
+    std::fs::File::create(&mended).unwrap();
+    let resumed = workspace.ctl(&["resume", "--run", id, "--json"]);
+    assert_eq!(resumed.json()["verdict"], "pass", "{resumed:?}");
+    assert_eq!(
+        std::fs::read_to_string(&ran).unwrap(),
+        "one\ntwo\nthree\nthree\n"
+    );
+    let sidecar = workspace.json(
+        &run["manifest"]
+            .as_str()
+            .unwrap()
+            .replace("manifest", "orchd"),
+    );
+    let outcomes = column(&sidecar["stages"], "outcome");
+    assert_eq!(outcomes, ["failed", "passed", "passed"]);
+    write("other");
+    workspace.done(&["sync"]);
+    let told = workspace.status()["detail"].as_str().unwrap().to_owned();
+    assert!(told.contains("other") && !told.contains("three"), "{told}");
+    let allowed = workspace.done(&["allow", "--json"]).json();
+    let known = column(&allowed["commands"], "known");
+    assert_eq!(known, [true, false, true]);
 }

@@ -395,3 +395,63 @@ fn a_daemon_full_of_stages_still_looks_and_starts_no_further_one() {
     assert_eq!(other.wait()["verdict"], "pass");
     assert_eq!(full.wait()["verdict"], "pass");
 }
+
+/// A hook of another repository has started the daemon: a stage's git works where the stage stands all the same, unless
+/// the stage says otherwise itself.
+#[test]
+fn a_stage_does_not_work_on_the_repository_of_the_hook_that_started_the_daemon() {
+    let mut world = World::empty();
+    let place = world.path("hooked").display().to_string();
+    world.directory("hooked").sh("git init -q .");
+    world.directory("w").sh("git init -q .");
+    for (name, value) in [
+        ("GIT_DIR", format!("{place}/.git")),
+        ("GIT_INDEX_FILE", format!("{place}/.git/index")),
+        ("GIT_WORK_TREE", place.clone()),
+    ] {
+        world.set(name, &value);
+    }
+    world.start();
+    let show = "command = '''git rev-parse --show-toplevel'''";
+    let declared =
+        format!("{show}\nenv = {{ GIT_DIR = \"{place}/.git\", GIT_WORK_TREE = \"{place}\" }}");
+    let workspace = world.watched("w", &pipeline(&[("own", show), ("declared", &declared)]));
+    let said = |stage| {
+        let run = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+        let logs = workspace.done(&["logs", &run, stage]).out;
+        logs.trim_end().to_owned()
+    };
+    assert_eq!(said("own"), workspace.root());
+    assert_eq!(said("declared"), place);
+    workspace.done(&["run", "--no-daemon"]);
+    assert_eq!(workspace.runs().len(), 2);
+    assert_eq!(said("own"), workspace.root());
+}
+
+#[test]
+fn a_stage_that_is_a_pipeline_takes_as_long_as_its_child_run() {
+    let world = World::new();
+    let mut toml = pipeline(&[("sub", "pipeline = \"slow\"")]);
+    toml +=
+        "[[pipeline]]\nid = \"slow\"\n[[pipeline.stage]]\nid = \"nap\"\ncommand = 'sleep 0.3'\n";
+    let (workspace, mut events) = added(&world, &toml);
+    let told = events.until(|event| event["type"] == "stage.ended" && event["stage"] == "sub");
+    let (manifest, sidecar) = ended(&workspace);
+    let shown = workspace.done(&["show", manifest["run_id"].as_str().unwrap(), "--json"]);
+    let shown = shown.json();
+    let milliseconds = |of: &Value| of["duration_ms"].as_u64().unwrap();
+    let stage = milliseconds(&sidecar["stages"][0]);
+    assert_eq!(milliseconds(&shown["stages"][0]), stage);
+    assert_eq!(milliseconds(&told), stage);
+    let child = manifest["child_runs"][0]["run_id"].as_str().unwrap();
+    let child = workspace.done(&["show", child, "--json"]).json();
+    let (nap, whole) = (milliseconds(&child["stages"][0]), milliseconds(&shown));
+    assert!(nap >= 200, "{child}");
+    assert!((nap..=whole).contains(&stage), "{nap} {stage} {whole}");
+    let moment = |name: &str| -> jiff::Timestamp {
+        let text = manifest["commands"][0][name].as_str().unwrap();
+        text.parse().unwrap()
+    };
+    let between = moment("completed_at").duration_since(moment("started_at"));
+    assert_eq!(between.as_millis(), i128::from(stage));
+}

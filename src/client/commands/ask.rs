@@ -11,14 +11,16 @@ use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::place;
+use crate::client::render::daemon::error;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
-use crate::limits::ANSWER_TIME_MAX;
+use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
-use crate::model::report::{ExplainAnswer, GateAnswer, SyncAnswer};
-use crate::model::run::StageStatus;
+use crate::model::report::{ExplainAnswer, GateAnswer, GateProject, SyncAnswer};
+use crate::model::run::{StageStatus, Verdict};
 use crate::wire::call::{Call, GateWanted, PathNamed, RunNamed, Scope, SyncWanted, WaitWanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,41 +73,122 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
-    let workspace = session.scope(&mut connection, args.task.as_slice())?;
-    session.refuse_own_run(&mut connection, workspace.as_ref(), args.task.as_slice())?;
-    let call = Call::Wait(WaitWanted {
-        workspace: workspace.clone(),
-        task: args.task,
-        timeout_ms: Some(milliseconds(args.timeout)),
-    });
-    let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
-    let answer: GateAnswer = connection.ask_within(&call, patience, Some(&interrupts))?;
-    session.note_version(&connection)?;
-    tell_gate(session, &mut connection, workspace.as_ref(), &answer)
+    let timeout_ms = Some(milliseconds(args.timeout));
+    let tasks: Vec<TaskId> = args.task.into_iter().collect();
+    let mut workspace = None;
+    let answer = session.scope(&mut connection, &tasks).and_then(|scope| {
+        workspace = scope;
+        session.refuse_own_run(&mut connection, workspace.as_ref(), &tasks)?;
+        let call = Call::Wait(WaitWanted {
+            workspace: workspace.clone(),
+            task: tasks.first().cloned(),
+            timeout_ms,
+        });
+        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
+        connection.ask_within(&call, patience, Some(&interrupts))
+    });
+    let scope = (workspace.as_ref(), tasks.as_slice());
+    tell_verdicts(session, &mut connection, scope, answer)
 }
 
-pub(super) fn gate(session: &mut Session<'_>, args: Gate) -> Result<Exit, Failure> {
-    let (mut connection, workspace) = if args.no_daemon {
-        let root = session.directory(None)?;
-        (session.host(root.as_path())?, Some(root))
+pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failure> {
+    let hosted = if args.no_daemon {
+        Some(session.directory(None)?)
     } else {
-        let mut connection = session.connect()?;
-        let workspace = session.scope(&mut connection, &args.task)?;
-        if !args.no_wait {
-            session.refuse_own_run(&mut connection, workspace.as_ref(), &args.task)?;
-        }
-        (connection, workspace)
+        None
     };
+    let mut connection = match &hosted {
+        Some(root) => session.host(root.as_path())?,
+        None => session.connect()?,
+    };
+    let mut workspace = hosted;
+    let answer = gate_answer(session, &mut connection, &mut workspace, args);
+    let scope = (workspace.as_ref(), args.task.as_slice());
+    tell_verdicts(session, &mut connection, scope, answer)
+}
+
+/// Asks; `workspace` is found on the way where the daemon is not hosted for it.
+fn gate_answer(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    workspace: &mut Option<RootPath>,
+    args: &Gate,
+) -> Result<GateAnswer, Failure> {
+    if !args.no_daemon {
+        *workspace = session.scope(connection, &args.task)?;
+        if !args.no_wait {
+            session.refuse_own_run(connection, workspace.as_ref(), &args.task)?;
+        }
+    }
     let call = Call::Gate(GateWanted {
         workspace: workspace.clone(),
-        tasks: args.task,
+        tasks: args.task.clone(),
         wait: !args.no_wait,
     });
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-    let answer: GateAnswer = connection.ask_patiently(&call, &interrupts)?;
-    session.note_version(&connection)?;
-    tell_gate(session, &mut connection, workspace.as_ref(), &answer)
+    connection.ask_patiently(&call, &interrupts)
+}
+
+/// Prints the verdicts; with `--json` also where there is none yet, so that a program reads one shape.
+fn tell_verdicts(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    scope: (Option<&RootPath>, &[TaskId]),
+    answer: Result<GateAnswer, Failure>,
+) -> Result<Exit, Failure> {
+    let json = session.output.json();
+    let failure = match answer {
+        Ok(answer) => {
+            session.note_version(connection)?;
+            return tell_gate(session, connection, scope.0, &answer);
+        }
+        Err(failure) if json && Exit::of_failure(&failure) == Exit::NoVerdict => failure,
+        Err(failure) => return Err(failure),
+    };
+    let (message, hint) = (failure.message(), failure.hint());
+    let words = error(&message, hint.as_deref(), &session.output.err_look());
+    session.output.words(&words)?;
+    let unknown = |task_id| GateProject {
+        task_id,
+        verdict: Verdict::Unknown,
+        input_digest: None,
+        run_id: None,
+        manifest: None,
+        reused: false,
+        detail: Some(message.clone()),
+    };
+    let answer = GateAnswer {
+        verdict: Verdict::Unknown,
+        green: None,
+        projects: asked_for(connection, scope)
+            .into_iter()
+            .map(unknown)
+            .collect(),
+    };
+    session.output.document(&answer)?;
+    Ok(Exit::NoVerdict)
+}
+
+/// The projects that a question was about: those that are named, else those that the daemon says there are.
+fn asked_for(
+    connection: &mut Connection,
+    (workspace, tasks): (Option<&RootPath>, &[TaskId]),
+) -> Vec<TaskId> {
+    if !tasks.is_empty() {
+        return tasks.to_vec();
+    }
+    let call = Call::Status(Scope {
+        workspace: workspace.cloned(),
+        task: None,
+    });
+    // One that does not say so either has said why by the error that is told.
+    let status = connection.ask_within::<Status>(&call, SCOPE_TIME_MAX, None);
+    let workspaces = status.map(|status| status.workspaces).unwrap_or_default();
+    let projects = workspaces
+        .into_iter()
+        .flat_map(|workspace| workspace.projects);
+    projects.map(|project| project.task_id).collect()
 }
 
 fn tell_gate(

@@ -1,7 +1,8 @@
-//! Waits for one run: its stages as they end, then its result.
+//! Waits for one run, and prints its result: on a terminal its stages as they end, elsewhere its end alone.
 //!
-//! Events are subscribed to before the run is asked for, so that none is missed. After a resync the run itself is asked
-//! how it stands, because its end may be among what was lost.
+//! Events are subscribed to right before the run is asked for, without waiting in between: the daemon takes both up at
+//! once. Where the run's beginning is not among the events, as after a resync, the run itself is asked how it stands,
+//! because its end may be among what was missed.
 
 use super::print;
 use crate::client::clock::Deadline;
@@ -22,13 +23,24 @@ use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{DropReason, Event, Happening};
 use crate::model::report::runs::{RunAnswer, RunDetail};
-use crate::model::report::status::{Failure as Failed, Status};
+use crate::model::report::status::{Failure as Failed, LastRun, Status};
 use crate::model::run::{RunStatus, Verdict};
 use crate::wire::call::{Call, EventsWanted, RunNamed, Scope};
 use crate::wire::refusal::ErrorKind;
 
+/// How the detail of a run begins whose evidence could not be put on disk.
+const UNRECORDED: &str = "unrecorded: ";
+
+/// What is said while a run is waited for.
+pub(super) struct Watched {
+    /// As long as it has not begun, to whoever is shown how it goes.
+    pub(super) begun: Awaited,
+    /// Until it has ended, to whoever is not.
+    pub(super) ended: Awaited,
+}
+
 /// A run that is waited for.
-pub(super) struct Follow<'a, 'b> {
+struct Follow<'a, 'b> {
     session: &'a mut Session<'b>,
     connection: &'a mut Connection,
     interrupts: Interrupts,
@@ -42,46 +54,87 @@ struct Ended {
     detail: Option<String>,
 }
 
-impl<'a, 'b> Follow<'a, 'b> {
-    pub(super) fn begin(
-        session: &'a mut Session<'b>,
-        connection: &'a mut Connection,
-    ) -> Result<Self, Failure> {
-        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-        let call = Call::EventsSubscribe(EventsWanted::default());
-        let _subscribed: SubscribeAnswer =
-            connection.ask_within(&call, ANSWER_TIME_MAX, Some(&interrupts))?;
-        Ok(Self {
-            session,
-            connection,
-            interrupts,
-        })
-    }
+/// Asks for a run, waits until it has ended, and prints its result. `ask` makes the question, with or without waiting
+/// for the end.
+///
+/// Only a terminal is shown how it goes: everybody else is told the end, which saves the daemon and us each event.
+pub(super) fn follow(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    ask: impl FnOnce(bool) -> Call,
+    awaited: &Watched,
+) -> Result<Exit, Failure> {
+    let is_watched = session.output.err_is_terminal();
+    let mut follow = Follow {
+        session,
+        connection,
+        interrupts: Interrupts::catch().map_err(Failure::Wait)?,
+    };
+    let Ended {
+        answer,
+        failure,
+        detail,
+    } = if is_watched {
+        follow.watch(&ask(false), &awaited.begun)?
+    } else {
+        follow.hear(&ask(true), &awaited.ended)?
+    };
+    print(follow.session, &answer, |answer, look| {
+        let excerpt = failure.map(|failure| failed(&failure, 2, look));
+        let detail = detail.filter(|_| answer.verdict == Verdict::Error);
+        let detail = || detail.map(|detail| indented(&detail, 2, look));
+        excerpt.or_else(detail).unwrap_or_default() + &render::result(answer, look)
+    })?;
+    Ok(Exit::of_verdict(answer.verdict, answer.green))
+}
 
-    /// Asks for the run, waits until it has ended, and prints its result.
-    pub(super) fn finish(mut self, call: &Call, awaited: &Awaited) -> Result<Exit, Failure> {
+impl Follow<'_, '_> {
+    /// Waits for the end alone.
+    fn hear(&mut self, call: &Call, awaited: &Awaited) -> Result<Ended, Failure> {
         let answer: RunAnswer =
             self.session
                 .ask_patiently(self.connection, call, awaited, &self.interrupts)?;
-        let Ended {
+        if Exit::of_verdict(answer.verdict, answer.green) == Exit::Done {
+            return Ok(Ended {
+                answer,
+                failure: None,
+                detail: None,
+            });
+        }
+        let last = self.last(&answer.run_id)?;
+        let (detail, failure) = last.map_or((None, None), |(last, failure)| {
+            (last.status_detail, failure)
+        });
+        let unrecorded = detail.as_deref().and_then(|it| it.strip_prefix(UNRECORDED));
+        if let Some(why) = unrecorded {
+            self.tell_unrecorded(why)?;
+        }
+        Ok(Ended {
             answer,
             failure,
-            detail,
-        } = if answer.status.is_terminal() {
-            self.look_up(answer)?
+            detail: detail.filter(|it| !it.starts_with(UNRECORDED)),
+        })
+    }
+
+    /// Shows the stages as they end.
+    fn watch(&mut self, call: &Call, awaited: &Awaited) -> Result<Ended, Failure> {
+        let subscribe = Call::EventsSubscribe(EventsWanted::default());
+        let subscription = self.connection.begin(&subscribe)?;
+        let asked = self.connection.begin(call)?;
+        let _subscribed: SubscribeAnswer =
+            self.connection
+                .answer_within(subscription, ANSWER_TIME_MAX, &self.interrupts)?;
+        let answer: RunAnswer =
+            self.session
+                .wait_patiently(self.connection, asked, awaited, &self.interrupts)?;
+        if answer.status.is_terminal() {
+            self.look_up(answer)
         } else {
             if answer.status == RunStatus::Queued {
                 self.tell_queued(awaited)?;
             }
-            self.wait(answer)?
-        };
-        print(self.session, &answer, |answer, look| {
-            let excerpt = failure.map(|failure| failed(&failure, 2, look));
-            let detail = detail.filter(|_| answer.verdict == Verdict::Error);
-            let detail = || detail.map(|detail| indented(&detail, 2, look));
-            excerpt.or_else(detail).unwrap_or_default() + &render::result(answer, look)
-        })?;
-        Ok(Exit::of_verdict(answer.verdict, answer.green))
+            self.wait(answer)
+        }
     }
 
     /// Says what the run waits for.
@@ -98,6 +151,13 @@ impl<'a, 'b> Follow<'a, 'b> {
         let mut spinner = Spinner::new(self.session.output);
         let mut resynced = false;
         let mut has_begun = answer.status != RunStatus::Queued;
+        let began = |event: &Event| matches!(&event.what, Happening::RunStarted(run) if run.run_id == answer.run_id);
+        if !self.connection.has_event(began) {
+            let now = self.look_up(answer.clone())?;
+            if now.answer.status.is_terminal() {
+                return Ok(now);
+            }
+        }
         loop {
             let arrival = self
                 .connection
@@ -125,7 +185,7 @@ impl<'a, 'b> Follow<'a, 'b> {
                     detail: done.status_detail.clone(),
                     answer: RunAnswer {
                         status: done.status,
-                        verdict: told(done.verdict, done.void),
+                        verdict: done.verdict.of_present(done.void),
                         green: done.green,
                         ..answer
                     },
@@ -148,9 +208,6 @@ impl<'a, 'b> Follow<'a, 'b> {
         live: &mut Live,
         spinner: &mut Spinner,
     ) -> Result<(), Failure> {
-        if !self.session.output.err_is_terminal() {
-            return Ok(());
-        }
         let text = live.event(event, &self.session.output.err_look());
         if !text.is_empty() {
             spinner.aside(|| self.session.output.words(&text))?;
@@ -183,7 +240,10 @@ impl<'a, 'b> Follow<'a, 'b> {
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
             {
-                self.tell_unrecorded(&answer.run_id)?;
+                let last = self.last(&answer.run_id)?;
+                let why = last.and_then(|(last, _)| last.status_detail);
+                let why = why.unwrap_or_default();
+                self.tell_unrecorded(why.strip_prefix(UNRECORDED).unwrap_or(&why))?;
                 return Ok(Ended {
                     answer,
                     failure: None,
@@ -196,7 +256,7 @@ impl<'a, 'b> Follow<'a, 'b> {
         let verdict = if answer.verdict == Verdict::Error {
             Verdict::Error
         } else {
-            told(detail.record.verdict, detail.void.is_some())
+            detail.record.verdict.of_present(detail.void.is_some())
         };
         Ok(Ended {
             failure: None,
@@ -210,13 +270,7 @@ impl<'a, 'b> Follow<'a, 'b> {
     }
 
     /// Says why a run left no evidence, as far as the daemon remembers it.
-    fn tell_unrecorded(&mut self, run: &RunId) -> Result<(), Failure> {
-        let call = Call::Status(Scope::default());
-        let status: Status = self.session.ask(self.connection, &call)?;
-        let mut projects = status.workspaces.into_iter().flat_map(|it| it.projects);
-        let last = projects.find_map(|it| it.last_run.filter(|last| last.run_id == *run));
-        let why = last.and_then(|last| last.status_detail).unwrap_or_default();
-        let why = why.strip_prefix("unrecorded: ").unwrap_or(&why);
+    fn tell_unrecorded(&mut self, why: &str) -> Result<(), Failure> {
         let said = format!("the evidence of the run could not be put on disk\n{why}");
         let text = error(&said, None, &self.session.output.err_look());
         Ok(self.session.output.words(&text)?)
@@ -241,6 +295,17 @@ impl<'a, 'b> Follow<'a, 'b> {
         }
     }
 
+    /// What the daemon says of a run while it is the last one of its project.
+    fn last(&mut self, run: &RunId) -> Result<Option<(LastRun, Option<Failed>)>, Failure> {
+        let call = Call::Status(Scope::default());
+        let status: Status = self.session.ask(self.connection, &call)?;
+        let mut projects = status.workspaces.into_iter().flat_map(|it| it.projects);
+        Ok(projects.find_map(|it| {
+            let last = it.last_run.filter(|last| last.run_id == *run)?;
+            Some((last, it.failure))
+        }))
+    }
+
     /// ^C: a daemon's run goes on without us if it has begun, a hosted one ends with us.
     fn let_go(&mut self, answer: &RunAnswer, has_begun: bool) -> Result<Ended, Failure> {
         let id = short(&answer.run_id);
@@ -253,14 +318,5 @@ impl<'a, 'b> Follow<'a, 'b> {
         };
         self.session.output.words(&text)?;
         Err(Failure::Interrupted)
-    }
-}
-
-/// What a run's verdict says of what is there now: nothing if it is void, except that it will never rest.
-fn told(verdict: Verdict, void: bool) -> Verdict {
-    if void && verdict != Verdict::Unstable {
-        Verdict::Unknown
-    } else {
-        verdict
     }
 }

@@ -12,7 +12,7 @@ use crate::client::session::Session;
 use crate::limits::LOG_PAUSE;
 use crate::model::id::{RunId, StageId};
 use crate::model::log::{LogEvent, Stream, decode};
-use crate::model::report::runs::{LogsAnswer, RunDetail, RunList};
+use crate::model::report::runs::{LogsAnswer, RunDetail, RunList, StageRecord};
 use crate::model::run::StageStatus;
 use crate::wire::call::{Call, LogsWanted, RunNamed, RunsWanted};
 
@@ -57,17 +57,18 @@ fn newest(session: &mut Session<'_>, connection: &mut Connection) -> Result<RunI
 /// The stage that was named, else the first that failed; none is the run's own log, which has all of them.
 fn stage(run: &RunDetail, named: Option<StageId>) -> Result<Option<StageId>, Failure> {
     let Some(stage) = named else {
-        let failed = |status| matches!(status, StageStatus::Failed);
-        let first = run.stages.iter().find(|stage| failed(stage.status));
-        return Ok(first.map(|stage| stage.id.clone()));
+        let failed = |stage: &StageRecord| matches!(stage.status, StageStatus::Failed);
+        let mut stages = run.stages.iter().enumerate();
+        let first = stages.find(|(_, stage)| failed(stage));
+        return Ok(first.map(|found| run.name_of(found)));
     };
-    if run.stages.iter().any(|known| known.id == stage) {
-        return Ok(Some(stage));
+    match run.named(&stage) {
+        Some(found) => Ok(Some(run.name_of(found))),
+        None => Err(Failure::NoLog {
+            run: run.record.run_id.clone(),
+            stage: stage.to_string(),
+        }),
     }
-    Err(Failure::NoLog {
-        run: run.record.run_id.clone(),
-        stage: stage.to_string(),
-    })
 }
 
 struct Reader<'a> {

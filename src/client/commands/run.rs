@@ -1,9 +1,9 @@
 //! `run`, `plan`, `resume`, `cancel`.
 //!
-//! A run is always started without waiting and followed by its events, so that ^C leaves it running; one that has not
-//! begun is wanted as long as we are there, unless it was detached.
+//! ^C leaves a run running, whether its events were followed or its end alone was waited for; one that has not begun is
+//! wanted as long as we are there, unless it was detached.
 
-use super::follow::Follow;
+use super::follow::{Watched, follow};
 use super::print;
 use crate::client::args::history::Run as Named;
 use crate::client::args::run::{Plan, Resume, Run};
@@ -26,41 +26,50 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
     if !args.no_daemon {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
-    let awaited = Awaited::Begun(root.clone(), args.task.clone());
-    // The answer comes when it is queued or has begun: its end is told by events, which also say how it goes.
-    let call = Call::RunStart(RunStart {
-        workspace: Some(root),
-        task: args.task,
-        pipeline: args.pipeline,
-        force: args.force,
-        wait: false,
-        detach: Some(args.detach),
-        parent_run: args.parent_run,
-        approval_policy: args.approval_policy,
-    });
+    let awaited = Watched {
+        begun: Awaited::Begun(root.clone(), args.task.clone()),
+        ended: Awaited::Ended(root.clone(), args.task.clone()),
+    };
+    let ask = |wait| {
+        Call::RunStart(RunStart {
+            workspace: Some(root),
+            task: args.task,
+            pipeline: args.pipeline,
+            force: args.force,
+            wait,
+            detach: Some(args.detach),
+            parent_run: args.parent_run,
+            approval_policy: args.approval_policy,
+        })
+    };
     if args.detach {
         let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
         let answer: RunAnswer =
-            session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
+            session.ask_patiently(&mut connection, &ask(false), &awaited.begun, &interrupts)?;
         print(session, &answer, render::result)?;
         return Ok(Exit::Done);
     }
-    Follow::begin(session, &mut connection)?.finish(&call, &awaited)
+    follow(session, &mut connection, ask, &awaited)
 }
 
 pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Failure> {
     let workspace = session.named()?;
     let mut connection = session.connect()?;
-    let awaited = Awaited::Resumed(args.run.clone());
-    let call = Call::RunResume(RunResume {
-        run_id: args.run,
-        workspace,
-        token: args.token,
-        actor: args.actor,
-        reason: args.reason,
-        wait: false,
-    });
-    Follow::begin(session, &mut connection)?.finish(&call, &awaited)
+    let awaited = Watched {
+        begun: Awaited::Resumed(args.run.clone()),
+        ended: Awaited::ResumedEnded(args.run.clone()),
+    };
+    let ask = |wait| {
+        Call::RunResume(RunResume {
+            run_id: args.run,
+            workspace,
+            token: args.token,
+            actor: args.actor,
+            reason: args.reason,
+            wait,
+        })
+    };
+    follow(session, &mut connection, ask, &awaited)
 }
 
 pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Failure> {

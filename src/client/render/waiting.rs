@@ -13,6 +13,8 @@ use crate::model::report::status::{Status, WorkspaceState, WorkspaceStatus};
 pub enum Awaited {
     /// A run of this project, or of the only one there, has begun.
     Begun(RootPath, Option<TaskId>),
+    /// A run of this project, or of the only one there, has ended.
+    Ended(RootPath, Option<TaskId>),
     /// A workspace has been read for the first time.
     Added(RootPath),
     /// A workspace's commands have been read.
@@ -21,7 +23,9 @@ pub enum Awaited {
     Removed(RootPath),
     /// A run that a part of an id names has been taken up again.
     Resumed(String),
-    /// A run that a part of an id names has ended.
+    /// A run that a part of an id names, and that was taken up again, has ended.
+    ResumedEnded(String),
+    /// The stages of a run that a part of an id names have ended.
     Cancelled(String),
 }
 
@@ -35,7 +39,14 @@ impl Awaited {
                 let mut sites = sites().filter(|site| site.root == *root);
                 sites.next().map_or_else(
                     || "Waiting for the run to begin.\n".to_owned(),
-                    |site| before(site, task.as_ref()),
+                    |site| before(site, task.as_ref(), "; this one begins then"),
+                )
+            }
+            Self::Ended(root, task) => {
+                let mut sites = sites().filter(|site| site.root == *root);
+                sites.next().map_or_else(
+                    || "Waiting for the run to end.\n".to_owned(),
+                    |site| before(site, task.as_ref(), ""),
                 )
             }
             Self::Added(root) | Self::Read(root) => {
@@ -43,6 +54,7 @@ impl Awaited {
             }
             Self::Removed(root) => format!("Waiting for what runs in {root} to end.\n"),
             Self::Resumed(run) => format!("Waiting for run {} to begin again.\n", clean(run)),
+            Self::ResumedEnded(run) => format!("Waiting for run {} to end.\n", clean(run)),
             Self::Cancelled(run) => format!("Waiting for the stages of {} to end.\n", clean(run)),
         }
     }
@@ -51,8 +63,8 @@ impl Awaited {
     #[must_use]
     pub fn let_go(&self) -> String {
         match self {
-            Self::Begun(..) => {
-                "\nNothing is run for this command that has not begun. See how it stands with: orchctl status\n".to_owned()
+            Self::Begun(..) | Self::Ended(..) => {
+                "\nA run that has begun goes on; one that has not is not run for this command. See how it stands with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
                 format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")
@@ -61,21 +73,23 @@ impl Awaited {
             Self::Removed(root) => {
                 format!("\n{root} goes all the same, once nothing runs in it.\n")
             }
-            Self::Resumed(_) => "\nThe run may begin all the same. See it with: orchctl status\n".to_owned(),
+            Self::Resumed(_) | Self::ResumedEnded(_) => {
+                "\nThe run may begin all the same, or goes on. See it with: orchctl status\n".to_owned()
+            }
             Self::Cancelled(_) => "\nThe run ends all the same.\n".to_owned(),
         }
     }
 }
 
-/// What a run of this workspace waits for.
-fn before(site: &WorkspaceStatus, task: Option<&TaskId>) -> String {
+/// What a run of this workspace waits for, with what follows from it.
+fn before(site: &WorkspaceStatus, task: Option<&TaskId>, then: &str) -> String {
     let own = |own: &TaskId| task.is_none_or(|task| task == own);
     let mut projects = site.projects.iter().filter(|project| own(&project.task_id));
     let busy = projects.find_map(|project| Some((&project.task_id, project.running.as_ref()?)));
     match busy {
         Some((task, running)) => {
             let id = short(&running.run_id);
-            format!("Waiting for run {id} of {task} to end; this one begins then.\n")
+            format!("Waiting for run {id} of {task} to end{then}.\n")
         }
         None if site.state == WorkspaceState::Rescanning => {
             format!("Waiting until the daemon has read {}.\n", site.root)

@@ -2,6 +2,7 @@
 //!
 //! Every write goes through here; a failed sync is told and never tried again on the same descriptor.
 
+use super::former::Former;
 use super::staged::Staged;
 use super::unsynced::Unsynced;
 use super::{
@@ -12,12 +13,14 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-/// An open directory; what is in it is reached by name, and no link is followed on the way.
+/// An open directory; what is in it is reached by name, and no link is followed on the way. Clones share the descriptor.
+#[derive(Clone)]
 pub struct Dir {
-    pub(super) handle: sys::Handle,
-    pub(super) path: PathBuf,
+    pub(super) handle: Arc<sys::Handle>,
+    pub(super) path: Arc<Path>,
 }
 
 impl fmt::Debug for Dir {
@@ -33,10 +36,14 @@ impl Dir {
     /// When it is not there, is no directory or may not be opened.
     pub fn open(path: &Path) -> Result<Self, DurableError> {
         let handle = sys::open(path).map_err(fail(Act::Open, path))?;
-        Ok(Self {
-            handle,
-            path: path.to_path_buf(),
-        })
+        Ok(Self::new(handle, path))
+    }
+
+    fn new(handle: sys::Handle, path: &Path) -> Self {
+        Self {
+            handle: Arc::new(handle),
+            path: Arc::from(path),
+        }
     }
 
     /// Where it is, for messages.
@@ -50,11 +57,11 @@ impl Dir {
     /// # Errors
     /// When a component is a link, no directory, or may not be opened.
     pub fn descend(&self, below: &Path) -> Result<Option<Self>, DurableError> {
-        let mut here = self.again()?;
+        let mut here = self.clone();
         for name in names(below)? {
             let path = here.path.join(name);
             match sys::sub(&here.handle, name) {
-                Ok(handle) => here = Self { handle, path },
+                Ok(handle) => here = Self::new(handle, &path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(here.refuse(name, error)),
             }
@@ -90,7 +97,7 @@ impl Dir {
     /// # Errors
     /// As [`Dir::create`].
     pub fn create_unsynced(&self, below: &Path) -> Result<(Self, Vec<Self>), DurableError> {
-        let mut here = self.again()?;
+        let mut here = self.clone();
         let mut grown = Vec::new();
         for name in names(below)? {
             let path = here.path.join(name);
@@ -102,13 +109,13 @@ impl Dir {
                         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                             return Err(fail(Act::Create, &path)(error));
                         }
-                        Ok(()) | Err(_) => grown.push(here.again()?),
+                        Ok(()) | Err(_) => grown.push(here.clone()),
                     }
                     sys::sub(&here.handle, name).map_err(fail(Act::Open, &path))?
                 }
                 Err(error) => return Err(here.refuse(name, error)),
             };
-            here = Self { handle, path };
+            here = Self::new(handle, &path);
         }
         Ok((here, grown))
     }
@@ -122,7 +129,7 @@ impl Dir {
     pub fn write(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
         let mut staged = self.stage(name, bytes, mode)?;
         staged.sync()?;
-        staged.place()
+        staged.place().map(drop)
     }
 
     /// As [`Dir::write`], but unsynced: for what means nothing any more once the machine was off.
@@ -135,7 +142,8 @@ impl Dir {
         bytes: &[u8],
         mode: u32,
     ) -> Result<(), DurableError> {
-        self.stage(name, bytes, mode)?.place_unsynced()
+        let (staged, _) = self.fill(name, bytes, mode)?;
+        staged.place_unsynced().map(drop)
     }
 
     /// Writes `bytes` under a temp name: the first half of [`Dir::write`], for several files that share their syncs.
@@ -143,17 +151,22 @@ impl Dir {
     /// # Errors
     /// When it cannot be made or filled.
     pub fn stage(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<Staged, DurableError> {
+        let (mut staged, file) = self.fill(name, bytes, mode)?;
+        sys::start_writing(&file);
+        staged.keep(file);
+        Ok(staged)
+    }
+
+    fn fill(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(Staged, File), DurableError> {
         let temp = temp_name(name);
         let path = self.path.join(name);
         probe::step(&path)?;
         let mut file = sys::file(&self.handle, &temp, sys::Want::New(mode))
             .map_err(fail(Act::Create, &path))?;
-        let mut staged = Staged::new(self.again()?, name, temp);
+        let staged = Staged::new(self.clone(), name, temp);
         probe::fill(&mut file, bytes, &path)?;
         file.write_all(bytes).map_err(fail(Act::Fill, &path))?;
-        sys::start_writing(&file);
-        staged.keep(file);
-        Ok(staged)
+        Ok((staged, file))
     }
 
     /// Overwrites the beginning of the file `name` in place, without syncing: for what is written every few seconds
@@ -264,8 +277,10 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fail(Act::Open, &path)(error)),
         };
-        regular(&file, &path)?;
-        let mut bytes = Vec::new();
+        let len = regular(&file, &path)?;
+        // One byte more than the file has: the read that finds the end needs room.
+        let room = usize::try_from(len.min(bytes_max).saturating_add(1)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(room);
         io::Read::by_ref(&mut file)
             .take(bytes_max.saturating_add(1))
             .read_to_end(&mut bytes)
@@ -287,7 +302,7 @@ impl Dir {
     pub fn file(&self, name: &OsStr) -> Result<Option<File>, DurableError> {
         let path = self.path.join(name);
         match sys::file(&self.handle, name, sys::Want::Read) {
-            Ok(file) => regular(&file, &path).map(|()| Some(file)),
+            Ok(file) => regular(&file, &path).map(|_| Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fail(Act::Open, &path)(error)),
         }
@@ -324,9 +339,19 @@ impl Dir {
     /// # Errors
     /// When it may not be removed.
     pub fn remove(&self, name: &OsStr) -> Result<(), DurableError> {
+        self.take_away(name).map(drop)
+    }
+
+    /// As [`Dir::remove`], but gives back what had the name.
+    ///
+    /// # Errors
+    /// As [`Dir::remove`].
+    pub fn take_away(&self, name: &OsStr) -> Result<Former, DurableError> {
+        let former = Former::of(self, name);
         let path = self.path.join(name);
         probe::step(&path)?;
-        gone(sys::unlink(&self.handle, name)).map_err(fail(Act::Remove, &path))
+        gone(sys::unlink(&self.handle, name)).map_err(fail(Act::Remove, &path))?;
+        Ok(former)
     }
 
     /// Takes the directory `name` with everything in it away, following no link; `Ok` when there is none.
@@ -365,17 +390,5 @@ impl Dir {
         probe::step(&self.path)?;
         probe::synced();
         sys::sync(&self.handle).map_err(fail(Act::SyncDirectory, &self.path))
-    }
-
-    /// The same directory, open once more.
-    ///
-    /// # Errors
-    /// When there are too many open files.
-    pub fn again(&self) -> Result<Self, DurableError> {
-        let handle = sys::again(&self.handle).map_err(fail(Act::Open, &self.path))?;
-        Ok(Self {
-            handle,
-            path: self.path.clone(),
-        })
     }
 }

@@ -34,10 +34,6 @@ pub(super) fn open(path: &Path) -> io::Result<Handle> {
     }
 }
 
-pub(super) fn again(handle: &Handle) -> io::Result<Handle> {
-    Ok(handle.clone())
-}
-
 pub(super) fn sub(handle: &Handle, name: &OsStr) -> io::Result<Handle> {
     let path = handle.join(name);
     if fs::symlink_metadata(&path)?.is_dir() {
@@ -71,6 +67,13 @@ pub(super) fn file(handle: &Handle, name: &OsStr, want: Want) -> io::Result<File
 
 pub(super) fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> io::Result<()> {
     fs::rename(from.join(name), to.join(new))
+}
+
+/// Nothing: what has no name any more is gone.
+pub(super) type Held = ();
+
+pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
+    None
 }
 
 pub(super) fn symlink(_: &Path, _: &Handle, _: &OsStr) -> io::Result<()> {

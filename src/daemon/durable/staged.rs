@@ -3,6 +3,7 @@
 //! It has its bytes on disk before it has its name, and several may share the sync of their directory.
 
 use super::dir::Dir;
+use super::former::Former;
 use super::{Act, DurableError, fail, probe, sync_file, sys, together};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -68,11 +69,11 @@ impl Staged {
         synced
     }
 
-    /// Gives it its name.
+    /// Gives it its name; what had the name before is given back.
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub fn place(mut self) -> Result<(), DurableError> {
+    pub fn place(mut self) -> Result<Former, DurableError> {
         self.sync()?;
         self.place_unsynced()
     }
@@ -81,17 +82,18 @@ impl Staged {
     ///
     /// # Errors
     /// When it cannot be renamed.
-    pub(super) fn place_unsynced(mut self) -> Result<(), DurableError> {
+    pub(super) fn place_unsynced(mut self) -> Result<Former, DurableError> {
         let path = self.dir.path.join(&self.name);
         probe::step(&path)?;
         let Some(temp) = &self.temp else {
             let unsynced = io::Error::other("its bytes could not be synced");
             return Err(fail(Act::Rename, &path)(unsynced));
         };
+        let former = Former::of(&self.dir, &self.name);
         sys::rename(&self.dir.handle, temp, &self.dir.handle, &self.name)
             .map_err(fail(Act::Rename, &path))?;
         self.temp = None;
-        Ok(())
+        Ok(former)
     }
 
     fn discard(&mut self) {

@@ -41,10 +41,6 @@ pub(super) fn open(path: &Path) -> io::Result<Handle> {
     Ok(rustix::fs::open(path, DIRECTORY, Mode::empty())?)
 }
 
-pub(super) fn again(handle: &Handle) -> io::Result<Handle> {
-    handle.try_clone()
-}
-
 pub(super) fn sub(handle: &Handle, name: &OsStr) -> io::Result<Handle> {
     let flags = DIRECTORY.union(OFlags::NOFOLLOW);
     Ok(rustix::fs::openat(handle, name, flags, Mode::empty())?)
@@ -69,6 +65,20 @@ pub(super) fn file(handle: &Handle, name: &OsStr, want: Want) -> io::Result<File
 
 pub(super) fn rename(from: &Handle, name: &OsStr, to: &Handle, new: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::renameat(from, name, to, new)?)
+}
+
+/// A file that is held without being open: it has no readers, and watchers hear nothing of it.
+pub(super) type Held = OwnedFd;
+
+#[cfg(target_os = "linux")]
+pub(super) fn hold(handle: &Handle, name: &OsStr) -> Option<Held> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(handle, name, flags, Mode::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
+    None
 }
 
 pub(super) fn symlink(target: &Path, handle: &Handle, name: &OsStr) -> io::Result<()> {

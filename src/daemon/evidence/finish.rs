@@ -65,28 +65,32 @@ impl Desk {
         let snapped = self
             .snapshots
             .stage(task, Entry::of(&summary), state, &mut grown, now);
-        let snapped = snapped.and_then(|mut snapshot| {
+        let snapped = snapped.and_then(|(dir, mut snapshot)| {
             let first = std::iter::once(&mut terminal);
             let all = first
                 .chain(&mut recorded)
                 .chain(&mut snapshot)
                 .chain(&mut last);
             Staged::sync_all(all)?;
-            terminal.place()?;
+            self.former.push(terminal.place()?);
             record_metrics(&files.task, &metrics, *ending, &mut grown)?;
-            recorded.into_iter().try_for_each(Staged::place)?;
-            snapshot.into_iter().try_for_each(Staged::place)?;
-            self.snapshots.note_placed(task)
+            for staged in recorded.into_iter().chain(snapshot) {
+                self.former.push(staged.place()?);
+            }
+            self.snapshots.note_placed(task, &dir);
+            Ok(())
         });
         if let Some(held) = held {
-            held.release(&files.runs)?;
+            self.former.push(held.release(&files.runs)?);
         }
         snapped?;
 
-        last.into_iter().try_for_each(Staged::place)?;
+        for staged in last {
+            self.former.push(staged.place()?);
+        }
         files.beat(now)?;
-        files.run.remove(OsStr::new(OWNER))?;
-        grown.note(files.run.again()?);
+        self.former.push(files.run.take_away(OsStr::new(OWNER))?);
+        grown.note(files.run.clone());
         grown.sync()?;
         self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
@@ -107,7 +111,7 @@ fn record_metrics(
     let line = task.append_line(name, metrics.line().as_bytes(), SHARED)?;
     grown.note_unsynced(line);
     if new {
-        grown.note(task.again()?);
+        grown.note(task.clone());
     }
     Ok(())
 }

@@ -185,11 +185,10 @@ fn pipeline_of(summary: &Value) -> Option<PipelineId> {
 
 /// The stages that the summary's plan names, else those that the sidecar names.
 fn commands(summary: Option<&Value>, sidecar: Option<&Sidecar>, success: bool) -> Vec<Command> {
-    let outcome = |id: &StageId| {
-        let mut stages = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
-        stages
-            .find(|stage| &stage.id == id)
-            .map(|stage| stage.outcome)
+    let outcome = |place: u64, id: &StageId| {
+        let place = usize::try_from(place).ok()?.checked_sub(1)?;
+        let stage = sidecar?.stages.get(place)?;
+        (stage.id == *id).then_some(stage.outcome)
     };
     let planned = summary.and_then(|s| s.pointer("/plan/items")?.as_array());
     let planned = planned.into_iter().flatten().filter_map(|item| {
@@ -210,7 +209,7 @@ fn commands(summary: Option<&Value>, sidecar: Option<&Sidecar>, success: bool) -
             .collect();
     }
     let command = |(index, (id, title, sub)): (u64, (StageId, String, bool))| {
-        let status = match outcome(&id) {
+        let status = match outcome(index, &id) {
             Some(Outcome::Passed | Outcome::Flaky) => StageStatus::Succeeded,
             Some(Outcome::None) | None if success => StageStatus::Succeeded,
             Some(Outcome::None) | None => StageStatus::Pending,

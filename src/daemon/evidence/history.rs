@@ -253,9 +253,10 @@ impl Reopened {
     fn of(manifest: &Manifest, sidecar: Option<&Sidecar>, owned: bool) -> Self {
         // The stages of a void run may have read what was there in between: nobody knows of which content they tell.
         let void = sidecar.is_some_and(|sidecar| sidecar.void.is_some());
-        let stages = manifest.commands.iter().map(|command| {
-            let mut beside = sidecar.into_iter().flat_map(|sidecar| &sidecar.stages);
-            let beside = beside.find(|stage| stage.id == command.id);
+        let stages = manifest.commands.iter().enumerate();
+        let stages = stages.map(|(place, command)| {
+            let beside = sidecar.and_then(|sidecar| sidecar.stages.get(place));
+            let beside = beside.filter(|stage| stage.id == command.id);
             // One that says no outcome is from before the run's end: the content was never held against what it ran on.
             let known = beside.filter(|stage| !void && stage.outcome != Outcome::None);
             ReopenedStage {

@@ -4,7 +4,7 @@
 //! that stays held is not waited for: our own write is a rename, so the worst is that the other's entry is added back
 //! later.
 
-use crate::daemon::durable::{Dir, DurableError};
+use crate::daemon::durable::{Dir, DurableError, Former};
 use crate::daemon::process;
 use crate::limits::{LOCK_PAUSE, LOCK_STALE, LOCK_TRIES_MAX};
 use crate::model::id::TaskId;
@@ -71,11 +71,11 @@ pub(super) fn take(
 }
 
 impl Held {
-    /// Gives the lock back, unless somebody took it over meanwhile.
-    pub(super) fn release(self, runs: &Dir) -> Result<(), DurableError> {
+    /// Gives the lock back, unless somebody took it over meanwhile; what is left of it may go later.
+    pub(super) fn release(self, runs: &Dir) -> Result<Former, DurableError> {
         match read(runs, &self.name) {
-            Some(payload) if payload.token == self.token => runs.remove(&self.name),
-            Some(_) | None => Ok(()),
+            Some(payload) if payload.token == self.token => runs.take_away(&self.name),
+            Some(_) | None => Ok(Former::default()),
         }
     }
 }

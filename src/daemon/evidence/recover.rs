@@ -117,7 +117,9 @@ impl Desk {
                 if self.open.contains_key(&key.1) {
                     continue;
                 }
-                if let Err(error) = self.heal(&runs, key, now, &mut recovery) {
+                let healed = self.heal(&runs, key, now, &mut recovery);
+                self.let_go();
+                if let Err(error) = healed {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be read");
                 }
             }

@@ -44,7 +44,8 @@ impl Snapshots {
         }
     }
 
-    /// Writes both files with the entry of a run that ended under temp names; the caller holds the task's lock.
+    /// Writes both files with the entry of a run that ended under temp names in the directory that is given back; the
+    /// caller holds the task's lock.
     pub(super) fn stage(
         &mut self,
         task: &TaskId,
@@ -52,7 +53,7 @@ impl Snapshots {
         state: Option<&TaskState>,
         grown: &mut Grown,
         now: Timestamp,
-    ) -> Result<Vec<Staged>, DurableError> {
+    ) -> Result<(Dir, Vec<Staged>), DurableError> {
         let dir = self.directory(task, grown)?;
         let cached = self.load(task, &dir, now)?;
         cached.snapshot.add(entry);
@@ -65,18 +66,16 @@ impl Snapshots {
             dir.stage(OsStr::new(RUNS), &cached.snapshot.runs_file(), SHARED)?,
             dir.stage(OsStr::new(STATE), &bytes, SHARED)?,
         ];
-        grown.note(dir);
-        Ok(staged)
+        grown.note(dir.clone());
+        Ok((dir, staged))
     }
 
-    /// Notes that both files have got their names.
-    pub(super) fn note_placed(&mut self, task: &TaskId) -> Result<(), DurableError> {
-        let dir = self.directory(task, &mut Grown::default())?;
+    /// Notes that both files have got their names, in the directory in which they were written.
+    pub(super) fn note_placed(&mut self, task: &TaskId, dir: &Dir) {
         if let Some(cached) = self.tasks.get_mut(task) {
             cached.runs_stamp = dir.stamp(Path::new(RUNS));
             cached.state_stamp = dir.stamp(Path::new(STATE));
         }
-        Ok(())
     }
 
     /// Writes what the daemon knows of a task into `state.json`.

@@ -81,9 +81,8 @@ fn place_of<'a>(
     detail: &'a RunDetail,
     stage: &StageId,
 ) -> Result<(usize, &'a StageRecord), Refusal> {
-    let mut stages = detail.stages.iter().enumerate();
-    let found = stages.find(|(_, known)| known.id == *stage);
-    found
+    detail
+        .named(stage)
         .map(|(index, known)| (index.saturating_add(1), known))
         .ok_or_else(|| {
             let known: Vec<String> = detail

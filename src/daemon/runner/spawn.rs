@@ -25,6 +25,26 @@ const DAEMON_VARIABLES: [&str; 6] = [
     "WATCHDOG_USEC",
 ];
 
+/// Variables by which git ties a process to one repository (`git rev-parse --local-env-vars`). A hook that starts the
+/// daemon has them set, and a stage's git would work on the hook's repository; a stage that declares one keeps it.
+const REPOSITORY_VARIABLES: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// Why a command could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpawnError {
@@ -66,6 +86,9 @@ impl Spawned {
             },
         };
         let mut command = Command::new(program);
+        for name in REPOSITORY_VARIABLES {
+            command.env_remove(name);
+        }
         command
             .args(arguments)
             .current_dir(&attempt.cwd)

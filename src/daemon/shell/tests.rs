@@ -5,6 +5,7 @@
 use super::*;
 use crate::daemon::evidence::Desk;
 use crate::daemon::lend::Lent;
+use crate::daemon::message::What;
 use crate::daemon::parts;
 use crate::daemon::server::{Asked, Peer};
 use crate::wire::answer::Answer;
@@ -72,12 +73,28 @@ fn said(mut answered: Answered) -> Value {
     serde_json::to_value(answered.try_recv().unwrap().unwrap()).unwrap()
 }
 
-fn remove(shell: &mut Shell, root: &RootPath) {
+async fn remove(shell: &mut Shell, root: &RootPath) {
     let path = root.clone();
     let (asked, answered) = question(99, Call::WorkspaceRemove(WorkspaceNamed { path }));
     shell.hear(asked);
+    take_errand(shell).await;
     shell.settle();
     assert_eq!(said(answered)["changed"], true);
+}
+
+/// Takes what became of a change; what else has come back meanwhile comes after it.
+async fn take_errand(shell: &mut Shell) {
+    let mut others = Vec::new();
+    while !shell.errands.is_idle() {
+        let done = tokio::time::timeout(Duration::from_secs(20), shell.done.recv());
+        match done.await.unwrap().unwrap() {
+            done if matches!(done.what, What::Tried(_)) => shell.take(done),
+            other => others.push(other),
+        }
+    }
+    for other in others {
+        shell.out.try_send(other).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -102,8 +119,9 @@ async fn a_question_waits_at_the_workspace_that_it_names_and_goes_with_it() {
         }),
     );
     shell.take_resolved(asked, Ok(root.clone()));
+    take_errand(&mut shell).await;
     assert_eq!(shell.sites[&b].adding.len(), 1);
-    remove(&mut shell, &root);
+    remove(&mut shell, &root).await;
     assert_eq!(refused(parked), ErrorKind::UnknownWorkspace);
     assert_eq!(refused(added), ErrorKind::UnknownWorkspace);
 }
@@ -141,14 +159,14 @@ async fn whoever_waits_for_a_desk_that_goes_is_answered_without_it() {
         shell.hear(asked);
         answers.push(answered);
     }
-    remove(&mut shell, &gone);
+    remove(&mut shell, &gone).await;
     assert_eq!(refused(answers.pop().unwrap()), ErrorKind::UnknownRun);
     assert_eq!(refused(allowed), ErrorKind::UnknownWorkspace);
     for answered in &mut answers {
         // The other desk is still to answer.
         assert_eq!(answered.try_recv().unwrap_err(), TryRecvError::Empty);
     }
-    remove(&mut shell, &kept);
+    remove(&mut shell, &kept).await;
     let [listed, found, reloaded] = answers.try_into().unwrap();
     assert_eq!(said(listed), json!({"runs": []}));
     assert_eq!(said(reloaded), json!({"workspaces": []}));

@@ -7,11 +7,12 @@ use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// A state file's content in memory.
-#[derive(Debug)]
+/// A state file's content in memory. A clone is of the same file.
+#[derive(Clone, Debug)]
 pub(in crate::daemon) struct Kept<T> {
-    store: Store,
+    store: Arc<Store>,
     known: T,
     set_aside: Option<Aside>,
 }
@@ -27,7 +28,7 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
         let store = Store::open(state, name)?;
         let content = store.read(now, None)?;
         Ok(Self {
-            store,
+            store: Arc::new(store),
             known: content.value,
             set_aside: content.set_aside,
         })
@@ -75,6 +76,12 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
     /// The file.
     pub(in crate::daemon) fn path(&self) -> PathBuf {
         self.store.path()
+    }
+
+    /// Knows what a clone has come to know.
+    pub(in crate::daemon) fn take_over(&mut self, other: Self) {
+        self.known = other.known;
+        self.set_aside = other.set_aside.or(self.set_aside.take());
     }
 
     fn take(&mut self, content: Content<T>) {

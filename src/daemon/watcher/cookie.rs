@@ -2,7 +2,8 @@
 //!
 //! An inotify instance has one queue for all its watches, in the order in which the kernel did the work. So *one*
 //! private directory in the daemon's state serves every workspace, read-only ones too: when the event of a cookie comes
-//! out of the queue, whatever was done before it was written is on the board. Where events come over another way
+//! out of the queue, whatever was done before it was written is on the board. A cookie is a further name of one file,
+//! because a name is cheap everywhere, and a file that is made and removed for each question is not. Where events come over another way
 //! (FSEvents), a cookie shows only that events flow: see [`ORDERED`](super::ORDERED).
 
 use std::collections::BTreeSet;
@@ -31,6 +32,9 @@ pub enum Unsynced {
     },
 }
 
+/// The file whose further names the cookies are.
+const FILE: &str = "cookie";
+
 /// The cookies of one watcher.
 #[derive(Debug)]
 pub(super) struct Cookies {
@@ -52,6 +56,7 @@ impl Cookies {
         for left in fs::read_dir(&directory)? {
             fs::remove_file(left?.path())?;
         }
+        drop(fs::File::create_new(directory.join(FILE))?);
         Ok(Self {
             directory,
             state: Mutex::default(),
@@ -89,9 +94,9 @@ impl Cookies {
             state.next
         });
         let path = self.directory.join(number.to_string());
-        let written = fs::File::create_new(&path);
+        let written = self.write(&path);
         let result = match written {
-            Ok(_) => self.wait_for(number, timeout),
+            Ok(()) => self.wait_for(number, timeout),
             Err(source) => Err(Unsynced::Write {
                 path: path.clone(),
                 source,
@@ -101,6 +106,17 @@ impl Cookies {
         // What cannot be removed now is swept at the next start; nobody reads it.
         drop(fs::remove_file(&path));
         result
+    }
+
+    /// Gives the file a further name. Not every file system has such, somebody may have tidied up the file, and FSEvents
+    /// tells of a file with several names by any of them: then it is a file of its own.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let is_named =
+            cfg!(target_os = "linux") && fs::hard_link(self.directory.join(FILE), path).is_ok();
+        if is_named {
+            return Ok(());
+        }
+        fs::File::create_new(path).map(drop)
     }
 
     fn wait_for(&self, number: u64, timeout: Duration) -> Result<(), Unsynced> {

@@ -94,7 +94,7 @@ fn nothing() -> (Draft, Faults) {
     (Draft::default(), Faults::new(Origin::Toml))
 }
 
-/// Notes every id and path of `orchd.toml` that stands there twice, and stages of one id in either file.
+/// Notes every id and path of `orchd.toml` that stands there twice, and stages of one id there.
 fn check_unique(toml: &Draft, texts: Texts<'_>, faults: &mut Faults) {
     let text = texts.of(Origin::Toml);
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
@@ -282,7 +282,9 @@ impl Check {
         for pipeline in &draft.pipelines {
             let stages = &pipeline.pipeline.stages;
             for (at, (stage, spots)) in stages.iter().zip(&pipeline.stages).enumerate() {
-                if stages.iter().take(at).any(|before| before.id == stage.id) {
+                // In the other file they are told apart by their places, as the published orchestrator does it.
+                let ours = spots.id.origin == Origin::Toml;
+                if ours && stages.iter().take(at).any(|before| before.id == stage.id) {
                     self.duplicate_stage(pipeline, stage, spots.id);
                 }
                 for (need, spot) in stage.needs.iter().zip(&spots.needs) {

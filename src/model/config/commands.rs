@@ -41,27 +41,28 @@ impl CommandDiff {
     /// Compares what was allowed with what is there.
     #[must_use]
     pub fn between(allowed: &[CommandText], present: &[CommandText]) -> Self {
-        let old = by_owner(allowed);
-        let new = by_owner(present);
-        let missing_in = |other: &BTreeMap<&str, &CommandText>,
-                          one: &BTreeMap<&str, &CommandText>| {
-            let mut only = Vec::new();
-            for (of, text) in one {
-                if !other.contains_key(of) {
-                    only.push((*text).clone());
+        let (old, new) = (by_owner(allowed), by_owner(present));
+        let mut diff = Self::default();
+        for (of, runs) in &new {
+            let before = old.get(of);
+            for runs in runs.iter().filter(|it| !has(before, it)) {
+                let text = CommandText::new(of, runs);
+                match before {
+                    Some(_) => diff.changed.push(text),
+                    None => diff.added.push(text),
                 }
             }
-            only
-        };
-        let differs = |(of, text): (&&str, &&CommandText)| {
-            let before = old.get(*of)?;
-            (before.runs != text.runs).then(|| (*text).clone())
-        };
-        Self {
-            added: missing_in(&old, &new),
-            removed: missing_in(&new, &old),
-            changed: new.iter().filter_map(differs).collect(),
         }
+        for (of, runs) in &old {
+            let now = new.get(of);
+            // Of one that runs something else, what it runs now is told.
+            if now.is_none_or(|now| now.len() < runs.len()) {
+                let gone = runs.iter().filter(|it| !has(now, it));
+                diff.removed
+                    .extend(gone.map(|runs| CommandText::new(of, runs)));
+            }
+        }
+        diff
     }
 
     /// Whether nothing that is listed differs; the sets may still differ in order or beyond what is listed.
@@ -84,8 +85,33 @@ impl CommandDiff {
     }
 }
 
-fn by_owner(texts: &[CommandText]) -> BTreeMap<&str, &CommandText> {
-    texts.iter().map(|text| (text.of.as_str(), text)).collect()
+impl CommandText {
+    fn new(of: &str, runs: &str) -> Self {
+        let (of, runs) = (of.to_owned(), runs.to_owned());
+        Self { of, runs }
+    }
+
+    /// What a stage runs.
+    #[must_use]
+    pub fn of_stage(pipeline: &Pipeline, stage: &Stage) -> Self {
+        Self {
+            of: shown(&format!("{}/{}", pipeline.id, stage.id)),
+            runs: shown(&runs(stage)),
+        }
+    }
+}
+
+/// What each runs: several things where stages of one pipeline have one id.
+fn by_owner(texts: &[CommandText]) -> BTreeMap<&str, Vec<&str>> {
+    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for text in texts {
+        owners.entry(&text.of).or_default().push(&text.runs);
+    }
+    owners
+}
+
+fn has(all: Option<&Vec<&str>>, one: &&&str) -> bool {
+    all.is_some_and(|all| all.contains(one))
 }
 
 impl Config {
@@ -122,11 +148,8 @@ impl Config {
     #[must_use]
     pub fn commands(&self) -> Vec<CommandText> {
         let stages = self.pipelines.iter().flat_map(|pipeline| {
-            let text = |stage: &Stage| CommandText {
-                of: shown(&format!("{}/{}", pipeline.id, stage.id)),
-                runs: shown(&runs(stage)),
-            };
-            pipeline.stages.iter().map(text)
+            let stages = pipeline.stages.iter();
+            stages.map(|stage| CommandText::of_stage(pipeline, stage))
         });
         let projects = self.projects.iter().map(|project| CommandText {
             of: shown(&format!("project {}", project.path)),

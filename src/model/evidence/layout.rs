@@ -71,9 +71,9 @@ impl Layout {
     }
 }
 
-/// A stage's name in file names: its index with two digits and its slug.
+/// A stage's name in file names, which no other stage of its run has: its index with two digits and its slug.
 #[must_use]
-pub(super) fn numbered(index: usize, stage: &StageId) -> String {
+pub fn numbered(index: usize, stage: &StageId) -> String {
     format!("{index:02}-{}", slug(stage.as_str()))
 }
 

@@ -3,7 +3,7 @@
 //! Runs of other tools are told as well: what only our sidecar knows of a run is optional here.
 
 use crate::model::digest::{InputDigest, StageKey};
-use crate::model::evidence::RunRecord;
+use crate::model::evidence::{RunRecord, numbered};
 use crate::model::id::{RunId, StageId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Verdict};
@@ -61,6 +61,34 @@ pub struct RunDetail {
     pub void: Option<ChangedPaths>,
     /// Its stages, in declared order.
     pub stages: Vec<StageRecord>,
+}
+
+impl RunDetail {
+    /// The stage that is meant by a name, and its place from 0: the one of this id, and of several the first that
+    /// failed, else the first; or the one whose log is named so (`02-lint`), which no other is.
+    #[must_use]
+    pub fn named(&self, name: &StageId) -> Option<(usize, &StageRecord)> {
+        let stages = || self.stages.iter().enumerate();
+        let of_id = || stages().filter(|(_, stage)| stage.id == *name);
+        let mut failed = of_id().filter(|(_, stage)| stage.status == StageStatus::Failed);
+        let logged = |(place, stage): &(usize, &StageRecord)| {
+            numbered(place.saturating_add(1), &stage.id) == name.as_str()
+        };
+        failed
+            .next()
+            .or_else(|| of_id().next())
+            .or_else(|| stages().find(logged))
+    }
+
+    /// A name that means this stage and no other: its id, or where others have that too, the name of its log.
+    #[must_use]
+    pub fn name_of(&self, (place, stage): (usize, &StageRecord)) -> StageId {
+        let same = self.stages.iter().filter(|other| other.id == stage.id);
+        let whole = StageId::parse(&numbered(place.saturating_add(1), &stage.id)).ok();
+        whole
+            .filter(|_| same.count() > 1)
+            .unwrap_or_else(|| stage.id.clone())
+    }
 }
 
 /// One stage of a run.

@@ -10,7 +10,7 @@
 
 use super::*;
 use crate::daemon::evidence::Inspected;
-use crate::daemon::message::{Looked, Then, What};
+use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
 use crate::model::view::Touches;
 
@@ -52,10 +52,19 @@ async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
     std::fs::write(root.join("orchd.toml"), GOOD).unwrap();
     let (mut shell, [(id, root)]) = shell(dir, ["w"]);
     drive(&mut shell, |_| (), is_read).await;
-    shell.allow_present(id).unwrap();
+    allow(&mut shell, &root);
+    shell.configure(id, BTreeMap::new());
     drive(&mut shell, |_| (), is_read).await;
     assert_eq!(state(&shell), "watching");
     (shell, id, root)
+}
+
+/// Allows what a workspace's files say now, as another process would.
+fn allow(shell: &mut Shell, root: &RootPath) {
+    let loaded = crate::daemon::configuration::load(root, None).unwrap();
+    let (set, commands) = (loaded.command_set, loaded.commands);
+    let now = shell.clock.wall();
+    shell.trust.allow(root, set, commands, now).unwrap();
 }
 
 fn looked(configuration: bool) -> Done {
@@ -144,7 +153,7 @@ async fn who_waits_for_a_workspace_that_is_long_in_reading_is_told_so() {
     assert_eq!(refused(plan), ErrorKind::Unsynced);
     // A run is looked for where that can be done; only then it is told where it was not.
     assert_eq!(shell.waiting.len(), 1);
-    remove(&mut shell, &other);
+    remove(&mut shell, &other).await;
     let mut anywhere = anywhere;
     let told = anywhere.try_recv().unwrap().unwrap_err();
     assert_eq!(told.kind, ErrorKind::Unsynced);
@@ -170,10 +179,7 @@ async fn what_was_asked_by_who_has_gone_meanwhile_is_not_done() {
     shell.forget_request(RequestId(2));
     assert_eq!(shell.sites[&id].parked.len(), 1, "one was withdrawn");
     // Allowed before the denial that is still parked is heard.
-    let loaded = crate::daemon::configuration::load(&root, None).unwrap();
-    let (set, commands) = (loaded.command_set, loaded.commands);
-    let now = shell.clock.wall();
-    shell.trust.allow(&root, set, commands, now).unwrap();
+    allow(&mut shell, &root);
     drive(&mut shell, |_| (), is_read).await;
     assert_eq!(state(&shell), "watching");
 }
@@ -233,6 +239,6 @@ async fn nothing_is_kept_of_who_has_gone_untold_and_of_what_was_removed() {
     let waiting: Vec<_> = shell.waiting.keys().copied().collect();
     assert_eq!(waiting, [RequestId(2)]);
     assert_eq!(shell.names.len(), 1);
-    remove(&mut shell, &root);
+    remove(&mut shell, &root).await;
     assert_eq!(shell.names.len(), 0);
 }

@@ -155,6 +155,19 @@ fn a_person_reads_what_runs_and_what_changed() {
     assert!(CommandDiff::between(&before, &before).is_empty());
 }
 
+/// In a published configuration stages of one pipeline may have one id.
+#[test]
+fn what_has_the_same_name_is_compared_one_by_one() {
+    let texts = |runs: &[&str]| -> Vec<CommandText> {
+        runs.iter().map(|it| CommandText::new("d/x", it)).collect()
+    };
+    let lines = |old: &[&str], new: &[&str]| CommandDiff::between(&texts(old), &texts(new)).lines();
+    assert_eq!(lines(&["a", "b"], &["a", "c"]), ["~ d/x: c"]);
+    assert_eq!(lines(&["a"], &["a", "b"]), ["~ d/x: b"]);
+    assert_eq!(lines(&["a", "b"], &["b"]), ["- d/x: a"]);
+    assert_eq!(lines(&["a", "b"], &["b", "a"]), [""; 0]);
+}
+
 #[test]
 fn the_list_is_bounded() {
     let stages: String = (0..500)
