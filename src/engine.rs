@@ -16,6 +16,7 @@ pub mod ask;
 pub mod change;
 mod discarded;
 pub mod graph;
+pub mod history;
 mod hold;
 pub mod keys;
 mod looks;
@@ -44,6 +45,7 @@ use crate::model::run::{Changed, Ending, RunReport};
 use crate::model::time::{Now, Tick, Timestamp};
 use crate::model::view::{Sign, Subject, View};
 use ask::{Ask, Reply, Stop};
+use history::History;
 use keys::Proof;
 use news::News;
 use std::collections::{BTreeMap, BTreeSet};
@@ -216,6 +218,8 @@ pub struct Known {
     pub last: Option<Latest>,
     /// What its runs have proven, oldest first.
     pub proofs: Vec<Proof>,
+    /// What its runs, those of its other pipelines and child runs too, have said against stage keys.
+    pub history: History,
 }
 
 /// The newest run of a project, as `status` shows it.

@@ -329,6 +329,10 @@ const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Proofs that a project remembers, so that a content seen before needs no run.
 pub const PROOFS_MAX: usize = 64;
+/// Runs with a failed stage whose word against stage keys a project remembers: some days of red runs, four times what a
+/// start reads of one pipeline, and a few hundred bytes each. What failed before them passes as if it never had.
+pub const FAILED_RUNS_MAX: usize = 256;
+const _: () = assert!(PROOFS_MAX <= FAILED_RUNS_MAX);
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);

@@ -9,6 +9,7 @@ use crate::engine::news::{Dropped, News, StageTold};
 use crate::engine::{Held, ProjectStanding, WorkspaceStanding, failure};
 use crate::engine::{ProjectId, Watch};
 use crate::limits::HOLD_WAITS_MAX;
+use crate::model::config::Flaky;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -87,6 +88,7 @@ impl Shell {
                     .position(|p| p.task == project.standing.project.task)
             })
         };
+        let flaky = order.as_ref().map(|config| config.settings.flaky);
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
         projects.retain(|project| task.is_none_or(|task| project.standing.project.task == *task));
@@ -95,7 +97,10 @@ impl Shell {
             root,
             state,
             detail,
-            projects: projects.into_iter().map(project_status).collect(),
+            projects: projects
+                .into_iter()
+                .map(|project| project_status(project, flaky))
+                .collect(),
         }
     }
 
@@ -333,13 +338,15 @@ fn about_git(held: &Held<'_>) -> String {
     }
 }
 
-fn project_status(project: ProjectStanding<'_>) -> ProjectStatus {
+fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> ProjectStatus {
     let standing = project.standing;
+    let told = flaky.filter(|_| standing.verdict == Verdict::Flaky);
     ProjectStatus {
         task_id: standing.project.task,
         path: standing.path,
         pipeline: standing.pipeline,
         verdict: standing.verdict,
+        green: told.map(|flaky| standing.verdict.is_green(flaky)),
         fresh: standing.fresh,
         phase: standing.phase,
         input_digest: standing.input,

@@ -303,5 +303,6 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     Known {
         last,
         proofs: proofs.collect(),
+        history: known.history.clone(),
     }
 }

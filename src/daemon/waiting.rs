@@ -251,6 +251,7 @@ impl Shell {
                 manifest: manifest
                     .map(|(site, run)| site.layout.manifest(&answer.project.task, run)),
                 reused: answer.reused,
+                green: (answer.verdict == Verdict::Flaky).then_some(answer.green),
                 detail: answer.detail.clone(),
             }
         });

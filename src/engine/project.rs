@@ -8,6 +8,7 @@
 
 use crate::engine::ask::Denied;
 use crate::engine::change::ChangeSet;
+use crate::engine::history::History;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::pending::Pending;
@@ -35,6 +36,7 @@ pub(super) struct Project {
     /// What the last run was begun with that has changed since content that passed.
     pub(super) unproven: ChangeSet,
     pub(super) proofs: VecDeque<Proof>,
+    pub(super) history: History,
     pub(super) active: Option<RunId>,
     pub(super) pending: BTreeMap<PipelineId, Pending>,
     /// The cause of the next run that starts by itself.
@@ -82,6 +84,7 @@ impl Project {
             changes: ChangeSet::everything(),
             unproven: ChangeSet::everything(),
             proofs: known.proofs.into(),
+            history: known.history,
             active: None,
             pending: BTreeMap::new(),
             auto: Cause::Start,

@@ -127,6 +127,7 @@ impl Engine {
     }
 
     pub(super) fn end_attempt(&mut self, id: &RunId, index: usize, ending: &Ending) {
+        let failed_before = self.has_failed_before(id, index);
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
@@ -144,7 +145,8 @@ impl Engine {
             return;
         };
         let cancelled = run.cancelled.is_some();
-        let outcome = outcome(&ending.exit, timed_out, cancelled, stage.attempts);
+        let failed_before = failed_before || stage.attempts > 1;
+        let outcome = outcome(&ending.exit, timed_out, cancelled, failed_before);
         stage.outcome = outcome;
         stage.exit_code = ending.exit.code();
         stage.duration = stage.duration.saturating_add(ending.duration);
@@ -188,6 +190,7 @@ impl Engine {
         report: &RunReport,
         summary: &str,
     ) {
+        let is_flaky = report.is_flaky() || self.has_failed_before(parent, index);
         let Some(run) = self.runs.get_mut(parent) else {
             return;
         };
@@ -214,19 +217,16 @@ impl Engine {
         run.last_stage = Some(index);
         (stage.status, stage.outcome) = match report.status {
             // Not by its verdict: that of a void child is unknown.
-            RunStatus::Succeeded if report.is_flaky() => (StageStatus::Succeeded, Outcome::Flaky),
+            RunStatus::Succeeded if is_flaky => (StageStatus::Succeeded, Outcome::Flaky),
             RunStatus::Succeeded => (StageStatus::Succeeded, Outcome::Passed),
             RunStatus::Cancelled => (StageStatus::Failed, Outcome::Cancelled),
             _ if cancelled => (StageStatus::Failed, Outcome::Cancelled),
-            RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress if optional => {
-                (StageStatus::Skipped, Outcome::Failed)
-            }
-            RunStatus::Failed if report.verdict == Verdict::Error => {
-                (StageStatus::Failed, Outcome::Unspawnable)
-            }
-            RunStatus::Failed if report.is_timed_out() => (StageStatus::Failed, Outcome::TimedOut),
             RunStatus::Failed | RunStatus::Queued | RunStatus::InProgress => {
-                (StageStatus::Failed, Outcome::Failed)
+                let status = match optional {
+                    true => StageStatus::Skipped,
+                    false => StageStatus::Failed,
+                };
+                (status, failure_of_child(report))
             }
         };
         stage.completed_at = Some(self.now.wall);
@@ -304,12 +304,22 @@ impl Engine {
     }
 }
 
-fn outcome(exit: &Exit, timed_out: bool, cancelled: bool, attempts: u32) -> Outcome {
+fn failure_of_child(report: &RunReport) -> Outcome {
+    if report.verdict == Verdict::Error {
+        Outcome::Unspawnable
+    } else if report.is_timed_out() {
+        Outcome::TimedOut
+    } else {
+        Outcome::Failed
+    }
+}
+
+fn outcome(exit: &Exit, timed_out: bool, cancelled: bool, failed_before: bool) -> Outcome {
     match exit {
         _ if cancelled => Outcome::Cancelled,
         Exit::Unspawnable(_) => Outcome::Unspawnable,
         _ if timed_out => Outcome::TimedOut,
-        Exit::Code(0) if attempts > 1 => Outcome::Flaky,
+        Exit::Code(0) if failed_before => Outcome::Flaky,
         Exit::Code(0) => Outcome::Passed,
         Exit::Code(_) => Outcome::Failed,
         Exit::Signal(_) => Outcome::Signalled,

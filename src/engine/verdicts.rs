@@ -2,6 +2,7 @@
 //!
 //! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
+use crate::engine::history::admit_failures;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::rewritten::Recheck;
@@ -34,6 +35,9 @@ impl Engine {
         let same = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
         // An edit that was undone leaves the same content, but a stage may have read what was there in between.
         let binds = same && run.changes.is_empty();
+        if binds {
+            admit_failures(&mut run.report.stages, self.projects.get(&run.project));
+        }
         let mut verdict = of_run(run);
         let mut rewritten = None;
         if !binds {
@@ -109,6 +113,7 @@ impl Engine {
         let project_id = run.project.clone();
         self.mark(&project_id);
         let report = Box::new(run.report.clone());
+        self.note_history(&project_id, &run);
         self.publish(News::RunEnded {
             report: report.clone(),
         });
@@ -262,7 +267,7 @@ fn of_run(run: &Run) -> Verdict {
 }
 
 /// Whether a stage has another key than the content that the run began on gives it.
-fn kept_from_elsewhere(run: &Run) -> bool {
+pub(super) fn kept_from_elsewhere(run: &Run) -> bool {
     let mut stages = run.report.stages.iter().zip(&run.seen.keys);
     stages.any(|(stage, key)| stage.key != Some(*key))
 }

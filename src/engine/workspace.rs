@@ -167,6 +167,7 @@ impl Engine {
                 state.renew(config.settings.on_start == OnStart::Wait);
                 if !same {
                     state.proofs.retain(|proof| !proof.timed_out);
+                    state.history.forget_for_time();
                 }
             }
             self.deny_vanished(&project, &config);

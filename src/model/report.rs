@@ -61,6 +61,9 @@ pub struct GateProject {
     pub manifest: Option<String>,
     /// Whether it was proven before the question was asked.
     pub reused: bool,
+    /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
     /// Why nothing is known; told only where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

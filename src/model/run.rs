@@ -77,7 +77,7 @@ pub enum Verdict {
     Pass,
     /// A stage failed on it.
     Fail,
-    /// A stage failed on it and then succeeded on it.
+    /// Every stage succeeded on it, and one of them has failed on it, too.
     Flaky,
     /// A stage keeps rewriting its own inputs.
     Unstable,
@@ -213,7 +213,8 @@ pub enum Outcome {
     None,
     /// It exited 0.
     Passed,
-    /// It exited 0 after a failed attempt on the same content, or a stage of its child run did.
+    /// It exited 0, and has failed on the same stage key before, in this run or an earlier one; or a stage of its child run
+    /// did.
     Flaky,
     /// It exited with another code.
     Failed,
@@ -225,6 +226,20 @@ pub enum Outcome {
     Unspawnable,
     /// The run was cancelled while it ran.
     Cancelled,
+}
+
+impl Outcome {
+    /// Whether its command has failed by itself: what was cancelled or could not be started has not.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut | Self::Signalled)
+    }
+
+    /// Whether it tells that its command has failed by itself, now or before.
+    #[must_use]
+    pub fn tells_of_failure(self) -> bool {
+        self.has_failed() || self == Self::Flaky
+    }
 }
 
 /// A child run of a subpipeline stage.
@@ -319,7 +334,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Whether a stage of it succeeded only after it had failed.
+    /// Whether a stage of it succeeded on a key on which it has failed, too.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         let mut stages = self.stages.iter();

@@ -22,6 +22,7 @@ mod damage;
 #[path = "../deadline/within.rs"]
 mod deadline;
 mod events;
+mod flaky;
 mod history;
 mod job;
 mod lifecycle;

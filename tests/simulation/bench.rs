@@ -123,6 +123,10 @@ impl Bench {
                 let number = number.parse().unwrap();
                 self.stage_ended(run, stage, Exit::Signal(number))
             }
+            ["unspawnable", run, stage] => {
+                let why = "no such file".to_owned();
+                self.stage_ended(run, stage, Exit::Unspawnable(why))
+            }
             ["refuse"] => self.step(Input::Misconfigured {
                 workspace: WORKSPACE,
                 detail,

@@ -105,6 +105,13 @@ fn doubled() -> Config {
     config
 }
 
+fn doubled_optional() -> Config {
+    let twin = |id: &str| stage(id, &[], sub("child", true));
+    let mut config = config(OnBusy::Queue, vec![twin("left"), twin("right")]);
+    config.pipelines[0].order = Order::Graph;
+    config
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -168,6 +175,11 @@ scenes! {
     more_time: timed,
     more_time_meanwhile: timed,
     other_needs: two,
+    failed_before: usual,
+    not_failed_before: usual,
+    late_before: timed,
+    failed_below_before: optional,
+    failed_beside: doubled_optional,
     queued: usual,
     queued_in_order: usual,
     queued_and_cancelled: usual,

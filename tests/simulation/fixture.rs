@@ -27,6 +27,8 @@ pub(crate) const HANGS: u32 = 5;
 pub(crate) const FLAKY: u32 = 7;
 /// In file 2: the first attempt of the stage `deep` fails, below another one.
 pub(crate) const FLAKY_BELOW: u32 = 6;
+/// In any file: a stage that would pass fails now and then, as chance has it.
+pub(crate) const FITFUL: u32 = 9;
 /// In file 1: the first stage of a project's pipeline puts it right, once.
 pub(crate) const ILL_FORMATTED: u32 = 8;
 pub(crate) const WELL_FORMATTED: u32 = 1;
@@ -99,7 +101,11 @@ pub(crate) fn passes(content: &Content) -> bool {
     content.values().sum::<u32>() % 3 != 0
 }
 
-/// How an attempt of a stage exits on a content.
+pub(crate) fn is_fitful(content: &Content) -> bool {
+    content.values().any(|text| *text == FITFUL)
+}
+
+/// How an attempt of a stage exits on a content, unless that is fitful.
 pub(crate) fn exit_code(stage: &StageId, content: &Content, attempt: u32) -> i32 {
     let odd = content.values().sum::<u32>() % 2 == 1;
     let fine = match stage.as_str() {
@@ -224,7 +230,11 @@ pub(crate) fn sequence(id: &str, stages: Vec<Stage>) -> Pipeline {
     }
 }
 
-pub(crate) fn stage(id: &str, needs: &[&str], action: Action) -> Stage {
+/// A stage whose key no other stage has: here it is the stage that decides how the same command ends.
+pub(crate) fn stage(id: &str, needs: &[&str], mut action: Action) -> Stage {
+    if let Action::Command(command) = &mut action {
+        command.env.insert("STAGE".to_owned(), id.to_owned());
+    }
     Stage {
         id: StageId::parse(id).unwrap(),
         title: id.to_owned(),

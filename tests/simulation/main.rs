@@ -56,6 +56,43 @@ proptest! {
     }
 }
 
+/// What a stage has failed on before a daemon was killed, it has failed on: a pass after that is flaky.
+#[test]
+fn what_failed_before_a_restart_has_failed() {
+    let deliver = Op::Deliver { count: 60 };
+    let again = Op::Run {
+        project: 2,
+        other: false,
+        force: true,
+        until_named: false,
+        detach: false,
+        strict: false,
+    };
+    let fitful = Op::Save {
+        project: 2,
+        file: 1,
+        content: u8::try_from(fixture::FITFUL).unwrap(),
+    };
+    let ops = [
+        fitful,
+        Op::Wait { ms: 60 },
+        deliver.clone(),
+        Op::Restart,
+        deliver.clone(),
+        again.clone(),
+        deliver.clone(),
+        Op::Restart,
+        deliver.clone(),
+        again,
+        deliver,
+    ];
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        ops.iter().for_each(|op| world.act(op));
+        world.come_to_rest();
+    }
+}
+
 /// One project of a question has its answer, another one's run is under way, and the evidence of the first goes.
 #[test]
 fn an_answer_that_waits_for_others_is_still_true_when_it_is_told() {

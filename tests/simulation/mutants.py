@@ -42,7 +42,7 @@ MUTANTS = [
         "                self.touch_project(&project, changed);",
         "                let _ = changed;",
         "a change is never lost",
-        ("fresh although it was touched", "was never seen", "was not looked at by"),
+        ("fresh although it was touched", "was never seen", "was not looked at by", "never comes to rest"),
     ),
     Mutant(
         "touch-leaves-fresh",
@@ -640,8 +640,8 @@ MUTANTS = [
     Mutant(
         "flaky-child-is-told-as-passed",
         "stages.rs",
-        "            RunStatus::Succeeded if report.is_flaky() =>",
-        "            RunStatus::Succeeded if report.is_flaky() && false =>",
+        "            RunStatus::Succeeded if is_flaky =>",
+        "            RunStatus::Succeeded if is_flaky && false =>",
         "a pass after a failure is told as flaky",
         ("is told as a pass",),
     ),
@@ -764,6 +764,58 @@ MUTANTS = [
         "        let asked = asked.max_by_key(|(_, pending)| pending.place());",
         "what was asked for begins in the order of asking",
         ("scene queued_in_order",),
+    ),
+    Mutant(
+        "failures-are-not-remembered",
+        "verdicts.rs",
+        "        self.note_history(&project_id, &run);\n",
+        "",
+        "a pass after a failure of an earlier run is told as flaky",
+        ("a pass stands for a key that has failed before",),
+    ),
+    Mutant(
+        "failures-on-disk-are-ignored",
+        "project.rs",
+        "            history: known.history,",
+        "            history: History::default(),",
+        "a pass after a failure is told as flaky, also by a daemon that is started again",
+        ("a pass stands for a key that has failed before", "scene what_failed_before_a_restart_has_failed"),
+    ),
+    Mutant(
+        "a-pass-takes-a-failure-back",
+        "history.rs",
+        "            let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));\n",
+        "            let said: Vec<_> = stages.filter_map(|stage| Some((stage.key?, stage.outcome))).collect();\n"
+        "            for before in project.history.runs.values_mut() {\n"
+        "                before.retain(|key, _| !said.contains(&(*key, Outcome::Flaky)));\n"
+        "            }\n"
+        "            let said = said.into_iter().filter(|(_, outcome)| *outcome != Outcome::Flaky);\n",
+        "what has failed once is flaky until it is another content",
+        ("a pass stands for a key that has failed before",),
+    ),
+    Mutant(
+        "a-void-failure-counts",
+        "history.rs",
+        "run.report.void.is_none() && ",
+        "",
+        "a failure is of content that stood still",
+        ("flaky is told of a key that has not failed",),
+    ),
+    Mutant(
+        "a-failure-beside-is-overlooked",
+        "verdicts.rs",
+        "            admit_failures(",
+        "            let _ = (",
+        "a pass and a failure on one key are flaky, also in one run",
+        ("a pass stands for a key that has failed before", "scene failed_beside"),
+    ),
+    Mutant(
+        "evidence-that-is-gone-speaks-on",
+        "discarded.rs",
+        "            project.history.forget(runs);\n",
+        "",
+        "nothing is told by evidence that is gone",
+        ("scene failed_before",),
     ),
 ]
 

@@ -3,13 +3,14 @@
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
 mod files;
+mod flaky;
 mod git;
 mod looks;
 mod queued;
 mod runs;
 
 use crate::fixture::{
-    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
+    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, is_fitful, own_pipeline, passes,
 };
 use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
@@ -48,6 +49,7 @@ struct LetBe {
 pub(crate) struct Oracle {
     seq: Seq,
     written: files::Written,
+    failed: flaky::Failed,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -194,6 +196,7 @@ impl Oracle {
             proven: std::mem::take(&mut self.proven),
             passed: std::mem::take(&mut self.passed),
             read: std::mem::take(&mut self.read),
+            failed: std::mem::take(&mut self.failed),
             ..Self::default()
         };
         let counts = |run: &RunId| {
@@ -201,6 +204,7 @@ impl Oracle {
             reports.any(|report| !fails_for_time(report))
         };
         self.proven.retain(|_, run| counts(run));
+        self.failed.restarted(disk);
         for report in disk {
             self.recorded.insert((report.run.clone(), false));
             self.recorded.insert((report.run.clone(), true));
@@ -462,7 +466,8 @@ impl Oracle {
                 let proof = &self.ended[&standing.proof.unwrap()];
                 let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
                 let late = outcomes.any(|outcome| outcome == Outcome::TimedOut);
-                assert!(!passes(content) || late, "red for {content:?}");
+                let due = !passes(content) || late || is_fitful(content);
+                assert!(due, "red for {content:?}");
             }
             Verdict::Unstable | Verdict::Error => {}
             Verdict::Unknown => panic!("a fresh verdict is known"),

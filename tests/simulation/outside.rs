@@ -5,10 +5,11 @@
 
 use crate::fixture::{
     HANGS, HOMES, ILL_FORMATTED, REWRITTEN, REWRITTEN_ALIKE, Setting, WELL_FORMATTED, config,
-    digest, exit_code, index, own_pipeline, path, pipeline_id, read_by_test, task,
+    digest, exit_code, index, is_fitful, own_pipeline, path, pipeline_id, read_by_test, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, ResumeAsk, Stop, Until};
+use orch::engine::history::History;
 use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
@@ -17,6 +18,9 @@ use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, Sta
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+/// A stage of fitful content fails once in so many times.
+const FITS: usize = 3;
 
 /// Something that a tree has to do or to tell, in order.
 pub(crate) enum Tree {
@@ -121,6 +125,18 @@ impl Disk {
             timed_out: fails_for_time(report),
         });
         proofs.collect()
+    }
+
+    /// What the runs of a project, child runs too, say against stage keys.
+    pub(crate) fn history(&self, project: usize) -> History {
+        let mut history = History::default();
+        let ours = self.0.iter().filter(|report| report.task == task(project));
+        for report in ours.filter(|report| proves(report)) {
+            let stages = report.stages.iter();
+            let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
+            history.note(&report.run, said);
+        }
+        history
     }
 }
 
@@ -308,11 +324,13 @@ impl World {
         let (stage, first) = (report.stages[key.1].clone(), key.1 == 0);
         let own = report.pipeline.as_str() == own_pipeline(project);
         let content = self.files[project].clone();
+        let fails = is_fitful(&content) && self.chance(FITS) == 0;
         let hangs = stage.id.as_str() == "build" && content.get(&0) == Some(&HANGS);
         let exit = match told {
             Some(Stop::Kill) => Exit::Signal(9),
             Some(Stop::Term) if !hangs => Exit::Signal(15),
             _ if hangs => return,
+            _ if fails => Exit::Code(1),
             _ => Exit::Code(exit_code(&stage.id, &content, stage.attempts)),
         };
         match content.get(&1) {

@@ -88,7 +88,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
     let home = || 0_usize..2;
     let project = || 0_usize..3;
     prop_oneof![
-        10 => (project(), 0_u8..3, 0_u8..9)
+        10 => (project(), 0_u8..3, 0_u8..10)
             .prop_map(|(project, file, content)| Op::Save { project, file, content }),
         1 => (project(), 0_u8..3).prop_map(|(project, file)| Op::Scribble { project, file }),
         10 => (0_u16..80).prop_map(|ms| Op::Wait { ms }),

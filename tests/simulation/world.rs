@@ -365,7 +365,13 @@ impl World {
             let last = self.disk.newest_of(project, pipeline);
             let last = last.map(latest);
             let proofs = self.disk.proofs(project, pipeline);
-            (task(project), Known { last, proofs })
+            let history = self.disk.history(project);
+            let known = Known {
+                last,
+                proofs,
+                history,
+            };
+            (task(project), known)
         });
         known.collect()
     }

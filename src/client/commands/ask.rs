@@ -156,6 +156,7 @@ fn tell_verdicts(
         run_id: None,
         manifest: None,
         reused: false,
+        green: None,
         detail: Some(message.clone()),
     };
     let answer = GateAnswer {

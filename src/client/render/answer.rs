@@ -39,6 +39,9 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
         if let Some(detail) = &project.detail {
             text.push_str(&indented(detail, 4, look));
         }
+        if project.green == Some(false) {
+            text.push_str(&indented(mark::FLAKY_IS_RED, 4, look));
+        }
         if let Some(manifest) = &project.manifest {
             let manifest = short_path(&clean(manifest), look, 4);
             add(&mut text, format_args!("    {}\n", styled(DIM, &manifest)));

@@ -9,7 +9,7 @@ use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{ChangedPaths, RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::{Cause, RunStatus};
+use crate::model::run::{Cause, Outcome, RunStatus};
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
@@ -168,6 +168,8 @@ fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
     }
     if stage.attempts > 1 {
         add(&mut line, format_args!("  {} attempts", stage.attempts));
+    } else if stage.outcome == Some(Outcome::Flaky) {
+        line.push_str("  has failed before on the same content");
     }
     if let Some(from) = &stage.reused_from {
         add(&mut line, format_args!("  proven by {}", short(from)));
@@ -191,5 +193,10 @@ pub fn result(answer: &RunAnswer, look: &Look) -> String {
         mark::run(answer.status).cell(0)
     };
     let manifest = short_path(&clean(&answer.manifest), look, 2);
-    format!("{head}  {}\n  {manifest}\n", answer.run_id)
+    let mut text = format!("{head}  {}\n", answer.run_id);
+    if answer.green == Some(false) {
+        text.push_str(&indented(mark::FLAKY_IS_RED, 2, look));
+    }
+    add(&mut text, format_args!("  {manifest}\n"));
+    text
 }

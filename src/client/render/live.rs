@@ -264,7 +264,10 @@ fn stage_line(stage: &StageDone) -> String {
     parts.push(pad(&took(Duration::from_millis(stage.duration_ms)), 6));
     match (stage.status, stage.exit_code) {
         (StageStatus::Succeeded, _) if stage.outcome == Outcome::Flaky => {
-            parts.push(format!("flaky: passed at attempt {}", stage.attempts));
+            parts.push(match stage.attempts {
+                0 | 1 => "flaky: has failed before on the same content".to_owned(),
+                attempts => format!("flaky: passed at attempt {attempts}"),
+            });
         }
         (StageStatus::Succeeded, _) => parts.push(mark.word.to_owned()),
         (_, Some(code)) => parts.push(format!("{}, exit {code}", mark.word)),
@@ -299,6 +302,8 @@ pub fn run_ended(run: &RunDone, look: &Look) -> String {
             &mut text,
             format_args!("{gap}see: orchctl logs {id} {stage}"),
         );
+    } else if run.green == Some(false) {
+        add(&mut text, format_args!("{gap}{}", mark::FLAKY_IS_RED));
     } else if run.verdict != Verdict::Pass
         && let Some(detail) = &run.status_detail
     {

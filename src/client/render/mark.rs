@@ -38,6 +38,9 @@ impl Mark {
     }
 }
 
+/// What is said of a flaky verdict where it does not count as green.
+pub const FLAKY_IS_RED: &str = "flaky counts as failed here (flaky = \"fail\" in orchd.toml)";
+
 /// How a verdict is shown.
 #[must_use]
 pub fn verdict(verdict: Verdict) -> Mark {

@@ -113,6 +113,9 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
     {
         text.push_str(&indented(detail, 4, look));
     }
+    if project.green == Some(false) {
+        text.push_str(&indented(mark::FLAKY_IS_RED, 4, look));
+    }
     if let Some(run) = &project.last_run {
         let manifest = short_path(&clean(&run.manifest), look, 13);
         text.push_str(&styled(DIM, &format!("    manifest {manifest}")));

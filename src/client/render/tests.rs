@@ -80,6 +80,7 @@ fn project(id: &str, verdict: Verdict) -> ProjectStatus {
         path: RelPath::root(),
         pipeline: pipeline(),
         verdict,
+        green: None,
         fresh: true,
         phase: Phase::Idle,
         input_digest: None,
@@ -194,4 +195,22 @@ fn colour_only_repeats_what_a_word_says() {
     let text = status::status(&shop(), None, &look(Some(80)));
     let line = text.lines().find(|line| line.contains("0102-api")).unwrap();
     insta::assert_snapshot!(line.escape_debug(), @r#"  \u{1b}[1m\u{1b}[31mx fail\u{1b}[0m      0102-api   fresh  idle      3d0103be  failed  3.1s  2m ago"#);
+}
+
+#[test]
+fn a_flaky_verdict_that_counts_as_failed_says_why() {
+    let mut flaky = project("0103-docs", Verdict::Flaky);
+    flaky.green = Some(false);
+    let watched = WorkspaceStatus {
+        root: root(),
+        state: WorkspaceState::Watching,
+        detail: None,
+        projects: vec![flaky],
+    };
+    insta::assert_snapshot!(plain(&status::workspace_lines(&watched, &look(None))), @r#"
+    /srv/ann/src/shop  + watching
+      ~ flaky     0103-docs  fresh  idle      3d0103be  succeeded  3.1s  2m ago
+        flaky counts as failed here (flaky = "fail" in orchd.toml)
+        manifest .runs/0103-docs/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+    "#);
 }

@@ -11,10 +11,11 @@ use super::{Anchor, Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, 
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
+use crate::engine::history::History;
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
-use crate::model::run::{StageStatus, Verdict};
+use crate::model::run::{Outcome, StageStatus, Verdict};
 use crate::model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -39,6 +40,8 @@ pub struct Known {
     pub last: Option<Last>,
     /// Per pipeline, what its newest runs prove, newest first: of each content once.
     pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
+    /// What these runs, of all its pipelines, say against stage keys.
+    pub history: History,
 }
 
 /// The last run of a task.
@@ -334,30 +337,58 @@ impl Desk {
                 task.clone(),
                 Known {
                     last,
-                    proofs: BTreeMap::new(),
+                    ..Known::default()
                 },
             ));
         }
         for ((task, pipeline), proving) in self.index.proofs() {
             if let Some(of_task) = known.get_mut(&task) {
-                let proofs = proofs_of(runs, &task, proving);
-                drop(of_task.proofs.insert(pipeline, proofs));
+                let told = told_by(runs, &task, proving);
+                for (run, sidecar) in &told {
+                    let stages = sidecar.stages.iter();
+                    let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
+                    of_task.history.note(run, said);
+                }
+                drop(of_task.proofs.insert(pipeline, proofs_of(told)));
             }
         }
+        known.values_mut().for_each(Known::admit_failures);
         known
     }
 }
 
-/// What these runs prove, newest first; of each content only what the newest says.
-fn proofs_of(runs: &Dir, task: &TaskId, proving: Vec<RunId>) -> Vec<Proof> {
-    let mut contents = BTreeSet::new();
-    let mut proofs = Vec::new();
-    for run in proving {
+impl Known {
+    /// Takes for flaky what passed on a key on which an earlier run failed: whoever ran it need not have known of that.
+    fn admit_failures(&mut self) {
+        let proofs = self.proofs.values_mut().flatten();
+        for proof in proofs.filter(|proof| proof.verdict == Verdict::Pass) {
+            let stages = proof.stages.iter();
+            let passed = stages.filter(|stage| stage.outcome == Outcome::Passed);
+            if passed
+                .filter_map(|stage| stage.key)
+                .any(|key| self.history.has_failed_before(key, &proof.run))
+            {
+                proof.verdict = Verdict::Flaky;
+            }
+        }
+    }
+}
+
+/// What these runs say of their stages, newest first, of those that can still be read.
+fn told_by(runs: &Dir, task: &TaskId, proving: Vec<RunId>) -> Vec<(RunId, Sidecar)> {
+    let told = proving.into_iter().filter_map(|run| {
         let files = Files::open(runs, task, &run).ok().flatten();
         let sidecar = files.and_then(|files| files.read_sidecar().ok());
-        let Some(sidecar) = sidecar.filter(Sidecar::proves) else {
-            continue;
-        };
+        Some((run, sidecar.filter(Sidecar::proves)?))
+    });
+    told.collect()
+}
+
+/// What these runs prove, newest first; of each content only what the newest says.
+fn proofs_of(told: Vec<(RunId, Sidecar)>) -> Vec<Proof> {
+    let mut contents = BTreeSet::new();
+    let mut proofs = Vec::new();
+    for (run, sidecar) in told {
         let keys: Vec<_> = sidecar.stages.iter().map(|stage| stage.key).collect();
         if contents.insert(keys) {
             proofs.push(Proof {

@@ -93,6 +93,9 @@ pub struct ProjectStatus {
     pub pipeline: PipelineId,
     /// What is known of its present content.
     pub verdict: Verdict,
+    /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
     /// Whether the verdict is about the present content.
     pub fresh: bool,
     /// What it is doing.

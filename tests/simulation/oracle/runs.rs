@@ -60,6 +60,7 @@ impl Oracle {
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
+            self.failed.forget(&report.run);
             self.ended.remove(&report.run);
         } else {
             let pending = (project.clone(), report.pipeline.clone());
@@ -86,6 +87,7 @@ impl Oracle {
     /// The evidence of a run is gone: from now on nobody may hear of what it proved.
     pub(crate) fn vanished(&mut self, engine: &Engine, id: &ProjectId, run: &RunId) {
         self.forget_proof(run);
+        self.failed.forget(run);
         self.recorded.remove(&(run.clone(), true));
         self.said.retain(|(other, _)| other != run);
         self.ended.remove(run);
@@ -178,6 +180,7 @@ impl Oracle {
 
     /// Another configuration may give a stage more time.
     pub(super) fn forget_for_time(&mut self, place: usize) {
+        self.failed.forget_for_time(place);
         let ended = &self.ended;
         let late = |run: &RunId| ended.get(run).is_some_and(fails_for_time);
         self.proven
@@ -219,6 +222,7 @@ impl Oracle {
             !matches!(report.verdict, Verdict::Pass) || !retried,
             "a pass after a failure is told as a pass"
         );
+        self.failed.judge(report);
         if proves(report) {
             let place = (index(&report.task), report.pipeline.clone());
             let looked = self.looked.get(&place) > self.before.get(run);
@@ -305,6 +309,7 @@ impl Oracle {
             recorded || report.verdict == Verdict::Error,
             "news of an end before its evidence"
         );
+        self.failed.told(report);
         let begun = self.begun.remove(&report.run);
         let begun = begun.expect("an ended run has begun");
         if begun.child {

@@ -29,6 +29,7 @@ fn gate_says_which_run_it_trusts() {
                 run_id: Some(run(RUN)),
                 manifest: Some(format!(".runs/0101-web/cli/{RUN}/manifest.json")),
                 reused: true,
+                green: None,
             },
             GateProject {
                 detail: None,
@@ -38,6 +39,7 @@ fn gate_says_which_run_it_trusts() {
                 run_id: None,
                 manifest: None,
                 reused: false,
+                green: None,
             },
         ],
     };
@@ -47,6 +49,28 @@ fn gate_says_which_run_it_trusts() {
         .runs/0101-web/cli…T10-09-50-592Z-3d0103be/manifest.json
     ? unknown   0104
     ");
+}
+
+#[test]
+fn gate_says_that_flaky_counts_as_failed() {
+    let gate = GateAnswer {
+        verdict: Verdict::Flaky,
+        green: Some(false),
+        projects: vec![GateProject {
+            detail: None,
+            task_id: task("0101-web"),
+            verdict: Verdict::Flaky,
+            input_digest: None,
+            run_id: Some(run(RUN)),
+            manifest: None,
+            reused: false,
+            green: Some(false),
+        }],
+    };
+    insta::assert_snapshot!(plain(&answer::gate(&gate, &BTreeMap::new(), &look(None))), @r#"
+    ~ flaky     0101-web  run 3d0103be
+        flaky counts as failed here (flaky = "fail" in orchd.toml)
+    "#);
 }
 
 #[test]
@@ -132,8 +156,15 @@ fn a_result_is_the_verdict_the_run_and_the_manifest() {
     x fail  2026-11-22T10-09-50-592Z-3d0103be
       .runs/0101-w…2Z-3d0103be/manifest.json
     ");
+    result.status = RunStatus::Succeeded;
+    (result.verdict, result.green) = (Verdict::Flaky, Some(false));
+    insta::assert_snapshot!(plain(&history::result(&result, &look(None))), @r#"
+    ~ flaky  2026-11-22T10-09-50-592Z-3d0103be
+      flaky counts as failed here (flaky = "fail" in orchd.toml)
+      .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+    "#);
     result.status = RunStatus::Queued;
-    result.verdict = Verdict::Unknown;
+    (result.verdict, result.green) = (Verdict::Unknown, None);
     insta::assert_snapshot!(plain(&history::result(&result, &look(None))), @"
     . queued  2026-11-22T10-09-50-592Z-3d0103be
       .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json

@@ -120,6 +120,24 @@ fn a_red_run_is_told_stage_by_stage() {
 }
 
 #[test]
+fn a_pass_after_an_earlier_run_s_failure_is_told_as_flaky() {
+    let mut stage = ended("unit", StageStatus::Succeeded, Outcome::Flaky, Some(0));
+    if let Happening::StageEnded(stage) = &mut stage.what {
+        stage.attempts = 1;
+    }
+    let mut done = run_done(Verdict::Flaky, false);
+    if let Happening::RunEnded(done) = &mut done.what {
+        done.green = Some(false);
+    }
+    let events = [started(Cause::Manual), stage, done];
+    insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @r#"
+    0101-web  diagnostics  3d0103be  asked for
+      ~ unit         0.9s   flaky: has failed before on the same content
+    ~ flaky  0101-web  3.1s  flaky counts as failed here (flaky = "fail" in orchd.toml)
+    "#);
+}
+
+#[test]
 fn a_void_run_says_that_it_proves_nothing() {
     let events = [started(Cause::Start), run_done(Verdict::Unknown, true)];
     insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"

@@ -458,3 +458,31 @@ fn a_run_that_never_began_is_cleared_and_one_that_begins_is_left_alone() {
         );
     }
 }
+
+#[test]
+fn a_restart_knows_what_has_failed() {
+    let space = Space::new();
+    let mut desk = space.desk("d1");
+    let failed = run_to_end(&mut desk, 1, RunStatus::Failed);
+    let key = failed.stages[1].key.unwrap();
+    assert_eq!(failed.stages[1].outcome, Outcome::Failed);
+    let known = |space: &Space| {
+        let mut desk = space.desk("d2");
+        let mut found = desk.recover(std::slice::from_ref(&failed.task), at(9000));
+        found.as_mut().unwrap().known.remove(&failed.task).unwrap()
+    };
+    let alone = known(&space);
+    assert!(alone.history.has_failed(key));
+    assert_eq!(alone.proofs[&failed.pipeline][0].verdict, Verdict::Fail);
+
+    // Of a daemon that did not know of the failure.
+    let passed = run_to_end(&mut desk, 2, RunStatus::Succeeded);
+    assert_eq!(passed.stages[1].key, Some(key));
+    let both = known(&space);
+    let [proof] = both.proofs[&failed.pipeline].as_slice() else {
+        panic!("{both:?}");
+    };
+    assert_eq!((&proof.run, proof.verdict), (&passed.run, Verdict::Flaky));
+    let key_of_the_first = failed.stages[0].key.unwrap();
+    assert!(!both.history.has_failed(key_of_the_first));
+}
