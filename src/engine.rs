@@ -4,7 +4,8 @@
 //! a clock or logs. Invariants, each with an oracle in `tests/simulation`:
 //!
 //! - a change is never lost: it is in a view that a run began on, or that a standing proof covers;
-//! - a project has at most one active run (with its children), and per pipeline at most one pending;
+//! - a project has at most one active run (with its children), and per pipeline at most one pending by itself;
+//! - a run that waits under an id begins under it, or is told once to be dropped;
 //! - a run ends in exactly one terminal status, and nobody hears of it before its evidence is recorded;
 //! - a verdict is looked up by stage keys, never by time.
 //!
@@ -22,6 +23,7 @@ mod looks;
 pub mod news;
 mod pending;
 mod project;
+mod queued;
 mod requests;
 mod rewritten;
 mod run;
@@ -50,6 +52,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use hold::Held;
+pub use queued::QueuedRun;
 pub use state::Engine;
 pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
 pub use verdicts::failure;
@@ -385,6 +388,7 @@ impl Engine {
         }
         self.pass_time();
         self.start_looks();
+        self.tell_queued();
         self.tell_standings();
         self.tell_holding();
         self.exit_if_done();

@@ -245,6 +245,12 @@ pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// Time from the first byte of a message to its end: past it, the sender is stuck or trickles on purpose.
 pub const MESSAGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Runs of one project that were asked for by name and wait: each is of another pipeline, parent or policy, so that more
+/// are a program that runs wild.
+pub const QUEUED_RUNS_MAX: usize = 64;
+/// Runs that were queued and never began, and of which it is still known why: enough for whoever was told their ids a
+/// while ago.
+pub const DROPPED_RUNS_MAX: usize = 256;
 /// Pause between two looks whether those who wait for an answer are still there.
 pub const ASKERS_PAUSE: Duration = Duration::from_secs(60);
 /// Time that a question waits for a workspace which is still being read, if it waits for nothing else: then it is told

@@ -12,7 +12,9 @@ use crate::model::report::event::Event;
 use crate::wire::call::{Call, Nothing};
 use crate::wire::frame::LineBuffer;
 use crate::wire::handshake::{Initialize, Welcome};
-use crate::wire::message::{Id, Outbound, read_outbound, write_initialize, write_request};
+use crate::wire::message::{
+    Id, Outbound, read_outbound, write_cancel, write_initialize, write_request,
+};
 use interprocess::local_socket::prelude::*;
 use interprocess::local_socket::{GenericFilePath, Stream};
 use serde::de::DeserializeOwned;
@@ -185,6 +187,15 @@ impl Connection {
         interrupts: &Interrupts,
     ) -> Result<T, Failure> {
         self.answer(asked.0, Deadline::never(), Some(interrupts), Duration::MAX)
+    }
+
+    /// Says that an answer is not waited for any more: what was only queued for it need not begin in the moment until
+    /// the daemon sees that we are gone.
+    pub fn let_go(&mut self, asked: Outstanding) {
+        if let Ok(text) = write_cancel(&Id::Number(asked.0)) {
+            // A daemon that has gone does not begin anything either.
+            drop(self.stream.write_all(text.as_bytes()));
+        }
     }
 
     /// Asks, and waits so long for the answer, or until ^C.

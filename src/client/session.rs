@@ -143,6 +143,7 @@ impl<'a> Session<'a> {
         let answer = self.wait_and_tell(connection, asked, awaited, interrupts);
         self.note_version(connection)?;
         if matches!(answer, Err(Failure::Interrupted)) && !connection.is_hosted() {
+            connection.let_go(asked);
             self.output.words(&awaited.let_go())?;
         }
         answer

@@ -8,7 +8,7 @@ use crate::daemon::message::{Done, Then, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::waiting::{Lookup, Purpose};
-use crate::engine::ask::{Ask, Patience, RunAsk, Scope, Until};
+use crate::engine::ask::{Ask, Patience, RunAsk, Scope, Until, Wanted};
 use crate::engine::{Input, ProjectId};
 use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
@@ -274,7 +274,12 @@ impl Shell {
             until: if start.wait {
                 Until::Ended
             } else {
-                Until::Begun
+                Until::Named
+            },
+            wanted: if start.detach.unwrap_or(!start.wait) {
+                Wanted::Detached
+            } else {
+                Wanted::Attended
             },
         });
         self.ask(asked, Purpose::Plain, ask, None);

@@ -1,13 +1,14 @@
-//! One run in full, from its manifest and its sidecar.
+//! One run in full, from its manifest and its sidecar; or, as long as it waits for its turn, from what is known of it.
 //!
 //! A field that the files do not hold is `None`; nothing is guessed from other runs.
 
 use crate::daemon::evidence::Shown;
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
-use crate::model::evidence::{Manifest, Sidecar, SidecarStage};
+use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar, SidecarStage};
+use crate::model::id::RunId;
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::runs::{ChangedPaths, RunDetail, StageRecord};
-use crate::model::run::Cause;
+use crate::model::run::{Cause, RunReport, StageWork};
 use crate::wire::refusal::{ErrorKind, Refusal};
 
 /// Puts together what `run.get` answers.
@@ -77,6 +78,65 @@ pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusa
             .map(|void| changed(counted(&void.paths), &void.paths)),
         stages: stages.collect(),
     })
+}
+
+/// What there is to tell of a run that waits for its turn, behind `before`: where its evidence will stand.
+pub(super) fn queued(
+    root: &RootPath,
+    layout: &Layout,
+    report: &RunReport,
+    before: Option<&RunId>,
+) -> RunDetail {
+    let waits = before.map(|before| format!("waits for run {before} to end; "));
+    let waits = waits.unwrap_or_default();
+    let stages = report.stages.iter().map(|stage| {
+        let (command, pipeline) = match &stage.work {
+            StageWork::Command(line) => (Some(line.text()), None),
+            StageWork::Subpipeline { child, .. } => (None, child.clone()),
+        };
+        StageRecord {
+            id: stage.id.clone(),
+            title: stage.title.clone(),
+            status: stage.status,
+            outcome: Some(stage.outcome),
+            command,
+            exit_code: None,
+            summary: None,
+            started_at: None,
+            completed_at: None,
+            duration_ms: None,
+            key: None,
+            input_digest: None,
+            reused_from: None,
+            attempts: 0,
+            log_path: None,
+            error_file: None,
+            sub_run_id: pipeline,
+        }
+    });
+    RunDetail {
+        record: RunRecord {
+            run_id: report.run.clone(),
+            task_id: report.task.clone(),
+            pipeline_id: report.pipeline.clone(),
+            status: report.status,
+            verdict: report.verdict,
+            cause: Some(report.cause),
+            started_at: report.started_at,
+            completed_at: None,
+            duration_ms: None,
+            manifest: layout.manifest(&report.task, &report.run),
+        },
+        workspace: root.clone(),
+        parent_run_id: report.parent.clone(),
+        status_detail: Some(format!("{waits}nothing of it is on disk yet")),
+        summary: None,
+        artifact_root: layout.artifact_root(&report.task, &report.run),
+        log_path: layout.runner_log(&report.task, &report.run),
+        changed: None,
+        void: None,
+        stages: stages.collect(),
+    }
 }
 
 fn changed(count: Option<u64>, paths: &[String]) -> ChangedPaths {

@@ -1,28 +1,29 @@
-//! Runs by a part of their id, wherever they are: shown, read, ended, taken up again; and the history.
+//! Runs by a part of their id, wherever they are: shown, read, ended; and the history.
 //!
 //! Every desk that may hold the run is asked; the answer is put together once all have said what they have.
 
 mod logs;
+mod queued;
+mod resume;
 
 use crate::daemon::chain::chain;
-use crate::daemon::evidence::{Desk, EvidenceError, Found, Reopened, ReopenedStage};
+use crate::daemon::evidence::{Desk, EvidenceError, Found};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::waiting::{Lookup, Purpose, refusal, removed_meanwhile};
-use crate::engine::ask::{Ask, KeptStage, ResumeAsk, Until};
-use crate::engine::{Input, ProjectId};
+use crate::engine::Input;
+use crate::engine::ask::{Ask, Denied};
 use crate::limits::{RUN_LIST_DEFAULT, RUN_LIST_MAX, RUNS_NAMED_MAX};
 use crate::model::evidence::{RunRecord, Unreadable};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::RunList;
-use crate::model::run::{ChildReport, Outcome, RunStatus};
+use crate::model::run::RunStatus;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 impl Shell {
     pub(super) fn list_runs(&mut self, asked: Asked, wanted: &call::RunsWanted) {
@@ -122,7 +123,7 @@ impl Shell {
         };
         // A project that is no longer configured has a history all the same.
         if let Some(task) = task.filter(|task| rows.is_empty() && !configured(task)) {
-            let denied = crate::engine::ask::Denied::UnknownProject(task);
+            let denied = Denied::UnknownProject(task);
             return self.answer(request, Err(refusal(denied)));
         }
         rows.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
@@ -148,6 +149,7 @@ impl Shell {
             Some(_) => None,
         };
         let mut left = BTreeSet::new();
+        let queued = self.queued_like(&part, scope);
         for (id, desk) in self.desks(scope) {
             let part = part.clone();
             left.insert(id);
@@ -168,6 +170,8 @@ impl Shell {
             Purpose::Find {
                 left,
                 part,
+                scope,
+                queued,
                 found,
                 many,
                 more: 0,
@@ -229,6 +233,8 @@ impl Shell {
         let purpose = std::mem::replace(&mut waiting.purpose, Purpose::Plain);
         let Purpose::Find {
             part,
+            scope,
+            mut queued,
             found,
             mut many,
             more,
@@ -240,9 +246,25 @@ impl Shell {
             return;
         };
         many.extend(found.iter().map(|(_, record)| record.run_id.to_string()));
-        match (found.as_slice(), many.len()) {
-            ([(id, record)], 1) => self.act_on(*id, record, request, then),
-            (_, 0) => {
+        queued.retain(|(_, run)| many.iter().all(|other| other != run.as_str()));
+        many.extend(queued.iter().map(|(_, run)| run.to_string()));
+        let dropped = self.dropped_like(&part, scope);
+        match (found.as_slice(), queued.as_slice(), many.len()) {
+            ([(id, record)], _, 1) => {
+                self.act_on(*id, record.run_id.clone(), Some(record), (request, then));
+            }
+            ([], [(id, run)], 1) => match dropped {
+                // It was dropped while the desks were asked.
+                Some(refusal) if self.engine.queued_run(run).is_none() => {
+                    self.answer(request, Err(refusal));
+                }
+                _ => self.act_on(*id, run.clone(), None, (request, then)),
+            },
+            (_, _, 0) if dropped.is_some() => {
+                let refusal = dropped.unwrap_or_else(removed_meanwhile);
+                self.answer(request, Err(refusal));
+            }
+            (_, _, 0) => {
                 let unknown = || {
                     let said = format!("no run's id contains `{part}`");
                     Refusal::new(ErrorKind::UnknownRun, said).hint("`orchctl runs` lists the runs")
@@ -256,10 +278,18 @@ impl Shell {
         }
     }
 
-    fn act_on(&mut self, id: WorkspaceId, record: &RunRecord, request: RequestId, then: Lookup) {
-        let run = record.run_id.clone();
-        match then {
-            Lookup::Cancel if self.engine.run(&run).is_some() => {
+    /// Does what is wanted of a run; what the history has of it may be nothing yet.
+    fn act_on(
+        &mut self,
+        id: WorkspaceId,
+        run: RunId,
+        record: Option<&RunRecord>,
+        (request, then): (RequestId, Lookup),
+    ) {
+        let queued = self.engine.queued_run(&run);
+        let is_there = queued.is_some() || self.engine.run(&run).is_some();
+        match (then, queued) {
+            (Lookup::Cancel, _) if is_there => {
                 let ask = Ask::Cancel { run };
                 self.inputs.push_back(Input::Asked {
                     request,
@@ -267,10 +297,14 @@ impl Shell {
                     deadline: None,
                 });
             }
-            Lookup::Cancel => self.answer(request, Err(not_cancelled(record))),
-            Lookup::Show => self.show(id, run, request),
-            Lookup::Logs(wanted) => self.read_logs(id, run, request, wanted),
-            Lookup::Resume(resume) => self.reopen(id, run, request, resume),
+            (Lookup::Cancel, _) => {
+                let ended = || refusal(Denied::UnknownRun(run));
+                self.answer(request, Err(record.map_or_else(ended, not_cancelled)));
+            }
+            (then, Some(report)) => self.answer_queued(request, &report, then),
+            (Lookup::Show, None) => self.show(id, run, request),
+            (Lookup::Logs(wanted), None) => self.read_logs(id, run, request, wanted),
+            (Lookup::Resume(resume), None) => self.reopen(id, run, request, resume),
         }
     }
 
@@ -305,137 +339,6 @@ impl Shell {
                 what: What::Answered { request, answer },
             })
         });
-    }
-
-    fn reopen(&mut self, id: WorkspaceId, run: RunId, request: RequestId, resume: call::RunResume) {
-        if self.engine.run(&run).is_some() {
-            let refusal = Refusal::new(ErrorKind::Busy, format!("run {run} is under way"))
-                .hint(format!("wait for it, or `orchctl cancel {run}`"));
-            return self.answer(request, Err(refusal));
-        }
-        let clock = self.clock;
-        if let Some(waiting) = self.waiting.get_mut(&request) {
-            waiting.purpose = Purpose::Resume(Box::new(resume));
-        }
-        let Some((_, desk)) = self.desk_for(id, request) else {
-            return;
-        };
-        desk.push(move |desk| {
-            let reopened = desk
-                .reopen(&run, clock.wall())
-                .map_err(|error| internal(&error));
-            let reopened = Box::new(reopened);
-            Some(Done {
-                workspace: id,
-                what: What::Reopened {
-                    request,
-                    run,
-                    reopened,
-                },
-            })
-        });
-    }
-
-    pub(super) fn take_reopened(
-        &mut self,
-        id: WorkspaceId,
-        request: RequestId,
-        run: &RunId,
-        reopened: Result<Reopened, Refusal>,
-    ) {
-        let purpose = self
-            .waiting
-            .get_mut(&request)
-            .map(|waiting| std::mem::replace(&mut waiting.purpose, Purpose::Plain));
-        let Some(Purpose::Resume(resume)) = purpose else {
-            return;
-        };
-        let ask = reopened.and_then(|reopened| resume_ask(id, run, reopened, *resume));
-        match ask {
-            Ok(ask) => {
-                let ask = Ask::Resume(Box::new(ask));
-                self.inputs.push_back(Input::Asked {
-                    request,
-                    ask,
-                    deadline: None,
-                });
-            }
-            Err(refusal) => self.answer(request, Err(refusal)),
-        }
-    }
-}
-
-fn resume_ask(
-    workspace: WorkspaceId,
-    run: &RunId,
-    reopened: Reopened,
-    resume: call::RunResume,
-) -> Result<ResumeAsk, Refusal> {
-    if resume
-        .token
-        .as_ref()
-        .is_some_and(|token| token.trim() != reopened.resume_token)
-    {
-        return Err(
-            Refusal::new(ErrorKind::Untrusted, "Resume token mismatch.").hint(format!(
-                "the token of run {run} stands in its `.resume-token`"
-            )),
-        );
-    }
-    if reopened.owned {
-        return Err(Refusal::new(
-            ErrorKind::Busy,
-            format!("run {run} is under way in another process"),
-        ));
-    }
-    Ok(ResumeAsk {
-        project: ProjectId {
-            workspace,
-            task: reopened.task,
-        },
-        run: run.clone(),
-        pipeline: reopened.pipeline,
-        parent: reopened.parent,
-        approval_policy: reopened.approval_policy,
-        started_at: reopened.started_at,
-        stages: reopened.stages.into_iter().map(kept_stage).collect(),
-        children: reopened
-            .children
-            .into_iter()
-            .map(|child| ChildReport {
-                run: child.run_id,
-                pipeline: child.pipeline_id,
-                status: child.status,
-            })
-            .collect(),
-        actor: resume.actor.unwrap_or_else(|| "cli".to_owned()),
-        reason: resume.reason.unwrap_or_else(|| "manual-resume".to_owned()),
-        until: if resume.wait {
-            Until::Ended
-        } else {
-            Until::Begun
-        },
-    })
-}
-
-/// A stage as its run's files have it.
-fn kept_stage(stage: ReopenedStage) -> KeptStage {
-    KeptStage {
-        id: stage.id,
-        child: stage.child,
-        status: stage.status,
-        started_at: stage.started_at,
-        completed_at: stage.completed_at,
-        exit_code: stage.exit_code.and_then(|code| i32::try_from(code).ok()),
-        summary: stage.summary,
-        outcome: stage.outcome.unwrap_or(Outcome::None),
-        key: stage.key,
-        input: stage.input,
-        reused_from: stage.reused_from,
-        attempts: stage.attempts,
-        duration: Duration::from_millis(stage.duration_ms),
-        log_bytes: stage.log_bytes,
-        truncated: stage.truncated,
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
-use crate::engine::news::{News, StageTold};
+use crate::engine::news::{Dropped, News, StageTold};
 use crate::engine::{Held, ProjectStanding, WorkspaceStanding, failure};
 use crate::engine::{ProjectId, Watch};
 use crate::limits::HOLD_WAITS_MAX;
@@ -13,8 +13,8 @@ use crate::model::config::Flaky;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
-    ChangeSeen, ConfigTold, Event, Happening, RunDone, RunNamed, RunWanted, StageBegun, StageDone,
-    VerdictTold, WorkspaceTold,
+    ChangeSeen, ConfigTold, DropReason, Event, Happening, RunDone, RunDropped, RunNamed, RunWanted,
+    StageBegun, StageDone, VerdictTold, WorkspaceTold,
 };
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::status::{
@@ -174,12 +174,36 @@ impl Shell {
                 project,
                 pipeline,
                 cause,
+                run,
             } => Happening::RunQueued(RunWanted {
                 workspace: self.root_of(project.workspace)?,
                 task_id: project.task,
                 pipeline_id: pipeline,
                 cause,
+                run_id: run,
             }),
+            News::RunDropped {
+                project,
+                pipeline,
+                run,
+                why,
+            } => {
+                let (reason, detail) = match why {
+                    Dropped::Cancelled => (DropReason::Cancelled, None),
+                    Dropped::Withdrawn => (DropReason::Withdrawn, None),
+                    Dropped::Refused(denied) => {
+                        (DropReason::Refused, Some(refusal(denied).message))
+                    }
+                };
+                Happening::RunDropped(RunDropped {
+                    workspace: self.root_of(project.workspace)?,
+                    task_id: project.task,
+                    run_id: run,
+                    pipeline_id: pipeline,
+                    reason,
+                    detail,
+                })
+            }
             News::RunStarted { report } => Happening::RunStarted(self.run_named(&report)?),
             News::StageStarted(told) => Happening::StageStarted(self.stage_begun(*told)?),
             News::StageEnded(told) => Happening::StageEnded(self.stage_done(*told)?),

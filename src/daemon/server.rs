@@ -57,7 +57,13 @@ pub struct Asked {
     pub answer: oneshot::Sender<Result<Answer, Refusal>>,
     /// For `events.subscribe`: hand it to [`feed::Feed::subscribe`], and answer [`Answer::Subscribe`].
     pub subscriber: Option<Subscriber>,
+    /// For what stays wanted only as long as the connection lives, although it was answered: closed once that has ended.
+    /// Drop it when it does not matter any more.
+    pub hold: Option<Hold>,
 }
+
+/// That somebody who was answered is still there.
+pub type Hold = oneshot::Sender<()>;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

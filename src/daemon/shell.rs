@@ -12,7 +12,7 @@ use crate::daemon::message::Done;
 use crate::daemon::registry::Registry;
 use crate::daemon::runner::Stopper;
 use crate::daemon::server::feed::Feed;
-use crate::daemon::server::{About, Incoming};
+use crate::daemon::server::{About, Hold, Incoming};
 use crate::daemon::site::Site;
 use crate::daemon::trust::TrustStore;
 use crate::daemon::waiting::Waiting;
@@ -52,6 +52,8 @@ pub(super) struct Shell {
     pub(super) errands: Errands,
     pub(super) feed: Feed,
     pub(super) waiting: BTreeMap<RequestId, Waiting>,
+    /// Those who were answered, and whose run waits for its turn only as long as they are there.
+    pub(super) attended: BTreeMap<RequestId, Hold>,
     pub(super) stoppers: BTreeMap<(RunId, usize), Stopper>,
     pub(super) children: JoinSet<()>,
     pub(super) out: mpsc::Sender<Done>,
@@ -114,6 +116,7 @@ impl Shell {
             errands: Errands::default(),
             feed: Feed::new(),
             waiting: BTreeMap::new(),
+            attended: BTreeMap::new(),
             stoppers: BTreeMap::new(),
             children: JoinSet::new(),
             out,
@@ -197,6 +200,9 @@ impl Shell {
                 .into_iter()
                 .for_each(|effect| self.carry_out(effect));
         }
+        let engine = &self.engine;
+        self.attended
+            .retain(|request, _| engine.is_attended(*request));
         for id in std::mem::take(&mut self.gone) {
             self.names.remove(&id);
         }
@@ -224,7 +230,7 @@ impl Shell {
             sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
-        let times = times.chain(self.sweep_at.filter(|_| !self.waiting.is_empty()));
+        let times = times.chain(self.sweep_at.filter(|_| self.has_askers()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
         let never = self.clock.tick().after(crate::limits::IDLE_WAIT_MAX);

@@ -3,13 +3,13 @@
 //! What the engine answers in its own words is put into the protocol's here.
 
 use crate::daemon::planning::Read;
-use crate::daemon::server::Asked;
+use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
-use crate::limits::ASKERS_PAUSE;
+use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
-use crate::model::id::{RequestId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
 use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
@@ -29,6 +29,7 @@ pub(super) struct Waiting {
     pub(super) purpose: Purpose,
     /// The one workspace whose tree or desk is to answer; when it goes, that is the answer.
     pub(super) at: Option<WorkspaceId>,
+    hold: Option<Hold>,
 }
 
 /// What somebody waits for.
@@ -51,6 +52,9 @@ pub(super) enum Purpose {
     Find {
         left: BTreeSet<WorkspaceId>,
         part: String,
+        scope: Option<WorkspaceId>,
+        /// Those that waited for their turn when it was asked.
+        queued: Vec<(WorkspaceId, RunId)>,
         found: Vec<(WorkspaceId, RunRecord)>,
         many: Vec<String>,
         more: usize,
@@ -84,12 +88,16 @@ impl Shell {
     /// Notes that somebody waits.
     pub(super) fn wait_for(&mut self, asked: Asked, purpose: Purpose) -> RequestId {
         let Asked {
-            request, answer, ..
+            request,
+            answer,
+            hold,
+            ..
         } = asked;
         let waiting = Waiting {
             answer,
             purpose,
             at: None,
+            hold,
         };
         self.waiting.insert(request, waiting);
         let sweep = self.clock.tick().after(ASKERS_PAUSE);
@@ -152,6 +160,9 @@ impl Shell {
     /// Answers, if anybody still waits.
     pub(super) fn answer(&mut self, request: RequestId, result: Result<Answer, Refusal>) {
         if let Some(waiting) = self.waiting.remove(&request) {
+            if let Some(hold) = waiting.hold.filter(|_| result.is_ok()) {
+                self.attended.insert(request, hold);
+            }
             // Whoever has gone away needs no answer.
             drop(waiting.answer.send(result));
         }
@@ -159,6 +170,7 @@ impl Shell {
 
     pub(super) fn forget_request(&mut self, request: RequestId) {
         self.waiting.remove(&request);
+        self.attended.remove(&request);
         self.forget_parked(request);
         self.inputs.push_back(Input::Withdrawn { request });
     }
@@ -170,9 +182,16 @@ impl Shell {
         }
         let gone = self.waiting.iter();
         let gone = gone.filter(|(_, waiting)| waiting.answer.is_closed());
-        let gone: Vec<RequestId> = gone.map(|(request, _)| *request).collect();
+        let left = self.attended.iter().filter(|(_, hold)| hold.is_closed());
+        let gone = gone.map(|(request, _)| *request);
+        let gone: Vec<RequestId> = gone.chain(left.map(|(request, _)| *request)).collect();
         gone.into_iter().for_each(|it| self.forget_request(it));
-        self.sweep_at = (!self.waiting.is_empty()).then(|| now.after(ASKERS_PAUSE));
+        self.sweep_at = self.has_askers().then(|| now.after(ASKERS_PAUSE));
+    }
+
+    /// Whether somebody waits for an answer, or was answered and has to stay.
+    pub(super) fn has_askers(&self) -> bool {
+        !self.waiting.is_empty() || !self.attended.is_empty()
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
@@ -328,6 +347,11 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
             format!("run {run} of this project is under way"),
         )
         .hint(format!("wait for it, or `orchctl cancel {run}`")),
+        Denied::QueueFull => Refusal::new(
+            Kind::Busy,
+            format!("{QUEUED_RUNS_MAX} runs of this project wait for their turn already"),
+        )
+        .hint("ask again when some of them have begun, or cancel some"),
         Denied::Unsynced(detail) => Refusal::new(Kind::Unsynced, detail),
         Denied::Unavailable(detail) => Refusal::new(Kind::Unsynced, detail)
             .hint("`orchctl status` tells when the workspace is watched again"),

@@ -69,13 +69,24 @@ pub struct RunAsk {
     pub force: bool,
     /// When to answer.
     pub until: Until,
+    /// For how long it is wanted while it has not begun.
+    pub wanted: Wanted,
+}
+
+/// For how long a run that waits for its turn is wanted; one that has begun is never ended by who leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wanted {
+    /// As long as somebody who asked for it is there.
+    Attended,
+    /// Until it has run.
+    Detached,
 }
 
 /// When a question about a run is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// Once its first evidence is on disk.
-    Begun,
+    /// Once it has an id that may be told: it is queued behind another one, or its first evidence is on disk.
+    Named,
     /// Once its final evidence is on disk.
     Ended,
 }
@@ -158,7 +169,7 @@ pub enum Reply {
     Synced,
     /// The verdicts.
     Verdicts(Vec<Answer>),
-    /// The run has begun or ended.
+    /// The run is queued, has begun or ended.
     Run(Box<RunReport>),
     /// The run was ended.
     Cancelled(Box<RunReport>),
@@ -196,7 +207,7 @@ pub enum Denied {
     AmbiguousProject(TaskId, Vec<RootPath>),
     /// The configuration has no such pipeline.
     UnknownPipeline(PipelineId, Vec<PipelineId>),
-    /// No such run is active.
+    /// No such run is active or queued.
     UnknownRun(RunId),
     /// The commands were not allowed.
     Untrusted(String),
@@ -204,6 +215,8 @@ pub enum Denied {
     Misconfigured(String),
     /// The project has an active run.
     Busy(RunId),
+    /// Too many runs of the project wait for their turn.
+    QueueFull,
     /// Changes could not be followed up in time.
     Unsynced(String),
     /// The workspace is not there, or its view is being rebuilt.
@@ -214,7 +227,7 @@ pub enum Denied {
     ShuttingDown,
 }
 
-/// Why a run is wanted that nobody asked for by name.
+/// Why a run is wanted, and what it is to be recorded with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The cause to record.

@@ -3,6 +3,7 @@
 //! Facts only, each told once, and those about a run only after its evidence was recorded.
 
 use crate::engine::ProjectId;
+use crate::engine::ask::Denied;
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, WorkspaceId};
 use crate::model::run::{Cause, Changed, RunReport, StageReport, Verdict};
@@ -24,7 +25,7 @@ pub enum News {
         /// What differs from what was seen before.
         changed: Changed,
     },
-    /// A run is wanted.
+    /// A run is wanted; one that was asked for by name, or begins at once for another run, has its id.
     RunQueued {
         /// The project.
         project: ProjectId,
@@ -32,6 +33,19 @@ pub enum News {
         pipeline: PipelineId,
         /// Why.
         cause: Cause,
+        /// The run, where that is known before it begins.
+        run: Option<RunId>,
+    },
+    /// A run that had its id never begins.
+    RunDropped {
+        /// The project.
+        project: ProjectId,
+        /// Its pipeline.
+        pipeline: PipelineId,
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        why: Dropped,
     },
     /// A run has begun; its first evidence is on disk.
     RunStarted {
@@ -70,6 +84,17 @@ pub enum News {
         /// What is wrong with it.
         refused: Option<String>,
     },
+}
+
+/// How a run ended that never began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Somebody ended it.
+    Cancelled,
+    /// Everybody who asked for it has gone.
+    Withdrawn,
+    /// It may not run any more.
+    Refused(Denied),
 }
 
 /// A stage of which something is told.

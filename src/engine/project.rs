@@ -6,7 +6,7 @@
 //!    └──────touch───────┘
 //! ```
 
-use crate::engine::ask::Origin;
+use crate::engine::ask::Denied;
 use crate::engine::change::ChangeSet;
 use crate::engine::history::History;
 use crate::engine::hold::Hold;
@@ -20,7 +20,7 @@ use crate::engine::{Known, Latest, ProjectId};
 use crate::limits::PROOFS_MAX;
 use crate::model::config::{OnBusy, Settings};
 use crate::model::digest::StageKey;
-use crate::model::id::{PipelineId, RequestId, RunId};
+use crate::model::id::{PipelineId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Cause, Changed, Verdict};
 use crate::model::time::Tick;
@@ -266,16 +266,16 @@ impl Engine {
         if self.put_off(id) {
             return;
         }
-        let origin = Origin::from(self.cause_now(id));
+        let cause = self.cause_now(id);
         match self.active_root(id) {
             None => {
-                self.pend(id, &pipeline, origin, None);
+                self.pend(id, &pipeline, cause);
                 self.begin_pending(id, &pipeline, seen);
             }
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
-                self.pend(id, &pipeline, origin, None);
+                self.pend(id, &pipeline, cause);
                 if own && self.on_busy(id) == Some(OnBusy::Restart) && !self.is_own_work(id, &run) {
                     self.note_restart(id, &run);
                     self.cancel(&run, SUPERSEDED);
@@ -304,10 +304,9 @@ impl Engine {
             self.drop_project(id);
             return;
         }
-        let asked = project
-            .pending
-            .iter()
-            .find(|(_, pending)| !pending.is_by_itself());
+        let asked = project.pending.iter();
+        let asked = asked.filter(|(_, pending)| !pending.is_by_itself());
+        let asked = asked.min_by_key(|(_, pending)| pending.place());
         let next = asked
             .or_else(|| project.pending.iter().next())
             .map(|(pipeline, _)| pipeline.clone());
@@ -325,11 +324,9 @@ impl Engine {
             return;
         };
         project.gone = true;
-        let requests: Vec<RequestId> = std::mem::take(&mut project.pending)
-            .into_values()
-            .flat_map(Pending::into_requests)
-            .collect();
         let active = project.active.clone();
+        let gone = Denied::UnknownProject(id.task.clone());
+        let requests = self.refuse_all_pending(id, &gone);
         self.deny_gone(id, requests);
         self.settles.remove(id);
         self.take_leave(id);

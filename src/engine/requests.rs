@@ -2,7 +2,7 @@
 //!
 //! What is refused is data that names the thing; nobody who asks is ever left without an answer.
 
-use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope};
+use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope, Wanted};
 use crate::engine::pending::Pending;
 use crate::engine::rewritten::Recheck;
 use crate::engine::run::BY_HAND;
@@ -87,7 +87,11 @@ impl Engine {
                 Ok(Need::Run { ask, pipeline })
             }
             Ask::Resume(ask) => self.need_resume(ask),
-            Ask::Cancel { run } if self.runs.contains_key(&run) => Ok(Need::Cancelled(run)),
+            Ask::Cancel { run }
+                if self.runs.contains_key(&run) || self.queued_run(&run).is_some() =>
+            {
+                Ok(Need::Cancelled(run))
+            }
             Ask::Cancel { run } => Err(Denied::UnknownRun(run)),
         }
     }
@@ -123,6 +127,7 @@ impl Engine {
             approval_policy: None,
             force: true,
             until: ask.until,
+            wanted: Wanted::Attended,
         };
         self.pipeline_of(&run)?;
         match self
@@ -247,6 +252,7 @@ impl Engine {
             }
             Need::Cancelled(run) => {
                 let run = run.clone();
+                self.cancel_queued(&run);
                 self.cancel(&run, BY_HAND);
             }
         }
@@ -274,6 +280,7 @@ impl Engine {
 
     pub(super) fn withdraw(&mut self, request: RequestId) {
         self.waiters.remove(&request);
+        self.leave(request);
     }
 
     /// Drops the runs that are wanted of pipelines which a new configuration no longer has, or which nobody asked for by
@@ -287,12 +294,11 @@ impl Engine {
             .partition(|(pipeline, _)| config.pipeline(pipeline).is_some());
         project.pending = known;
         let own = config.project(&id.task).map(|project| &project.pipeline);
-        project.pending.retain(|pipeline, pending: &mut Pending| {
-            Some(pipeline) == own || !pending.is_by_itself()
-        });
+        self.keep_own(id, own);
         let vanished: BTreeMap<PipelineId, Pending> = vanished;
         for (pipeline, pending) in vanished {
-            for request in pending.into_requests() {
+            let why = self.unknown_pipeline(id.workspace, pipeline.clone());
+            for request in self.refuse_pending(id, &pipeline, pending, &why) {
                 self.deny_pipeline(request, id.workspace, pipeline.clone());
             }
         }
@@ -370,8 +376,10 @@ impl Engine {
             .values()
             .filter_map(|p| p.active.clone())
             .collect();
-        for project in self.projects.values_mut() {
-            project.pending.clear();
+        let ids: Vec<ProjectId> = self.projects.keys().cloned().collect();
+        for id in &ids {
+            // Those who asked are among those who are refused below.
+            self.refuse_all_pending(id, &Denied::ShuttingDown);
         }
         active
             .iter()
@@ -388,7 +396,6 @@ impl Engine {
         {
             self.deny(request, Denied::ShuttingDown);
         }
-        let ids: Vec<ProjectId> = self.projects.keys().cloned().collect();
         ids.iter().for_each(|id| self.mark(id));
     }
 

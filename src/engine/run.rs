@@ -152,15 +152,20 @@ impl Run {
     }
 }
 
-/// The entries of a pipeline's stages before anything has run.
-pub(super) fn fresh_stages(pipeline: &Pipeline, seen: &Seen) -> Vec<StageReport> {
+/// The entries of a pipeline's stages before anything has run, or its content was looked at.
+pub(super) fn fresh_stages(pipeline: &Pipeline, seen: Option<&Seen>) -> Vec<StageReport> {
     let stages = pipeline.stages.iter().enumerate();
     stages
         .map(|(index, stage)| fresh_stage(pipeline, stage, index, seen))
         .collect()
 }
 
-fn fresh_stage(pipeline: &Pipeline, stage: &Stage, index: usize, seen: &Seen) -> StageReport {
+fn fresh_stage(
+    pipeline: &Pipeline,
+    stage: &Stage,
+    index: usize,
+    seen: Option<&Seen>,
+) -> StageReport {
     let work = match &stage.action {
         Action::Command(command) => StageWork::Command(command.line.clone()),
         Action::Subpipeline(sub) => StageWork::Subpipeline {
@@ -178,10 +183,9 @@ fn fresh_stage(pipeline: &Pipeline, stage: &Stage, index: usize, seen: &Seen) ->
         exit_code: None,
         summary: None,
         outcome: Outcome::None,
-        key: seen.keys.get(index).copied(),
+        key: seen.and_then(|seen| seen.keys.get(index)).copied(),
         input: seen
-            .inputs
-            .get(&(pipeline.id.clone(), stage.id.clone()))
+            .and_then(|seen| seen.inputs.get(&(pipeline.id.clone(), stage.id.clone())))
             .copied(),
         reused_from: None,
         attempts: 0,

@@ -25,14 +25,14 @@ impl Engine {
         self.runs.get(self.projects.get(id)?.active.as_ref()?)
     }
 
-    /// Begins a run of a project on content that was just seen.
+    /// Begins a run of a project on content that was just seen; `known` is its id and who asked, if somebody did.
     pub(super) fn begin(
         &mut self,
         id: &ProjectId,
         pipeline: &PipelineId,
         origin: &Origin,
         seen: Seen,
-        requests: BTreeSet<RequestId>,
+        known: Option<(RunId, BTreeSet<RequestId>)>,
     ) {
         let Some(config) = self.config_of(id) else {
             return;
@@ -53,7 +53,10 @@ impl Engine {
             project.auto = Cause::Change;
             project.left_alone = None;
         }
-        run.requests.extend(requests);
+        if let Some((name, requests)) = known {
+            run.report.run = name;
+            run.requests = requests;
+        }
         project.active = Some(run.report.run.clone());
         self.install(run, false);
     }
@@ -113,6 +116,7 @@ impl Engine {
             project: id,
             pipeline,
             cause: Cause::Parent,
+            run: Some(child.report.run.clone()),
         });
         self.install(child, false);
     }
@@ -153,6 +157,7 @@ impl Engine {
             project: id.clone(),
             pipeline: ask.pipeline.clone(),
             cause: Cause::Resume,
+            run: Some(ask.run.clone()),
         });
         let own = self
             .default_pipeline(&id)
@@ -177,7 +182,7 @@ impl Engine {
         seen: Seen,
     ) -> Option<Run> {
         let pipeline: &Pipeline = config.pipeline(pipeline)?;
-        let stages = fresh_stages(pipeline, &seen);
+        let stages = fresh_stages(pipeline, Some(&seen));
         let report = RunReport {
             run: self.new_run(),
             workspace: id.workspace,

@@ -3,7 +3,7 @@
 //! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Answer, Denied, Origin, Patience, Reply};
+use crate::engine::ask::{Answer, Denied, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -67,7 +67,7 @@ impl Engine {
                 && Some(&run.seen.keys) == keys.as_ref()
         });
         if !joins {
-            self.pend(id, &pipeline, Origin::from(self.cause_now(id)), None);
+            self.pend(id, &pipeline, self.cause_now(id));
         }
         Sought::Run
     }

@@ -2,7 +2,7 @@
 //!
 //! One owner and no lock; whatever a step breaks of it stops the program rather than proving something wrong.
 
-use crate::engine::news::News;
+use crate::engine::news::{Dropped, News};
 use crate::engine::project::{Project, Settle};
 use crate::engine::run::Run;
 use crate::engine::waiters::Waiter;
@@ -11,7 +11,7 @@ use crate::engine::{Effect, ProjectId};
 use crate::model::config::Pipeline;
 use crate::model::id::{CaptureId, RequestId, RunId, Seq, WorkspaceId};
 use crate::model::time::{Now, Tick, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
 /// The state machine; see the module above for what it takes and gives.
@@ -32,6 +32,10 @@ pub struct Engine {
     pub(super) marked: BTreeSet<ProjectId>,
     /// Workspaces of which something waits for git, as it was told.
     pub(super) told_holding: BTreeSet<WorkspaceId>,
+    /// Those who asked for a run in this step and were not answered yet.
+    pub(super) answers_due: Vec<RequestId>,
+    /// The last runs that were queued and never began.
+    pub(super) dropped: VecDeque<(WorkspaceId, RunId, Dropped)>,
     pub(super) stopping: bool,
     pub(super) exited: bool,
     pub(super) effects: Vec<Effect>,
@@ -57,6 +61,8 @@ impl Engine {
             settles: BTreeMap::new(),
             marked: BTreeSet::new(),
             told_holding: BTreeSet::new(),
+            answers_due: Vec::new(),
+            dropped: VecDeque::new(),
             stopping: false,
             exited: false,
             effects: Vec::new(),

@@ -167,7 +167,8 @@ impl Engine {
                 parent: ask.parent.clone(),
                 approval_policy: ask.approval_policy.clone(),
             };
-            self.pend(&ask.project, pipeline, origin, Some(request));
+            let asker = (request, ask.wanted);
+            self.queue(&ask.project, pipeline, origin, asker);
             return;
         };
         let Some(run) = self.runs.get_mut(&run) else {
@@ -192,10 +193,10 @@ impl Engine {
             Some(Need::Sync(_) | Need::Glance(..) | Need::Verdicts { .. } | Need::Cancelled(_))
             | None => return false,
         };
-        if until == Until::Begun {
+        if until == Until::Named {
             self.reply(request, Reply::Run(Box::new(report.clone())));
         }
-        until == Until::Begun
+        until == Until::Named
     }
 
     /// Answers the questions that waited for the end of this run.
@@ -220,6 +221,8 @@ impl Engine {
 
     pub(super) fn deny(&mut self, request: RequestId, denied: Denied) {
         self.reply(request, Reply::Denied(denied));
+        // Whoever is told that nothing comes of it does not wait for it any more.
+        self.leave(request);
     }
 
     /// The configuration no longer has this pipeline.
@@ -229,12 +232,17 @@ impl Engine {
         workspace: WorkspaceId,
         pipeline: PipelineId,
     ) {
+        let why = self.unknown_pipeline(workspace, pipeline);
+        self.deny(request, why);
+    }
+
+    pub(super) fn unknown_pipeline(&self, workspace: WorkspaceId, pipeline: PipelineId) -> Denied {
         let config = self.workspaces.get(&workspace).and_then(|w| w.config());
         let pipelines = config
             .into_iter()
             .flat_map(|config| config.pipelines.iter());
         let known = pipelines.map(|pipeline| pipeline.id.clone()).collect();
-        self.deny(request, Denied::UnknownPipeline(pipeline, known));
+        Denied::UnknownPipeline(pipeline, known)
     }
 
     /// A workspace has stopped serving: answers those who wait for it, unless it will serve again by itself.
@@ -250,9 +258,8 @@ impl Engine {
             return;
         }
         for project in self.projects_of(id) {
-            if let Some(state) = self.projects.get_mut(&project) {
-                state.pending.clear();
-            }
+            // Those who asked are among those who are refused below.
+            self.refuse_all_pending(&project, &obstacle.denied());
             self.mark(&project);
         }
         let requests: Vec<RequestId> = self.waiters.keys().copied().collect();

@@ -61,7 +61,7 @@ calls! {
     /// Takes the permission back.
     WorkspaceDeny(WorkspaceNamed) = "workspace.deny" ["path"];
     /// Starts a run.
-    RunStart(RunStart) = "run.start" ["workspace" "task" "task_id" "pipeline" "pipeline_id" "force" "wait" "parent_run" "parent_run_id" "approval_policy"];
+    RunStart(RunStart) = "run.start" ["workspace" "task" "task_id" "pipeline" "pipeline_id" "force" "wait" "detach" "parent_run" "parent_run_id" "approval_policy"];
     /// Ends a run.
     RunCancel(RunNamed) = "run.cancel" ["run_id" "run" "workspace"];
     /// Takes a run up again.
@@ -160,6 +160,9 @@ pub struct RunStart {
     pub force: bool,
     /// Whether the answer waits for the end.
     pub wait: bool,
+    /// Whether it is run even if whoever asked has gone before it began; the contrary of `wait` where that is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detach: Option<bool>,
     /// The run that it is a child of.
     #[serde(alias = "parent_run_id", skip_serializing_if = "Option::is_none")]
     pub parent_run: Option<String>,
@@ -176,6 +179,7 @@ impl Default for RunStart {
             pipeline: None,
             force: false,
             wait: true,
+            detach: None,
             parent_run: None,
             approval_policy: None,
         }
@@ -388,6 +392,12 @@ impl Call {
             Some(Err(error)) => Err(wrong(&error)),
             None => Err(wrong(&"unknown method")),
         }
+    }
+
+    /// Whether what was asked for may be given up when the connection ends, although it was answered.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        matches!(self, Self::RunStart(start) if !start.wait && start.detach == Some(false))
     }
 
     /// Whether the answer may take as long as a run does.

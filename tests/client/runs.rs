@@ -2,12 +2,14 @@
 
 use crate::deadline::DEADLINE;
 use crate::support::{Place, Say, end, event, keys, value};
-use orch::model::report::event::{Event, Happening, RunDone};
+use orch::model::report::event::{DropReason, Event, Happening, RunDone, RunDropped};
 use orch::model::report::status::Failure;
 use orch::model::run::{RunStatus, Verdict};
 use orch::wire::call::Call;
+use orch::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn begun() -> Value {
     json!({"run_id": "r-1", "status": "in_progress", "artifact_root": "a", "manifest": "m",
@@ -252,10 +254,7 @@ pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
 fn every_flag_reaches_the_daemon() {
     let place = Place::with_daemon(|call| match call {
         Call::EventsSubscribe(wanted) if wanted.since.is_none() => Say::Answer(subscribed()),
-        call => Say::Refuse(orch::wire::refusal::Refusal::new(
-            orch::wire::refusal::ErrorKind::Internal,
-            value(call).to_string(),
-        )),
+        call => Say::Refuse(Refusal::new(ErrorKind::Internal, value(call).to_string())),
     });
     place.write("orchd.toml", "");
     let root = place.work_str();
@@ -263,7 +262,7 @@ fn every_flag_reaches_the_daemon() {
         (
             "run lint --task 0101 --force --parent-run p --approval-policy never",
             format!(
-                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":true,"parent_run":"p","approval_policy":"never"}}"#
+                r#"{{"workspace":"{root}","task":"0101","pipeline":"lint","force":true,"wait":true,"detach":false,"parent_run":"p","approval_policy":"never"}}"#
             ),
         ),
         (
@@ -303,4 +302,55 @@ fn every_flag_reaches_the_daemon() {
         let done = place.run(&arguments);
         assert!(done.err.contains(&asked), "{line}: {done:?}");
     }
+}
+
+#[test]
+fn a_run_that_never_begins_is_told_by_why() {
+    let status = json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
+        "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0}, "workspaces": []});
+    for (reason, code, said) in [
+        (DropReason::Cancelled, 3, "cancelled"),
+        (DropReason::Refused, 2, "line 3: unknown key"),
+    ] {
+        let (status, shown) = (status.clone(), AtomicBool::new(false));
+        let place = Place::with_daemon(move |call| match call {
+            Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+            Call::RunStart(wanted) => {
+                assert_eq!(wanted.detach, Some(false));
+                let queued = json!({"run_id": "r-1", "status": "queued", "artifact_root": "a",
+                    "manifest": "m", "log_path": "l", "verdict": "unknown"});
+                Say::AnswerAnd(queued, vec![dropped(reason)])
+            }
+            Call::Status(_) => Say::Answer(status.clone()),
+            // It is asked how it stands before it is dropped, and after.
+            Call::RunGet(_) if !shown.swap(true, Ordering::Relaxed) => Say::Answer(json!({
+                "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "queued",
+                "verdict": "unknown", "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
+                "completed_at": null, "duration_ms": null, "manifest": "m", "workspace": "/w",
+                "parent_run_id": null, "status_detail": null, "summary": null,
+                "artifact_root": "a", "log_path": "l", "changed": null, "void": null, "stages": [],
+            })),
+            Call::RunGet(_) => {
+                let refusal = Refusal::new(ErrorKind::InvalidConfig, "line 3: unknown key");
+                Say::Refuse(refusal)
+            }
+            other => panic!("{other:?}"),
+        });
+        let done = place.run_watched(&["run", "--workspace", ".", "--json"]);
+        assert_eq!(done.code, Some(code), "{done:?}");
+        let document = done.json().to_string();
+        assert!(document.contains(said), "{done:?}");
+    }
+}
+
+fn dropped(reason: DropReason) -> Event {
+    let dropped = RunDropped {
+        workspace: orch::model::path::RootPath::new(Path::new("/w")).unwrap(),
+        task_id: orch::model::id::TaskId::parse("0101").unwrap(),
+        run_id: orch::model::id::RunId::parse("r-1").unwrap(),
+        pipeline_id: orch::model::id::PipelineId::parse("p").unwrap(),
+        reason,
+        detail: None,
+    };
+    event(8, Happening::RunDropped(dropped))
 }

@@ -5,8 +5,8 @@
 
 use crate::fixture::pipeline_id;
 use crate::outside::{ending, taken_up};
-use orch::engine::ask::{Ask, Patience, Reply, RunAsk, Scope, Stop, Until};
-use orch::engine::news::News;
+use orch::engine::ask::{Ask, Patience, Reply, RunAsk, Scope, Stop, Until, Wanted};
+use orch::engine::news::{Dropped, News};
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::config::{Action, Config, OnStart, Order};
 use orch::model::digest::{Digest, InputDigest};
@@ -185,9 +185,17 @@ impl Bench {
                 self.ask(Ask::Cancel { run })
             }
             ["resume", run] => self.resume(run),
-            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Ended),
+            ["detach", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Named),
+            ["leave", question] => {
+                let request = question.trim_start_matches('q').parse().unwrap();
+                self.step(Input::Withdrawn {
+                    request: RequestId(request),
+                })
+            }
             ["run", pipeline, "as", policy] => {
-                self.run(Some(pipeline_id(pipeline)), Some((*policy).to_owned()))
+                let policy = Some((*policy).to_owned());
+                self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
             }
             [question] if question.ends_with("ms") => {
                 let ms = question.trim_end_matches("ms").parse().unwrap();
@@ -211,19 +219,28 @@ impl Bench {
         match question {
             "gate" | "all" => self.ask(verdict(Patience::Run)),
             "ask" => self.ask(verdict(Patience::Answer)),
-            "run" => self.run(None, None),
+            "run" => self.run(None, None, Until::Ended),
             other => panic!("no such question: {other}"),
         }
     }
 
-    fn run(&mut self, pipeline: Option<PipelineId>, policy: Option<String>) -> Vec<String> {
+    fn run(
+        &mut self,
+        pipeline: Option<PipelineId>,
+        policy: Option<String>,
+        until: Until,
+    ) -> Vec<String> {
         self.ask(Ask::Run(RunAsk {
             project: project(),
             pipeline,
             parent: None,
             approval_policy: policy,
             force: false,
-            until: Until::Ended,
+            until,
+            wanted: match until {
+                Until::Named => Wanted::Detached,
+                Until::Ended => Wanted::Attended,
+            },
         }))
     }
 
@@ -431,8 +448,23 @@ impl Bench {
             News::Change { .. } => "change".to_owned(),
             News::Settled { .. } => "settled".to_owned(),
             News::RunQueued {
-                pipeline, cause, ..
-            } => format!("run.queued {pipeline} {}", word(&cause)),
+                pipeline,
+                cause,
+                run,
+                ..
+            } => {
+                let run = run.map(|run| format!(" {}", self.name(&run)));
+                let run = run.unwrap_or_default();
+                format!("run.queued {pipeline} {}{run}", word(&cause))
+            }
+            News::RunDropped { run, why, .. } => {
+                let why = match why {
+                    Dropped::Cancelled => "cancelled".to_owned(),
+                    Dropped::Withdrawn => "withdrawn".to_owned(),
+                    Dropped::Refused(denied) => format!("refused {denied:?}"),
+                };
+                format!("run.dropped {} {why}", self.name(&run))
+            }
             News::RunStarted { report } => format!("run.started {}", self.name(&report.run)),
             News::StageStarted(told) => {
                 format!("stage.started {} {}", self.name(&told.run), told.stage.id)

@@ -180,4 +180,12 @@ scenes! {
     late_before: timed,
     failed_below_before: optional,
     failed_beside: doubled_optional,
+    queued: usual,
+    queued_in_order: usual,
+    queued_and_cancelled: usual,
+    queued_and_left: usual,
+    queued_over_a_change: usual,
+    queued_and_next: usual,
+    queued_and_refused: usual,
+    queued_at_the_end: usual,
 }

@@ -64,7 +64,8 @@ fn what_failed_before_a_restart_has_failed() {
         project: 2,
         other: false,
         force: true,
-        until_begun: false,
+        until_named: false,
+        detach: false,
         strict: false,
     };
     let fitful = Op::Save {

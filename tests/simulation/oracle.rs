@@ -6,6 +6,7 @@ mod files;
 mod flaky;
 mod git;
 mod looks;
+mod queued;
 mod runs;
 
 use crate::fixture::{
@@ -56,6 +57,7 @@ pub(crate) struct Oracle {
     recorded: BTreeSet<(RunId, bool)>,
     begun: BTreeMap<RunId, Begun>,
     ending: BTreeSet<RunId>,
+    named: queued::Named,
     queued: BTreeSet<(ProjectId, PipelineId)>,
     /// Runs that were told to be wanted, and have not begun.
     announced: BTreeSet<(ProjectId, PipelineId, Cause)>,
@@ -315,21 +317,9 @@ impl Oracle {
                 project,
                 pipeline,
                 cause,
-            } => {
-                let kind = announced(*cause);
-                let wanted = (project.clone(), pipeline.clone(), kind);
-                self.announced.insert(wanted);
-                if kind != Cause::Change {
-                    return;
-                }
-                let pending = (project.clone(), pipeline.clone());
-                let dropped = self.needless.remove(&pending);
-                let first = self.queued.insert(pending);
-                assert!(
-                    first || dropped,
-                    "two runs of {pipeline} are pending for {project:?}"
-                );
-            }
+                run,
+            } => self.run_queued((project, pipeline), *cause, run.as_ref()),
+            News::RunDropped { run, why, .. } => self.named.dropped(run, why, &self.questions),
             News::RunStarted { report } => {
                 let recorded = self.recorded.contains(&(report.run.clone(), false));
                 assert!(recorded, "news of a run before its evidence");
@@ -405,12 +395,16 @@ impl Oracle {
         match standing.phase {
             Phase::Queued => {
                 assert!(
-                    pending.next().is_some(),
+                    pending.next().is_some() || self.named.any_of(id),
                     "a run is queued that nobody was told of"
                 );
             }
             // What is no longer wanted is no longer pending.
             Phase::Idle | Phase::Settling => {
+                assert!(
+                    !self.named.any_of(id),
+                    "a run was told to be queued, and is not"
+                );
                 self.queued.retain(|(of, _)| of != id);
             }
             Phase::Running => {}
@@ -449,6 +443,7 @@ impl Oracle {
 
     /// No change is lost: what is on disk now has a verdict, and it is the right one.
     pub(crate) fn at_rest(&self, engine: &Engine, id: &ProjectId, content: &Content) {
+        self.named.none_left();
         let standing = engine.standing(id).expect("the project is configured");
         self.written.at_rest(&standing);
         assert_eq!(
@@ -493,5 +488,6 @@ impl Oracle {
         let left: Vec<&RunId> = self.begun.keys().collect();
         assert!(left.is_empty(), "these never ended: {left:?}");
         self.questions.all_answered();
+        self.named.none_left();
     }
 }

@@ -1,13 +1,13 @@
 //! The judge of answers: one per question, in time, never older than the question, and true.
 
-use crate::fixture::{Content, digest, index, passes};
+use crate::fixture::{Content, digest, index, own_pipeline, passes};
 use crate::outside::Place;
-use orch::engine::ask::{Answer, Ask, Patience, Reply, Scope, Until};
+use orch::engine::ask::{Answer, Ask, Patience, Reply, RunAsk, Scope, Until, Wanted};
 use orch::engine::{ProjectId, Standing};
 use orch::model::digest::InputDigest;
-use orch::model::id::{CaptureId, RequestId, RunId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
 use orch::model::report::status::Phase;
-use orch::model::run::{RunReport, Verdict};
+use orch::model::run::{RunReport, RunStatus, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -54,6 +54,10 @@ pub(crate) type Evidence<'a> = (&'a BTreeSet<(RunId, Verdict)>, &'a BTreeSet<(Ru
 #[derive(Default)]
 pub(crate) struct Questions {
     open: BTreeMap<RequestId, Question>,
+    /// Those who were told that their run is queued, by its id, and whether they are there.
+    told: BTreeMap<RequestId, (RunId, RunAsk, bool)>,
+    /// What those asked for who left it to itself.
+    left: Vec<RunAsk>,
     captures: CaptureId,
     /// Workspaces whose view is being rebuilt.
     blind: BTreeSet<WorkspaceId>,
@@ -112,7 +116,48 @@ impl Questions {
     }
 
     pub(crate) fn withdrawn(&mut self, request: RequestId) {
-        self.open.remove(&request);
+        let gone = self.open.remove(&request);
+        if let Some(Ask::Run(ask)) = gone.map(|question| question.ask)
+            && ask.wanted == Wanted::Detached
+        {
+            self.left.push(ask);
+        }
+        if let Some((_, _, is_there)) = self.told.get_mut(&request) {
+            *is_there = false;
+        }
+    }
+
+    /// Whether somebody has asked for a run of this origin, and is there or has left it to itself.
+    pub(crate) fn is_wanted(&self, report: &RunReport, project: &ProjectId) -> bool {
+        let is_it = |ask: &RunAsk| {
+            let own = own_pipeline(index(&project.task));
+            let pipeline = ask.pipeline.as_ref().map_or(own, PipelineId::as_str);
+            let named = (&ask.parent, &ask.approval_policy);
+            ask.project == *project
+                && pipeline == report.pipeline.as_str()
+                && named == (&report.parent, &report.approval_policy)
+        };
+        let mut told = self.told.values();
+        let told = told.any(|(run, ask, is_there)| {
+            *run == report.run && (*is_there || ask.wanted == Wanted::Detached)
+        });
+        let mut open = self.open.values();
+        told || self.left.iter().any(&is_it)
+            || open.any(|question| matches!(&question.ask, Ask::Run(ask) if is_it(ask)))
+    }
+
+    /// Whether somebody was told of this run and still counts on it.
+    pub(crate) fn is_counted_on(&self, run: &RunId) -> bool {
+        let mut told = self.told.values();
+        told.any(|(other, ask, is_there)| {
+            other == run && (*is_there || ask.wanted == Wanted::Detached)
+        })
+    }
+
+    /// Whether somebody has asked for the end of this run.
+    pub(crate) fn is_to_end(&self, run: &RunId) -> bool {
+        let mut open = self.open.values();
+        open.any(|question| matches!(&question.ask, Ask::Cancel { run: other } if other == run))
     }
 
     pub(crate) fn looks(&mut self, capture: CaptureId) {
@@ -156,6 +201,10 @@ impl Questions {
             (Reply::Run(report), Ask::Run(ask)) => {
                 let named = (&ask.parent, &ask.approval_policy);
                 let run = (&report.parent, &report.approval_policy);
+                if report.status == RunStatus::Queued {
+                    let told = (report.run.clone(), ask.clone(), true);
+                    self.told.insert(request, told);
+                }
                 assert_eq!(run, named, "{request} is told of a run of another origin");
                 told_of_run(report, ask.until, recorded);
             }
@@ -289,14 +338,18 @@ fn judge(
 fn told_of_run(report: &RunReport, until: Until, recorded: &BTreeSet<(RunId, bool)>) {
     let on_disk = |end| recorded.contains(&(report.run.clone(), end));
     let error = report.verdict == Verdict::Error;
+    // One that was ended before it began is nowhere on disk.
+    let unseen = report.stages.iter().all(|stage| stage.key.is_none());
+    let never = report.status == RunStatus::Cancelled && unseen;
+    let waits = report.status == RunStatus::Queued && until == Until::Named;
     assert!(
-        error || on_disk(false),
+        error || on_disk(false) || never || waits,
         "an answer about {} before its evidence",
         report.run
     );
     let ended = report.status.is_terminal();
     assert!(
-        ended || until == Until::Begun,
+        ended || until == Until::Named,
         "an answer about {} before its end",
         report.run
     );

@@ -29,14 +29,15 @@ pub(crate) enum Op {
         project: usize,
         other: bool,
         force: bool,
-        until_begun: bool,
+        until_named: bool,
+        detach: bool,
         strict: bool,
     },
     /// Somebody asks whether all has been seen.
     Sync,
-    /// Somebody goes away.
-    Withdraw,
-    /// Somebody ends what runs.
+    /// Somebody goes away: of those who asked last, the so-many-th.
+    Withdraw { back: u8 },
+    /// Somebody ends what runs, or waits for its turn.
     Cancel,
     /// The configuration of a workspace is another one.
     Configure { home: usize, setting: Setting },
@@ -95,12 +96,12 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         16 => (1_u8..8).prop_map(|count| Op::Deliver { count }),
         4 => (0_usize..4, any::<bool>(), proptest::option::of(0_u16..500))
             .prop_map(|(project, patient, deadline_ms)| Op::Gate { project, patient, deadline_ms }),
-        4 => (project(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(project, other, force, until_begun, strict)| {
-                Op::Run { project, other, force, until_begun, strict }
+        5 => (project(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(project, other, force, until_named, detach, strict)| {
+                Op::Run { project, other, force, until_named, detach, strict }
             }),
         1 => Just(Op::Sync),
-        1 => Just(Op::Withdraw),
+        3 => (0_u8..4).prop_map(|back| Op::Withdraw { back }),
         2 => Just(Op::Cancel),
         3 => (home(), setting()).prop_map(|(home, setting)| Op::Configure { home, setting }),
         2 => home().prop_map(|home| Op::Reread { home }),

@@ -9,7 +9,7 @@ use crate::fixture::{Content, HOMES, PROJECTS, Setting, config, index, own_pipel
 use crate::oracle::Oracle;
 use crate::outside::{Disk, Place, Tree, latest};
 use crate::script::Op;
-use orch::engine::ask::{Ask, Stop};
+use orch::engine::ask::{Ask, Stop, Until, Wanted};
 use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
 use orch::model::evidence::Layout;
 use orch::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -125,15 +125,24 @@ impl World {
                 project,
                 other,
                 force,
-                until_begun,
+                until_named,
+                detach,
                 strict,
             } => {
+                let until = match until_named {
+                    true => Until::Named,
+                    false => Until::Ended,
+                };
+                let wanted = match detach {
+                    true => Wanted::Detached,
+                    false => Wanted::Attended,
+                };
                 let policy = strict.then(|| "strict".to_owned());
-                self.run(*project, *other, (*force, *until_begun), policy);
+                self.run((*project, *other), *force, (until, wanted), policy);
             }
             Op::Sync => self.ask(Ask::Sync { workspace: None }, None),
-            Op::Withdraw => {
-                let request = RequestId(self.requests);
+            Op::Withdraw { back } => {
+                let request = RequestId(self.requests.saturating_sub(u64::from(*back)));
                 self.step(Input::Withdrawn { request });
             }
             Op::Cancel => self.cancel(),
@@ -183,7 +192,8 @@ impl World {
     }
 
     fn put_back(&mut self, project: usize, file: u8) {
-        self.run(project, true, (false, false), None);
+        let usual = (Until::Ended, Wanted::Attended);
+        self.run((project, true), false, usual, None);
         self.hold_stages(HOMES[project]);
         let before = self.files[project].get(&file).copied();
         self.generation += 1;

@@ -28,7 +28,7 @@ pub struct Run {
     /// Do it in this process, without a daemon
     #[arg(long, conflicts_with = "detach")]
     pub no_daemon: bool,
-    /// Return once the run has begun
+    /// Return once the run has begun or is queued; it is run although nobody waits for it
     #[arg(long)]
     pub detach: bool,
     /// Begin a run of its own instead of joining one of the same content that is under way

@@ -21,10 +21,10 @@ use crate::client::spinner::Spinner;
 use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
-use crate::model::report::event::{Event, Happening};
+use crate::model::report::event::{DropReason, Event, Happening};
 use crate::model::report::runs::{RunAnswer, RunDetail};
 use crate::model::report::status::{Failure as Failed, LastRun, Status};
-use crate::model::run::Verdict;
+use crate::model::run::{RunStatus, Verdict};
 use crate::wire::call::{Call, EventsWanted, RunNamed, Scope};
 use crate::wire::refusal::ErrorKind;
 
@@ -130,14 +130,27 @@ impl Follow<'_, '_> {
         if answer.status.is_terminal() {
             self.look_up(answer)
         } else {
+            if answer.status == RunStatus::Queued {
+                self.tell_queued(awaited)?;
+            }
             self.wait(answer)
         }
+    }
+
+    /// Says what the run waits for.
+    fn tell_queued(&mut self, awaited: &Awaited) -> Result<(), Failure> {
+        let call = Call::Status(Scope::default());
+        let status: Status =
+            self.connection
+                .ask_within(&call, ANSWER_TIME_MAX, Some(&self.interrupts))?;
+        Ok(self.session.output.words(&awaited.waits(Some(&status)))?)
     }
 
     fn wait(&mut self, answer: RunAnswer) -> Result<Ended, Failure> {
         let mut live = Live::new(Focus::Run(answer.run_id.clone()));
         let mut spinner = Spinner::new(self.session.output);
         let mut resynced = false;
+        let mut has_begun = answer.status != RunStatus::Queued;
         let began = |event: &Event| matches!(&event.what, Happening::RunStarted(run) if run.run_id == answer.run_id);
         if !self.connection.has_event(began) {
             let now = self.look_up(answer.clone())?;
@@ -154,9 +167,16 @@ impl Follow<'_, '_> {
                 Arrival::TimedOut => continue,
                 Arrival::Interrupted => {
                     drop(spinner);
-                    return self.let_go(&answer);
+                    return self.let_go(&answer, has_begun);
                 }
             };
+            if let Happening::RunDropped(dropped) = &event.what
+                && dropped.run_id == answer.run_id
+            {
+                return self.tell_dropped(answer, dropped.reason);
+            }
+            has_begun |=
+                matches!(&event.what, Happening::RunStarted(run) if run.run_id == answer.run_id);
             if let Happening::RunEnded(done) = &event.what
                 && done.run_id == answer.run_id
             {
@@ -204,6 +224,18 @@ impl Follow<'_, '_> {
         });
         let patience = (ANSWER_TIME_MAX, Some(&self.interrupts));
         let detail: RunDetail = match self.connection.ask_within(&call, patience.0, patience.1) {
+            // Ended before it began: it left nothing.
+            Err(Failure::Refused(refusal))
+                if answer.status == RunStatus::Cancelled
+                    && answer.verdict == Verdict::Unknown
+                    && refusal.kind == ErrorKind::UnknownRun =>
+            {
+                return Ok(Ended {
+                    answer,
+                    failure: None,
+                    detail: None,
+                });
+            }
             Err(Failure::Refused(refusal))
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
@@ -244,6 +276,25 @@ impl Follow<'_, '_> {
         Ok(self.session.output.words(&text)?)
     }
 
+    /// The run never begins: whoever ended it has done so, and any other reason the daemon tells.
+    fn tell_dropped(&mut self, answer: RunAnswer, reason: DropReason) -> Result<Ended, Failure> {
+        let ended = RunAnswer {
+            status: RunStatus::Cancelled,
+            ..answer
+        };
+        match reason {
+            DropReason::Cancelled => Ok(Ended {
+                answer: ended,
+                failure: None,
+                detail: None,
+            }),
+            DropReason::Withdrawn | DropReason::Refused => self.look_up(RunAnswer {
+                status: RunStatus::Queued,
+                ..ended
+            }),
+        }
+    }
+
     /// What the daemon says of a run while it is the last one of its project.
     fn last(&mut self, run: &RunId) -> Result<Option<(LastRun, Option<Failed>)>, Failure> {
         let call = Call::Status(Scope::default());
@@ -255,11 +306,13 @@ impl Follow<'_, '_> {
         }))
     }
 
-    /// ^C: a daemon's run goes on without us, a hosted one ends with us.
-    fn let_go(&mut self, answer: &RunAnswer) -> Result<Ended, Failure> {
+    /// ^C: a daemon's run goes on without us if it has begun, a hosted one ends with us.
+    fn let_go(&mut self, answer: &RunAnswer, has_begun: bool) -> Result<Ended, Failure> {
         let id = short(&answer.run_id);
         let text = if self.connection.is_hosted() {
             format!("\nCancelling run {id}\n")
+        } else if !has_begun {
+            format!("\nRun {id} has not begun, and is run only if somebody else wants it.\n")
         } else {
             format!("\nRun {id} goes on. End it with: orchctl cancel {id}\n")
         };

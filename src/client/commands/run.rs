@@ -1,6 +1,7 @@
 //! `run`, `plan`, `resume`, `cancel`.
 //!
-//! ^C leaves a run running, whether its events were followed or its end alone was waited for.
+//! ^C leaves a run running, whether its events were followed or its end alone was waited for; one that has not begun is
+//! wanted as long as we are there, unless it was detached.
 
 use super::follow::{Watched, follow};
 use super::print;
@@ -36,6 +37,7 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
             pipeline: args.pipeline,
             force: args.force,
             wait,
+            detach: Some(args.detach),
             parent_run: args.parent_run,
             approval_policy: args.approval_policy,
         })

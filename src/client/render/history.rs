@@ -9,7 +9,7 @@ use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{ChangedPaths, RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::{Cause, Outcome};
+use crate::model::run::{Cause, Outcome, RunStatus};
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
@@ -92,7 +92,14 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
         ("task", clean(record.task_id.as_str())),
         ("pipeline", clean(record.pipeline_id.as_str())),
         ("cause", record.cause.map_or("-", cause_word).to_owned()),
-        ("started", record.started_at.to_string()),
+        (
+            if record.status == RunStatus::Queued {
+                "queued"
+            } else {
+                "started"
+            },
+            record.started_at.to_string(),
+        ),
     ];
     if let Some(ms) = record.duration_ms {
         rows.push(("took", took(Duration::from_millis(ms))));

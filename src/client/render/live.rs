@@ -140,6 +140,7 @@ impl Live {
             | Happening::Change(_)
             | Happening::Settled(_)
             | Happening::RunQueued(_)
+            | Happening::RunDropped(_)
             | Happening::Workspace(_)
             | Happening::Config(_) => String::new(),
         }

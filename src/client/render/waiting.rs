@@ -64,7 +64,7 @@ impl Awaited {
     pub fn let_go(&self) -> String {
         match self {
             Self::Begun(..) | Self::Ended(..) => {
-                "\nA run that has begun goes on; one that is queued stays queued, and begins when the one under way has ended. See it with: orchctl status\n".to_owned()
+                "\nA run that has begun goes on; one that has not is not run for this command. See how it stands with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
                 format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")

@@ -192,10 +192,10 @@ impl<'a> Session<'a> {
                     let message = "the message has no end: the stream was closed before its `\\n`";
                     let code = Code::PARSE;
                     self.refuse(None, &Refusal::coded(code, ErrorKind::Unsupported, message));
-                    self.state = State::HalfClosed(Instant::now() + HALF_CLOSED_TIME_MAX);
+                    self.half_close();
                 }
                 Turn::DaemonEnds | Turn::Read(Ok(0)) => {
-                    self.state = State::HalfClosed(Instant::now() + HALF_CLOSED_TIME_MAX);
+                    self.half_close();
                 }
                 Turn::Read(Ok(_)) => {
                     self.buffer.push(&chunk);
@@ -212,6 +212,12 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// The peer asks nothing more: it may still be there for its answers, but holds nothing any longer.
+    fn half_close(&mut self) {
+        self.state = State::HalfClosed(Instant::now() + HALF_CLOSED_TIME_MAX);
+        self.pending.leave();
     }
 
     fn end(&self) -> Option<End> {

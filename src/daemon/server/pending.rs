@@ -26,14 +26,25 @@ pub(super) struct Settled {
     pub(super) result: Result<Answer, Refusal>,
 }
 
-/// The requests of one connection that wait.
+/// What has ended of a request.
+enum Ended {
+    /// It waits no more; what it asked for may still be wanted only as long as the connection lives.
+    Settled(Settled, Option<(RequestId, oneshot::Receiver<()>)>),
+    /// And does not depend on the connection any more.
+    Released(RequestId),
+}
+
+/// The requests of one connection that wait, or whose effect ends with it.
 pub(super) struct Pending {
     hub: Hub,
-    tasks: JoinSet<Settled>,
+    tasks: JoinSet<Ended>,
     /// Dropping an entry frees its waiter.
     waiters: BTreeMap<Id, oneshot::Sender<()>>,
     /// The same for a request of the connection itself, of which there is one at most.
     own: Option<oneshot::Sender<()>>,
+    /// The same for a request that was answered, and whose effect ends with the connection.
+    attended: BTreeMap<RequestId, oneshot::Sender<()>>,
+    is_leaving: bool,
 }
 
 impl Pending {
@@ -43,6 +54,8 @@ impl Pending {
             tasks: JoinSet::new(),
             waiters: BTreeMap::new(),
             own: None,
+            attended: BTreeMap::new(),
+            is_leaving: false,
         }
     }
 
@@ -51,7 +64,7 @@ impl Pending {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiters.len()
+        self.waiters.len().saturating_add(self.attended.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -68,6 +81,8 @@ impl Pending {
     ) {
         let (answer, answered) = oneshot::channel();
         let (waiter, freed) = oneshot::channel();
+        let (hold, held) = oneshot::channel();
+        let held = call.is_attended().then_some(held);
         let request = self.hub.next_request();
         let late = late(&call, deadline);
         let subscribes = subscriber.is_some();
@@ -77,6 +92,7 @@ impl Pending {
             call,
             answer,
             subscriber,
+            hold: held.is_some().then_some(hold),
         };
         let incoming = self.hub.incoming().clone();
         let unsent = match incoming.try_send(Incoming::Asked(asked)) {
@@ -94,11 +110,13 @@ impl Pending {
                 _ = freed => Err(give_up(&incoming, request, cancelled())),
                 () = sleep(deadline) => Err(give_up(&incoming, request, late)),
             };
-            Settled {
+            let held = held.filter(|_| result.is_ok());
+            let settled = Settled {
                 id,
                 subscribes,
                 result,
-            }
+            };
+            Ended::Settled(settled, held.map(|held| (request, held)))
         });
     }
 
@@ -106,7 +124,13 @@ impl Pending {
     pub(super) async fn next(&mut self) -> Option<Settled> {
         while let Some(joined) = self.tasks.join_next().await {
             match joined {
-                Ok(settled) => {
+                Ok(Ended::Released(request)) => {
+                    self.attended.remove(&request);
+                }
+                Ok(Ended::Settled(settled, held)) => {
+                    if let Some((request, held)) = held {
+                        self.attend(request, held);
+                    }
                     if let Some(id) = &settled.id {
                         self.waiters.remove(id);
                     }
@@ -118,7 +142,24 @@ impl Pending {
         None
     }
 
-    /// Frees one waiter; the run that it waits for goes on.
+    /// Tells the main loop when the connection ends, unless that does not matter any more by then.
+    fn attend(&mut self, request: RequestId, held: oneshot::Receiver<()>) {
+        let (attendance, freed) = oneshot::channel::<()>();
+        if !self.is_leaving {
+            self.attended.insert(request, attendance);
+        }
+        let incoming = self.hub.incoming().clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                _ = held => {}
+                // As for one who waits: a full queue loses this hint, the closed channel says the same.
+                _ = freed => drop(incoming.try_send(Incoming::Gone(request))),
+            }
+            Ended::Released(request)
+        });
+    }
+
+    /// Frees one waiter; a run that it waits for and that has begun goes on.
     pub(super) fn cancel(&mut self, id: &Id) {
         if let Some(waiter) = self.waiters.get_mut(id) {
             let (freed, _) = oneshot::channel();
@@ -126,10 +167,18 @@ impl Pending {
         }
     }
 
+    /// Nobody is there any more who was answered and had to stay, be it that he is answered only now; those who wait for
+    /// an answer may still be.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        self.attended.clear();
+    }
+
     /// Frees every waiter, and returns once the main loop has been told.
     pub(super) async fn free_all(mut self) {
         self.waiters.clear();
         self.own = None;
+        self.leave();
         while self.next().await.is_some() {}
     }
 }

@@ -50,6 +50,7 @@ fn question(request: u64, call: Call) -> (Asked, Answered) {
         call,
         answer,
         subscriber: None,
+        hold: None,
     };
     (asked, answered)
 }

@@ -46,6 +46,9 @@ pub enum Happening {
     /// A run waits for its turn.
     #[serde(rename = "run.queued")]
     RunQueued(RunWanted),
+    /// A run that waited for its turn under an id never begins.
+    #[serde(rename = "run.dropped")]
+    RunDropped(RunDropped),
     /// A run's directory and its first files are there, the files synced, and its first stage begins.
     #[serde(rename = "run.started")]
     RunStarted(RunNamed),
@@ -81,7 +84,7 @@ pub struct ChangeSeen {
     pub changed: ChangedPaths,
 }
 
-/// A run that waits for its turn; it gets its id when it begins.
+/// A run that waits for its turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunWanted {
     /// The workspace's root.
@@ -92,6 +95,37 @@ pub struct RunWanted {
     pub pipeline_id: PipelineId,
     /// Why it is wanted.
     pub cause: Cause,
+    /// The run; none for one that gets its id only when it begins, because nobody asked for it by name.
+    pub run_id: Option<RunId>,
+}
+
+/// A run that never begins, and leaves nothing on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunDropped {
+    /// The workspace's root.
+    pub workspace: RootPath,
+    /// The project.
+    pub task_id: TaskId,
+    /// The run.
+    pub run_id: RunId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// What became of it.
+    pub reason: DropReason,
+    /// Why it was refused.
+    pub detail: Option<String>,
+}
+
+/// What became of a run that never begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropReason {
+    /// Somebody ended it.
+    Cancelled,
+    /// Everybody who asked for it has gone.
+    Withdrawn,
+    /// It may not run any more.
+    Refused,
 }
 
 /// A run that was made.

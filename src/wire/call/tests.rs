@@ -43,6 +43,7 @@ fn every_call() -> Vec<Call> {
             pipeline: Some(PipelineId::parse("diagnostics").unwrap()),
             force: true,
             wait: false,
+            detach: Some(false),
             parent_run: Some(run()),
             approval_policy: Some("never".to_owned()),
         }),

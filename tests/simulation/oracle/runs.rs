@@ -46,7 +46,10 @@ impl Oracle {
         self.begin_on_view(report, setting);
         let kind = announced(report.cause);
         let wanted = (project.clone(), report.pipeline.clone(), kind);
-        let told = self.announced.remove(&wanted);
+        let told = match report.cause {
+            Cause::Manual => self.named.begin(report, &self.questions),
+            _ => self.announced.remove(&wanted),
+        };
         assert!(
             told,
             "{} begins, and nobody was told that it is queued",

@@ -4,7 +4,7 @@ use super::World;
 use crate::fixture::{HOMES, PROJECTS, index, pipeline_id, task};
 use crate::outside::taken_up;
 use orch::engine::Input;
-use orch::engine::ask::{Ask, Patience, RunAsk, Scope, Until};
+use orch::engine::ask::{Ask, Patience, RunAsk, Scope, Until, Wanted};
 use orch::model::id::{RequestId, RunId};
 use orch::model::time::Tick;
 use std::collections::BTreeSet;
@@ -29,9 +29,9 @@ impl World {
 
     pub(super) fn run(
         &mut self,
-        project: usize,
-        other: bool,
-        (force, until_begun): (bool, bool),
+        (project, other): (usize, bool),
+        force: bool,
+        (until, wanted): (Until, Wanted),
         approval_policy: Option<String>,
     ) {
         let ask = RunAsk {
@@ -40,21 +40,16 @@ impl World {
             parent: None,
             approval_policy,
             force,
-            until: if until_begun {
-                Until::Begun
-            } else {
-                Until::Ended
-            },
+            until,
+            wanted,
         };
         self.ask(Ask::Run(ask), None);
     }
 
     pub(super) fn cancel(&mut self) {
-        let runs: Vec<RunId> = self
-            .engine
-            .runs()
-            .map(|report| report.run.clone())
-            .collect();
+        let active = self.engine.runs().map(|report| report.run.clone());
+        let queued = self.engine.queued().map(|queued| queued.run.clone());
+        let runs: Vec<RunId> = active.chain(queued).collect();
         if !runs.is_empty() {
             let run = runs[self.chance(runs.len())].clone();
             self.ask(Ask::Cancel { run }, None);

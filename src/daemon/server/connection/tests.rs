@@ -416,3 +416,61 @@ proptest! {
         });
     }
 }
+
+fn attended(id: usize) -> String {
+    let params = r#"{"wait":false,"detach":false}"#;
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"run.start","params":{params}}}"#)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_answered_and_has_to_stay_is_told_to_have_gone_at_whatever_moment_he_goes() {
+    for round in 0..100 {
+        let mut client = Client::introduced().await;
+        client.send(&attended(1)).await;
+        let Asked {
+            request,
+            answer,
+            hold,
+            ..
+        } = client.asked().await;
+        // What is on its way to a peer that is gone ends the connection, perhaps before the answer is taken.
+        client
+            .send(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#)
+            .await;
+        answer.send(Ok(green())).unwrap();
+        if round % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        let Client {
+            lines,
+            writer,
+            mut incoming,
+            served,
+        } = client;
+        drop((lines, writer));
+        let told = timeout(ANSWER_TIME_MAX, incoming.recv()).await.unwrap();
+        assert!(matches!(told, Some(Incoming::Gone(gone)) if gone == request));
+        hold.unwrap().closed().await;
+        served.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_to_stay_counts_as_long_as_that_matters() {
+    let mut client = Client::introduced().await;
+    let mut holds = Vec::new();
+    for id in 0..2 * REQUESTS_OUTSTANDING_MAX {
+        client.send(&attended(id)).await;
+        let Asked { answer, hold, .. } = client.asked().await;
+        answer.send(Ok(green())).unwrap();
+        let line = client.line().await.unwrap();
+        assert!(line.contains(&format!("\"id\":{id},\"result\"")), "{line}");
+        // The runs of the first half begin.
+        holds.extend(hold.filter(|_| id >= REQUESTS_OUTSTANDING_MAX));
+    }
+    client.send(&attended(1)).await;
+    assert_eq!(client.refusal().await.1, ErrorKind::Busy);
+    for hold in &mut holds {
+        hold.closed().await;
+    }
+}
