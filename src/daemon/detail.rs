@@ -61,6 +61,7 @@ pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusa
     });
     Ok(RunDetail {
         record: shown.record.clone(),
+        green: None,
         workspace: root.clone(),
         parent_run_id: manifest.parent_run_id.clone(),
         status_detail: manifest.status_detail.clone(),
@@ -127,6 +128,7 @@ pub(super) fn queued(
             duration_ms: None,
             manifest: layout.manifest(&report.task, &report.run),
         },
+        green: None,
         workspace: root.clone(),
         parent_run_id: report.parent.clone(),
         status_detail: Some(format!("{waits}nothing of it is on disk yet")),

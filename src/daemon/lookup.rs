@@ -325,6 +325,8 @@ impl Shell {
 
     fn show(&mut self, id: WorkspaceId, run: RunId, request: RequestId) {
         let clock = self.clock;
+        let config = self.sites.get(&id).and_then(|site| site.config.as_ref());
+        let flaky = config.map(|config| config.settings.flaky);
         let Some((root, desk)) = self.desk_for(id, request) else {
             return;
         };
@@ -332,7 +334,11 @@ impl Shell {
             let shown = desk
                 .show(&run, clock.wall())
                 .map_err(|error| internal(&error));
-            let answer = shown.and_then(|shown| crate::daemon::detail::detail(&root, &shown));
+            let answer = shown.and_then(|shown| {
+                let mut detail = crate::daemon::detail::detail(&root, &shown)?;
+                detail.green = flaky.and_then(|flaky| detail.record.verdict.green(flaky));
+                Ok(detail)
+            });
             let answer = Box::new(answer.map(Into::into));
             Some(Done {
                 workspace: id,

@@ -273,7 +273,7 @@ impl Shell {
         let layout = &site.layout;
         let flaky = site.config.as_ref().map(|config| config.settings.flaky);
         let verdict = report.verdict.of_present(report.void.is_some());
-        let green = flaky.map(|flaky| verdict.is_green(flaky));
+        let green = flaky.and_then(|flaky| verdict.green(flaky));
         Some(RunAnswer {
             run_id: report.run.clone(),
             status: report.status,
@@ -281,7 +281,7 @@ impl Shell {
             manifest: layout.manifest(&report.task, &report.run),
             log_path: layout.runner_log(&report.task, &report.run),
             verdict,
-            green: green.filter(|_| verdict == Verdict::Flaky),
+            green,
         })
     }
 }

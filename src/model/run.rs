@@ -99,6 +99,12 @@ impl Verdict {
         }
     }
 
+    /// Whether it counts as green where it leaves that open, which is when it is flaky.
+    #[must_use]
+    pub fn green(self, flaky: Flaky) -> Option<bool> {
+        (self == Self::Flaky).then(|| self.is_green(flaky))
+    }
+
     /// Whether it counts as green.
     #[must_use]
     pub fn is_green(self, flaky: Flaky) -> bool {

@@ -58,6 +58,16 @@ fn started(run: &str) -> Event {
     )
 }
 
+fn got(verdict: &str) -> Value {
+    json!({
+        "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "succeeded",
+        "verdict": verdict, "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
+        "completed_at": null, "duration_ms": 1, "manifest": "m", "workspace": "/w",
+        "parent_run_id": null, "status_detail": null, "summary": null, "artifact_root": "a",
+        "log_path": "l", "changed": null, "void": null, "stages": [],
+    })
+}
+
 fn place(start: impl Fn() -> Say + Send + Sync + 'static) -> Place {
     place_that_tells(vec![started("r-1")], start)
 }
@@ -71,13 +81,7 @@ fn place_that_tells(events: Vec<Event>, start: impl Fn() -> Say + Send + Sync + 
             start()
         }
         Call::RunResume(_) => start(),
-        Call::RunGet(_) => Say::Answer(json!({
-            "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "succeeded",
-            "verdict": "pass", "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
-            "completed_at": null, "duration_ms": 1, "manifest": "m", "workspace": "/w",
-            "parent_run_id": null, "status_detail": null, "summary": null, "artifact_root": "a",
-            "log_path": "l", "changed": null, "void": null, "stages": [],
-        })),
+        Call::RunGet(_) => Say::Answer(got("pass")),
         other => panic!("{other:?}"),
     });
     place.write("orchd.toml", "");
@@ -202,6 +206,23 @@ fn a_run_that_ended_before_events_came_is_asked() {
         (done.code, &done.json()["status"]),
         (Some(0), &json!("succeeded"))
     );
+}
+
+#[test]
+fn a_flaky_end_that_was_missed_counts_as_the_workspace_says() {
+    let place = Place::with_daemon(|call| match call {
+        Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+        Call::RunStart(_) => Say::Answer(begun()),
+        Call::RunGet(_) => {
+            let mut got = got("flaky");
+            got["green"] = json!(false);
+            Say::Answer(got)
+        }
+        other => panic!("{other:?}"),
+    });
+    place.write("orchd.toml", "");
+    let done = place.run_watched(&["run", "--json"]);
+    assert_eq!((done.code, &done.json()["green"]), (Some(1), &json!(false)));
 }
 
 #[test]

@@ -264,6 +264,7 @@ impl Follow<'_, '_> {
             answer: RunAnswer {
                 status: detail.record.status,
                 verdict,
+                green: detail.green.or(answer.green),
                 ..answer
             },
         })

@@ -43,6 +43,9 @@ pub struct RunDetail {
     /// What the history has of it.
     #[serde(flatten)]
     pub record: RunRecord,
+    /// Whether it counts as green now; told only where the verdict leaves it open, which is when it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<bool>,
     /// The workspace.
     pub workspace: RootPath,
     /// The run that it is a child of.
