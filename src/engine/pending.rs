@@ -103,14 +103,19 @@ impl Engine {
             pending.by_itself = ByItself::Covered;
         }
         if !known {
-            self.publish(News::RunQueued {
-                project: id.clone(),
-                pipeline: pipeline.clone(),
-                cause,
-                run: None,
-            });
+            self.tell_called_for(id, pipeline, cause);
         }
         self.mark(id);
+    }
+
+    /// Tells of a run that the content calls for, which has no id before it begins.
+    fn tell_called_for(&mut self, id: &ProjectId, pipeline: &PipelineId, cause: Cause) {
+        self.publish(News::RunQueued {
+            project: id.clone(),
+            pipeline: pipeline.clone(),
+            cause,
+            run: None,
+        });
     }
 
     /// Somebody asks for a run by name: he joins who asked for the same, or it is queued under an id of its own.
@@ -219,12 +224,7 @@ impl Engine {
             }
         }
         if uncovered {
-            self.publish(News::RunQueued {
-                project: id.clone(),
-                pipeline: pipeline.clone(),
-                cause,
-                run: None,
-            });
+            self.tell_called_for(id, pipeline, cause);
         }
         self.mark(id);
         if idle && !self.stopping {
