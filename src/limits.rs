@@ -235,7 +235,8 @@ pub const BLOCKED_END_MAX: Duration = Duration::from_secs(2);
 pub const RUNS_NAMED_MAX: usize = 5;
 /// Time after which a client says what it waits for: nobody wonders before, and whatever ends sooner needs no words.
 pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
-/// Time that a daemon has to say which projects a question without an answer was about: somebody waits for its end.
+/// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
+/// red): somebody waits for the end of it.
 pub const SCOPE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Events that a client keeps while it waits for an answer: those of the run that it waits for are the newest.
 pub const EVENTS_KEPT_MAX: usize = 1024;

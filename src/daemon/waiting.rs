@@ -7,6 +7,7 @@ use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
 use crate::engine::ask::{Answer as Found, Denied, Reply};
+use crate::engine::failure;
 use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -282,6 +283,8 @@ impl Shell {
             log_path: layout.runner_log(&report.task, &report.run),
             verdict,
             green,
+            status_detail: report.status_detail.clone(),
+            failure: failure(report, layout),
         })
     }
 }

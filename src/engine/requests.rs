@@ -26,7 +26,13 @@ impl Engine {
         };
         match need {
             Ok(need) => {
-                self.waiters.insert(request, Waiter { deadline, need });
+                let rechecked = BTreeSet::new();
+                let waiter = Waiter {
+                    deadline,
+                    need,
+                    rechecked,
+                };
+                self.waiters.insert(request, waiter);
                 self.pursue(request);
             }
             Err(denied) => {

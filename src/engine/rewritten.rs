@@ -9,7 +9,7 @@ use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
 use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
-use crate::model::id::RunId;
+use crate::model::id::{RequestId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Changed, Verdict};
 use crate::model::time::Tick;
@@ -22,12 +22,13 @@ pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
 /// rewrites it, and the last of them was never run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Recheck {
-    /// Nothing is unstable.
+    /// Nothing is unstable, or no stage took so long that somebody may have saved what is.
     #[default]
     Needless,
     /// By itself from then on, and at once for whoever asks.
     Due(Tick),
-    /// It was, or is being: what is unstable again is so for good, until somebody changes something.
+    /// It was, or is being: what is unstable again is run by itself no more, until somebody changes something. Each
+    /// question has it run once.
     Done,
 }
 
@@ -107,6 +108,38 @@ impl Engine {
                 !again.is_empty() && paths.iter().filter(|path| noted(path)).all(ours)
             }
         }
+    }
+
+    /// Has what is called unstable run once more for a question that it was not run for yet; whether it will be.
+    pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
+        let waiter = self.waiters.get(&request);
+        let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
+        let may_be_a_save = |project: &&mut Project| {
+            let answer = project.answer();
+            let unstable = answer.is_some_and(|proof| proof.verdict == Verdict::Unstable);
+            unstable && project.recheck != Recheck::Needless
+        };
+        let project = self.projects.get_mut(id).filter(|_| is_first);
+        if let Some(project) = project.filter(may_be_a_save) {
+            project.recheck = Recheck::Due(self.now.tick);
+        }
+        let rechecked = self.recheck(id);
+        if rechecked && let Some(waiter) = self.waiters.get_mut(&request) {
+            waiter.rechecked.insert(id.clone());
+        }
+        rechecked
+    }
+
+    /// The same for everybody who waits: it is run once for all of them.
+    pub(super) fn recheck_for_all(&mut self, id: &ProjectId) -> bool {
+        let waiting = self.awaiting(id);
+        let rechecked = waiting.iter().any(|request| self.recheck_for(*request, id));
+        for request in waiting.iter().filter(|_| rechecked) {
+            if let Some(waiter) = self.waiters.get_mut(request) {
+                waiter.rechecked.insert(id.clone());
+            }
+        }
+        rechecked
     }
 
     /// Forgets what is called unstable, so that the next look has it run once more, if it has not been; whether it did.

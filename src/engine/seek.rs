@@ -44,7 +44,7 @@ impl Engine {
             self.want_own(id, Some(request));
             return Sought::Look;
         }
-        let unsure = patience == Patience::Run && self.recheck(id);
+        let unsure = patience == Patience::Run && self.recheck_for(request, id);
         let Some(project) = self.projects.get(id) else {
             return Sought::Look;
         };
@@ -77,7 +77,7 @@ impl Engine {
         self.waiters.values().any(|waiter| waiter.awaits(id))
     }
 
-    fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {
+    pub(super) fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {
         let waiting = self.waiters.iter().filter(|(_, waiter)| waiter.awaits(id));
         waiting.map(|(request, _)| *request).collect()
     }
@@ -117,6 +117,11 @@ impl Engine {
             return;
         }
         let serves = self.obstacle(id.workspace).is_none();
+        // It may have been somebody's save: whoever waits is told so of what is rewritten in one more run, too.
+        let is_unsure = serves && report.verdict == Verdict::Unstable;
+        if is_unsure && self.recheck_for_all(id) {
+            return self.seek_again(id);
+        }
         for request in self.awaiting(id) {
             let project = self.projects.get(id).filter(|_| serves);
             let sought = match project.and_then(|project| project.known()) {

@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Waiter {
     pub(super) deadline: Option<Tick>,
     pub(super) need: Need,
+    /// The projects whose unstable content was run once more for this question.
+    pub(super) rechecked: BTreeSet<ProjectId>,
 }
 
 /// What somebody waits for.

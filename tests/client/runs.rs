@@ -9,7 +9,6 @@ use orch::wire::call::Call;
 use orch::wire::refusal::{ErrorKind, Refusal};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 fn begun() -> Value {
     json!({"run_id": "r-1", "status": "in_progress", "artifact_root": "a", "manifest": "m",
@@ -124,30 +123,20 @@ fn a_run_is_followed_to_its_end() {
     }
 }
 
-/// A daemon that answers at the end of a run, and says why it is red.
-fn at_the_end(verdict: &'static str, status_detail: Value) -> Place {
+/// A daemon that answers at the end of a run, and says why it stands so.
+fn at_the_end(status: &'static str, verdict: &'static str, detail: Option<&'static str>) -> Place {
     let place = Place::with_daemon(move |call| match call {
         Call::RunStart(wanted) => {
             assert!(wanted.wait, "whoever is shown nothing needs no events");
             let mut answer = begun();
-            answer["status"] = json!("failed");
+            answer["status"] = json!(status);
             answer["verdict"] = json!(verdict);
+            answer["status_detail"] = json!(detail);
+            if status != "succeeded" {
+                answer["failure"] = json!({"stage": "lint", "exit_code": 1,
+                    "excerpt": "a.ts:3 wrong", "log_path": null});
+            }
             Say::Answer(answer)
-        }
-        Call::Status(_) => {
-            let project = json!({"task_id": "0101", "path": ".", "pipeline": "p",
-                "verdict": verdict, "fresh": true, "phase": "idle", "input_digest": null,
-                "running": null, "last_run": {"run_id": "r-1", "status": "failed",
-                "status_detail": status_detail, "started_at": "2026-11-22T10:00:00Z",
-                "completed_at": null, "duration_ms": 1, "manifest": "m", "cause": "manual"},
-                "failure": {"stage": "lint", "exit_code": 1, "excerpt": "a.ts:3 wrong",
-                "log_path": null}});
-            Say::Answer(
-                json!({"daemon": {"pid": 1, "version": "0", "instance_id": "i",
-                "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0},
-                "workspaces": [{"root": "/w", "state": "watching", "detail": null,
-                "projects": [project]}]}),
-            )
         }
         other => panic!("{other:?}"),
     });
@@ -156,16 +145,62 @@ fn at_the_end(verdict: &'static str, status_detail: Value) -> Place {
 }
 
 #[test]
-fn off_a_terminal_the_end_alone_is_asked_for() {
-    let done = at_the_end("fail", Value::Null).run(&["run"]);
-    assert_eq!(done.code, Some(1), "{done:?}");
-    let said = "  lint  exit 1\n    | a.ts:3 wrong\nx fail  r-1\n  m\n";
-    assert_eq!((done.text(), done.err.as_str()), (said, ""));
-    let done = at_the_end("pass", Value::Null).run(&["run", "--json"]);
+fn a_verdict_that_has_come_is_told_though_the_daemon_goes() {
+    let place = Place::with_daemon(|_| {
+        let mut answer = begun();
+        answer["status"] = json!("failed");
+        answer["verdict"] = json!("fail");
+        Say::AnswerAndLeave(answer)
+    });
+    place.write("orchd.toml", "");
+    let done = place.run(&["run", "--json"]);
     assert_eq!(
         (done.code, &done.json()["verdict"]),
-        (Some(0), &json!("pass"))
+        (Some(1), &json!("fail"))
     );
+}
+
+#[test]
+fn off_a_terminal_the_end_alone_is_asked_for() {
+    for (status, verdict, detail, code, said) in [
+        (
+            "failed",
+            "fail",
+            Some("stage:lint:failed"),
+            1,
+            "  lint  exit 1\n    | a.ts:3 wrong\nx fail  r-1\n  m\n",
+        ),
+        ("succeeded", "pass", None, 0, "+ pass  r-1\n  m\n"),
+        (
+            "succeeded",
+            "unknown",
+            None,
+            3,
+            "  content changed while it ran: it says nothing of what is there now\n? unknown  r-1\n  m\n",
+        ),
+        (
+            "cancelled",
+            "unknown",
+            Some("superseded"),
+            3,
+            "  cancelled: superseded\n? unknown  r-1\n  m\n",
+        ),
+        (
+            "cancelled",
+            "unknown",
+            Some("run-canceled"),
+            3,
+            "  cancelled\n? unknown  r-1\n  m\n",
+        ),
+    ] {
+        let place = at_the_end(status, verdict, detail);
+        let done = place.run(&["run"]);
+        assert_eq!((done.code, done.text()), (Some(code), said), "{done:?}");
+        assert_eq!(done.err, "");
+        let json = place.run(&["run", "--json"]).json();
+        assert_eq!(json["verdict"], verdict);
+        assert_eq!(keys(&json).len(), 6, "words are for people: {json}");
+    }
 }
 
 #[test]
@@ -333,7 +368,7 @@ fn a_run_that_never_begins_is_told_by_why() {
         (DropReason::Cancelled, 3, "cancelled"),
         (DropReason::Refused, 2, "line 3: unknown key"),
     ] {
-        let (status, shown) = (status.clone(), AtomicBool::new(false));
+        let status = status.clone();
         let place = Place::with_daemon(move |call| match call {
             Call::EventsSubscribe(_) => Say::Answer(subscribed()),
             Call::RunStart(wanted) => {
@@ -343,14 +378,6 @@ fn a_run_that_never_begins_is_told_by_why() {
                 Say::AnswerAnd(queued, vec![dropped(reason)])
             }
             Call::Status(_) => Say::Answer(status.clone()),
-            // It is asked how it stands before it is dropped, and after.
-            Call::RunGet(_) if !shown.swap(true, Ordering::Relaxed) => Say::Answer(json!({
-                "run_id": "r-1", "task_id": "0101", "pipeline_id": "p", "status": "queued",
-                "verdict": "unknown", "cause": "manual", "started_at": "2026-11-22T10:00:00Z",
-                "completed_at": null, "duration_ms": null, "manifest": "m", "workspace": "/w",
-                "parent_run_id": null, "status_detail": null, "summary": null,
-                "artifact_root": "a", "log_path": "l", "changed": null, "void": null, "stages": [],
-            })),
             Call::RunGet(_) => {
                 let refusal = Refusal::new(ErrorKind::InvalidConfig, "line 3: unknown key");
                 Say::Refuse(refusal)

@@ -148,6 +148,7 @@ scenes! {
     unstable: usual,
     saved_twice: usual,
     saved_twice_and_asked: usual,
+    waited_through_two_saves: usual,
     cancel: usual,
     refused: usual,
     mended: usual,

@@ -14,11 +14,10 @@ use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
-use crate::client::render::status::{failed, indented};
 use crate::client::render::waiting::Awaited;
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
-use crate::limits::ANSWER_TIME_MAX;
+use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
 use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{DropReason, Event, Happening};
@@ -37,6 +36,8 @@ pub(super) struct Watched {
     pub(super) begun: Awaited,
     /// Until it has ended, to whoever is not.
     pub(super) ended: Awaited,
+    /// Where it is, as far as that was said.
+    pub(super) scope: Scope,
 }
 
 /// A run that is waited for.
@@ -44,14 +45,7 @@ struct Follow<'a, 'b> {
     session: &'a mut Session<'b>,
     connection: &'a mut Connection,
     interrupts: Interrupts,
-}
-
-/// What is known at the end.
-struct Ended {
-    answer: RunAnswer,
-    failure: Option<Failed>,
-    /// Why the run stands as it does, in the words of its manifest.
-    detail: Option<String>,
+    scope: Scope,
 }
 
 /// Asks for a run, waits until it has ended, and prints its result. `ask` makes the question, with or without waiting
@@ -69,55 +63,39 @@ pub(super) fn follow(
         session,
         connection,
         interrupts: Interrupts::catch().map_err(Failure::Wait)?,
+        scope: awaited.scope.clone(),
     };
-    let Ended {
-        answer,
-        failure,
-        detail,
-    } = if is_watched {
+    let mut answer = if is_watched {
         follow.watch(&ask(false), &awaited.begun)?
     } else {
         follow.hear(&ask(true), &awaited.ended)?
     };
+    // What is said in words is not part of the document.
+    let (failure, detail) = (answer.failure.take(), answer.status_detail.take());
     print(follow.session, &answer, |answer, look| {
-        let excerpt = failure.map(|failure| failed(&failure, 2, look));
-        let detail = detail.filter(|_| answer.verdict == Verdict::Error);
-        let detail = || detail.map(|detail| indented(&detail, 2, look));
-        excerpt.or_else(detail).unwrap_or_default() + &render::result(answer, look)
+        render::reason(answer, failure.as_ref(), detail.as_deref(), look)
+            + &render::result(answer, look)
     })?;
     Ok(Exit::of_verdict(answer.verdict, answer.green))
 }
 
 impl Follow<'_, '_> {
     /// Waits for the end alone.
-    fn hear(&mut self, call: &Call, awaited: &Awaited) -> Result<Ended, Failure> {
-        let answer: RunAnswer =
+    fn hear(&mut self, call: &Call, awaited: &Awaited) -> Result<RunAnswer, Failure> {
+        let mut answer: RunAnswer =
             self.session
                 .ask_patiently(self.connection, call, awaited, &self.interrupts)?;
-        if Exit::of_verdict(answer.verdict, answer.green) == Exit::Done {
-            return Ok(Ended {
-                answer,
-                failure: None,
-                detail: None,
-            });
-        }
-        let last = self.last(&answer.run_id)?;
-        let (detail, failure) = last.map_or((None, None), |(last, failure)| {
-            (last.status_detail, failure)
-        });
-        let unrecorded = detail.as_deref().and_then(|it| it.strip_prefix(UNRECORDED));
+        let unrecorded = answer
+            .status_detail
+            .take_if(|it| it.starts_with(UNRECORDED));
         if let Some(why) = unrecorded {
-            self.tell_unrecorded(why)?;
+            self.tell_unrecorded(why.strip_prefix(UNRECORDED).unwrap_or(&why))?;
         }
-        Ok(Ended {
-            answer,
-            failure,
-            detail: detail.filter(|it| !it.starts_with(UNRECORDED)),
-        })
+        Ok(answer)
     }
 
     /// Shows the stages as they end.
-    fn watch(&mut self, call: &Call, awaited: &Awaited) -> Result<Ended, Failure> {
+    fn watch(&mut self, call: &Call, awaited: &Awaited) -> Result<RunAnswer, Failure> {
         let subscribe = Call::EventsSubscribe(EventsWanted::default());
         let subscription = self.connection.begin(&subscribe)?;
         let asked = self.connection.begin(call)?;
@@ -139,22 +117,33 @@ impl Follow<'_, '_> {
 
     /// Says what the run waits for.
     fn tell_queued(&mut self, awaited: &Awaited) -> Result<(), Failure> {
-        let call = Call::Status(Scope::default());
-        let status: Status =
-            self.connection
-                .ask_within(&call, ANSWER_TIME_MAX, Some(&self.interrupts))?;
-        Ok(self.session.output.words(&awaited.waits(Some(&status)))?)
+        let status = self.status();
+        Ok(self.session.output.words(&awaited.waits(status.as_ref()))?)
     }
 
-    fn wait(&mut self, answer: RunAnswer) -> Result<Ended, Failure> {
+    /// What the daemon says of where the run is; nothing where it does not say so, because what is known of the run
+    /// itself is not to be lost over it.
+    fn status(&mut self) -> Option<Status> {
+        let call = Call::Status(self.scope.clone());
+        let patience = (SCOPE_TIME_MAX, Some(&self.interrupts));
+        self.connection
+            .ask_within(&call, patience.0, patience.1)
+            .ok()
+    }
+
+    fn wait(&mut self, answer: RunAnswer) -> Result<RunAnswer, Failure> {
         let mut live = Live::new(Focus::Run(answer.run_id.clone()));
         let mut spinner = Spinner::new(self.session.output);
         let mut resynced = false;
         let mut has_begun = answer.status != RunStatus::Queued;
-        let began = |event: &Event| matches!(&event.what, Happening::RunStarted(run) if run.run_id == answer.run_id);
-        if !self.connection.has_event(began) {
+        let is_known = |event: &Event| match &event.what {
+            Happening::RunStarted(run) => run.run_id == answer.run_id,
+            Happening::RunDropped(run) => run.run_id == answer.run_id,
+            _ => false,
+        };
+        if !self.connection.has_event(is_known) {
             let now = self.look_up(answer.clone())?;
-            if now.answer.status.is_terminal() {
+            if now.status.is_terminal() {
                 return Ok(now);
             }
         }
@@ -180,20 +169,18 @@ impl Follow<'_, '_> {
             if let Happening::RunEnded(done) = &event.what
                 && done.run_id == answer.run_id
             {
-                return Ok(Ended {
+                return Ok(RunAnswer {
+                    status: done.status,
+                    verdict: done.verdict.of_present(done.void),
+                    green: done.green,
+                    status_detail: done.status_detail.clone(),
                     failure: done.failure.clone(),
-                    detail: done.status_detail.clone(),
-                    answer: RunAnswer {
-                        status: done.status,
-                        verdict: done.verdict.of_present(done.void),
-                        green: done.green,
-                        ..answer
-                    },
+                    ..answer
                 });
             }
             if matches!(event.what, Happening::Snapshot { .. }) && resynced {
                 let now = self.look_up(answer.clone())?;
-                if now.answer.status.is_terminal() {
+                if now.status.is_terminal() {
                     return Ok(now);
                 }
             }
@@ -217,38 +204,33 @@ impl Follow<'_, '_> {
     }
 
     /// Asks the run how it stands.
-    fn look_up(&mut self, answer: RunAnswer) -> Result<Ended, Failure> {
+    fn look_up(&mut self, answer: RunAnswer) -> Result<RunAnswer, Failure> {
         let call = Call::RunGet(RunNamed {
             run_id: answer.run_id.to_string(),
             workspace: None,
         });
         let patience = (ANSWER_TIME_MAX, Some(&self.interrupts));
         let detail: RunDetail = match self.connection.ask_within(&call, patience.0, patience.1) {
-            // Ended before it began: it left nothing.
+            // Ended before it began: it left nothing. Who still wants it hears that only of one that was cancelled.
             Err(Failure::Refused(refusal))
-                if answer.status == RunStatus::Cancelled
+                if matches!(answer.status, RunStatus::Cancelled | RunStatus::Queued)
                     && answer.verdict == Verdict::Unknown
                     && refusal.kind == ErrorKind::UnknownRun =>
             {
-                return Ok(Ended {
-                    answer,
-                    failure: None,
-                    detail: None,
+                return Ok(RunAnswer {
+                    status: RunStatus::Cancelled,
+                    ..answer
                 });
             }
             Err(Failure::Refused(refusal))
                 if answer.status.is_terminal()
                     && matches!(refusal.kind, ErrorKind::UnknownRun | ErrorKind::Internal) =>
             {
-                let last = self.last(&answer.run_id)?;
+                let last = self.last(&answer.run_id);
                 let why = last.and_then(|(last, _)| last.status_detail);
                 let why = why.unwrap_or_default();
                 self.tell_unrecorded(why.strip_prefix(UNRECORDED).unwrap_or(&why))?;
-                return Ok(Ended {
-                    answer,
-                    failure: None,
-                    detail: None,
-                });
+                return Ok(answer);
             }
             found => found?,
         };
@@ -258,15 +240,14 @@ impl Follow<'_, '_> {
         } else {
             detail.record.verdict.of_present(detail.void.is_some())
         };
-        Ok(Ended {
-            failure: None,
-            detail: detail.status_detail,
-            answer: RunAnswer {
-                status: detail.record.status,
-                verdict,
-                green: detail.green.or(answer.green),
-                ..answer
-            },
+        let failure = self.last(&answer.run_id).and_then(|(_, failure)| failure);
+        Ok(RunAnswer {
+            status: detail.record.status,
+            verdict,
+            green: detail.green.or(answer.green),
+            status_detail: detail.status_detail,
+            failure,
+            ..answer
         })
     }
 
@@ -278,17 +259,17 @@ impl Follow<'_, '_> {
     }
 
     /// The run never begins: whoever ended it has done so, and any other reason the daemon tells.
-    fn tell_dropped(&mut self, answer: RunAnswer, reason: DropReason) -> Result<Ended, Failure> {
+    fn tell_dropped(
+        &mut self,
+        answer: RunAnswer,
+        reason: DropReason,
+    ) -> Result<RunAnswer, Failure> {
         let ended = RunAnswer {
             status: RunStatus::Cancelled,
             ..answer
         };
         match reason {
-            DropReason::Cancelled => Ok(Ended {
-                answer: ended,
-                failure: None,
-                detail: None,
-            }),
+            DropReason::Cancelled => Ok(ended),
             DropReason::Withdrawn | DropReason::Refused => self.look_up(RunAnswer {
                 status: RunStatus::Queued,
                 ..ended
@@ -297,18 +278,17 @@ impl Follow<'_, '_> {
     }
 
     /// What the daemon says of a run while it is the last one of its project.
-    fn last(&mut self, run: &RunId) -> Result<Option<(LastRun, Option<Failed>)>, Failure> {
-        let call = Call::Status(Scope::default());
-        let status: Status = self.session.ask(self.connection, &call)?;
-        let mut projects = status.workspaces.into_iter().flat_map(|it| it.projects);
-        Ok(projects.find_map(|it| {
+    fn last(&mut self, run: &RunId) -> Option<(LastRun, Option<Failed>)> {
+        let mut projects = self.status()?.workspaces.into_iter();
+        let mut projects = projects.by_ref().flat_map(|it| it.projects);
+        projects.find_map(|it| {
             let last = it.last_run.filter(|last| last.run_id == *run)?;
             Some((last, it.failure))
-        }))
+        })
     }
 
     /// ^C: a daemon's run goes on without us if it has begun, a hosted one ends with us.
-    fn let_go(&mut self, answer: &RunAnswer, has_begun: bool) -> Result<Ended, Failure> {
+    fn let_go(&mut self, answer: &RunAnswer, has_begun: bool) -> Result<RunAnswer, Failure> {
         let id = short(&answer.run_id);
         let text = if self.connection.is_hosted() {
             format!("\nCancelling run {id}\n")

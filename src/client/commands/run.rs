@@ -19,16 +19,20 @@ use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::report::plan::PlanAnswer;
 use crate::model::report::runs::RunAnswer;
-use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart};
+use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart, Scope};
 
 pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
     let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
-    if !args.no_daemon {
+    if !args.no_daemon && !args.detach {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
     let awaited = Watched {
         begun: Awaited::Begun(root.clone(), args.task.clone()),
         ended: Awaited::Ended(root.clone(), args.task.clone()),
+        scope: Scope {
+            workspace: Some(root.clone()),
+            task: args.task.clone(),
+        },
     };
     let ask = |wait| {
         Call::RunStart(RunStart {
@@ -44,8 +48,9 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
     };
     if args.detach {
         let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-        let answer: RunAnswer =
+        let mut answer: RunAnswer =
             session.ask_patiently(&mut connection, &ask(false), &awaited.begun, &interrupts)?;
+        (answer.failure, answer.status_detail) = (None, None);
         print(session, &answer, render::result)?;
         return Ok(Exit::Done);
     }
@@ -58,6 +63,10 @@ pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Fa
     let awaited = Watched {
         begun: Awaited::Resumed(args.run.clone()),
         ended: Awaited::ResumedEnded(args.run.clone()),
+        scope: Scope {
+            workspace: workspace.clone(),
+            task: None,
+        },
     };
     let ask = |wait| {
         Call::RunResume(RunResume {
@@ -79,7 +88,9 @@ pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Fai
     let awaited = Awaited::Cancelled(run_id.clone());
     let call = Call::RunCancel(RunNamed { run_id, workspace });
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-    let answer: RunAnswer = session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
+    let mut answer: RunAnswer =
+        session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
+    (answer.failure, answer.status_detail) = (None, None);
     print(session, &answer, render::result)?;
     Ok(Exit::Done)
 }

@@ -5,13 +5,16 @@
 use crate::client::output::Look;
 use crate::client::render::live::changed_paths;
 use crate::client::render::mark::{self, short};
-use crate::client::render::status::{indented, short_path};
+use crate::client::render::status::{failed, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{ChangedPaths, RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::{Cause, Outcome, RunStatus};
+use crate::model::report::status::Failure;
+use crate::model::run::{Cause, Outcome, RunStatus, Verdict};
 use std::time::Duration;
 
+/// How a manifest says that somebody ended its run.
+const BY_HAND: &str = "run-canceled";
 /// Columns of the longest verdict with its symbol.
 const VERDICT_COLUMNS: usize = 10;
 /// Columns of the longest status with its symbol.
@@ -182,6 +185,33 @@ fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
         line.push_str(&indented(summary, 4, look));
     }
     line
+}
+
+/// Says why a run ended as it did, where its verdict does not say it: what failed, what ended it, what changed meanwhile.
+#[must_use]
+pub fn reason(
+    answer: &RunAnswer,
+    failure: Option<&Failure>,
+    detail: Option<&str>,
+    look: &Look,
+) -> String {
+    // What is ended takes its stages along: that they failed says nothing.
+    if answer.status == RunStatus::Cancelled {
+        let by_hand = |detail: &&str| *detail != BY_HAND;
+        let why = detail.filter(by_hand);
+        let text = why.map_or("cancelled".to_owned(), |why| format!("cancelled: {why}"));
+        return indented(&text, 2, look);
+    }
+    let mut text = failure
+        .map(|failure| failed(failure, 2, look))
+        .unwrap_or_default();
+    if answer.verdict == Verdict::Unknown && answer.status.is_terminal() {
+        let void = "content changed while it ran: it says nothing of what is there now";
+        text.push_str(&indented(void, 2, look));
+    } else if answer.verdict == Verdict::Error && failure.is_none() {
+        text.push_str(&indented(detail.unwrap_or_default(), 2, look));
+    }
+    text
 }
 
 /// Renders the result of `run` or `resume`.

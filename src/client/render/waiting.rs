@@ -64,7 +64,7 @@ impl Awaited {
     pub fn let_go(&self) -> String {
         match self {
             Self::Begun(..) | Self::Ended(..) => {
-                "\nA run that has begun goes on; one that has not is not run for this command. See how it stands with: orchctl status\n".to_owned()
+                "\nA run that has begun goes on: end it with `orchctl cancel RUN`. One that has not is not run for this command. See which with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
                 format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")

@@ -130,7 +130,9 @@ impl Desk {
                 if self.open.contains_key(&key.1) {
                     continue;
                 }
-                if let Err(error) = self.settle(&runs, key, now, &mut recovery) {
+                let settled = self.settle(&runs, key, now, &mut recovery);
+                self.let_go();
+                if let Err(error) = settled {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be finished");
                 }
             }

@@ -6,6 +6,7 @@ use crate::model::digest::{InputDigest, StageKey};
 use crate::model::evidence::{RunRecord, numbered};
 use crate::model::id::{RunId, StageId};
 use crate::model::path::{RelPath, RootPath};
+use crate::model::report::status::Failure;
 use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Verdict};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ pub struct RunAnswer {
     /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<bool>,
+    /// Why it stands where it stands, once it has ended and there is something to say; on the socket only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_detail: Option<String>,
+    /// The stage that failed first, once it has ended; on the socket only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// The answer to `run.list`.

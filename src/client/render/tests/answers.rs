@@ -151,6 +151,8 @@ fn a_result_is_the_verdict_the_run_and_the_manifest() {
         log_path: "l".to_owned(),
         verdict: Verdict::Fail,
         green: None,
+        status_detail: None,
+        failure: None,
     };
     insta::assert_snapshot!(plain(&history::result(&result, &look(Some(40)))), @"
     x fail  2026-11-22T10-09-50-592Z-3d0103be

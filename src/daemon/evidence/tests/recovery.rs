@@ -132,6 +132,7 @@ fn a_lost_run_is_cancelled_and_told() {
         .recover(std::slice::from_ref(&begun.task), at(9000))
         .unwrap();
     assert_eq!(found.interrupted, std::slice::from_ref(&begun.run));
+    assert!(desk.former.is_empty(), "thousands may have been lost");
     let manifest = space.json(&format!("{}/manifest.json", base(&begun)));
     assert_eq!(manifest["status"], "cancelled");
     assert_eq!(manifest["status_detail"], "daemon-lost");
