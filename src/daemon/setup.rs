@@ -282,7 +282,8 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             timed_out: timed_out && proof.verdict == Verdict::Fail,
         })
     });
-    let last = known.last.as_ref().map(|last| Latest {
+    let last = pipeline.and_then(|pipeline| known.last.get(pipeline));
+    let last = last.map(|last| Latest {
         run: LastRun {
             run_id: last.record.run_id.clone(),
             status: last.record.status,

@@ -1,7 +1,7 @@
 //! What ran: listed, shown, its output followed while it runs, the stream of events for programs.
 
 use crate::deadline::within;
-use crate::support::{Running, World, check, finish, lines, pipeline};
+use crate::support::{Running, Workspace, World, check, finish, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -234,4 +234,28 @@ fn every_content_that_was_proven_is_proven_after_a_restart() {
     });
     assert_eq!(after, before);
     assert_eq!(workspace.runs(), runs);
+}
+
+#[test]
+fn the_last_run_of_a_project_is_one_of_its_own_pipeline_after_a_restart_too() {
+    let mut world = World::new();
+    let red = "[[pipeline]]\nid = 'red'\n[[pipeline.stage]]\nid = 'tests'\ncommand = 'exit 2'\n";
+    let first = world.watched("w", &(check("true") + red));
+    let own = first.wait()["projects"][0]["run_id"].clone();
+    let other = first.ctl(&["run", "red"]);
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.out.contains("tests  exit 2"), "{other:?}");
+    let last = |workspace: &Workspace<'_>| {
+        let project = workspace.status()["projects"][0].clone();
+        (
+            project["last_run"]["run_id"].clone(),
+            project["failure"].clone(),
+        )
+    };
+    assert_eq!(last(&first), (own.clone(), Value::Null));
+    world.kill();
+    world.start();
+    let second = world.directory("w");
+    assert_eq!(second.wait()["verdict"], "pass");
+    assert_eq!(last(&second), (own, Value::Null));
 }

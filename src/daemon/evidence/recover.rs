@@ -12,10 +12,10 @@ use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
 use crate::engine::history::History;
-use crate::limits::EVIDENCE_BYTES_MAX;
+use crate::limits::{EVIDENCE_BYTES_MAX, PROOFS_MAX};
 use crate::model::evidence::{DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
-use crate::model::run::{Outcome, StageStatus, Verdict};
+use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
 use crate::model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -36,15 +36,15 @@ pub struct Recovery {
 /// What the evidence says of a task.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Its last run.
-    pub last: Option<Last>,
+    /// Per pipeline, its last run that was no other run's child.
+    pub last: BTreeMap<PipelineId, Last>,
     /// Per pipeline, what its newest runs prove, newest first: of each content once.
     pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
     /// What these runs, of all its pipelines, say against stage keys.
     pub history: History,
 }
 
-/// The last run of a task.
+/// The last run of a pipeline.
 #[derive(Clone, Debug)]
 pub struct Last {
     /// Its row in the history.
@@ -333,8 +333,15 @@ impl Desk {
     fn known(&mut self, runs: &Dir, tasks: &[TaskId]) -> BTreeMap<TaskId, Known> {
         let mut known: BTreeMap<TaskId, Known> = BTreeMap::new();
         for task in tasks {
-            let last = self.index.newest(runs, Some(task), 1).pop();
-            let last = last.map(|record| last_of(runs, record));
+            let mut last = BTreeMap::new();
+            let newest = self.index.newest(runs, Some(task), PROOFS_MAX);
+            for record in newest
+                .into_iter()
+                .filter(|it| it.cause != Some(Cause::Parent))
+            {
+                let of_pipeline = last.entry(record.pipeline_id.clone());
+                of_pipeline.or_insert_with(|| last_of(runs, record));
+            }
             drop(known.insert(
                 task.clone(),
                 Known {

@@ -139,7 +139,7 @@ fn a_lost_run_is_cancelled_and_told() {
     assert_eq!(manifest["completed_at"], at(9000).to_string());
     assert_eq!(manifest["commands"][0]["status"], "failed");
     assert_eq!(manifest["commands"][1]["status"], "pending");
-    let last = found.known[&begun.task].last.as_ref().unwrap();
+    let last = &found.known[&begun.task].last[&begun.pipeline];
     assert_eq!(last.status_detail.as_deref(), Some("daemon-lost"));
     assert_eq!(last.record.verdict, Verdict::Unknown);
     assert_eq!(last.failure.as_ref().unwrap().excerpt, "daemon lost");
@@ -410,7 +410,7 @@ fn a_restart_knows_what_is_proven() {
         .unwrap();
     let known = &found.known[&proven.task];
     assert_eq!(
-        known.last.as_ref().unwrap().record.status,
+        known.last[&proven.pipeline].record.status,
         RunStatus::Cancelled
     );
     let [proof] = known.proofs[&proven.pipeline].as_slice() else {
@@ -419,7 +419,7 @@ fn a_restart_knows_what_is_proven() {
     assert_eq!((&proof.run, proof.verdict), (&proven.run, Verdict::Fail));
     assert_eq!(proof.stages[1].key, proven.stages[1].key);
     assert_eq!(proof.stages[1].outcome, Outcome::Failed);
-    assert!(found.known[&other].last.is_none());
+    assert!(found.known[&other].last.is_empty());
 }
 
 #[test]
