@@ -237,3 +237,22 @@ fn a_lock_that_somebody_keeps_holds_nobody_up() {
     workspace.done(&["deny", "."]);
     assert_eq!(workspace.status()["state"], "untrusted");
 }
+
+/// Where nothing has been allowed yet there is no store, and nothing to wait for.
+#[test]
+fn a_lock_that_somebody_keeps_is_nothing_to_a_workspace_that_was_never_allowed() {
+    let world = World::new();
+    let mut options = std::fs::File::options();
+    options.create(true).append(true);
+    let lock = options.open(world.state().join("trust.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("true"));
+    workspace.done(&["add"]);
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.contains("have not been allowed"), "{detail}");
+    drop(lock);
+    workspace.done(&["allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+}
