@@ -256,3 +256,23 @@ fn a_lock_that_somebody_keeps_is_nothing_to_a_workspace_that_was_never_allowed()
     workspace.done(&["allow"]);
     assert_eq!(workspace.wait()["verdict"], "pass");
 }
+
+#[test]
+fn a_command_behind_a_long_environment_is_seen_to_change() {
+    let world = World::new();
+    let toml = |command: &str| {
+        let long = "x".repeat(600);
+        format!("{}env = {{ A = \"{long}\" }}\n", check(command))
+    };
+    let workspace = world.watched("w", &toml("true"));
+    let mut events = world.events();
+    workspace.write("orchd.toml", toml("echo evil | cat"));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "untrusted");
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.contains(": echo evil | cat   (with A="), "{detail}");
+    let shown = workspace.done(&["allow", "--json"]).json();
+    assert_eq!(shown["commands"][0]["known"], false, "{shown}");
+    let again = workspace.done(&["allow", "--json"]).json();
+    assert_eq!(again["commands"][0]["known"], true, "{again}");
+}
