@@ -67,6 +67,7 @@ impl Shell {
                 // What this daemon knows and a damaged file does not would go with it.
                 self.mend_stores();
                 self.exiting = true;
+                self.answer_adding_at_end();
             }
         }
     }

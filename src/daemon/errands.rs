@@ -12,13 +12,14 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::sites::begin_add;
 use crate::daemon::trust::TrustStore;
+use crate::daemon::waiting::Purpose;
 use crate::engine::ask::Denied;
 use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::AllowAnswer;
 use crate::model::time::Timestamp;
 use crate::wire::call::{WorkspaceAdd, WorkspaceAllow};
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{ErrorKind, Refusal};
 use std::collections::VecDeque;
 
 /// A change that somebody asks for.
@@ -117,8 +118,8 @@ impl Shell {
                 self.answer_now(asked, |_| Err(ending()));
                 None
             }
-            Errand::Allow { request, .. } if self.exiting => {
-                self.answer(request, Err(ending()));
+            Errand::Allow { id, request, .. } if self.exiting => {
+                self.answer(request, Err(self.ending_for(id, request)));
                 None
             }
             Errand::Add { asked, add } => Some(begin_add(asked, add)),
@@ -168,7 +169,7 @@ impl Shell {
         match underway {
             Underway::Adding(asked, add) => match result {
                 Ok(_) if !self.exiting => self.added_to_registry(asked, &add),
-                Ok(_) => self.answer_now(asked, |_| Err(ending())),
+                Ok(_) => self.answer_now(asked, |_| Err(registered(&add.path, add.allow))),
                 Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
             },
             Underway::Removing(asked, id) => match result {
@@ -185,6 +186,30 @@ impl Shell {
     }
 }
 
+impl Shell {
+    /// Tells those whose workspace has been added, and has not been read before the end, how far that came.
+    pub(super) fn answer_adding_at_end(&mut self) {
+        let adding = self.sites.iter_mut().flat_map(|(id, site)| {
+            let requests = std::mem::take(&mut site.adding);
+            requests.into_iter().map(|request| (*id, request))
+        });
+        let adding: Vec<(WorkspaceId, RequestId)> = adding.collect();
+        for (id, request) in adding {
+            self.answer(request, Err(self.ending_for(id, request)));
+        }
+    }
+
+    fn ending_for(&self, id: WorkspaceId, request: RequestId) -> Refusal {
+        let purpose = self.waiting.get(&request).map(|waiting| &waiting.purpose);
+        match (purpose, self.sites.get(&id)) {
+            (Some(Purpose::Add { allow }), Some(site)) if !site.closing => {
+                registered(&site.root, *allow)
+            }
+            _ => ending(),
+        }
+    }
+}
+
 impl Books {
     fn read_again(&mut self, now: Timestamp) {
         for read in [self.registry.refresh(now), self.trust.refresh(now)] {
@@ -197,4 +222,18 @@ impl Books {
 
 fn ending() -> Refusal {
     crate::daemon::waiting::refusal(Denied::ShuttingDown)
+}
+
+/// An addition that is durable, and will be served by another daemon.
+fn registered(root: &RootPath, allow: bool) -> Refusal {
+    let message = format!(
+        "the daemon is ending; `{root}` is registered, and will be watched at the next start"
+    );
+    let refusal = Refusal::new(ErrorKind::ShuttingDown, message);
+    match allow {
+        true => refusal.hint(format!(
+            "its commands are still to be allowed: `orchctl allow {root}`"
+        )),
+        false => refusal,
+    }
 }

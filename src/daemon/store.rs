@@ -1,7 +1,7 @@
 //! One versioned JSON file of the daemon's own state: read whole, changed under a lock, replaced whole.
 //!
 //! ```text
-//! missing ─▶ empty      damaged ─▶ renamed to <name>.corrupt-<time>, told      newer, or not ours ─▶ refused
+//! missing ─▶ empty      damaged ─▶ set aside as <name>.corrupt-<time>, told      newer, or not ours ─▶ refused
 //! ```
 //!
 //! What it holds is never believed when in doubt and never lost: a damaged file is set aside, and written anew of what
@@ -155,18 +155,19 @@ impl Store {
     }
 
     /// Reads the file. A damaged one is set aside, named with `now`, and written anew of what is `known`. A whole one
-    /// needs no lock: it is replaced whole.
+    /// needs no lock, because it is replaced whole; nor does a missing one, because no change takes a known one away.
     pub(super) fn read<T: DeserializeOwned + Serialize + Default + Clone>(
         &self,
         now: Timestamp,
         known: Option<&T>,
     ) -> Result<Content<T>, StoreError> {
-        if let Some(file) = self.dir.file(OsStr::new(self.name))? {
-            self.check_owner(&file)?;
-            if let Some(value) = self.parse(&self.bytes(file)?)? {
-                let set_aside = None;
-                return Ok(Content { value, set_aside });
-            }
+        let Some(file) = self.dir.file(OsStr::new(self.name))? else {
+            return Ok(Content::missing());
+        };
+        self.check_owner(&file)?;
+        if let Some(value) = self.parse(&self.bytes(file)?)? {
+            let set_aside = None;
+            return Ok(Content { value, set_aside });
         }
         let _held = self.lock()?;
         self.read_locked(now, known)
@@ -194,10 +195,7 @@ impl Store {
         known: Option<&T>,
     ) -> Result<Content<T>, StoreError> {
         let Some(file) = self.dir.file(OsStr::new(self.name))? else {
-            return Ok(Content {
-                value: T::default(),
-                set_aside: None,
-            });
+            return Ok(Content::missing());
         };
         self.check_owner(&file)?;
         let bytes = self.bytes(file)?;
@@ -205,11 +203,15 @@ impl Store {
             let set_aside = None;
             return Ok(Content { value, set_aside });
         }
-        let path = self.set_aside(now)?;
-        if let Some(known) = known {
-            self.write(known)?;
-            tracing::warn!(file = %self.path().display(), "the damaged file was written anew of what is known");
-        }
+        let path = match known {
+            None => self.set_aside(now)?,
+            Some(known) => {
+                let path = self.copy_aside(now, &bytes)?;
+                self.write(known)?;
+                tracing::warn!(file = %self.path().display(), "the damaged file was written anew of what is known");
+                path
+            }
+        };
         let known_before = known.is_some();
         Ok(Content {
             value: known.cloned().unwrap_or_default(),
@@ -251,8 +253,18 @@ impl Store {
     }
 
     fn set_aside(&self, now: Timestamp) -> Result<PathBuf, StoreError> {
-        let stamp = now.to_string().replace([':', '.'], "-");
-        let aside = self.dir.set_aside(OsStr::new(self.name), &stamp)?;
+        let aside = self.dir.set_aside(OsStr::new(self.name), &mark(now))?;
+        self.is_aside(&aside)
+    }
+
+    /// Leaves the damaged file where it is until it is replaced: who reads meanwhile must not find it missing.
+    fn copy_aside(&self, now: Timestamp, damaged: &[u8]) -> Result<PathBuf, StoreError> {
+        let name = OsStr::new(self.name);
+        let aside = self.dir.copy_aside(name, &mark(now), damaged)?;
+        self.is_aside(&aside)
+    }
+
+    fn is_aside(&self, aside: &OsStr) -> Result<PathBuf, StoreError> {
         tracing::warn!(file = %self.path().display(), aside = %aside.display(), "a damaged file was set aside");
         self.dir.sync()?;
         Ok(self.dir.path().join(aside))
@@ -322,6 +334,19 @@ impl Store {
     fn check_owner(&self, _file: &File) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+impl<T: Default> Content<T> {
+    fn missing() -> Self {
+        Self {
+            value: T::default(),
+            set_aside: None,
+        }
+    }
+}
+
+fn mark(now: Timestamp) -> String {
+    now.to_string().replace([':', '.'], "-")
 }
 
 /// Whether a change made a difference.

@@ -4,6 +4,10 @@
 //! key, which no later pass takes back. Other content and other definitions have other keys, and so a history of their
 //! own. Only what ran on content that stood still counts, and only a command's own failure: what was cancelled or could
 //! not be started says nothing of a key. Nothing here decides a verdict; `stages` and `verdicts` ask.
+//!
+//! A run's word goes with its evidence where that is noticed: when retention removes it, when it stands as a proof (those
+//! are inspected), and at a restart. The evidence of another run that somebody deletes is not missed before the restart: its
+//! word stands until then, which errs towards flaky.
 
 use crate::engine::ProjectId;
 use crate::engine::project::Project;
@@ -19,7 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What runs have said against stage keys: of the newest [`FAILED_RUNS_MAX`] runs that said something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// By run, because a run whose evidence is gone takes its word along; ids begin with the time of their making.
+    /// By run, because a run whose evidence is known to be gone takes its word along; ids begin with the time of their
+    /// making.
     runs: BTreeMap<RunId, BTreeMap<StageKey, Outcome>>,
 }
 

@@ -64,3 +64,35 @@ fn what_failed_in_an_earlier_run_is_flaky_when_it_passes() {
         assert_eq!(forced(&third), (Some(0), json!(["pass", "passed", 1])));
     }
 }
+
+/// A failure whose evidence somebody deletes: another pipeline's, which is nobody's verdict.
+#[test]
+fn an_older_failure_keeps_its_word_until_a_restart_finds_its_evidence_gone() {
+    let mut world = World::new();
+    let (broken, name) = (world.path("broken"), "w");
+    let stage = |pipeline: &str| {
+        let broken = broken.display();
+        format!(
+            "[[pipeline]]\nid = \"{pipeline}\"\n[[pipeline.stage]]\nid = \"check\"\ncommand = \"test ! -e {broken}\"\n"
+        )
+    };
+    let toml = format!("{}{}", stage("diagnostics"), stage("other"));
+    let failed_and_gone = |workspace: &Workspace<'_>| {
+        std::fs::write(&broken, "").unwrap();
+        let run = workspace.ctl(&["run", "other", "--force", "--json"]).json();
+        assert_eq!(run["verdict"], "fail");
+        let root = std::path::Path::new(workspace.root());
+        std::fs::remove_dir_all(root.join(run["artifact_root"].as_str().unwrap())).unwrap();
+        std::fs::remove_file(&broken).unwrap();
+    };
+    let workspace = world.watched(name, &toml);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    failed_and_gone(&workspace);
+    world.kill();
+    world.start();
+    let workspace = world.directory(name);
+    assert_eq!(forced(&workspace), (Some(0), json!(["pass", "passed", 1])));
+    failed_and_gone(&workspace);
+    let flaky = (Some(0), json!(["flaky", "flaky", 1]));
+    assert_eq!(forced(&workspace), flaky);
+}

@@ -237,3 +237,42 @@ fn a_lock_that_somebody_keeps_holds_nobody_up() {
     workspace.done(&["deny", "."]);
     assert_eq!(workspace.status()["state"], "untrusted");
 }
+
+/// Where nothing has been allowed yet there is no store, and nothing to wait for.
+#[test]
+fn a_lock_that_somebody_keeps_is_nothing_to_a_workspace_that_was_never_allowed() {
+    let world = World::new();
+    let mut options = std::fs::File::options();
+    options.create(true).append(true);
+    let lock = options.open(world.state().join("trust.json.lock")).unwrap();
+    lock.lock().unwrap();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("true"));
+    workspace.done(&["add"]);
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.contains("have not been allowed"), "{detail}");
+    drop(lock);
+    workspace.done(&["allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+}
+
+#[test]
+fn a_command_behind_a_long_environment_is_seen_to_change() {
+    let world = World::new();
+    let toml = |command: &str| {
+        let long = "x".repeat(600);
+        format!("{}env = {{ A = \"{long}\" }}\n", check(command))
+    };
+    let workspace = world.watched("w", &toml("true"));
+    let mut events = world.events();
+    workspace.write("orchd.toml", toml("echo evil | cat"));
+    events.until(|event| event["type"] == "workspace" && event["state"] == "untrusted");
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(detail.contains(": echo evil | cat   (with A="), "{detail}");
+    let shown = workspace.done(&["allow", "--json"]).json();
+    assert_eq!(shown["commands"][0]["known"], false, "{shown}");
+    let again = workspace.done(&["allow", "--json"]).json();
+    assert_eq!(again["commands"][0]["known"], true, "{again}");
+}

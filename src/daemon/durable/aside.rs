@@ -4,7 +4,7 @@
 //! name the newest few are kept.
 
 use super::dir::Dir;
-use super::{Act, DurableError, fail};
+use super::{Act, DurableError, PRIVATE, fail};
 use crate::limits::CORRUPT_KEPT_MAX;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -17,6 +17,30 @@ impl Dir {
     /// # Errors
     /// When it is not there or may not be moved.
     pub fn set_aside(&self, name: &OsStr, mark: &str) -> Result<OsString, DurableError> {
+        let (aside, prefix) = self.free_aside(name, mark)?;
+        self.rename(name, self, &aside)?;
+        self.forget_old(&prefix)?;
+        Ok(aside)
+    }
+
+    /// As [`Dir::set_aside`], for bytes that were read from the file `name`, which stays.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn copy_aside(
+        &self,
+        name: &OsStr,
+        mark: &str,
+        bytes: &[u8],
+    ) -> Result<OsString, DurableError> {
+        let (aside, prefix) = self.free_aside(name, mark)?;
+        self.write(&aside, bytes, PRIVATE)?;
+        self.forget_old(&prefix)?;
+        Ok(aside)
+    }
+
+    /// A name that is free for a damaged file, and how the names of all of its kind begin.
+    fn free_aside(&self, name: &OsStr, mark: &str) -> Result<(OsString, OsString), DurableError> {
         let mut prefix = name.to_os_string();
         prefix.push(".corrupt-");
         let numbered = (1_u32..).map(|n| {
@@ -33,7 +57,10 @@ impl Dir {
             let taken = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(fail(Act::Rename, &self.path().join(name))(taken));
         };
-        self.rename(name, self, &aside)?;
+        Ok((aside, prefix))
+    }
+
+    fn forget_old(&self, prefix: &OsStr) -> Result<(), DurableError> {
         let of_name = |other: &OsString| {
             let (other, prefix) = (other.as_encoded_bytes(), prefix.as_encoded_bytes());
             other.starts_with(prefix)
@@ -43,6 +70,6 @@ impl Dir {
             // What cannot be removed is in nobody's way.
             drop(self.remove(old));
         }
-        Ok(aside)
+        Ok(())
     }
 }

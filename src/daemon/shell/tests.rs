@@ -206,3 +206,40 @@ async fn what_was_asked_before_the_last_client_went_is_answered() {
         .unwrap();
     assert_eq!(said(answered), json!({"workspaces": []}));
 }
+
+#[tokio::test]
+async fn who_adds_while_the_daemon_ends_hears_that_it_is_registered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(_, reading)]) = shell(&dir, ["reading"]);
+    let mut adding = Vec::new();
+    for (request, name) in (1..).zip(["reading", "changing"]) {
+        let path = reading.as_path().with_file_name(name);
+        let path = RootPath::new(&path).unwrap();
+        let call = Call::WorkspaceAdd(WorkspaceAdd {
+            path: path.clone(),
+            allow: name == "changing",
+            task_id: None,
+        });
+        let (asked, answered) = question(request, call);
+        shell.take_resolved(asked, Ok(path.clone()));
+        adding.push((path, answered));
+        if name == "reading" {
+            take_errand(&mut shell).await;
+        }
+    }
+    shell.stop(false);
+    shell.settle();
+    assert!(shell.exiting);
+    take_errand(&mut shell).await;
+    let registered = shell.registry.workspaces().iter();
+    let registered: Vec<RootPath> = registered.map(|it| it.root.clone()).collect();
+    for (path, mut answered) in adding {
+        assert!(registered.contains(&path), "{registered:?}");
+        let refusal = answered.try_recv().unwrap().unwrap_err();
+        assert_eq!(refusal.kind, ErrorKind::ShuttingDown);
+        let words = format!("`{path}` is registered, and will be watched at the next start");
+        assert!(refusal.message.contains(&words), "{refusal:?}");
+        let unallowed = refusal.hint.is_some_and(|hint| hint.contains("allow"));
+        assert_eq!(unallowed, path.as_path().ends_with("changing"));
+    }
+}

@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 fn now() -> Timestamp {
@@ -294,4 +295,32 @@ fn of_workspaces_that_are_gone_the_last_allowed_are_remembered() {
     assert!(allowed(&registered, "r"));
     assert!(!allowed(&former(0), "f") && !allowed(&former(1), "f"));
     assert!(allowed(&former(2), "f") && allowed(&former(FORMER_TRUST_MAX + 1), "f"));
+}
+
+/// A reader takes no lock for a missing store, and nothing is allowed by one.
+#[test]
+fn a_store_that_is_written_anew_is_never_missing() {
+    let state = TempDir::new().unwrap();
+    let mut store = open(&state);
+    store
+        .allow(&root("/w"), set("a"), commands("make"), now())
+        .unwrap();
+    let path = state.path().join("trust.json");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut missed = 0_u32;
+            while !over.load(Ordering::Relaxed) {
+                missed += u32::from(!path.exists());
+            }
+            missed
+        });
+        for _ in 0..50 {
+            plant(&state, b"{");
+            store.refresh(now()).unwrap();
+            assert_eq!(store.check(&root("/w"), set("a"), &[]), Trust::Allowed);
+        }
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(reader.join().unwrap(), 0, "times that there was no store");
+    });
 }

@@ -16,13 +16,17 @@ use std::collections::BTreeMap;
 const COMMAND_SET_TAG: &str = "orchd command set 1";
 const STAGE_KEY_TAG: &str = "orchd stage key 1";
 const STAGE_PLACE_TAG: &str = "orchd stage place 1";
+const SHOWN_TAG: &str = "orchd shown command 1";
+/// What stands between a command and what is said of it, for people.
+const NOTES: &str = "   (";
 
 /// One thing that a configuration may execute, for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommandText {
     /// What executes it: `diagnostics/lint`, or `project packages/web`.
     pub of: String,
-    /// What is executed; cut at `COMMAND_SHOWN_CHARS_MAX`.
+    /// What is executed, the command first. Two that differ have different texts: where the words alone do not tell it,
+    /// or are cut at `COMMAND_SHOWN_CHARS_MAX`, they end in a digest.
     pub runs: String,
 }
 
@@ -96,7 +100,7 @@ impl CommandText {
     pub fn of_stage(pipeline: &Pipeline, stage: &Stage) -> Self {
         Self {
             of: shown(&format!("{}/{}", pipeline.id, stage.id)),
-            runs: shown(&runs(stage)),
+            runs: runs(stage),
         }
     }
 }
@@ -196,40 +200,89 @@ impl Pipeline {
 
 fn runs(stage: &Stage) -> String {
     let command = match &stage.action {
-        Action::Subpipeline(child) => return format!("pipeline {}", child.pipeline),
+        Action::Subpipeline(child) => return shown(&format!("pipeline {}", child.pipeline)),
         Action::Command(command) => command,
     };
-    let mut text = String::new();
-    for (name, value) in &command.env {
+    let line = command.line.text();
+    let mut notes = Vec::new();
+    if matches!(command.line, CommandLine::Argv(_)) {
+        notes.push("without a shell".to_owned());
+    }
+    match &command.cwd {
+        Cwd::Project(cwd) if cwd.is_root() => {}
+        Cwd::Project(cwd) => notes.push(format!("in {cwd} of the project")),
+        Cwd::Workspace(cwd) => notes.push(format!("in {cwd} of the workspace")),
+    }
+    let env = command.env.iter().map(|(name, value)| {
         let value =
             shlex::try_quote(value).map_or_else(|_| value.clone(), |quoted| quoted.into_owned());
-        text.push_str(name);
-        text.push('=');
-        text.push_str(&value);
-        text.push(' ');
+        format!("{name}={value}")
+    });
+    let env: Vec<String> = env.collect();
+    if !env.is_empty() {
+        notes.push(format!("with {}", env.join(" ")));
     }
-    text.push_str(&command.line.text());
-    match &command.cwd {
-        Cwd::Project(cwd) if cwd.is_root() => text,
-        Cwd::Project(cwd) => format!("{text}   (in {cwd} of the project)"),
-        Cwd::Workspace(cwd) => format!("{text}   (in {cwd} of the workspace)"),
+    let text = match notes.is_empty() {
+        true => line.clone(),
+        false => format!("{line}{NOTES}{})", notes.join(", ")),
+    };
+    let (Cwd::Project(cwd) | Cwd::Workspace(cwd)) = &command.cwd;
+    let is_word = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    // What could be read as something else than it is.
+    let odd = line.contains(NOTES)
+        || line.starts_with("pipeline ")
+        || cwd.to_string().contains([',', '(', ')', '\\'])
+        || !command.env.keys().all(is_word);
+    let told = told(&text);
+    if told.whole && !odd {
+        return told.text;
+    }
+    let mut encoder = Encoder::new(SHOWN_TAG);
+    encoder.command(command);
+    digested(&told, encoder.finish())
+}
+
+/// Text as [`told`]; with a digest where it is not told whole.
+fn shown(text: &str) -> String {
+    let told = told(text);
+    match told.whole {
+        true => told.text,
+        false => digested(&told, Digest::of(text.as_bytes())),
     }
 }
 
+fn digested(told: &Told, digest: Digest) -> String {
+    format!("{}{NOTES}sha256 {digest})", told.text)
+}
+
+#[derive(Debug)]
+struct Told {
+    text: String,
+    /// Whether it is the text itself, with nothing cut or replaced.
+    whole: bool,
+}
+
 /// Text for a terminal: one line, cut, with nothing in it that steers the terminal or hides a part of the line.
-fn shown(text: &str) -> String {
-    let mut shown = String::new();
+fn told(text: &str) -> Told {
+    let mut told = Told {
+        text: String::new(),
+        whole: true,
+    };
     for (at, c) in text.chars().enumerate() {
         if at == COMMAND_SHOWN_CHARS_MAX {
-            shown.push('…');
+            told.text.push('…');
+            told.whole = false;
             break;
         }
         match c {
-            c if steers(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
+            c if steers(c) => {
+                told.text.extend(c.escape_unicode());
+                told.whole = false;
+            }
+            c => told.text.push(c),
         }
     }
-    shown
+    told
 }
 
 /// Writes the encoding that the digests are over.

