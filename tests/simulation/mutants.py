@@ -750,6 +750,14 @@ MUTANTS = [
         ("a run was told to be queued, and is not", "nobody was told what became of"),
     ),
     Mutant(
+        "who-asked-is-held-for-ever",
+        "queued.rs",
+        "                self.effects.push(Effect::Release { request: *request });\n",
+        "",
+        "nobody is held for a run that waits no longer",
+        ("in vain, or not held",),
+    ),
+    Mutant(
         "what-waits-behind-who-left-is-forgotten",
         "pending.rs",
         "        if idle && !self.stopping {\n            self.go_on(id);",

@@ -57,6 +57,10 @@ impl Named {
         self.waiting.values().any(|(of, _)| of == project)
     }
 
+    pub(super) fn waits(&self, run: &RunId) -> bool {
+        self.waiting.contains_key(run)
+    }
+
     pub(super) fn none_left(&self) {
         let left: Vec<&RunId> = self.waiting.keys().collect();
         assert!(left.is_empty(), "nobody was told what became of {left:?}");
