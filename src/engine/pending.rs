@@ -202,6 +202,19 @@ impl Engine {
 
     /// Begins the pending run of a pipeline on content that was just seen: what was asked for by name first.
     pub(super) fn begin_pending(&mut self, id: &ProjectId, pipeline: &PipelineId, seen: Seen) {
+        let pending = self
+            .projects
+            .get(id)
+            .and_then(|it| it.pending.get(pipeline));
+        let Some(pending) = pending else {
+            return;
+        };
+        let origin = pending.asked.front().map(|queued| queued.origin.clone());
+        let origin = origin.unwrap_or_else(|| Origin::from(self.cause_now(id)));
+        // Before anything is taken out: what cannot begin is not forgotten.
+        let Some(mut run) = self.new_root(id, pipeline, &origin, seen) else {
+            return self.deny_pending(id, pipeline);
+        };
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
@@ -214,17 +227,12 @@ impl Engine {
         if pending.is_by_itself() {
             project.pending.remove(pipeline);
         }
-        match queued {
-            Some(queued) => {
-                self.release(&queued.requests);
-                let known = Some((queued.run, queued.requests));
-                self.begin(id, pipeline, &queued.origin, seen, known);
-            }
-            None => {
-                let origin = Origin::from(self.cause_now(id));
-                self.begin(id, pipeline, &origin, seen, None);
-            }
+        if let Some(queued) = queued {
+            self.release(&queued.requests);
+            run.report.run = queued.run;
+            run.requests = queued.requests;
         }
+        self.begin(run);
     }
 
     /// What was asked for by name does not begin: what the content calls for may be next, or nothing.

@@ -695,9 +695,9 @@ MUTANTS = [
     ),
     Mutant(
         "a-queued-run-begins-under-another-id",
-        "runs.rs",
-        "            run.report.run = name;\n",
-        "            let _ = name;\n",
+        "pending.rs",
+        "            run.report.run = queued.run;\n",
+        "            let _ = queued.run;\n",
         "a run begins under the id that was told",
         ("nobody was told that it is queued",),
     ),

@@ -226,3 +226,32 @@ fn who_asked_is_let_go_however_his_run_ceases_to_wait() {
         assert!(engine.askers.is_empty(), "{name}");
     }
 }
+
+#[test]
+fn what_cannot_begin_is_told_to_be_refused() {
+    let (mut engine, _) = busy();
+    let gone = PipelineId::parse("gone").unwrap();
+    let asker = (RequestId(1), Wanted::Attended);
+    let origin = crate::engine::ask::Origin::from(crate::model::run::Cause::Manual);
+    engine.queue(&project(), &gone, origin, asker);
+    let run = engine.queued().next().unwrap().run.clone();
+    let seen = crate::engine::keys::Seen {
+        input: InputDigest(Digest::of(b"A")),
+        keys: Vec::new(),
+        inputs: BTreeMap::new(),
+    };
+    engine.begin_pending(&project(), &gone, seen);
+    let effects = step(&mut engine, Input::Woke);
+    let dropped = effects.iter().find_map(|effect| match effect {
+        Effect::Publish {
+            news: News::RunDropped { run, why, .. },
+            ..
+        } => Some((run.clone(), why.clone())),
+        _ => None,
+    });
+    let known = vec![PipelineId::parse("diagnostics").unwrap()];
+    let why = Dropped::Refused(Denied::UnknownPipeline(gone, known));
+    assert_eq!(dropped, Some((run, why)));
+    assert_eq!(engine.queued().count(), 0);
+    assert!(engine.askers.is_empty());
+}
