@@ -1,4 +1,6 @@
 //! What it costs that somebody goes away, and that nobody is remembered whose run waits no longer.
+//!
+//! The engine alone: every look sees the same content at once, and nothing else that it wants done is carried out.
 
 use super::*;
 use crate::engine::ask::{Ask, RunAsk};
@@ -22,6 +24,9 @@ use std::sync::Arc;
 const WORKSPACE: WorkspaceId = WorkspaceId(1);
 const TEXT: &str = "[workspace]\non_start = false\n[[project]]\ntask = 't'\n\
                     [[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'x'\ncommand = 'make'\n";
+
+/// How a run ceases to wait behind another one.
+type End = fn(&mut Engine, &RunId) -> Vec<Effect>;
 
 fn config() -> Config {
     let root = RootPath::new(Path::new("/w")).unwrap();
@@ -144,9 +149,11 @@ fn recorded(run: &RunId) -> Input {
 }
 
 fn released(effects: &[Effect]) -> Vec<u64> {
-    let released = effects.iter().filter_map(|effect| match effect {
-        Effect::Release { request } => Some(request.0),
-        _ => None,
+    let released = effects.iter().filter_map(|effect| {
+        let Effect::Release { request } = effect else {
+            return None;
+        };
+        Some(request.0)
     });
     released.collect()
 }
@@ -180,7 +187,7 @@ fn who_goes_away_does_not_cost_a_walk_over_all_who_wait() {
 
 #[test]
 fn who_asked_is_let_go_however_his_run_ceases_to_wait() {
-    let ends: [(&str, fn(&mut Engine, &RunId) -> Vec<Effect>); 4] = [
+    let ends: [(&str, End); 4] = [
         ("cancelled", |engine, _| {
             let run = engine.queued().next().unwrap().run.clone();
             let ask = Ask::Cancel { run };
@@ -242,12 +249,15 @@ fn what_cannot_begin_is_told_to_be_refused() {
     };
     engine.begin_pending(&project(), &gone, seen);
     let effects = step(&mut engine, Input::Woke);
-    let dropped = effects.iter().find_map(|effect| match effect {
-        Effect::Publish {
+    let dropped = effects.iter().find_map(|effect| {
+        let Effect::Publish {
             news: News::RunDropped { run, why, .. },
             ..
-        } => Some((run.clone(), why.clone())),
-        _ => None,
+        } = effect
+        else {
+            return None;
+        };
+        Some((run.clone(), why.clone()))
     });
     let known = vec![PipelineId::parse("diagnostics").unwrap()];
     let why = Dropped::Refused(Denied::UnknownPipeline(gone, known));
