@@ -37,7 +37,9 @@ impl Named {
             questions.is_wanted(report, &id),
             "{run} begins, and nobody wants it any more"
         );
-        self.first(run, &id);
+        if self.waiting.contains_key(run) {
+            self.first(run, &id);
+        }
         self.order.retain(|other| other != run);
         self.waiting.remove(run) == Some((id, report.pipeline.clone()))
     }
