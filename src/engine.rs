@@ -328,6 +328,11 @@ pub enum Effect {
         /// The answer.
         reply: Reply,
     },
+    /// The queued run that an answered question is about has begun or is dropped: nobody has to stay for it any more.
+    Release {
+        /// The question's name.
+        request: RequestId,
+    },
     /// Tell every subscriber.
     Publish {
         /// Its number.

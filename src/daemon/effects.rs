@@ -56,6 +56,7 @@ impl Shell {
                 }
             }
             Effect::Reply { request, reply } => self.reply(request, reply),
+            Effect::Release { request } => drop(self.attended.remove(&request)),
             Effect::Publish { seq, at, news } => {
                 self.about.note_seq(seq);
                 if let Some(event) = self.event(seq, at, news) {

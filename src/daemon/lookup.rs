@@ -248,28 +248,24 @@ impl Shell {
         many.extend(found.iter().map(|(_, record)| record.run_id.to_string()));
         queued.retain(|(_, run)| many.iter().all(|other| other != run.as_str()));
         many.extend(queued.iter().map(|(_, run)| run.to_string()));
-        let dropped = self.dropped_like(&part, scope);
         match (found.as_slice(), queued.as_slice(), many.len()) {
             ([(id, record)], _, 1) => {
                 self.act_on(*id, record.run_id.clone(), Some(record), (request, then));
             }
-            ([], [(id, run)], 1) => match dropped {
-                // It was dropped while the desks were asked.
-                Some(refusal) if self.engine.queued_run(run).is_none() => {
-                    self.answer(request, Err(refusal));
-                }
-                _ => self.act_on(*id, run.clone(), None, (request, then)),
+            // It may have been dropped while the desks were asked.
+            ([], [(id, run)], 1) => match self.dropped_run(run) {
+                Some(refusal) => self.answer(request, Err(refusal)),
+                None => self.act_on(*id, run.clone(), None, (request, then)),
             },
-            (_, _, 0) if dropped.is_some() => {
-                let refusal = dropped.unwrap_or_else(removed_meanwhile);
-                self.answer(request, Err(refusal));
-            }
             (_, _, 0) => {
                 let unknown = || {
                     let said = format!("no run's id contains `{part}`");
                     Refusal::new(ErrorKind::UnknownRun, said).hint("`orchctl runs` lists the runs")
                 };
-                self.answer(request, Err(failed.map_or_else(unknown, |failed| *failed)));
+                let dropped = self.dropped_like(&part, scope);
+                let failed = failed.map(|failed| *failed);
+                let refusal = dropped.or(failed).unwrap_or_else(unknown);
+                self.answer(request, Err(refusal));
             }
             _ => {
                 let refusal = Refusal::new(ErrorKind::UnknownRun, ambiguous(&part, &many, more));

@@ -200,9 +200,6 @@ impl Shell {
                 .into_iter()
                 .for_each(|effect| self.carry_out(effect));
         }
-        let engine = &self.engine;
-        self.attended
-            .retain(|request, _| engine.is_attended(*request));
         for id in std::mem::take(&mut self.gone) {
             self.names.remove(&id);
         }

@@ -161,7 +161,8 @@ impl Shell {
     /// Answers, if anybody still waits.
     pub(super) fn answer(&mut self, request: RequestId, result: Result<Answer, Refusal>) {
         if let Some(waiting) = self.waiting.remove(&request) {
-            if let Some(hold) = waiting.hold.filter(|_| result.is_ok()) {
+            let stays = result.is_ok() && self.engine.is_attended(request);
+            if let Some(hold) = waiting.hold.filter(|_| stays) {
                 self.attended.insert(request, hold);
             }
             // Whoever has gone away needs no answer.

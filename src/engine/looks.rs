@@ -14,7 +14,7 @@ use crate::engine::{Effect, ProjectId};
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
 use crate::model::run::Changed;
 use crate::model::view::{Subject, View};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Engine {
     /// Wants a look at what this pipeline reads of a project; `request` is told when it is over.
@@ -161,9 +161,17 @@ impl Engine {
         requests
             .iter()
             .for_each(|request| self.looked(*request, id, &seen));
+        let mut free: BTreeMap<ProjectId, BTreeMap<PipelineId, Seen>> = BTreeMap::new();
         for (project, pipeline, content) in seen {
             self.answer_proven(&project);
-            self.act(capture, &project, &pipeline, content);
+            if !self.act(capture, &project, &pipeline, &content) {
+                free.entry(project).or_default().insert(pipeline, content);
+            }
+        }
+        // Only now: what begins first does not depend on the order of the views.
+        for (project, contents) in &free {
+            self.begin_next(project, contents);
+            self.consider(project);
         }
         for subject in vanished {
             let project = ProjectId {
@@ -231,50 +239,63 @@ impl Engine {
         }
     }
 
-    /// Does what was waiting for a look at this pipeline's content.
-    fn act(&mut self, capture: CaptureId, id: &ProjectId, pipeline: &PipelineId, content: Seen) {
+    /// Does what the runs under way waited for with this look; whether any did.
+    fn act(
+        &mut self,
+        capture: CaptureId,
+        id: &ProjectId,
+        pipeline: &PipelineId,
+        content: &Seen,
+    ) -> bool {
         // Stages of one run may be the same pipeline: each has a child run of its own, and all share the look.
         let checking = self.checking(id, pipeline, capture);
         let expecting = self.expecting_child(id, pipeline);
         for run in &checking {
-            self.conclude(run, Some(&content));
+            self.conclude(run, Some(content));
         }
         for (parent, stage) in &expecting {
-            self.begin_child(parent, *stage, &content);
+            self.begin_child(parent, *stage, content);
         }
-        if !checking.is_empty() || !expecting.is_empty() {
-            return;
-        }
-        let serves = self
-            .workspaces
-            .get(&id.workspace)
-            .is_some_and(super::workspace::Workspace::serves);
-        let put_off = serves && self.put_off_pending(id, pipeline);
-        let Some(project) = self.projects.get(id) else {
+        !checking.is_empty() || !expecting.is_empty()
+    }
+
+    /// Begins what is pending of a project and next, on what a look has seen of its pipelines; or drops what is needless.
+    fn begin_next(&mut self, id: &ProjectId, contents: &BTreeMap<PipelineId, Seen>) {
+        let serves = self.obstacle(id.workspace).is_none();
+        let free = self.projects.get(id).filter(|it| it.active.is_none());
+        let Some(project) = free.filter(|_| serves && !self.stopping) else {
             return;
         };
-        if project.active.is_none() && serves && !put_off && !self.stopping {
-            let proof = project.proof(&content.keys);
-            let told = proof.is_some();
-            let answers = proof.is_some_and(Proof::answers);
-            let left_alone = project.left_alone.as_ref() == Some(&content.keys);
-            if let Some(pending) = project.pending.get(pipeline) {
-                // What was asked for by name runs whatever is proven. A question needs an answer, which an error is
-                // not; a change only needs something to be told of its content.
-                let asked = !pending.is_by_itself();
-                let needless = match self.is_awaited(id) {
-                    _ if asked => false,
-                    true => answers,
-                    false => told || left_alone,
-                };
-                if !needless {
-                    self.begin_pending(id, pipeline, content);
-                    return;
-                }
-                self.drop_pending(id, pipeline);
+        let Some((pipeline, pending)) = project.next_pending() else {
+            return;
+        };
+        let (pipeline, asked) = (pipeline.clone(), !pending.is_by_itself());
+        let Some(content) = contents.get(&pipeline) else {
+            // What was asked for first has a look of its own, which nothing may overtake.
+            if asked {
+                self.want(id, &pipeline, None);
             }
+            return;
+        };
+        let proof = project.proof(&content.keys);
+        let told = proof.is_some();
+        let answers = proof.is_some_and(Proof::answers);
+        let left_alone = project.left_alone.as_ref() == Some(&content.keys);
+        // What was asked for by name runs whatever is proven. A question needs an answer, which an error is not; a change
+        // only needs something to be told of its content.
+        let needless = match self.is_awaited(id) {
+            _ if asked => false,
+            true => answers,
+            false => told || left_alone,
+        };
+        if self.put_off_pending(id, &pipeline) {
+            return;
         }
-        self.consider(id);
+        if needless {
+            self.drop_pending(id, &pipeline);
+        } else {
+            self.begin_pending(id, &pipeline, content.clone());
+        }
     }
 
     /// The runs of this pipeline that wait for a look that began after their last stage.

@@ -48,6 +48,18 @@ pub(super) struct Queued {
     pub(super) wanted: Wanted,
 }
 
+/// Counts the queued runs that are looked at: in the tests only, which hold it against a bound.
+fn walked() {
+    #[cfg(test)]
+    WALKED.set(WALKED.get().saturating_add(1));
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many queued runs were looked at in this thread.
+    pub(crate) static WALKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl Pending {
     /// Whether nobody has asked for it by name.
     pub(super) fn is_by_itself(&self) -> bool {
@@ -60,7 +72,13 @@ impl Pending {
     }
 
     pub(super) fn asked(&self) -> impl Iterator<Item = &Queued> {
-        self.asked.iter()
+        self.asked.iter().inspect(|_| walked())
+    }
+
+    /// How many have asked for a run of it by name and are still there.
+    pub(super) fn askers(&self) -> usize {
+        let askers = self.asked.iter().map(|queued| queued.requests.len());
+        askers.sum()
     }
 
     /// Everything that was asked for by name.
@@ -76,7 +94,10 @@ impl Pending {
 
     /// Somebody who asked has gone; the run that nobody wants any more, if that leaves one.
     pub(super) fn leave(&mut self, request: RequestId) -> Option<Queued> {
-        let ours = |queued: &&mut Queued| queued.requests.contains(&request);
+        let ours = |queued: &&mut Queued| {
+            walked();
+            queued.requests.contains(&request)
+        };
         let queued = self.asked.iter_mut().find(ours)?;
         queued.requests.remove(&request);
         let run = queued.run.clone();
@@ -138,6 +159,7 @@ impl Engine {
         if let Some(queued) = asked.find(|queued| queued.origin.is_like(&origin)) {
             queued.requests.insert(request);
             queued.wanted = queued.wanted.max(wanted);
+            self.askers.insert(request, (id.clone(), pipeline.clone()));
             return;
         }
         if is_full {
@@ -160,6 +182,7 @@ impl Engine {
             requests: BTreeSet::from([request]),
             wanted,
         });
+        self.askers.insert(request, (id.clone(), pipeline.clone()));
         self.publish(News::RunQueued {
             project: id.clone(),
             pipeline: pipeline.clone(),
@@ -179,6 +202,19 @@ impl Engine {
 
     /// Begins the pending run of a pipeline on content that was just seen: what was asked for by name first.
     pub(super) fn begin_pending(&mut self, id: &ProjectId, pipeline: &PipelineId, seen: Seen) {
+        let pending = self
+            .projects
+            .get(id)
+            .and_then(|it| it.pending.get(pipeline));
+        let Some(pending) = pending else {
+            return;
+        };
+        let origin = pending.asked.front().map(|queued| queued.origin.clone());
+        let origin = origin.unwrap_or_else(|| Origin::from(self.cause_now(id)));
+        // Before anything is taken out: what cannot begin is not forgotten.
+        let Some(mut run) = self.new_root(id, pipeline, &origin, seen) else {
+            return self.deny_pending(id, pipeline);
+        };
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
@@ -191,16 +227,12 @@ impl Engine {
         if pending.is_by_itself() {
             project.pending.remove(pipeline);
         }
-        match queued {
-            Some(queued) => {
-                let known = Some((queued.run, queued.requests));
-                self.begin(id, pipeline, &queued.origin, seen, known);
-            }
-            None => {
-                let origin = Origin::from(self.cause_now(id));
-                self.begin(id, pipeline, &origin, seen, None);
-            }
+        if let Some(queued) = queued {
+            self.release(&queued.requests);
+            run.report.run = queued.run;
+            run.requests = queued.requests;
         }
+        self.begin(run);
     }
 
     /// What was asked for by name does not begin: what the content calls for may be next, or nothing.

@@ -114,6 +114,14 @@ impl Project {
         self.present = Present::Stirred;
     }
 
+    /// What begins next of what is pending: what was asked for by name first, else what its content calls for.
+    pub(super) fn next_pending(&self) -> Option<(&PipelineId, &Pending)> {
+        let asked = self.pending.iter();
+        let asked = asked.filter(|(_, pending)| !pending.is_by_itself());
+        let asked = asked.min_by_key(|(_, pending)| pending.place());
+        asked.or_else(|| self.pending.iter().next())
+    }
+
     /// Takes over what a look has seen of its own pipeline's content.
     pub(super) fn see(&mut self, seen: Seen) {
         if std::mem::take(&mut self.leave_next) {
@@ -270,7 +278,11 @@ impl Engine {
         match self.active_root(id) {
             None => {
                 self.pend(id, &pipeline, cause);
-                self.begin_pending(id, &pipeline, seen);
+                let next = self.projects.get(id).and_then(Project::next_pending);
+                match next.map(|(next, _)| next.clone()) {
+                    Some(next) if next != pipeline => self.want(id, &next, None),
+                    _ => self.begin_pending(id, &pipeline, seen),
+                }
             }
             Some(run) if run.seen.keys == seen.keys && run.report.pipeline == pipeline => {}
             Some(run) => {
@@ -304,12 +316,7 @@ impl Engine {
             self.drop_project(id);
             return;
         }
-        let asked = project.pending.iter();
-        let asked = asked.filter(|(_, pending)| !pending.is_by_itself());
-        let asked = asked.min_by_key(|(_, pending)| pending.place());
-        let next = asked
-            .or_else(|| project.pending.iter().next())
-            .map(|(pipeline, _)| pipeline.clone());
+        let next = project.next_pending().map(|(pipeline, _)| pipeline.clone());
         let stirred = project.known().is_none();
         match next {
             Some(pipeline) => self.want(id, &pipeline, None),

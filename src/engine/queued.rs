@@ -9,16 +9,17 @@
 //! Each ends in exactly one of these ways, and that is told once. One that never began leaves nothing on disk; the last
 //! of them are remembered, for whoever asks by the id that he was told.
 
-use crate::engine::ProjectId;
 use crate::engine::ask::{Denied, Reply, Until, Wanted};
 use crate::engine::news::{Dropped, News};
 use crate::engine::pending::{Pending, Queued};
 use crate::engine::run::{BY_HAND, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::waiters::Need;
+use crate::engine::{Effect, ProjectId};
 use crate::limits::DROPPED_RUNS_MAX;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
 use crate::model::run::{Changed, RunReport, RunStatus, Verdict};
+use std::collections::BTreeSet;
 
 /// A run that waits for its turn, as whoever asks for it is told.
 #[derive(Debug)]
@@ -63,8 +64,25 @@ impl Engine {
     /// Whether a run waits for its turn that is wanted as long as whoever asked this is there.
     #[must_use]
     pub fn is_attended(&self, request: RequestId) -> bool {
-        let mut asked = self.asked();
-        asked.any(|(_, _, queued)| queued.requests.contains(&request))
+        self.askers.contains_key(&request)
+    }
+
+    /// The run that this asks for, while it waits for its turn.
+    fn asked_by(&self, request: RequestId) -> Option<(&ProjectId, &PipelineId, &Queued)> {
+        let (id, pipeline) = self.askers.get(&request)?;
+        let mut asked = self.projects.get(id)?.pending.get(pipeline)?.asked();
+        let queued = asked.find(|queued| queued.requests.contains(&request))?;
+        Some((id, pipeline, queued))
+    }
+
+    /// What these asked for waits no longer: who was answered before need not be there any more.
+    pub(super) fn release(&mut self, requests: &BTreeSet<RequestId>) {
+        for request in requests {
+            self.askers.remove(request);
+            if !self.waiters.contains_key(request) {
+                self.effects.push(Effect::Release { request: *request });
+            }
+        }
     }
 
     fn report_queued(
@@ -108,10 +126,8 @@ impl Engine {
                 continue;
             };
             let (until, wanted) = (ask.until, ask.wanted);
-            let mut asked = self.asked();
-            let queued = asked.find(|(_, _, queued)| queued.requests.contains(&request));
+            let queued = self.asked_by(request);
             let report = queued.and_then(|(id, pipeline, it)| self.report_queued(id, pipeline, it));
-            drop(asked);
             let Some(report) = report.filter(|_| until == Until::Named) else {
                 continue;
             };
@@ -125,14 +141,12 @@ impl Engine {
 
     /// Somebody who asked has gone: what he alone wanted, and what has not begun, is not run.
     pub(super) fn leave(&mut self, request: RequestId) {
-        let mut forsaken = None;
-        for (id, project) in &mut self.projects {
-            for (pipeline, pending) in &mut project.pending {
-                let left = pending.leave(request);
-                forsaken = forsaken.or(left.map(|queued| (id.clone(), pipeline.clone(), queued)));
-            }
-        }
-        if let Some((id, pipeline, queued)) = forsaken {
+        let Some((id, pipeline)) = self.askers.remove(&request) else {
+            return;
+        };
+        let project = self.projects.get_mut(&id);
+        let pending = project.and_then(|project| project.pending.get_mut(&pipeline));
+        if let Some(queued) = pending.and_then(|pending| pending.leave(request)) {
             self.tell_dropped(&id, &pipeline, queued.run, Dropped::Withdrawn);
             self.tidy_pending(&id, &pipeline);
         }
@@ -152,6 +166,7 @@ impl Engine {
         let Some(queued) = pending.and_then(|it| it.take(|queued| queued.run == *run)) else {
             return;
         };
+        self.release(&queued.requests);
         self.tell_dropped(&id, &pipeline, queued.run, Dropped::Cancelled);
         if let Some(report) = report {
             let report = RunReport {
@@ -175,6 +190,7 @@ impl Engine {
     ) -> Vec<RequestId> {
         let mut requests = Vec::new();
         for queued in pending.into_asked() {
+            self.release(&queued.requests);
             requests.extend(queued.requests);
             let why = Dropped::Refused(why.clone());
             self.tell_dropped(id, pipeline, queued.run, why);
@@ -209,3 +225,6 @@ impl Engine {
         self.mark(id);
     }
 }
+
+#[cfg(test)]
+mod tests;

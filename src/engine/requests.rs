@@ -303,10 +303,22 @@ impl Engine {
         self.keep_own(id, own);
         let vanished: BTreeMap<PipelineId, Pending> = vanished;
         for (pipeline, pending) in vanished {
-            let why = self.unknown_pipeline(id.workspace, pipeline.clone());
-            for request in self.refuse_pending(id, &pipeline, pending, &why) {
-                self.deny_pipeline(request, id.workspace, pipeline.clone());
-            }
+            self.deny_vanished_pipeline(id, &pipeline, pending);
+        }
+    }
+
+    fn deny_vanished_pipeline(&mut self, id: &ProjectId, pipeline: &PipelineId, pending: Pending) {
+        let why = self.unknown_pipeline(id.workspace, pipeline.clone());
+        for request in self.refuse_pending(id, pipeline, pending, &why) {
+            self.deny_pipeline(request, id.workspace, pipeline.clone());
+        }
+    }
+
+    /// Drops what is wanted of a pipeline that the configuration does not have; who asked for it by name is told.
+    pub(super) fn deny_pending(&mut self, id: &ProjectId, pipeline: &PipelineId) {
+        let project = self.projects.get_mut(id);
+        if let Some(pending) = project.and_then(|project| project.pending.remove(pipeline)) {
+            self.deny_vanished_pipeline(id, pipeline, pending);
         }
     }
 

@@ -25,25 +25,23 @@ impl Engine {
         self.runs.get(self.projects.get(id)?.active.as_ref()?)
     }
 
-    /// Begins a run of a project on content that was just seen; `known` is its id and who asked, if somebody did.
-    pub(super) fn begin(
+    /// A run of a project on content that was just seen; nothing where its pipeline is not configured.
+    pub(super) fn new_root(
         &mut self,
         id: &ProjectId,
         pipeline: &PipelineId,
         origin: &Origin,
         seen: Seen,
-        known: Option<(RunId, BTreeSet<RequestId>)>,
-    ) {
-        let Some(config) = self.config_of(id) else {
-            return;
-        };
-        let Some(mut run) = self.new_run_of(id, config, pipeline, origin, seen) else {
-            return;
-        };
-        let Some(own) = self.default_pipeline(id).map(|own| own.id == *pipeline) else {
-            return;
-        };
-        let Some(project) = self.projects.get_mut(id) else {
+    ) -> Option<Run> {
+        let config = self.config_of(id)?;
+        self.new_run_of(id, config, pipeline, origin, seen)
+    }
+
+    /// Begins a run of a project that has none under way.
+    pub(super) fn begin(&mut self, mut run: Run) {
+        let own = self.default_pipeline(&run.project);
+        let own = own.is_some_and(|own| own.id == run.report.pipeline);
+        let Some(project) = self.projects.get_mut(&run.project) else {
             return;
         };
         if own {
@@ -52,10 +50,6 @@ impl Engine {
             run.report.unproven = project.unproven.changed();
             project.auto = Cause::Change;
             project.left_alone = None;
-        }
-        if let Some((name, requests)) = known {
-            run.report.run = name;
-            run.requests = requests;
         }
         project.active = Some(run.report.run.clone());
         self.install(run, false);

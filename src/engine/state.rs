@@ -3,13 +3,14 @@
 //! One owner and no lock; whatever a step breaks of it stops the program rather than proving something wrong.
 
 use crate::engine::news::{Dropped, News};
+use crate::engine::pending::Pending;
 use crate::engine::project::{Project, Settle};
 use crate::engine::run::Run;
 use crate::engine::waiters::Waiter;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Effect, ProjectId};
 use crate::model::config::Pipeline;
-use crate::model::id::{CaptureId, RequestId, RunId, Seq, WorkspaceId};
+use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
 use crate::model::time::{Now, Tick, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
@@ -34,6 +35,9 @@ pub struct Engine {
     pub(super) told_holding: BTreeSet<WorkspaceId>,
     /// Those who asked for a run in this step and were not answered yet.
     pub(super) answers_due: Vec<RequestId>,
+    /// Where the run waits that somebody has asked for by name and is still there for: exactly those whom the queued
+    /// runs have as their askers, so that one who goes away does not cost a walk over all of them.
+    pub(super) askers: BTreeMap<RequestId, (ProjectId, PipelineId)>,
     /// The last runs that were queued and never began.
     pub(super) dropped: VecDeque<(WorkspaceId, RunId, Dropped)>,
     pub(super) stopping: bool,
@@ -62,6 +66,7 @@ impl Engine {
             marked: BTreeSet::new(),
             told_holding: BTreeSet::new(),
             answers_due: Vec::new(),
+            askers: BTreeMap::new(),
             dropped: VecDeque::new(),
             stopping: false,
             exited: false,
@@ -120,6 +125,12 @@ impl Engine {
 
     /// What must hold after every step, whatever came in.
     pub(super) fn check(&self) {
+        let pending = self.projects.values().flat_map(|it| it.pending.values());
+        debug_assert_eq!(
+            self.askers.len(),
+            pending.map(Pending::askers).sum::<usize>(),
+            "who asks for a queued run is known, and nobody else"
+        );
         for (id, run) in &self.runs {
             let project = self.projects.get(&run.project);
             let active = project.and_then(|project| project.active.as_ref());

@@ -415,6 +415,7 @@ impl Bench {
                 format!("{stop} {} {stage}", self.name(&run))
             }
             Effect::Reply { request, reply } => format!("q{request}: {}", self.reply(reply)),
+            Effect::Release { request } => format!("q{request}: let go"),
             Effect::Publish { seq, news, .. } => format!("{seq} {}", self.news(news)),
             Effect::Forget { .. } => "forget".to_owned(),
             Effect::Exit => "exit".to_owned(),

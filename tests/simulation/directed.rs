@@ -183,6 +183,8 @@ scenes! {
     failed_beside: doubled_optional,
     queued: usual,
     queued_in_order: usual,
+    queued_by_one_look: usual,
+    queued_before_a_change: usual,
     queued_and_cancelled: usual,
     queued_and_left: usual,
     queued_over_a_change: usual,

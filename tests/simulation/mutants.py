@@ -79,8 +79,8 @@ MUTANTS = [
     Mutant(
         "pending-does-not-wait-for-git",
         "looks.rs",
-        "        let put_off = serves && self.put_off_pending(id, pipeline);",
-        "        let put_off = false;",
+        "        if self.put_off_pending(id, &pipeline) {",
+        "        if false {",
         "what git leaves half-way is not run",
         ("while git is at work",),
     ),
@@ -192,8 +192,8 @@ MUTANTS = [
     Mutant(
         "pending-runs-what-is-proven",
         "looks.rs",
-        "                    false => told || left_alone,",
-        "                    false => left_alone,",
+        "            false => told || left_alone,",
+        "            false => left_alone,",
         "what is proven does not run again",
         ("what is proven runs again", "a question is called the cause"),
     ),
@@ -695,9 +695,9 @@ MUTANTS = [
     ),
     Mutant(
         "a-queued-run-begins-under-another-id",
-        "runs.rs",
-        "            run.report.run = name;\n",
-        "            let _ = name;\n",
+        "pending.rs",
+        "            run.report.run = queued.run;\n",
+        "            let _ = queued.run;\n",
         "a run begins under the id that was told",
         ("nobody was told that it is queued",),
     ),
@@ -750,6 +750,14 @@ MUTANTS = [
         ("a run was told to be queued, and is not", "nobody was told what became of"),
     ),
     Mutant(
+        "who-asked-is-held-for-ever",
+        "queued.rs",
+        "                self.effects.push(Effect::Release { request: *request });\n",
+        "",
+        "nobody is held for a run that waits no longer",
+        ("in vain, or not held",),
+    ),
+    Mutant(
         "what-waits-behind-who-left-is-forgotten",
         "pending.rs",
         "        if idle && !self.stopping {\n            self.go_on(id);",
@@ -764,6 +772,23 @@ MUTANTS = [
         "        let asked = asked.max_by_key(|(_, pending)| pending.place());",
         "what was asked for begins in the order of asking",
         ("scene queued_in_order",),
+    ),
+    Mutant(
+        "what-is-called-first-begins-first",
+        "looks.rs",
+        "        let Some((pipeline, pending)) = project.next_pending() else {",
+        "        let seen = contents.keys().find_map(|it| project.pending.get_key_value(it));\n"
+        "        let Some((pipeline, pending)) = seen else {",
+        "what was asked for begins in the order of asking, also of those that one look serves",
+        ("which was asked for first",),
+    ),
+    Mutant(
+        "what-the-content-calls-for-is-first",
+        "project.rs",
+        "                    Some(next) if next != pipeline => self.want(id, &next, None),\n",
+        "",
+        "what was asked for begins before what the content calls for",
+        ("which was asked for first",),
     ),
     Mutant(
         "failures-are-not-remembered",

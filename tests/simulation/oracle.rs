@@ -292,6 +292,7 @@ impl Oracle {
                     self.questions
                         .answered(*request, reply, &self.contents, evidence);
                 }
+                Effect::Release { request } => self.questions.released(*request),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),
                 Effect::Forget { workspace } => {
                     let mut left = self.begun.values();
@@ -383,6 +384,7 @@ impl Oracle {
         let active = self.begun.values().filter(|begun| !begun.child);
         let active = active.map(|begun| begun.project.clone()).collect();
         self.questions.look((places, &active), now, self.stopping);
+        self.questions.all_released(|run| self.named.waits(run));
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);
         }

@@ -190,6 +190,7 @@ impl World {
             Effect::Record { .. }
             | Effect::State { .. }
             | Effect::Reply { .. }
+            | Effect::Release { .. }
             | Effect::Publish { .. }
             | Effect::Exit => {}
         }

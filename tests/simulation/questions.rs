@@ -56,6 +56,8 @@ pub(crate) struct Questions {
     open: BTreeMap<RequestId, Question>,
     /// Those who were told that their run is queued, by its id, and whether they are there.
     told: BTreeMap<RequestId, (RunId, RunAsk, bool)>,
+    /// Those of them who need not stay any more.
+    released: BTreeSet<RequestId>,
     /// What those asked for who left it to itself.
     left: Vec<RunAsk>,
     captures: CaptureId,
@@ -152,6 +154,29 @@ impl Questions {
         told.any(|(other, ask, is_there)| {
             other == run && (*is_there || ask.wanted == Wanted::Detached)
         })
+    }
+
+    /// Somebody who was told that his run is queued need not stay for it any more.
+    pub(crate) fn released(&mut self, request: RequestId) {
+        let told = self.told.get(&request);
+        let stays =
+            told.is_some_and(|(_, ask, is_there)| *is_there && ask.wanted == Wanted::Attended);
+        let first = self.released.insert(request);
+        assert!(stays && first, "{request} is let go, and was not held");
+    }
+
+    /// Nobody is held for a run that waits no longer, or let go while it waits.
+    pub(crate) fn all_released(&self, waits: impl Fn(&RunId) -> bool) {
+        for (request, (run, ask, is_there)) in &self.told {
+            if *is_there && ask.wanted == Wanted::Attended {
+                let released = self.released.contains(request);
+                assert_ne!(
+                    waits(run),
+                    released,
+                    "{request} is held for {run} in vain, or not held"
+                );
+            }
+        }
     }
 
     /// Whether somebody has asked for the end of this run.

@@ -28,23 +28,14 @@ impl Shell {
     pub(super) fn dropped_like(&self, part: &str, scope: Option<WorkspaceId>) -> Option<Refusal> {
         let mut dropped = self.engine.dropped();
         let found = dropped.rfind(|(id, run, _)| is_like(run, part) && is_in(*id, scope));
-        let (_, run, why) = found?;
-        Some(match why {
-            Dropped::Cancelled => Refusal::new(
-                ErrorKind::UnknownRun,
-                format!("run {run} was cancelled before it began, and left nothing"),
-            ),
-            Dropped::Withdrawn => Refusal::new(
-                ErrorKind::UnknownRun,
-                format!("run {run} did not begin: whoever had asked for it was gone before"),
-            )
-            .hint("`orchctl run --detach` asks for one that nobody has to wait for"),
-            Dropped::Refused(denied) => {
-                let mut refusal = refusal(denied.clone());
-                refusal.message = format!("run {run} did not begin: {}", refusal.message);
-                refusal
-            }
-        })
+        found.map(|(_, run, why)| not_begun(run, why))
+    }
+
+    /// Why this run is not there, if it never began.
+    pub(super) fn dropped_run(&self, wanted: &RunId) -> Option<Refusal> {
+        let mut dropped = self.engine.dropped();
+        let found = dropped.rfind(|(_, run, _)| run == wanted);
+        found.map(|(_, run, why)| not_begun(run, why))
     }
 
     /// Tells what there is of a run that waits for its turn.
@@ -88,6 +79,26 @@ impl Shell {
             ours && *task == report.task && active.cause != Cause::Parent
         });
         before.map(|active| &active.run)
+    }
+}
+
+/// Why a run that had its id never began.
+fn not_begun(run: &RunId, why: &Dropped) -> Refusal {
+    match why {
+        Dropped::Cancelled => Refusal::new(
+            ErrorKind::UnknownRun,
+            format!("run {run} was cancelled before it began, and left nothing"),
+        ),
+        Dropped::Withdrawn => Refusal::new(
+            ErrorKind::UnknownRun,
+            format!("run {run} did not begin: whoever had asked for it was gone before"),
+        )
+        .hint("`orchctl run --detach` asks for one that nobody has to wait for"),
+        Dropped::Refused(denied) => {
+            let mut refusal = refusal(denied.clone());
+            refusal.message = format!("run {run} did not begin: {}", refusal.message);
+            refusal
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Named {
     /// Those that wait.
     waiting: BTreeMap<RunId, (ProjectId, PipelineId)>,
+    /// The same, in the order in which they were asked for.
+    order: Vec<RunId>,
     /// Every id that was ever told.
     told: BTreeSet<RunId>,
 }
@@ -21,6 +23,7 @@ impl Named {
         assert!(self.told.insert(run.clone()), "{run} is queued twice");
         let wanted = (project.clone(), pipeline.clone());
         self.waiting.insert(run.clone(), wanted);
+        self.order.push(run.clone());
     }
 
     /// Whether a run that begins was told to be queued under its id; somebody has to want it.
@@ -34,11 +37,30 @@ impl Named {
             questions.is_wanted(report, &id),
             "{run} begins, and nobody wants it any more"
         );
+        if self.waiting.contains_key(run) {
+            self.first(run, &id);
+        }
+        self.order.retain(|other| other != run);
         self.waiting.remove(run) == Some((id, report.pipeline.clone()))
+    }
+
+    /// What was asked for by name begins in the order of asking, and before what the content calls for.
+    pub(super) fn first(&self, run: &RunId, project: &ProjectId) {
+        let mut ours = self.order.iter();
+        let first = ours.find(|other| {
+            self.waiting
+                .get(*other)
+                .is_some_and(|(of, _)| of == project)
+        });
+        assert!(
+            first.is_none_or(|first| first == run),
+            "{run} begins before {first:?}, which was asked for first"
+        );
     }
 
     pub(super) fn dropped(&mut self, run: &RunId, why: &Dropped, questions: &Questions) {
         let waited = self.waiting.remove(run).is_some();
+        self.order.retain(|other| other != run);
         assert!(waited, "{run} is dropped, and does not wait");
         match why {
             Dropped::Cancelled => {
@@ -55,6 +77,10 @@ impl Named {
 
     pub(super) fn any_of(&self, project: &ProjectId) -> bool {
         self.waiting.values().any(|(of, _)| of == project)
+    }
+
+    pub(super) fn waits(&self, run: &RunId) -> bool {
+        self.waiting.contains_key(run)
     }
 
     pub(super) fn none_left(&self) {

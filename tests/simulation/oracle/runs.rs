@@ -48,7 +48,11 @@ impl Oracle {
         let wanted = (project.clone(), report.pipeline.clone(), kind);
         let told = match report.cause {
             Cause::Manual => self.named.begin(report, &self.questions),
-            _ => self.announced.remove(&wanted),
+            Cause::Start | Cause::Change | Cause::Gate => {
+                self.named.first(&report.run, &project);
+                self.announced.remove(&wanted)
+            }
+            Cause::Resume | Cause::Parent => self.announced.remove(&wanted),
         };
         assert!(
             told,

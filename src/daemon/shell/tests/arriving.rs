@@ -9,10 +9,15 @@
 )]
 
 use super::*;
-use crate::daemon::evidence::Inspected;
+use crate::daemon::evidence::{Found, Inspected};
 use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
-use crate::model::view::Touches;
+use crate::engine::ask::{Ask, RunAsk, Until, Wanted};
+use crate::engine::{Effect, ProjectId, Record};
+use crate::model::digest::{Digest, InputDigest};
+use crate::model::id::TaskId;
+use crate::model::run::Changed;
+use crate::model::view::{Touches, View};
 
 const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
                     [[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
@@ -241,4 +246,107 @@ async fn nothing_is_kept_of_who_has_gone_untold_and_of_what_was_removed() {
     assert_eq!(shell.names.len(), 1);
     remove(&mut shell, &root).await;
     assert_eq!(shell.names.len(), 0);
+}
+
+/// Takes a step of the engine alone; every look that comes of it sees the same content, and nothing else is carried out.
+fn think(shell: &mut Shell, input: Input) {
+    let now = shell.clock.now();
+    let mut inputs = vec![input];
+    while let Some(input) = inputs.pop() {
+        for effect in shell.engine.step(now, input) {
+            let Effect::Capture {
+                capture,
+                workspace,
+                subjects,
+            } = effect
+            else {
+                continue;
+            };
+            let views = subjects.into_iter().map(|subject| View {
+                subject,
+                input: InputDigest(Digest::of(b"A")),
+                stages: BTreeMap::new(),
+                changed: Changed::Paths(Vec::new()),
+                undone: Vec::new(),
+            });
+            let views = Some(views.collect());
+            inputs.push(Input::Captured {
+                capture,
+                workspace,
+                views,
+            });
+        }
+    }
+}
+
+/// Somebody asks for a run of this policy, and leaves it to itself.
+fn wanted(shell: &mut Shell, request: u64, policy: &str) {
+    let ask = Ask::Run(RunAsk {
+        project: ProjectId {
+            workspace: WorkspaceId(1),
+            task: TaskId::parse("t").unwrap(),
+        },
+        pipeline: None,
+        parent: None,
+        approval_policy: Some(policy.to_owned()),
+        force: false,
+        until: Until::Named,
+        wanted: Wanted::Detached,
+    });
+    let (request, deadline) = (RequestId(request), None);
+    think(
+        shell,
+        Input::Asked {
+            request,
+            ask,
+            deadline,
+        },
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_begins_while_it_is_looked_for_is_not_taken_for_another_one_that_was_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, _) = read(&dir).await;
+    wanted(&mut shell, 101, "first");
+    wanted(&mut shell, 102, "second");
+    let first = shell.engine.runs().next().unwrap().run.clone();
+    let second = shell.engine.queued().next().unwrap().run.clone();
+    lend_desk(&mut shell, id);
+    let named = RunNamed {
+        run_id: "Z-".to_owned(),
+        workspace: None,
+    };
+    let (asked, _answered) = question(1, Call::RunCancel(named));
+    shell.hear(asked);
+    // While the desk is asked, another one comes and goes, and the one that is looked for begins.
+    wanted(&mut shell, 103, "third");
+    let third = shell.engine.queued().find(|it| *it.run != second);
+    let run = third.unwrap().run.clone();
+    let (request, deadline) = (RequestId(104), None);
+    let ask = Ask::Cancel { run };
+    think(
+        &mut shell,
+        Input::Asked {
+            request,
+            ask,
+            deadline,
+        },
+    );
+    let failure = Some("no room".to_owned());
+    think(
+        &mut shell,
+        Input::Recorded {
+            run: first,
+            record: Record::Begin,
+            failure,
+        },
+    );
+    assert!(shell.engine.run(&second).is_some(), "it has begun");
+    shell.take_found(id, RequestId(1), Ok(Found::None));
+    let next = shell.inputs.back();
+    assert!(
+        matches!(next, Some(Input::Asked { ask: Ask::Cancel { run }, .. }) if *run == second),
+        "{next:?}"
+    );
 }
