@@ -136,10 +136,11 @@ impl Follow<'_, '_> {
         let mut spinner = Spinner::new(self.session.output);
         let mut resynced = false;
         let mut has_begun = answer.status != RunStatus::Queued;
-        let is_known = |event: &Event| match &event.what {
-            Happening::RunStarted(run) => run.run_id == answer.run_id,
-            Happening::RunDropped(run) => run.run_id == answer.run_id,
-            _ => false,
+        let is_known = |event: &Event| {
+            let began =
+                matches!(&event.what, Happening::RunStarted(run) if run.run_id == answer.run_id);
+            began
+                || matches!(&event.what, Happening::RunDropped(run) if run.run_id == answer.run_id)
         };
         if !self.connection.has_event(is_known) {
             let now = self.look_up(answer.clone())?;
