@@ -23,7 +23,7 @@ use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart, Scope};
 
 pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
     let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
-    if !args.no_daemon && !args.detach {
+    if !args.no_daemon {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
     let awaited = Watched {
