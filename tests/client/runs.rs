@@ -234,6 +234,27 @@ fn after_a_resync_the_run_itself_is_asked() {
 }
 
 #[test]
+fn a_run_that_is_joined_is_shown_from_there_on() {
+    let place = Place::with_daemon(|call| match call {
+        Call::EventsSubscribe(_) => Say::Answer(subscribed()),
+        Call::RunStart(_) => Say::AnswerAnd(begun(), vec![ended("r-1", Verdict::Pass)]),
+        Call::RunGet(_) => {
+            let mut got = got("unknown");
+            got["status"] = json!("in_progress");
+            Say::Answer(got)
+        }
+        Call::Status(_) => Say::Answer(json!({"daemon": {"pid": 1, "version": "0",
+            "instance_id": "i", "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0},
+            "workspaces": []})),
+        other => panic!("{other:?}"),
+    });
+    place.write("orchd.toml", "");
+    let done = place.run_watched(&["run"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.err.contains("0101  p  r-1"), "{done:?}");
+}
+
+#[test]
 fn a_run_that_ended_before_events_came_is_asked() {
     let place = place_that_tells(Vec::new(), || Say::Answer(begun()));
     let done = place.run_watched(&["run", "--json"]);

@@ -143,9 +143,14 @@ impl Follow<'_, '_> {
                 || matches!(&event.what, Happening::RunDropped(run) if run.run_id == answer.run_id)
         };
         if !self.connection.has_event(is_known) {
-            let now = self.look_up(answer.clone())?;
+            let (now, detail) = self.inquire(answer.clone())?;
             if now.status.is_terminal() {
                 return Ok(now);
+            }
+            if let Some(detail) = detail.filter(|_| has_begun) {
+                let text = live.join(&detail, &self.session.output.err_look());
+                spinner.aside(|| self.session.output.words(&text))?;
+                spinner.say(live.activity());
             }
         }
         loop {
@@ -206,6 +211,11 @@ impl Follow<'_, '_> {
 
     /// Asks the run how it stands.
     fn look_up(&mut self, answer: RunAnswer) -> Result<RunAnswer, Failure> {
+        Ok(self.inquire(answer)?.0)
+    }
+
+    /// Asks the run how it stands; with all there is of it, where there is anything.
+    fn inquire(&mut self, answer: RunAnswer) -> Result<(RunAnswer, Option<RunDetail>), Failure> {
         let call = Call::RunGet(RunNamed {
             run_id: answer.run_id.to_string(),
             workspace: None,
@@ -218,10 +228,11 @@ impl Follow<'_, '_> {
                     && answer.verdict == Verdict::Unknown
                     && refusal.kind == ErrorKind::UnknownRun =>
             {
-                return Ok(RunAnswer {
+                let ended = RunAnswer {
                     status: RunStatus::Cancelled,
                     ..answer
-                });
+                };
+                return Ok((ended, None));
             }
             Err(Failure::Refused(refusal))
                 if answer.status.is_terminal()
@@ -231,7 +242,7 @@ impl Follow<'_, '_> {
                 let why = last.and_then(|(last, _)| last.status_detail);
                 let why = why.unwrap_or_default();
                 self.tell_unrecorded(why.strip_prefix(UNRECORDED).unwrap_or(&why))?;
-                return Ok(answer);
+                return Ok((answer, None));
             }
             found => found?,
         };
@@ -242,14 +253,15 @@ impl Follow<'_, '_> {
             detail.record.verdict.of_present(detail.void.is_some())
         };
         let failure = self.last(&answer.run_id).and_then(|(_, failure)| failure);
-        Ok(RunAnswer {
+        let answer = RunAnswer {
             status: detail.record.status,
             verdict,
             green: detail.green.or(answer.green),
-            status_detail: detail.status_detail,
+            status_detail: detail.status_detail.clone(),
             failure,
             ..answer
-        })
+        };
+        Ok((answer, Some(detail)))
     }
 
     /// Says why a run left no evidence, as far as the daemon remembers it.

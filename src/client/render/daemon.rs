@@ -95,9 +95,11 @@ pub fn reload(answer: &ReloadAnswer, look: &Look) -> String {
 pub fn shutdown(answer: &ShutdownAnswer, _look: &Look) -> String {
     let mut text = format!("orchd, pid {}, has ended", answer.pid);
     if !answer.runs.is_empty() {
+        let runs = answer.runs.len();
+        let were = if runs == 1 { "was" } else { "were" };
         add(
             &mut text,
-            format_args!(", {} were cancelled", count(answer.runs.len(), "run")),
+            format_args!(", {} {were} cancelled", count(runs, "run")),
         );
     }
     text.push('\n');

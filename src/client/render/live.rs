@@ -9,7 +9,7 @@ use crate::client::render::text::{BOLD, DIM, add, clean, count, pad, styled, too
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
-use crate::model::report::runs::ChangedPaths;
+use crate::model::report::runs::{ChangedPaths, RunDetail};
 use crate::model::report::status::Status;
 use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
 use std::collections::BTreeMap;
@@ -150,6 +150,35 @@ impl Live {
         matches!(&self.focus, Focus::Workspace(root) if root == workspace)
     }
 
+    /// Takes up a run that had begun before its events were heard.
+    pub fn join(&mut self, run: &RunDetail, look: &Look) -> String {
+        let unknown = ChangedPaths {
+            count: None,
+            paths: Vec::new(),
+        };
+        let text = self.started(
+            &RunNamed {
+                workspace: run.workspace.clone(),
+                task_id: run.record.task_id.clone(),
+                run_id: run.record.run_id.clone(),
+                pipeline_id: run.record.pipeline_id.clone(),
+                parent_run_id: run.parent_run_id.clone(),
+                cause: run.record.cause.unwrap_or(Cause::Manual),
+                input_digest: None,
+                manifest: run.record.manifest.clone(),
+                stages: run.stages.iter().map(|stage| stage.id.clone()).collect(),
+                changed: run.changed.clone().unwrap_or(unknown),
+            },
+            look,
+        );
+        let mut stages = run.stages.iter();
+        let under_way = stages.find(|stage| stage.status == StageStatus::Running);
+        if let Some(running) = self.running.get_mut(&run.record.run_id) {
+            running.stage = under_way.map(|stage| clean(stage.id.as_str()));
+        }
+        text
+    }
+
     fn started(&mut self, run: &RunNamed, look: &Look) -> String {
         let followed = match &self.focus {
             Focus::Workspace(root) => root == &run.workspace,
@@ -158,7 +187,8 @@ impl Live {
                 id == &run.run_id || child.is_some_and(|parent| self.running.contains_key(parent))
             }
         };
-        if !followed {
+        // One that was joined may tell of its beginning a moment later.
+        if !followed || self.running.contains_key(&run.run_id) {
             return String::new();
         }
         let running = Running {
