@@ -142,8 +142,8 @@ impl Dir {
         bytes: &[u8],
         mode: u32,
     ) -> Result<(), DurableError> {
-        let (staged, _) = self.fill(name, bytes, mode)?;
-        staged.place_unsynced().map(drop)
+        // Its bytes are on their way before its name is: a power cut that leaves an empty file is a rare one.
+        self.stage(name, bytes, mode)?.place_unsynced().map(drop)
     }
 
     /// Writes `bytes` under a temp name: the first half of [`Dir::write`], for several files that share their syncs.
@@ -151,22 +151,17 @@ impl Dir {
     /// # Errors
     /// When it cannot be made or filled.
     pub fn stage(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<Staged, DurableError> {
-        let (mut staged, file) = self.fill(name, bytes, mode)?;
-        sys::start_writing(&file);
-        staged.keep(file);
-        Ok(staged)
-    }
-
-    fn fill(&self, name: &OsStr, bytes: &[u8], mode: u32) -> Result<(Staged, File), DurableError> {
         let temp = temp_name(name);
         let path = self.path.join(name);
         probe::step(&path)?;
         let mut file = sys::file(&self.handle, &temp, sys::Want::New(mode))
             .map_err(fail(Act::Create, &path))?;
-        let staged = Staged::new(self.clone(), name, temp);
+        let mut staged = Staged::new(self.clone(), name, temp);
         probe::fill(&mut file, bytes, &path)?;
         file.write_all(bytes).map_err(fail(Act::Fill, &path))?;
-        Ok((staged, file))
+        sys::start_writing(&file);
+        staged.keep(file);
+        Ok(staged)
     }
 
     /// Overwrites the beginning of the file `name` in place, without syncing: for what is written every few seconds
