@@ -355,7 +355,7 @@ MUTANTS = [
         "            None => wanted.requests.extend(request),\n"
         "        }",
         "an answer is never older than its question",
-        ("the answer is older than the question",),
+        ("the answer is older than the question", "what is proven runs again"),
     ),
     Mutant(
         "cancelled-run-never-concluded",
