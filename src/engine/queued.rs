@@ -12,13 +12,13 @@
 use crate::engine::ask::{Denied, Reply, Until, Wanted};
 use crate::engine::news::{Dropped, News};
 use crate::engine::pending::{Pending, Queued};
-use crate::engine::run::{BY_HAND, fresh_stages};
+use crate::engine::run::fresh_stages;
 use crate::engine::state::Engine;
 use crate::engine::waiters::Need;
 use crate::engine::{Effect, ProjectId};
 use crate::limits::DROPPED_RUNS_MAX;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{Changed, RunReport, RunStatus, Verdict};
+use crate::model::run::{BY_HAND, Changed, RunReport, RunStatus, Verdict};
 use std::collections::BTreeSet;
 
 /// A run that waits for its turn, as whoever asks for it is told.

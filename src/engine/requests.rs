@@ -5,12 +5,12 @@
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope, Wanted};
 use crate::engine::pending::Pending;
 use crate::engine::rewritten::Recheck;
-use crate::engine::run::BY_HAND;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
 use crate::engine::{Effect, ProjectId};
 use crate::model::config::Config;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
+use crate::model::run::BY_HAND;
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
 

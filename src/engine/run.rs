@@ -23,9 +23,6 @@ use std::sync::Arc;
 /// Paths that were rewritten during a run, each with the place of the stage that ran then.
 pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
 
-/// Why a run ended that somebody ended, in the published orchestrator's word.
-pub(super) const BY_HAND: &str = "run-canceled";
-
 /// Why a run ended that made way for other content.
 pub(super) const SUPERSEDED: &str = "superseded";
 

@@ -6,7 +6,7 @@ use crate::engine::history::admit_failures;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::rewritten::Recheck;
-use crate::engine::run::{BY_HAND, Phase, Run, SUPERSEDED};
+use crate::engine::run::{Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::{REWRITTEN_PATHS_SHOWN_MAX, SAVE_STAGE_MIN};
@@ -14,7 +14,8 @@ use crate::model::evidence::Layout;
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
-    Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict, Void,
+    BY_HAND, Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork,
+    UNRECORDED, Verdict, Void,
 };
 use crate::model::time::Tick;
 use std::collections::BTreeSet;
@@ -175,7 +176,7 @@ impl Engine {
             return;
         };
         run.report.verdict = Verdict::Error;
-        run.report.status_detail = Some(format!("unrecorded: {failure}"));
+        run.report.status_detail = Some(format!("{UNRECORDED}{failure}"));
         run.broken = true;
         run.phase = Phase::Ending;
         self.tell_ended(id);

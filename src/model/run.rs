@@ -11,6 +11,12 @@ use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// Why a run ended that somebody ended, in the published orchestrator's word.
+pub const BY_HAND: &str = "run-canceled";
+
+/// How the detail of a run begins whose evidence could not be put on disk; what kept it from there follows.
+pub const UNRECORDED: &str = "unrecorded: ";
+
 /// Why a run was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

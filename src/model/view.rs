@@ -34,6 +34,20 @@ pub struct View {
     pub undone: Vec<RelPath>,
 }
 
+#[cfg(test)]
+impl View {
+    /// The same content for every subject, in which nothing has changed.
+    pub(crate) fn still(subject: Subject) -> Self {
+        Self {
+            subject,
+            input: InputDigest(crate::model::digest::Digest::of(b"A")),
+            stages: BTreeMap::new(),
+            changed: Changed::Paths(Vec::new()),
+            undone: Vec::new(),
+        }
+    }
+}
+
 /// What may differ since the last touch or view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touches {

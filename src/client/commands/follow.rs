@@ -10,6 +10,7 @@ use crate::client::connect::{Arrival, Connection};
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::output::Look;
 use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
@@ -23,15 +24,12 @@ use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{DropReason, Event, Happening};
 use crate::model::report::runs::{RunAnswer, RunDetail};
 use crate::model::report::status::{Failure as Failed, LastRun, Status};
-use crate::model::run::{RunStatus, Verdict};
+use crate::model::run::{RunStatus, UNRECORDED, Verdict};
 use crate::wire::call::{Call, EventsWanted, RunNamed, Scope};
 use crate::wire::refusal::ErrorKind;
 
-/// How the detail of a run begins whose evidence could not be put on disk.
-const UNRECORDED: &str = "unrecorded: ";
-
-/// What is said while a run is waited for.
-pub(super) struct Watched {
+/// A run to wait for: what is said meanwhile, and where it is.
+pub(super) struct Waited {
     /// As long as it has not begun, to whoever is shown how it goes.
     pub(super) begun: Awaited,
     /// Until it has ended, to whoever is not.
@@ -56,26 +54,24 @@ pub(super) fn follow(
     session: &mut Session<'_>,
     connection: &mut Connection,
     ask: impl FnOnce(bool) -> Call,
-    awaited: &Watched,
+    waited: &Waited,
 ) -> Result<Exit, Failure> {
     let is_watched = session.output.err_is_terminal();
     let mut follow = Follow {
         session,
         connection,
         interrupts: Interrupts::catch().map_err(Failure::Wait)?,
-        scope: awaited.scope.clone(),
+        scope: waited.scope.clone(),
     };
-    let mut answer = if is_watched {
-        follow.watch(&ask(false), &awaited.begun)?
+    let answer = if is_watched {
+        follow.watch(&ask(false), &waited.begun)?
     } else {
-        follow.hear(&ask(true), &awaited.ended)?
+        follow.hear(&ask(true), &waited.ended)?
     };
-    // What is said in words is not part of the document.
-    let (failure, detail) = (answer.failure.take(), answer.status_detail.take());
-    print(follow.session, &answer, |answer, look| {
-        render::reason(answer, failure.as_ref(), detail.as_deref(), look)
-            + &render::result(answer, look)
-    })?;
+    let why = |document: &RunAnswer, look: &Look| {
+        render::reason(&answer, look) + &render::result(document, look)
+    };
+    print(follow.session, &answer.without_words(), why)?;
     Ok(Exit::of_verdict(answer.verdict, answer.green))
 }
 
@@ -292,8 +288,8 @@ impl Follow<'_, '_> {
 
     /// What the daemon says of a run while it is the last one of its project.
     fn last(&mut self, run: &RunId) -> Option<(LastRun, Option<Failed>)> {
-        let mut projects = self.status()?.workspaces.into_iter();
-        let mut projects = projects.by_ref().flat_map(|it| it.projects);
+        let workspaces = self.status()?.workspaces.into_iter();
+        let mut projects = workspaces.flat_map(|it| it.projects);
         projects.find_map(|it| {
             let last = it.last_run.filter(|last| last.run_id == *run)?;
             Some((last, it.failure))

@@ -3,7 +3,7 @@
 //! ^C leaves a run running, whether its events were followed or its end alone was waited for; one that has not begun is
 //! wanted as long as we are there, unless it was detached.
 
-use super::follow::{Watched, follow};
+use super::follow::{Waited, follow};
 use super::print;
 use crate::client::args::history::Run as Named;
 use crate::client::args::run::{Plan, Resume, Run};
@@ -26,7 +26,7 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
     if !args.no_daemon {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
-    let awaited = Watched {
+    let waited = Waited {
         begun: Awaited::Begun(root.clone(), args.task.clone()),
         ended: Awaited::Ended(root.clone(), args.task.clone()),
         scope: Scope {
@@ -48,19 +48,18 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
     };
     if args.detach {
         let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-        let mut answer: RunAnswer =
-            session.ask_patiently(&mut connection, &ask(false), &awaited.begun, &interrupts)?;
-        (answer.failure, answer.status_detail) = (None, None);
-        print(session, &answer, render::result)?;
+        let answer: RunAnswer =
+            session.ask_patiently(&mut connection, &ask(false), &waited.begun, &interrupts)?;
+        print(session, &answer.without_words(), render::result)?;
         return Ok(Exit::Done);
     }
-    follow(session, &mut connection, ask, &awaited)
+    follow(session, &mut connection, ask, &waited)
 }
 
 pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Failure> {
     let workspace = session.named()?;
     let mut connection = session.connect()?;
-    let awaited = Watched {
+    let waited = Waited {
         begun: Awaited::Resumed(args.run.clone()),
         ended: Awaited::ResumedEnded(args.run.clone()),
         scope: Scope {
@@ -78,7 +77,7 @@ pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Fa
             wait,
         })
     };
-    follow(session, &mut connection, ask, &awaited)
+    follow(session, &mut connection, ask, &waited)
 }
 
 pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Failure> {
@@ -88,10 +87,8 @@ pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Fai
     let awaited = Awaited::Cancelled(run_id.clone());
     let call = Call::RunCancel(RunNamed { run_id, workspace });
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-    let mut answer: RunAnswer =
-        session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
-    (answer.failure, answer.status_detail) = (None, None);
-    print(session, &answer, render::result)?;
+    let answer: RunAnswer = session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
+    print(session, &answer.without_words(), render::result)?;
     Ok(Exit::Done)
 }
 

@@ -9,12 +9,9 @@ use crate::client::render::status::{failed, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
 use crate::model::report::runs::{ChangedPaths, RunAnswer, RunDetail, RunList, StageRecord};
-use crate::model::report::status::Failure;
-use crate::model::run::{Cause, Outcome, RunStatus, Verdict};
+use crate::model::run::{BY_HAND, Cause, Outcome, RunStatus, Verdict};
 use std::time::Duration;
 
-/// How a manifest says that somebody ended its run.
-const BY_HAND: &str = "run-canceled";
 /// Columns of the longest verdict with its symbol.
 const VERDICT_COLUMNS: usize = 10;
 /// Columns of the longest status with its symbol.
@@ -189,12 +186,8 @@ fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
 
 /// Says why a run ended as it did, where its verdict does not say it: what failed, what ended it, what changed meanwhile.
 #[must_use]
-pub fn reason(
-    answer: &RunAnswer,
-    failure: Option<&Failure>,
-    detail: Option<&str>,
-    look: &Look,
-) -> String {
+pub fn reason(answer: &RunAnswer, look: &Look) -> String {
+    let (failure, detail) = (answer.failure.as_ref(), answer.status_detail.as_deref());
     // What is ended takes its stages along: that they failed says nothing.
     if answer.status == RunStatus::Cancelled {
         let by_hand = |detail: &&str| *detail != BY_HAND;

@@ -8,8 +8,6 @@ use crate::engine::pending::WALKED;
 use crate::engine::{Input, Record, Setup, Trust, Watch};
 use crate::limits::QUEUED_RUNS_MAX;
 use crate::model::config::Config;
-use crate::model::config::check::{Surroundings, Texts};
-use crate::model::config::detect::Listing;
 use crate::model::digest::{Digest, InputDigest};
 use crate::model::evidence::Layout;
 use crate::model::id::TaskId;
@@ -29,17 +27,7 @@ const TEXT: &str = "[workspace]\non_start = false\n[[project]]\ntask = 't'\n\
 type End = fn(&mut Engine, &RunId) -> Vec<Effect>;
 
 fn config() -> Config {
-    let root = RootPath::new(Path::new("/w")).unwrap();
-    let around = Surroundings {
-        root: &root,
-        listing: &Listing::default(),
-        task: None,
-    };
-    let texts = Texts {
-        toml: Some(TEXT),
-        codex: None,
-    };
-    Config::assemble(texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
+    Config::of_toml(TEXT).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn project() -> ProjectId {
@@ -67,13 +55,7 @@ fn step(engine: &mut Engine, input: Input) -> Vec<Effect> {
         else {
             unreachable!();
         };
-        let views = subjects.into_iter().map(|subject| View {
-            subject,
-            input: InputDigest(Digest::of(b"A")),
-            stages: BTreeMap::new(),
-            changed: Changed::Paths(Vec::new()),
-            undone: Vec::new(),
-        });
+        let views = subjects.into_iter().map(View::still);
         let views = Some(views.collect());
         done.append(&mut effects);
         effects = engine.step(

@@ -37,6 +37,18 @@ pub struct RunAnswer {
     pub failure: Option<Failure>,
 }
 
+impl RunAnswer {
+    /// What `--json` prints of it: without what is said to people in words.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        Self {
+            status_detail: None,
+            failure: None,
+            ..self.clone()
+        }
+    }
+}
+
 /// The answer to `run.list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunList {

@@ -14,9 +14,7 @@ use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
 use crate::engine::ask::{Ask, RunAsk, Until, Wanted};
 use crate::engine::{Effect, ProjectId, Record};
-use crate::model::digest::{Digest, InputDigest};
 use crate::model::id::TaskId;
-use crate::model::run::Changed;
 use crate::model::view::{Touches, View};
 
 const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
@@ -262,13 +260,7 @@ fn think(shell: &mut Shell, input: Input) {
             else {
                 continue;
             };
-            let views = subjects.into_iter().map(|subject| View {
-                subject,
-                input: InputDigest(Digest::of(b"A")),
-                stages: BTreeMap::new(),
-                changed: Changed::Paths(Vec::new()),
-                undone: Vec::new(),
-            });
+            let views = subjects.into_iter().map(View::still);
             let views = Some(views.collect());
             inputs.push(Input::Captured {
                 capture,

@@ -4,26 +4,13 @@
 
 use super::*;
 use crate::limits::GRACE_DEFAULT;
-use crate::model::config::check::{Surroundings, Texts};
-use crate::model::config::detect::Listing;
-use crate::model::path::{RelPath, RootPath};
+use crate::model::path::RelPath;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 fn config(toml: &str) -> Config {
-    let root = RootPath::new(Path::new("/w")).unwrap();
-    let around = Surroundings {
-        root: &root,
-        listing: &Listing::default(),
-        task: None,
-    };
-    let texts = Texts {
-        toml: Some(toml),
-        codex: None,
-    };
-    Config::assemble(texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
+    Config::of_toml(toml).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 const BASE: &str = "

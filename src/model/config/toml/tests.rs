@@ -3,14 +3,11 @@
 //! The words for each mistake are in `mistakes`.
 
 use super::parse;
-use crate::model::config::check::{Surroundings, Texts};
-use crate::model::config::detect::Listing;
 use crate::model::config::{
     Action, CommandLine, Config, Cwd, Flaky, OnBusy, OnStart, Order, Poll, Retention,
 };
-use crate::model::path::{RelPath, RootPath};
+use crate::model::path::RelPath;
 use proptest::prelude::*;
-use std::path::Path;
 use std::time::Duration;
 
 /// A pipeline that a project can run, so that a test shows only its own mistake.
@@ -18,17 +15,7 @@ pub(super) const SOUND: &str =
     "[[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'ok'\ncommand = 'true'\n";
 
 fn assemble(text: &str) -> Result<Config, String> {
-    let root = RootPath::new(Path::new("/w")).unwrap();
-    let around = Surroundings {
-        root: &root,
-        listing: &Listing::default(),
-        task: None,
-    };
-    let texts = Texts {
-        toml: Some(text),
-        codex: None,
-    };
-    Config::assemble(texts, &around).map_err(|problems| problems.to_string())
+    Config::of_toml(text).map_err(|problems| problems.to_string())
 }
 
 pub(super) fn said(text: &str) -> String {
