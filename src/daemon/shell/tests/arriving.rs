@@ -342,3 +342,27 @@ async fn a_run_that_begins_while_it_is_looked_for_is_not_taken_for_another_one_t
         "{next:?}"
     );
 }
+
+#[tokio::test]
+async fn a_save_before_what_was_read_has_arrived_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("w")).unwrap();
+    let file = dir.path().join("w/orchd.toml");
+    std::fs::write(&file, "broken = [\n").unwrap();
+    let (mut shell, [_]) = shell(&dir, ["w"]);
+    let soon = Duration::from_secs(20);
+    let prepared = tokio::time::timeout(soon, shell.done.recv());
+    let prepared = prepared.await.unwrap().unwrap();
+    assert!(matches!(prepared.what, What::Prepared(_)), "{prepared:?}");
+    let aside = dir.path().join("aside");
+    std::fs::write(&aside, GOOD).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    let wake = Arc::clone(&shell.wake);
+    while shell.watcher.ready().is_empty() {
+        tokio::time::timeout(soon, wake.notified()).await.unwrap();
+    }
+    // Nobody is woken a second time, and there is nothing yet that could be looked at.
+    shell.examine_doubts();
+    shell.take(prepared);
+    drive(&mut shell, |_| (), |shell| state(shell) == "untrusted").await;
+}
