@@ -206,6 +206,9 @@ pub const ENDING_POLL: (Duration, Duration) = (Duration::from_millis(1), Duratio
 pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// Characters of the line that tells why a stage failed: two terminal lines.
 pub const FAILURE_EXCERPT_CHARS_MAX: usize = 160;
+/// Bytes at the end of a log in which a start looks for its last line: what that one holds beside the line that tells why
+/// the stage failed is short.
+pub const LOG_END_BYTES: u64 = 8 * 1024;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
 pub const STAGE_EXCERPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -338,3 +341,4 @@ const _: () = assert!(PROOFS_MAX <= FAILED_RUNS_MAX);
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);
 const _: () = assert!(LOG_LINE_BYTES_MAX as u64 * 8 <= STAGE_LOG_BYTES_MAX);
+const _: () = assert!(FAILURE_EXCERPT_CHARS_MAX as u64 * 4 + 1024 < LOG_END_BYTES);
