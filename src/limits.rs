@@ -167,9 +167,10 @@ pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
 pub const LOCK_TRIES_MAX: u32 = 100;
 /// Pause between two of these tries: such locks are held for milliseconds.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
-/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one, and all
-/// that the daemon's loop may be held up by a program that keeps the lock.
+/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one.
 pub const STATE_LOCK_TRIES_MAX: u32 = 300;
+/// From one time when a damaged state file could not be written anew, because another program keeps its lock, to the next.
+pub const STATE_AGAIN: Duration = Duration::from_secs(2);
 /// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
 pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
