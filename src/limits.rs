@@ -167,9 +167,10 @@ pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
 pub const LOCK_TRIES_MAX: u32 = 100;
 /// Pause between two of these tries: such locks are held for milliseconds.
 pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
-/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one, and all
-/// that the daemon's loop may be held up by a program that keeps the lock.
+/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one.
 pub const STATE_LOCK_TRIES_MAX: u32 = 300;
+/// From one time when a damaged state file could not be written anew, because another program keeps its lock, to the next.
+pub const STATE_AGAIN: Duration = Duration::from_secs(2);
 /// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
 pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
@@ -206,6 +207,9 @@ pub const ENDING_POLL: (Duration, Duration) = (Duration::from_millis(1), Duratio
 pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 /// Characters of the line that tells why a stage failed: two terminal lines.
 pub const FAILURE_EXCERPT_CHARS_MAX: usize = 160;
+/// Bytes at the end of a log in which a start looks for its last line: what that one holds beside the line that tells why
+/// the stage failed is short.
+pub const LOG_END_BYTES: u64 = 8 * 1024;
 /// Output bytes of one stage that are kept in memory for its summary and its error file.
 pub const STAGE_EXCERPT_BYTES_MAX: usize = 16 * 1024;
 
@@ -338,3 +342,4 @@ const _: () = assert!(PROOFS_MAX <= FAILED_RUNS_MAX);
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);
 const _: () = assert!(LOG_LINE_BYTES_MAX as u64 * 8 <= STAGE_LOG_BYTES_MAX);
+const _: () = assert!(FAILURE_EXCERPT_CHARS_MAX as u64 * 4 + 1024 < LOG_END_BYTES);

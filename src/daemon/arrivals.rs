@@ -170,6 +170,8 @@ impl Shell {
                 if outdated {
                     self.reload(id, Then::Lift);
                 }
+                // What was marked before there was anybody to look has woken nobody who could.
+                self.examine_doubts();
             }
             Err(error) => self.note_missing(id, &error),
         }

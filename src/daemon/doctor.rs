@@ -4,7 +4,7 @@
 
 use crate::daemon::chain::chain;
 use crate::daemon::shell::Shell;
-use crate::daemon::store::Condition;
+use crate::daemon::store::{Condition, StoreError};
 use crate::daemon::watcher::Limit;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
@@ -146,13 +146,20 @@ impl Shell {
         check_state(Health::Ok, detail, None)
     }
 
-    /// Reads the daemon's own files again; what is damaged of them is set aside and written anew.
+    /// Reads the daemon's own files again; what is damaged of them is set aside and written anew, later where another
+    /// program keeps the lock.
     pub(super) fn mend_stores(&mut self) {
         let now = self.clock.wall();
-        for refreshed in [self.registry.refresh(now), self.trust.refresh(now)] {
-            if let Err(error) = refreshed {
-                tracing::error!(error = %chain(&error), "state of the daemon cannot be read");
+        for refreshed in [self.registry.glance(now), self.trust.glance(now)] {
+            let Err(error) = refreshed else { continue };
+            tracing::error!(error = %chain(&error), "state of the daemon cannot be read");
+            if matches!(error, StoreError::Held { .. }) {
+                self.mend_later();
             }
+        }
+        // Somebody asks for it, or it is the last time.
+        if let Some(due) = self.errands.mend_at {
+            self.mend_due(due);
         }
     }
 }

@@ -4,9 +4,13 @@
 //! once it is durable; only then is it answered. After a change that failed, what is on disk is read again and taken over
 //! instead, so that the loop never knows anything else. A question is judged when its turn comes, not when it is heard:
 //! whoever adds and removes in one breath gets both.
+//!
+//! The loop itself waits for no lock: where it meets a damaged file whose lock another program keeps, the file is written
+//! anew here, and tried again until that has been done.
 
 use crate::daemon::chain::chain;
 use crate::daemon::message::{Done, What};
+use crate::daemon::permission::unstored;
 use crate::daemon::registry::Registry;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -14,13 +18,14 @@ use crate::daemon::sites::begin_add;
 use crate::daemon::trust::TrustStore;
 use crate::daemon::waiting::Purpose;
 use crate::engine::ask::Denied;
+use crate::limits::STATE_AGAIN;
 use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::AllowAnswer;
-use crate::model::time::Timestamp;
+use crate::model::time::{Tick, Timestamp};
 use crate::wire::call::{WorkspaceAdd, WorkspaceAllow};
 use crate::wire::refusal::{ErrorKind, Refusal};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A change that somebody asks for.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ pub(super) enum Errand {
         request: RequestId,
         shown: Option<Box<WorkspaceAllow>>,
     },
+    /// What is damaged of the files is written anew.
+    Mend,
 }
 
 /// A change whose turn has come: what is to be done once it is durable.
@@ -47,6 +54,7 @@ pub(super) enum Underway {
     Denying(Asked, WorkspaceId),
     /// With the answer, where the commands were shown.
     Allowing(WorkspaceId, RequestId, Option<Box<AllowAnswer>>),
+    Mending,
 }
 
 /// What is registered and allowed, and its files.
@@ -72,6 +80,10 @@ pub(super) struct Tried {
 pub(super) struct Errands {
     waiting: VecDeque<Errand>,
     away: bool,
+    /// Files are damaged that could not be written anew yet.
+    mending: bool,
+    /// When that is tried again.
+    pub(super) mend_at: Option<Tick>,
 }
 
 impl Errands {
@@ -127,7 +139,43 @@ impl Shell {
             Errand::Deny { asked, root } => self.begin_deny(asked, &root),
             Errand::Allow { request, .. } if !self.waiting.contains_key(&request) => None,
             Errand::Allow { id, request, shown } => self.begin_allow(id, request, shown.as_deref()),
+            // At the end, too: what this daemon knows, and a damaged file does not, would go with it.
+            Errand::Mend => Some((Underway::Mending, Box::new(Books::mend))),
         }
+    }
+
+    /// Has damaged files written anew once another program lets go of their lock.
+    pub(super) fn mend_later(&mut self) {
+        if !self.errands.mending {
+            self.errands.mending = true;
+            self.send_on(Errand::Mend);
+        }
+    }
+
+    pub(super) fn mend_due(&mut self, now: Tick) {
+        if self.errands.mend_at.take_if(|at| *at <= now).is_some() {
+            self.send_on(Errand::Mend);
+        }
+    }
+
+    /// Damaged files are whole again, or their lock is still held.
+    fn mended(&mut self, result: Result<bool, Refusal>) {
+        if let Err(refusal) = &result {
+            tracing::error!(error = %refusal.message, "state of the daemon cannot be written anew");
+        }
+        if self.exiting {
+            return;
+        }
+        if result.is_err_and(|refusal| refusal.kind == ErrorKind::Busy) {
+            self.errands.mend_at = Some(self.clock.tick().after(STATE_AGAIN));
+            return;
+        }
+        self.errands.mending = false;
+        let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
+        for id in ids {
+            self.configure(id, BTreeMap::new());
+        }
+        self.settle();
     }
 
     fn make(&mut self, underway: Underway, act: Act) {
@@ -142,7 +190,7 @@ impl Shell {
         // The loop that does not hear of it has ended.
         drop(tokio::task::spawn_blocking(move || {
             let result = act(&mut books, clock.wall());
-            if result.is_err() {
+            if result.is_err() && !matches!(underway, Underway::Mending) {
                 books.read_again(clock.wall());
             }
             let tried = Box::new(Tried {
@@ -180,6 +228,7 @@ impl Shell {
             Underway::Allowing(id, request, answer) => {
                 self.allowed(id, request, answer, result.map(drop));
             }
+            Underway::Mending => self.mended(result),
         }
         self.errands.away = false;
         self.next_errand();
@@ -211,6 +260,12 @@ impl Shell {
 }
 
 impl Books {
+    fn mend(&mut self, now: Timestamp) -> Result<bool, Refusal> {
+        let (registry, trust) = (self.registry.refresh(now), self.trust.refresh(now));
+        let mended = registry.and(trust);
+        mended.map(|()| true).map_err(|error| unstored(&error))
+    }
+
     fn read_again(&mut self, now: Timestamp) {
         for read in [self.registry.refresh(now), self.trust.refresh(now)] {
             if let Err(error) = read {

@@ -19,6 +19,7 @@ mod files;
 mod finish;
 mod heal;
 mod history;
+mod last;
 mod lock;
 mod owner;
 mod places;
@@ -27,9 +28,10 @@ mod snapshots;
 
 pub use exhibits::{Exhibit, Exhibits, Inspected};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
+pub use last::{Failure, Last};
 pub use owner::Owner;
 pub use places::Places;
-pub use recover::{Failure, Known, Last, Proof, Recovery};
+pub use recover::{Known, Proof, Recovery};
 
 pub(crate) use files::{
     LOCAL_POINTERS, MANIFEST, pointer_path, read_manifest, read_sidecar, run_path,

@@ -3,7 +3,7 @@
 //! Roots never lie inside each other: a path belongs to one workspace. Whether a root exists is not asked here, because
 //! a missing one may come back.
 
-use crate::daemon::store::{Changed, Kept, StoreError};
+use crate::daemon::store::{Changed, Kept, Patience, StoreError};
 use crate::limits::WORKSPACES_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
@@ -99,7 +99,15 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`]; then what was known stands.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.kept.refresh(now)
+        self.kept.refresh(now, Patience::Waits)
+    }
+
+    /// As [`Registry::refresh`], and waits for nobody: where the lock of a damaged one is held, it is not written anew.
+    ///
+    /// # Errors
+    /// As [`Registry::refresh`].
+    pub(super) fn glance(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.kept.refresh(now, Patience::None)
     }
 
     /// Knows what a clone has come to know.

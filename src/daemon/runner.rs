@@ -180,18 +180,19 @@ fn conclude(earlier: Written, finished: Finished) -> Ending {
         // Only a stopped or continued process has neither, and those are not waited for.
         (None, None) => Exit::Code(status.into_raw()),
     };
-    let outcome = logs.finish(LogEnd {
-        exit_code: exit.code(),
-        signal: status.signal().map(signal_name),
-        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        ..LogEnd::default()
-    });
     let excerpt = match exit {
         Exit::Code(0) => None,
         Exit::Code(_) | Exit::Signal(_) | Exit::Unspawnable(_) => {
             failure_excerpt(&stdout.text(), &stderr.text())
         }
     };
+    let outcome = logs.finish(LogEnd {
+        exit_code: exit.code(),
+        signal: status.signal().map(signal_name),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        excerpt: excerpt.clone(),
+        ..LogEnd::default()
+    });
     Ending {
         exit,
         duration,

@@ -9,6 +9,7 @@ use crate::daemon::evidence::{Inspected, Known as DiskKnown};
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};
+use crate::daemon::store::StoreError;
 use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
@@ -224,15 +225,23 @@ impl Shell {
     }
 
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {
+        match self.trust.glance(self.clock.wall()) {
+            Ok(()) => {}
+            Err(error @ StoreError::Held { .. }) => {
+                self.mend_later();
+                let detail = chain(&error);
+                return untrusted(&format!(
+                    "the file of what is allowed is damaged, and is written anew as soon as its lock is free: {detail}"
+                ));
+            }
+            Err(error) => return untrusted(&chain(&error)),
+        }
         let Some(site) = self.sites.get(&id) else {
             return untrusted("it is not registered");
         };
         let Some(loaded) = &site.loaded else {
             return untrusted("it could not be read");
         };
-        if let Err(error) = self.trust.refresh(self.clock.wall()) {
-            return untrusted(&chain(&error));
-        }
         match self
             .trust
             .check(&site.root, loaded.command_set, &loaded.commands)

@@ -227,6 +227,7 @@ impl Shell {
             sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
+        let times = times.chain(self.errands.mend_at);
         let times = times.chain(self.sweep_at.filter(|_| self.has_askers()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -253,6 +254,7 @@ impl Shell {
         self.look_for_git(tick);
         self.recheck_due(tick);
         self.end_parking(tick);
+        self.mend_due(tick);
         self.sweep(tick);
     }
 

@@ -118,6 +118,15 @@ pub enum Condition {
     Damaged,
 }
 
+/// For how long somebody who reads a damaged file waits for another program that keeps its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all: it is the loop that reads.
+    None,
+    /// As whoever changes the file.
+    Waits,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Versioned<T> {
     version: u32,
@@ -160,6 +169,7 @@ impl Store {
         &self,
         now: Timestamp,
         known: Option<&T>,
+        patience: Patience,
     ) -> Result<Content<T>, StoreError> {
         let Some(file) = self.dir.file(OsStr::new(self.name))? else {
             return Ok(Content::missing());
@@ -169,7 +179,7 @@ impl Store {
             let set_aside = None;
             return Ok(Content { value, set_aside });
         }
-        let _held = self.lock()?;
+        let _held = self.lock(patience)?;
         self.read_locked(now, known)
     }
 
@@ -180,7 +190,7 @@ impl Store {
         known: &T,
         change: impl FnOnce(&mut T) -> (Changed, R),
     ) -> Result<(Content<T>, R), StoreError> {
-        let _held = self.lock()?;
+        let _held = self.lock(Patience::Waits)?;
         let mut content = self.read_locked(now, Some(known))?;
         let (changed, result) = change(&mut content.value);
         if changed == Changed::Yes {
@@ -288,7 +298,7 @@ impl Store {
     }
 
     /// Two daemons may share a state directory: reading, changing and replacing is one act.
-    fn lock(&self) -> Result<File, StoreError> {
+    fn lock(&self, patience: Patience) -> Result<File, StoreError> {
         let name = OsString::from(format!("{}.lock", self.name));
         // Makes it where it is missing, for nobody but us: whoever may open it may hold us up.
         self.dir.append_unsynced(&name, b"")?;
@@ -300,6 +310,7 @@ impl Store {
         for _ in 0..STATE_LOCK_TRIES_MAX {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if patience == Patience::None => break,
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(TryLockError::Error(source)) => return Err(StoreError::Read { path, source }),

@@ -4,7 +4,7 @@
 //! anything else, an unreadable store included, means that nothing runs. It is never written by anything but `allow`
 //! and `deny`, and nothing below a workspace can reach it.
 
-use crate::daemon::store::{Changed, Kept, StoreError};
+use crate::daemon::store::{Changed, Kept, Patience, StoreError};
 use crate::limits::FORMER_TRUST_MAX;
 use crate::model::config::commands::{CommandDiff, CommandText};
 use crate::model::digest::CommandSet;
@@ -61,10 +61,26 @@ impl TrustStore {
     /// Reads the store again, for what another process allowed or denied; a damaged one is written anew.
     ///
     /// # Errors
-    /// As [`TrustStore::open`]; then nothing is allowed any more.
+    /// As [`TrustStore::open`]; then nothing is allowed any more. What is known of a damaged one whose lock another
+    /// program keeps is only not to be relied on: the file is written anew of it later.
     pub fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let refreshed = self.kept.refresh(now);
-        if refreshed.is_err() {
+        self.read_again(now, Patience::Waits)
+    }
+
+    /// As [`TrustStore::refresh`], and waits for nobody: where the lock of a damaged one is held, it is not written anew.
+    ///
+    /// # Errors
+    /// As [`TrustStore::refresh`].
+    pub(super) fn glance(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.read_again(now, Patience::None)
+    }
+
+    fn read_again(&mut self, now: Timestamp, patience: Patience) -> Result<(), StoreError> {
+        let refreshed = self.kept.refresh(now, patience);
+        if refreshed
+            .as_ref()
+            .is_err_and(|error| !matches!(error, StoreError::Held { .. }))
+        {
             self.kept.forget();
         }
         refreshed

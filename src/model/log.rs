@@ -72,6 +72,8 @@ pub struct LogEnd {
     pub duration_ms: u64,
     /// Why it could not be started.
     pub error: Option<String>,
+    /// The line of its output that most likely tells why it failed; none where it wrote none, or exited 0.
+    pub excerpt: Option<String>,
     /// Which attempt, from 1.
     pub attempt: u32,
 }
@@ -132,6 +134,9 @@ impl Serialize for LogLine<'_> {
                 if let Some(error) = &end.error {
                     map.serialize_entry("error", error)?;
                 }
+                if let Some(excerpt) = &end.excerpt {
+                    map.serialize_entry("excerpt", excerpt)?;
+                }
                 map.serialize_entry("attempt", &end.attempt)?;
             }
             LogEvent::Other => map.serialize_entry("type", "other")?,
@@ -156,6 +161,7 @@ struct Raw {
     signal: Option<String>,
     duration_ms: Option<u64>,
     error: Option<serde_json::Value>,
+    excerpt: Option<serde_json::Value>,
     attempt: Option<u32>,
     timestamp: Timestamp,
     #[serde(default)]
@@ -187,9 +193,8 @@ pub fn decode(line: &str) -> Result<LogLine<'static>, LogLineError> {
             exit_code: raw.exit_code,
             signal: raw.signal,
             duration_ms: raw.duration_ms.unwrap_or(0),
-            error: raw
-                .error
-                .and_then(|error| error.as_str().map(str::to_owned)),
+            error: text(raw.error),
+            excerpt: text(raw.excerpt),
             attempt: raw.attempt.unwrap_or(1),
         }),
         _ => LogEvent::Other,
@@ -199,6 +204,11 @@ pub fn decode(line: &str) -> Result<LogLine<'static>, LogLineError> {
         timestamp,
         index,
     })
+}
+
+/// What stands at a key, where it is text.
+fn text(value: Option<serde_json::Value>) -> Option<String> {
+    value.and_then(|value| value.as_str().map(str::to_owned))
 }
 
 fn output(
@@ -271,12 +281,15 @@ mod tests {
             signal: Some("SIGTERM".to_owned()),
             duration_ms: 7,
             error: None,
+            excerpt: Some("a: error".to_owned()),
             attempt: 2,
         };
+        let told = line(LogEvent::End(end.clone()));
+        assert_eq!(decode(&told).unwrap().event, LogEvent::End(end));
         assert_eq!(
-            line(LogEvent::End(end)),
+            told,
             "{\"type\":\"command:end\",\"exit_code\":143,\"signal\":\"SIGTERM\",\"duration_ms\":7,\
-             \"attempt\":2,\"timestamp\":\"2026-11-22T10:09:50.592Z\",\"index\":3}\n"
+             \"excerpt\":\"a: error\",\"attempt\":2,\"timestamp\":\"2026-11-22T10:09:50.592Z\",\"index\":3}\n"
         );
         let output = LogEvent::Output {
             stream: Stream::Stderr,

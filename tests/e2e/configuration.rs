@@ -323,8 +323,9 @@ fn a_save_while_the_daemon_starts_is_read() {
     let mut world = World::new();
     let (started, told) = (world.path("started"), world.path("told"));
     // What the killed daemon leaves is told to end, and takes its time: its files are read before, looked at after it.
+    // What the shell says of its dead `sleep` must not reach the pipe that nobody reads any more: that would end it.
     let stubborn = format!(
-        "test -e {told} && exit 0; trap ': > {told}' TERM; : > {started}; while :; do sleep 1000 & wait $!; done",
+        "test -e {told} && exit 0; exec 2>/dev/null; trap ': > {told}' TERM; : > {started}; while :; do sleep 1000 & wait $!; done",
         told = told.display(),
         started = started.display(),
     );

@@ -401,3 +401,46 @@ fn doctor_says_that_lines_of_the_log_were_dropped() {
     world.ended();
     assert!(world.log().contains("lines of this log were dropped"));
 }
+
+#[test]
+fn a_failure_is_told_with_the_same_words_after_a_restart() {
+    let mut world = World::new();
+    let failure = |world: &World| {
+        let mut status = world.directory("w").status();
+        status["projects"][0]["failure"].take()
+    };
+    let live = {
+        let gate = world.fifo("gate");
+        let slow = format!(
+            "command = 'read _ < {}; exit 4'\nneeds = []",
+            gate.display()
+        );
+        let quick =
+            "echo 'a.txt:1: error: bad'; yes filler | head -c 300000; echo noise >&2; exit 3";
+        let quick = format!("command = {quick:?}\nneeds = []");
+        let workspace = world.directory("w");
+        workspace.write(
+            "orchd.toml",
+            pipeline(&[("slow", &slow), ("quick", &quick)]),
+        );
+        let mut events = world.events();
+        workspace.done(&["add", "--allow"]);
+        events.until(|event| event["type"] == "stage.ended" && event["stage"] == "quick");
+        world.say(&gate, "\n");
+        events.until_type("run.ended");
+        failure(&world)
+    };
+    let said = (&live["stage"], &live["excerpt"]);
+    assert_eq!(said, (&json!("quick"), &json!("a.txt:1: error: bad")));
+    world.signal(Signal::TERM);
+    world.ended();
+    world.start();
+    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(failure(&world), live);
+    // Of a log that is gone nobody reads; what the error file holds is told as one line, too.
+    std::fs::remove_file(world.path("w").join(live["log_path"].as_str().unwrap())).unwrap();
+    world.kill();
+    world.start();
+    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(failure(&world)["excerpt"], "noise");
+}

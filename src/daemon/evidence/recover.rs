@@ -5,6 +5,7 @@
 use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;
 use super::heal::Birth;
+use super::last::Last;
 use super::owner::Life;
 use super::places::Grown;
 use super::{Anchor, Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
@@ -12,10 +13,10 @@ use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::retention;
 use crate::engine::history::History;
-use crate::limits::{EVIDENCE_BYTES_MAX, PROOFS_MAX};
-use crate::model::evidence::{DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable};
-use crate::model::id::{PipelineId, RunId, StageId, TaskId};
-use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
+use crate::limits::PROOFS_MAX;
+use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable};
+use crate::model::id::{PipelineId, RunId, TaskId};
+use crate::model::run::{Cause, Outcome, Verdict};
 use crate::model::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -42,30 +43,6 @@ pub struct Known {
     pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
     /// What these runs, of all its pipelines, say against stage keys.
     pub history: History,
-}
-
-/// The last run of a pipeline.
-#[derive(Clone, Debug)]
-pub struct Last {
-    /// Its row in the history.
-    pub record: RunRecord,
-    /// Why it stands where it stands.
-    pub status_detail: Option<String>,
-    /// The first stage that failed.
-    pub failure: Option<Failure>,
-}
-
-/// A stage that failed.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The stage.
-    pub stage: StageId,
-    /// Its exit code.
-    pub exit_code: Option<i64>,
-    /// The end of its standard error; its summary where there is none.
-    pub excerpt: String,
-    /// Its log, relative to the workspace.
-    pub log_path: Option<String>,
 }
 
 /// A verdict on the content that a run's stages read.
@@ -340,7 +317,7 @@ impl Desk {
                 .filter(|it| it.cause != Some(Cause::Parent))
             {
                 let of_pipeline = last.entry(record.pipeline_id.clone());
-                of_pipeline.or_insert_with(|| last_of(runs, record));
+                of_pipeline.or_insert_with(|| Last::of(runs, record));
             }
             drop(known.insert(
                 task.clone(),
@@ -443,40 +420,4 @@ fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::daemon::dura
     ];
     let mut places = places.iter().flatten();
     places.try_for_each(|place| place.remove_tree(OsStr::new(run.as_str())))
-}
-
-fn last_of(runs: &Dir, record: RunRecord) -> Last {
-    let files = Files::open(runs, &record.task_id, &record.run_id)
-        .ok()
-        .flatten();
-    let manifest = files.as_ref().and_then(|files| files.read_manifest().ok());
-    let failed = manifest.as_ref().and_then(|manifest| {
-        let mut stages = manifest.commands.iter();
-        stages.find(|stage| stage.status == StageStatus::Failed)
-    });
-    let failure = failed.map(|stage| {
-        let name = stage
-            .error_file
-            .as_deref()
-            .map(Path::new)
-            .and_then(Path::file_name);
-        let stderr = files.as_ref().zip(name).and_then(|(files, name)| {
-            let errors = files.run.descend(Path::new("errors")).ok()??;
-            let bytes = errors.read(name, EVIDENCE_BYTES_MAX).ok()??;
-            let error: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-            let stderr = error.pointer("/details/stderr")?.as_str()?.to_owned();
-            (!stderr.is_empty()).then_some(stderr)
-        });
-        Failure {
-            stage: stage.id.clone(),
-            exit_code: stage.exit_code,
-            excerpt: stderr.or_else(|| stage.summary.clone()).unwrap_or_default(),
-            log_path: stage.log_path.clone(),
-        }
-    });
-    Last {
-        record,
-        status_detail: manifest.and_then(|m| m.status_detail),
-        failure,
-    }
 }

@@ -4,7 +4,8 @@
 //! A last line without its newline is left for later, so that whoever follows a log sees each line once and whole.
 
 use crate::daemon::durable::{Dir, DurableError};
-use crate::limits::LOG_LINE_BYTES_MAX;
+use crate::limits::{LOG_END_BYTES, LOG_LINE_BYTES_MAX};
+use crate::model::log::{LogEnd, LogEvent, decode};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -55,6 +56,38 @@ pub fn read_log(
         path: dir.path().join(name),
         source,
     })
+}
+
+/// How the last attempt ended that the log `name` in `dir` tells of; nothing where its last line tells of no end. Its
+/// end is all that is read.
+///
+/// # Errors
+/// When it is a link, no regular file, or cannot be read.
+pub fn read_end(dir: &Dir, name: &OsStr) -> Result<Option<LogEnd>, ReadLogError> {
+    let Some(file) = dir.file(name)? else {
+        return Ok(None);
+    };
+    let bytes = end_of(file).map_err(|source| ReadLogError::Read {
+        path: dir.path().join(name),
+        source,
+    })?;
+    let last = bytes.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+    let last = last.and_then(|line| decode(std::str::from_utf8(line).ok()?).ok());
+    Ok(last.and_then(|line| match line.event {
+        LogEvent::End(end) => Some(end),
+        LogEvent::Start { .. }
+        | LogEvent::Output { .. }
+        | LogEvent::Truncated { .. }
+        | LogEvent::Other => None,
+    }))
+}
+
+fn end_of(mut file: File) -> io::Result<Vec<u8>> {
+    let size = file.metadata()?.len();
+    let _: u64 = file.seek(SeekFrom::Start(size.saturating_sub(LOG_END_BYTES)))?;
+    let mut bytes = Vec::new();
+    let _: usize = file.take(LOG_END_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read(mut file: File, offset: u64, bytes_max: usize) -> io::Result<LogSlice> {

@@ -2,7 +2,7 @@
 //!
 //! What is known outlives a file that is damaged meanwhile: it is written anew of that.
 
-use super::{Aside, Changed, Condition, Content, Store, StoreError};
+use super::{Aside, Changed, Condition, Content, Patience, Store, StoreError};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let store = Store::open(state, name)?;
-        let content = store.read(now, None)?;
+        let content = store.read(now, None, Patience::Waits)?;
         Ok(Self {
             store: Arc::new(store),
             known: content.value,
@@ -36,8 +36,12 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
 
     /// Reads the file again, for what another process changed; a damaged one is written anew. After an error what was
     /// known stands.
-    pub(in crate::daemon) fn refresh(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let content = self.store.read(now, Some(&self.known))?;
+    pub(in crate::daemon) fn refresh(
+        &mut self,
+        now: Timestamp,
+        patience: Patience,
+    ) -> Result<(), StoreError> {
+        let content = self.store.read(now, Some(&self.known), patience)?;
         self.take(content);
         Ok(())
     }

@@ -342,3 +342,59 @@ async fn a_run_that_begins_while_it_is_looked_for_is_not_taken_for_another_one_t
         "{next:?}"
     );
 }
+
+#[tokio::test]
+async fn a_save_before_what_was_read_has_arrived_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("w")).unwrap();
+    let file = dir.path().join("w/orchd.toml");
+    std::fs::write(&file, "broken = [\n").unwrap();
+    let (mut shell, [_]) = shell(&dir, ["w"]);
+    let soon = Duration::from_secs(20);
+    let prepared = tokio::time::timeout(soon, shell.done.recv());
+    let prepared = prepared.await.unwrap().unwrap();
+    assert!(matches!(prepared.what, What::Prepared(_)), "{prepared:?}");
+    let aside = dir.path().join("aside");
+    std::fs::write(&aside, GOOD).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    let wake = Arc::clone(&shell.wake);
+    while shell.watcher.ready().is_empty() {
+        tokio::time::timeout(soon, wake.notified()).await.unwrap();
+    }
+    // Nobody is woken a second time, and there is nothing yet that could be looked at.
+    shell.examine_doubts();
+    shell.take(prepared);
+    drive(&mut shell, |_| (), |shell| state(shell) == "untrusted").await;
+}
+
+#[tokio::test]
+async fn a_damaged_store_whose_lock_is_held_is_written_anew_once_that_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    let allowed = shell.trust.allowed(&root);
+    let file = shell.state.join("trust.json");
+    let lock = std::fs::File::open(shell.state.join("trust.json.lock")).unwrap();
+    lock.lock().unwrap();
+    std::fs::write(&file, "{").unwrap();
+    let begun = std::time::Instant::now();
+    shell.configure(id, BTreeMap::new());
+    shell.settle();
+    // Whoever changes the file waits so long; the loop waits for nobody.
+    let patience = crate::limits::LOCK_PAUSE * crate::limits::STATE_LOCK_TRIES_MAX;
+    assert!(begun.elapsed() < patience, "{:?}", begun.elapsed());
+    assert_eq!(state(&shell), "untrusted");
+    let status = serde_json::to_value(shell.status(&Scope::default())).unwrap();
+    let detail = status["workspaces"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("is damaged"), "{detail}");
+    assert!(detail.contains("trust.json.lock` is held"), "{detail}");
+    drive(&mut shell, |_| (), |shell| shell.errands.mend_at.is_some()).await;
+    assert_eq!(state(&shell), "untrusted");
+    drop(lock);
+    let due = shell.next_due();
+    assert_eq!(Some(due), shell.errands.mend_at);
+    shell.mend_due(due);
+    drive(&mut shell, |_| (), |shell| state(shell) == "watching").await;
+    let now = shell.clock.wall();
+    let on_disk = TrustStore::open(&shell.state, now).unwrap();
+    assert_eq!(on_disk.allowed(&root), allowed);
+}
