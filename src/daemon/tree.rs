@@ -24,6 +24,7 @@ mod rules;
 mod scopes;
 mod settle;
 mod snapshot;
+mod survey;
 mod walk;
 
 pub use capture::CaptureError;

@@ -281,7 +281,12 @@ impl Shared {
         directory: &Path,
         mode: RecursiveMode,
     ) -> Result<(), WatchError> {
-        let watched = self.handle().watch(directory, mode);
+        let mut handle = self.handle();
+        let watched = handle.watch(directory, mode);
+        if matches!(watched, Some(Ok(()))) {
+            handle.narrow.narrow(directory, Interest::Files);
+        }
+        drop(handle);
         self.note_watched(by, directory, watched)
     }
 
@@ -326,9 +331,13 @@ impl Shared {
             if is_watched {
                 let interest = handle.outside.hold(by, (directory, *interest), node);
                 // Under the handle: whoever comes to watch it as content registers first, and widens it after.
-                if !self.post.with(|board| board.is_content(directory)) {
-                    handle.narrow.narrow(directory, interest);
-                }
+                let is_content = self.post.with(|board| board.is_content(directory));
+                let interest = if is_content {
+                    Interest::Files
+                } else {
+                    interest
+                };
+                handle.narrow.narrow(directory, interest);
             }
             drop(handle);
             drop(self.note_watched(Some(by), directory, watched));
