@@ -10,7 +10,7 @@ use super::names;
 use super::print::{Mode, Node, Print};
 use super::rules::{Present, Rules};
 use super::settle::{Extent, Look, What};
-use super::snapshot::{DirId, Listed};
+use super::snapshot::{DirId, Listed, Turn};
 use super::survey::{Sieve, Site, Survey, survey_all};
 use super::{Seeing, Tree, TreeError};
 use crate::daemon::watcher::{Doubt, WatchError};
@@ -95,15 +95,13 @@ impl Tree {
                     ahead = self.hook_some(&mut stack, look)?;
                 }
             }
-            // A directory that moved within the tree was met under its new name, and then its old name was let go of:
-            // both are one watch of the kernel.
-            let added = std::mem::take(&mut look.added);
+            // A directory that moved within the tree may have been met under its new name before its old name was let go
+            // of: both are one watch of the kernel.
             let let_go = std::mem::take(&mut look.let_go);
-            let blind = added.into_iter().filter(|id| {
-                let dir = self.snapshot.dir(*id);
-                self.snapshot.is_alive(*id) && let_go.contains(&dir.node)
-            });
-            stack.extend(blind.map(|id| Step::new(id, Reach::Only, Renew::Yes)));
+            if !let_go.is_empty() {
+                let blind = self.snapshot.blind(&let_go).into_iter();
+                stack.extend(blind.map(|id| Step::new(id, Reach::Only, Renew::No)));
+            }
             stack.extend(self.settle_links(look));
             if stack.is_empty() {
                 return Ok(());
@@ -233,9 +231,8 @@ impl Tree {
         let extent = Extent::Complete(Reach::Only, Renew::No);
         // Nothing found is nothing to go on with.
         drop(self.settle(id, Vec::new(), extent, look));
-        let dir = self.snapshot.dir_mut(id);
-        dir.listed = listed;
-        dir.watched = false;
+        self.snapshot.dir_mut(id).listed = listed;
+        self.unhook(id, look);
     }
 
     fn hook(
@@ -248,15 +245,13 @@ impl Tree {
         if !self.seeing.is_by_events() {
             return Ok(Hooked::Yes);
         }
-        let dir = self.snapshot.dir_mut(id);
-        if renew == Renew::Yes && dir.watched {
-            dir.watched = false;
-            look.let_go.insert(dir.node);
-            self.eye.unwatch(directory);
+        if renew == Renew::Yes {
+            self.unhook(id, look);
         }
         match self.eye.watch(directory) {
             Ok(()) => {
-                self.snapshot.dir_mut(id).watched = true;
+                let turn = self.take_turn();
+                self.snapshot.dir_mut(id).watched = Some(turn);
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
@@ -274,14 +269,33 @@ impl Tree {
         }
     }
 
+    /// Takes away the watch of a directory.
+    pub(super) fn unhook(&mut self, id: DirId, look: &mut Look) {
+        if self.unwatch(id) {
+            let turn = self.take_turn();
+            look.let_go.insert(self.snapshot.dir(id).node, turn);
+        }
+    }
+
+    fn take_turn(&mut self) -> Turn {
+        self.turn = self.turn.next();
+        self.turn
+    }
+
+    /// Takes away the watch of a directory; false if it has none.
+    fn unwatch(&mut self, id: DirId) -> bool {
+        let watched = self.snapshot.dir_mut(id).watched.take().is_some();
+        if watched {
+            let path = names::below(self.root.as_path(), &self.snapshot.path(id));
+            self.eye.unwatch(&path);
+        }
+        watched
+    }
+
     /// Takes away the watches of a directory and of all below it.
     pub(super) fn unwatch_below(&mut self, top: DirId) {
         for id in self.snapshot.all(top) {
-            if self.snapshot.dir(id).watched {
-                let path = names::below(self.root.as_path(), &self.snapshot.path(id));
-                self.eye.unwatch(&path);
-                self.snapshot.dir_mut(id).watched = false;
-            }
+            self.unwatch(id);
         }
     }
 

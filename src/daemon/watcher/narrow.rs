@@ -17,6 +17,8 @@ pub enum Interest {
     Names,
     /// The content of its files, too.
     Files,
+    /// The names in it and their content; that it is removed itself is told by the directory above.
+    Content,
 }
 
 /// The way to `notify`'s inotify instance.
@@ -97,7 +99,10 @@ mod inotify {
 
     pub(super) fn narrow(queue: &Queue, directory: &Path, interest: Interest) -> io::Result<()> {
         let lent = pidfd_getfd(&queue.own, queue.number, PidfdGetfdFlags::empty())?;
-        let mut mask = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
+        let mut mask = WatchFlags::MOVE_SELF | WatchFlags::ATTRIB;
+        if interest != Interest::Content {
+            mask |= WatchFlags::DELETE_SELF;
+        }
         if interest >= Interest::Names {
             mask |= WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
         }
