@@ -137,6 +137,12 @@ pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
 pub const SYNC_THREADS_MAX: usize = 4;
 /// Threads that hash files for one view: more would take the cores from the stages.
 pub const HASH_THREADS_MAX: usize = 4;
+/// Threads that list directories for one walk, beside the one that watches them.
+pub const SURVEY_THREADS_MAX: usize = 4;
+/// Directories to list for which one thread is enough: starting another costs as much as listing these.
+pub const SURVEY_ALONE_MAX: usize = 8;
+/// Directories that are watched before they are listed together: enough to keep the threads busy, and some 100 KiB.
+pub const SURVEY_BATCH_DIRECTORIES: usize = 256;
 /// Files to hash for which one thread is enough: starting another costs as much as hashing these.
 pub const HASH_ALONE_MAX: usize = 16;
 /// Files whose paths are made at once to be hashed: some 1 MiB of paths.

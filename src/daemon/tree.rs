@@ -24,6 +24,7 @@ mod rules;
 mod scopes;
 mod settle;
 mod snapshot;
+mod survey;
 mod walk;
 
 pub use capture::CaptureError;
@@ -46,7 +47,7 @@ use journal::Changes;
 use print::Node;
 use refusal::Refusal;
 use settle::{Links, Look};
-use snapshot::{DirId, Snapshot};
+use snapshot::{DirId, Snapshot, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -129,6 +130,8 @@ pub struct Tree {
     snapshot: Snapshot,
     seeing: Seeing,
     refusal: Refusal,
+    /// That of the watch which was set or taken away last.
+    turn: Turn,
     state: RootState,
     /// Whether it is a file system of its own, or was when it was there.
     mounted: bool,
@@ -158,6 +161,7 @@ impl Tree {
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
+            turn: Turn::FIRST,
             repositories,
             signs_before: Signs::new(),
             root,

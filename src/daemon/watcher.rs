@@ -16,6 +16,7 @@ mod mounts;
 mod narrow;
 mod noise;
 mod outside;
+mod spelling;
 mod streams;
 
 pub use board::{Dirty, Doubt};
@@ -176,11 +177,13 @@ impl Eye {
     /// # Errors
     /// When there is none, it may not be read, or the kernel grants no more watches.
     pub fn watch(&self, directory: &Path) -> Result<(), WatchError> {
-        let inside = directory.starts_with(self.root.as_path());
-        if PER_DIRECTORY || !inside {
-            let by = Some(self.workspace);
-            self.shared
-                .watch(by, directory, RecursiveMode::NonRecursive)
+        if PER_DIRECTORY {
+            let interest = if directory == self.root.as_path() {
+                Interest::Files
+            } else {
+                Interest::Content
+            };
+            self.shared.watch_one(directory, interest)
         } else if directory == self.root.as_path() {
             let by = Some(self.workspace);
             self.shared.watch(by, directory, RecursiveMode::Recursive)
@@ -192,11 +195,9 @@ impl Eye {
     /// Stops watching one directory. By name: when a directory was renamed, its old name has to go before its new name
     /// is watched, since both mean the same watch of the kernel.
     pub fn unwatch(&self, directory: &Path) {
-        if PER_DIRECTORY
-            || !directory.starts_with(self.root.as_path())
-            || directory == self.root.as_path()
-        {
-            self.shared.unwatch(self.workspace, directory);
+        if PER_DIRECTORY || directory == self.root.as_path() {
+            let spelled = spelling::of_watch(directory);
+            self.shared.unwatch(self.workspace, &spelled);
             let post = &self.shared.post;
             post.wake(post.with(|board| board.note_unwatched(self.workspace, directory)));
         }
@@ -275,6 +276,18 @@ impl Shared {
         self.watch(None, directory, RecursiveMode::NonRecursive)
     }
 
+    /// Watches a directory of a workspace, and none below it.
+    fn watch_one(&self, directory: &Path, interest: Interest) -> Result<(), WatchError> {
+        let spelled = spelling::of_watch(directory);
+        let mut handle = self.handle();
+        let watched = handle.notify.watch(&spelled, RecursiveMode::NonRecursive);
+        if watched.is_ok() {
+            handle.narrow.narrow(&spelled, interest);
+        }
+        drop(handle);
+        watched.map_err(|source| WatchError::watch(directory, source))
+    }
+
     fn watch(
         &self,
         by: Option<WorkspaceId>,
@@ -326,9 +339,13 @@ impl Shared {
             if is_watched {
                 let interest = handle.outside.hold(by, (directory, *interest), node);
                 // Under the handle: whoever comes to watch it as content registers first, and widens it after.
-                if !self.post.with(|board| board.is_content(directory)) {
-                    handle.narrow.narrow(directory, interest);
-                }
+                let is_content = self.post.with(|board| board.is_content(directory));
+                let interest = if is_content {
+                    Interest::Files
+                } else {
+                    interest
+                };
+                handle.narrow.narrow(directory, interest);
             }
             drop(handle);
             drop(self.note_watched(Some(by), directory, watched));
@@ -392,6 +409,7 @@ impl Post {
             return;
         };
         for path in &event.paths {
+            let path = &*spelling::plain(path);
             if self.cookies.note(path) {
                 continue;
             }

@@ -197,7 +197,7 @@ fn one_instance_watches_and_a_busy_directory_above_a_root_costs_nothing() {
     let (content, opened, names) = (0x2 | 0x8, 0x20, 0x40 | 0x80 | 0x100 | 0x200);
     let itself = 0x400 | 0x800;
     for (path, asked, not) in [
-        ("up/mid/one", content | names | itself, 0),
+        ("up/mid/one", content | names | itself, opened),
         ("up/mid", names | itself, content | opened),
         ("up", itself, names | content | opened),
         ("home", content | names | itself, opened),

@@ -47,7 +47,7 @@ fn try_read(path: &Path) -> io::Result<Reading> {
             return Ok(Reading::Gone);
         }
         let began = Moment::now();
-        let hash = hash(&mut file)?;
+        let hash = hash(&mut file, before.len())?;
         let (before, after) = (Print::of(&before), Print::of(&file.metadata()?));
         if before == after {
             return Ok(Reading::Hashed {
@@ -74,9 +74,11 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn hash(file: &mut File) -> io::Result<[u8; 32]> {
+fn hash(file: &mut File, len: u64) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
-    let mut chunk = vec![0; HASH_CHUNK_BYTES];
+    // Most files are small: to clear more room than one takes would cost more than to read it.
+    let room = usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1);
+    let mut chunk = vec![0; room.min(HASH_CHUNK_BYTES)];
     loop {
         match file.read(&mut chunk) {
             Ok(0) => return Ok(hasher.finalize().into()),

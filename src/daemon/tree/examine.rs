@@ -7,10 +7,11 @@ use super::around::Surroundings;
 use super::mount;
 use super::names;
 use super::print::Node;
-use super::rules::{GITIGNORE, IGNORE, Present};
+use super::rules::{GITIGNORE, IGNORE};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
-use super::walk::{Reach, Renew, Sieve, Step};
+use super::survey::Sieve;
+use super::walk::{Reach, Renew, Step};
 use super::{RootState, Tree, TreeError, look_at};
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
 use crate::limits::{SURROUND_TRIES_MAX, WRITING_MAX};
@@ -154,7 +155,7 @@ impl Tree {
         let path = self.snapshot.path(id);
         let directory = names::below(self.root.as_path(), &path);
         let about_rules = names.contains_key(GITIGNORE) || names.contains_key(IGNORE);
-        if about_rules && self.load_rules(id, &directory, Present::UNKNOWN) {
+        if about_rules && self.load_rules(id, &directory) {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
@@ -297,7 +298,7 @@ fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
         Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
-        Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, &path),
+        Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, || path.clone()),
         // What cannot even be looked at is nothing that a stage could read.
         Ok(_) | Err(_) => What::Nothing,
     };

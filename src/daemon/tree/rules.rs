@@ -37,7 +37,7 @@ pub(super) struct Rules {
 }
 
 /// What a directory's entries are matched against.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chain {
     /// The directory's path below the outermost directory that has rules, and a `/`.
     prefix: Vec<u8>,
@@ -157,8 +157,8 @@ impl Present {
 }
 
 impl Around {
-    /// What the entries of a directory are matched against; `within` are the rules on the way to it and in it, outermost
-    /// first, each with the length of its directory's path.
+    /// What the entries of a directory are matched against but for its own rules; `within` are those on the way to it,
+    /// outermost first, each with the length of its directory's path.
     pub(super) fn chain(&self, directory: &[u8], within: Vec<(Arc<Rules>, usize)>) -> Chain {
         let mut prefix = self.prefix.clone();
         let root = if prefix.is_empty() {
@@ -189,6 +189,13 @@ impl Around {
 }
 
 impl Chain {
+    /// The same with the rules of the directory itself.
+    pub(super) fn and(&self, own: Arc<Rules>) -> Self {
+        let mut chain = self.clone();
+        chain.rules.push((own, chain.prefix.len()));
+        chain
+    }
+
     /// The rule that ignores the directory's entry of this name, if one does.
     pub(super) fn ignores(&self, name: &[u8], is_directory: bool) -> Option<Rule<'_>> {
         let mut path = self.prefix.clone();

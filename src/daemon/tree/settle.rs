@@ -8,12 +8,12 @@ use super::content::{Reading, read};
 use super::journal::{Changes, Was};
 use super::names;
 use super::print::{Mode, Node, Print};
-use super::snapshot::{Content, DirId, Known, Leaf, Listed, NewEntry};
+use super::snapshot::{Content, DirId, Known, Leaf, Listed, NewEntry, Turn};
 use super::walk::{Reach, Renew, Step};
 use crate::daemon::watcher::Doubt;
 use crate::limits::EAGER_HASH_BYTES_MAX;
 use crate::model::digest::Digest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is at a name now.
 #[derive(Debug)]
@@ -56,10 +56,8 @@ pub(super) enum Links {
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) changes: Changes,
-    /// Directories that were not known before.
-    pub(super) added: Vec<DirId>,
-    /// Inodes whose watch was taken away by us.
-    pub(super) let_go: BTreeSet<Node>,
+    /// Inodes whose watch was taken away, and when.
+    pub(super) let_go: BTreeMap<Node, Turn>,
     /// Inodes with several names that differ: the kernel tells of the name that was used, and of no other.
     pub(super) linked: BTreeSet<u64>,
     /// Those of them whose other names were looked at.
@@ -71,8 +69,7 @@ impl Look {
     pub(super) fn new(changes: Changes) -> Self {
         Self {
             changes,
-            added: Vec::new(),
-            let_go: BTreeSet::new(),
+            let_go: BTreeMap::new(),
             linked: BTreeSet::new(),
             met: BTreeSet::new(),
             links: Links::Sought,
@@ -245,30 +242,25 @@ impl Tree {
             let at = found.binary_search_by(|found| (*found.name).cmp(name));
             match (at.ok().and_then(|at| found.get(at)), extent) {
                 (Some(found), _) if matches!(found.what, What::Directory(..)) => {}
-                (Some(found), _) => lost.push((*sub, found.doubt)),
-                (None, Extent::Complete(..)) => lost.push((*sub, None)),
+                (Some(_), _) | (None, Extent::Complete(..)) => lost.push(*sub),
                 (None, Extent::Names) => {}
             }
         }
-        for (sub, doubt) in lost {
-            self.forget(sub, doubt, look);
+        for sub in lost {
+            self.forget(sub, look);
         }
     }
 
     /// Takes a directory out, with all below it.
-    fn forget(&mut self, top: DirId, doubt: Option<Doubt>, look: &mut Look) {
+    fn forget(&mut self, top: DirId, look: &mut Look) {
         let all = self.snapshot.all(top);
         for id in &all {
             for at in 0..self.snapshot.dir(*id).entries().len() {
                 self.note_leaf(*id, at, look);
             }
         }
-        // After a removal or a rename that it saw itself, `notify` has let go of the directory and all below.
-        if doubt != Some(Doubt::Hook) {
-            let nodes = all.iter().map(|id| self.snapshot.dir(*id));
-            let nodes = nodes.filter(|dir| dir.watched).map(|dir| dir.node);
-            look.let_go.extend(nodes);
-            self.unwatch_below(top);
+        for id in all {
+            self.unhook(id, look);
         }
         let path = self.snapshot.path(top);
         self.unreadable
@@ -288,20 +280,20 @@ impl Tree {
         let Some(id) = self.snapshot.subdir(parent, &found.name) else {
             let id = self.snapshot.add(parent, &found.name, node, mode);
             self.digests.forget(id);
-            look.added.push(id);
             return Some(Step::new(id, Reach::Below, Renew::No));
         };
+        if self.snapshot.dir(id).node != node {
+            self.unhook(id, look);
+            let dir = self.snapshot.dir_mut(id);
+            (dir.node, dir.mode) = (node, mode);
+            return Some(Step::new(id, Reach::Below, Renew::Yes));
+        }
         let by_events = self.seeing.is_by_events();
         let dir = self.snapshot.dir_mut(id);
-        let was = std::mem::replace(&mut dir.node, node);
         // Whether it can still be read shows when it is listed.
         let unseen = std::mem::replace(&mut dir.mode, mode) != mode
             || dir.listed != Listed::Done
-            || (by_events && !dir.watched);
-        if was != node {
-            look.let_go.insert(was);
-            return Some(Step::new(id, Reach::Below, Renew::Yes));
-        }
+            || (by_events && dir.watched.is_none());
         match extent {
             Extent::Complete(Reach::Below, renew) => Some(Step::new(id, Reach::Below, renew)),
             _ if found.doubt == Some(Doubt::Hook) => Some(Step::new(id, Reach::Below, Renew::Yes)),

@@ -7,6 +7,8 @@
 use super::names;
 use super::print::{Mode, Node, Print};
 use super::rules::Rules;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Which directory of the arena.
@@ -100,6 +102,20 @@ pub(super) enum Listed {
     Unreadable,
 }
 
+/// The order in which a tree's watches were set and taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn(NonZeroU64);
+
+impl Turn {
+    /// Before all others.
+    pub(super) const FIRST: Self = Self(NonZeroU64::MIN);
+
+    /// The one after this.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// A directory.
 #[derive(Debug)]
 pub(super) struct Dir {
@@ -113,7 +129,8 @@ pub(super) struct Dir {
     dirs: Vec<DirId>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) listed: Listed,
-    pub(super) watched: bool,
+    /// When its watch was set, if it has one.
+    pub(super) watched: Option<Turn>,
     alive: bool,
 }
 
@@ -149,8 +166,21 @@ impl Snapshot {
     }
 
     pub(super) fn watches(&self) -> usize {
-        let watched = self.arena.iter().filter(|dir| dir.alive && dir.watched);
+        let watched = self
+            .arena
+            .iter()
+            .filter(|dir| dir.alive && dir.watched.is_some());
         watched.count()
+    }
+
+    /// The directories whose watch was set before the inode that they are was let go of under another name.
+    pub(super) fn blind(&self, let_go: &BTreeMap<Node, Turn>) -> Vec<DirId> {
+        let dirs = (0..).map(DirId).zip(&self.arena);
+        let blind = dirs.filter(|(_, dir)| {
+            let gone = dir.watched.and_then(|_| let_go.get(&dir.node));
+            dir.alive && gone.is_some_and(|gone| dir.watched < Some(*gone))
+        });
+        blind.map(|(id, _)| id).collect()
     }
 
     /// Every directory, parents before their children.
@@ -336,7 +366,7 @@ impl Dir {
             dirs: Vec::new(),
             rules: None,
             listed: Listed::Not,
-            watched: false,
+            watched: None,
             alive: true,
         }
     }

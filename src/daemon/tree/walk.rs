@@ -8,17 +8,18 @@ use super::content::is_gone;
 use super::journal::Changes;
 use super::names;
 use super::print::{Mode, Node, Print};
-use super::rules::{Chain, Present, Rules};
-use super::settle::{Extent, Found, Look, What};
-use super::snapshot::{DirId, Listed};
+use super::rules::{Present, Rules};
+use super::settle::{Extent, Look, What};
+use super::snapshot::{DirId, Listed, Turn};
+use super::survey::{Sieve, Site, Survey, survey_all};
 use super::{Seeing, Tree, TreeError};
-use crate::daemon::watcher::{Doubt, WatchError, backed_up, is_noise};
-use crate::limits::UNREADABLE_MAX;
+use crate::daemon::watcher::{Doubt, WatchError};
+use crate::limits::{SURVEY_BATCH_DIRECTORIES, UNREADABLE_MAX};
 use crate::model::config::Poll;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirEntry, FileType, Metadata};
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How far a step goes.
@@ -55,36 +56,11 @@ impl Step {
     }
 }
 
-/// What is shown of a directory's entries, and what is hidden.
-#[derive(Debug)]
-pub(super) struct Sieve {
-    pub(super) chain: Chain,
-    excluded: Vec<Box<[u8]>>,
-}
-
-impl Sieve {
-    /// Whether an entry is content, or leads to some.
-    pub(super) fn shows(&self, name: &[u8], is_directory: bool) -> bool {
-        !self.is_excluded(name) && self.chain.ignores(name, is_directory).is_none()
-    }
-
-    /// Whether an entry is nobody's content whatever the rules say.
-    pub(super) fn is_excluded(&self, name: &[u8]) -> bool {
-        name == b".git" || is_noise(name) || self.excluded.iter().any(|held| **held == *name)
-    }
-}
-
 /// Whether a directory can be listed now.
 enum Hooked {
     Yes,
     Gone,
     Denied,
-}
-
-struct Raw {
-    name: Box<[u8]>,
-    kind: FileType,
-    entry: DirEntry,
 }
 
 impl Tree {
@@ -106,20 +82,26 @@ impl Tree {
     fn walk_all(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
         let mut stack = start;
         loop {
-            while let Some(step) = stack.pop() {
-                if self.snapshot.is_alive(step.directory) {
-                    self.visit(step, look, &mut stack)?;
+            let mut ahead = self.hook_some(&mut stack, look)?;
+            while !ahead.is_empty() {
+                let (surveyed, next) = survey_all(ahead, || self.hook_some(&mut stack, look));
+                for (site, survey) in surveyed {
+                    if self.snapshot.is_alive(site.step.directory) {
+                        self.take(&site, survey, look, &mut stack)?;
+                    }
+                }
+                ahead = next?;
+                if ahead.is_empty() {
+                    ahead = self.hook_some(&mut stack, look)?;
                 }
             }
-            // A directory that moved within the tree was met under its new name, and then its old name was let go of:
-            // both are one watch of the kernel.
-            let added = std::mem::take(&mut look.added);
+            // A directory that moved within the tree may have been met under its new name before its old name was let go
+            // of: both are one watch of the kernel.
             let let_go = std::mem::take(&mut look.let_go);
-            let blind = added.into_iter().filter(|id| {
-                let dir = self.snapshot.dir(*id);
-                self.snapshot.is_alive(*id) && let_go.contains(&dir.node)
-            });
-            stack.extend(blind.map(|id| Step::new(id, Reach::Only, Renew::Yes)));
+            if !let_go.is_empty() {
+                let blind = self.snapshot.blind(&let_go).into_iter();
+                stack.extend(blind.map(|id| Step::new(id, Reach::Only, Renew::No)));
+            }
             stack.extend(self.settle_links(look));
             if stack.is_empty() {
                 return Ok(());
@@ -151,50 +133,62 @@ impl Tree {
         steps
     }
 
-    fn visit(
+    /// Watches the next directories, so that they can be listed.
+    fn hook_some(
         &mut self,
-        step: Step,
-        look: &mut Look,
         stack: &mut Vec<Step>,
-    ) -> Result<(), TreeError> {
-        let id = step.directory;
-        let path = self.snapshot.path(id);
-        let directory = names::below(self.root.as_path(), &path);
-        match self.hook(id, &directory, step.renew, look)? {
-            Hooked::Yes => {}
-            Hooked::Gone => return self.lose(id, look),
-            Hooked::Denied => {
-                return self.cannot_read(id, &path, io::ErrorKind::PermissionDenied, look);
+        look: &mut Look,
+    ) -> Result<Vec<Site>, TreeError> {
+        let mut sites = Vec::new();
+        while sites.len() < SURVEY_BATCH_DIRECTORIES
+            && let Some(step) = stack.pop()
+        {
+            let id = step.directory;
+            if !self.snapshot.is_alive(id) {
+                continue;
             }
-        }
-        let raw = match list(&directory) {
-            Ok(raw) => raw,
-            Err(error) if is_gone(&error) => return self.lose(id, look),
-            Err(error) => return self.cannot_read(id, &path, error.kind(), look),
-        };
-        let mut present = Present::default();
-        raw.iter().for_each(|raw| present.note(&raw.name));
-        let changed = self.load_rules(id, &directory, present);
-        let sieve = self.sieve(id);
-        let backups = backups(&raw);
-        let mut found = Vec::with_capacity(raw.len());
-        let mut failure = None;
-        for raw in raw {
-            if sieve.shows(&raw.name, raw.kind.is_dir()) && !backups.contains(&raw.name) {
-                match raw.entry.metadata() {
-                    Ok(meta) => found.push(Found::listed(raw.name, &meta, &raw.entry.path())),
-                    Err(error) if is_gone(&error) => {}
-                    Err(error) => failure = Some(error.kind()),
+            let path = self.snapshot.path(id);
+            let directory = names::below(self.root.as_path(), &path);
+            match self.hook(id, &directory, step.renew, look)? {
+                Hooked::Yes => sites.push(Site {
+                    step,
+                    above: self.sieve_above(id, &path),
+                    path,
+                    directory,
+                }),
+                Hooked::Gone => self.lose(id, look)?,
+                Hooked::Denied => {
+                    self.cannot_read(id, &path, io::ErrorKind::PermissionDenied, look)?;
                 }
             }
         }
-        if let Some(kind) = failure {
-            return self.cannot_read(id, &path, kind, look);
-        }
-        self.unreadable.remove(&*path);
+        Ok(sites)
+    }
+
+    /// Brings a directory up to date with what it holds.
+    fn take(
+        &mut self,
+        site: &Site,
+        survey: io::Result<Survey>,
+        look: &mut Look,
+        stack: &mut Vec<Step>,
+    ) -> Result<(), TreeError> {
+        let (id, path) = (site.step.directory, &*site.path);
+        let survey = match survey {
+            Ok(survey) => survey,
+            Err(error) if is_gone(&error) => return self.lose(id, look),
+            Err(error) => return self.cannot_read(id, path, error.kind(), look),
+        };
+        let changed = self.hold_rules(id, survey.rules);
+        self.unreadable.remove(path);
         self.snapshot.dir_mut(id).listed = Listed::Done;
-        let reach = if changed { Reach::Below } else { step.reach };
-        let next = self.settle(id, found, Extent::Complete(reach, step.renew), look);
+        let reach = if changed {
+            Reach::Below
+        } else {
+            site.step.reach
+        };
+        let extent = Extent::Complete(reach, site.step.renew);
+        let next = self.settle(id, survey.found, extent, look);
         stack.extend(next);
         Ok(())
     }
@@ -237,9 +231,8 @@ impl Tree {
         let extent = Extent::Complete(Reach::Only, Renew::No);
         // Nothing found is nothing to go on with.
         drop(self.settle(id, Vec::new(), extent, look));
-        let dir = self.snapshot.dir_mut(id);
-        dir.listed = listed;
-        dir.watched = false;
+        self.snapshot.dir_mut(id).listed = listed;
+        self.unhook(id, look);
     }
 
     fn hook(
@@ -252,15 +245,13 @@ impl Tree {
         if !self.seeing.is_by_events() {
             return Ok(Hooked::Yes);
         }
-        let dir = self.snapshot.dir_mut(id);
-        if renew == Renew::Yes && dir.watched {
-            dir.watched = false;
-            look.let_go.insert(dir.node);
-            self.eye.unwatch(directory);
+        if renew == Renew::Yes {
+            self.unhook(id, look);
         }
         match self.eye.watch(directory) {
             Ok(()) => {
-                self.snapshot.dir_mut(id).watched = true;
+                let turn = self.take_turn();
+                self.snapshot.dir_mut(id).watched = Some(turn);
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
@@ -278,20 +269,42 @@ impl Tree {
         }
     }
 
+    /// Takes away the watch of a directory.
+    pub(super) fn unhook(&mut self, id: DirId, look: &mut Look) {
+        if self.unwatch(id) {
+            let turn = self.take_turn();
+            look.let_go.insert(self.snapshot.dir(id).node, turn);
+        }
+    }
+
+    fn take_turn(&mut self) -> Turn {
+        self.turn = self.turn.next();
+        self.turn
+    }
+
+    /// Takes away the watch of a directory; false if it has none.
+    fn unwatch(&mut self, id: DirId) -> bool {
+        let watched = self.snapshot.dir_mut(id).watched.take().is_some();
+        if watched {
+            let path = names::below(self.root.as_path(), &self.snapshot.path(id));
+            self.eye.unwatch(&path);
+        }
+        watched
+    }
+
     /// Takes away the watches of a directory and of all below it.
     pub(super) fn unwatch_below(&mut self, top: DirId) {
         for id in self.snapshot.all(top) {
-            if self.snapshot.dir(id).watched {
-                let path = names::below(self.root.as_path(), &self.snapshot.path(id));
-                self.eye.unwatch(&path);
-                self.snapshot.dir_mut(id).watched = false;
-            }
+            self.unwatch(id);
         }
     }
 
     /// Reads the rules that a directory holds; true if they are others than before.
-    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path, present: Present) -> bool {
-        let rules = Rules::read(directory, present);
+    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path) -> bool {
+        self.hold_rules(id, Rules::read(directory, Present::UNKNOWN))
+    }
+
+    fn hold_rules(&mut self, id: DirId, rules: Option<Arc<Rules>>) -> bool {
         let dir = self.snapshot.dir_mut(id);
         let changed = !Rules::same(dir.rules.as_deref(), rules.as_deref());
         dir.rules = rules;
@@ -300,12 +313,22 @@ impl Tree {
 
     /// What is shown of a directory.
     pub(super) fn sieve(&self, id: DirId) -> Sieve {
-        let path = self.snapshot.path(id);
+        let mut sieve = self.sieve_above(id, &self.snapshot.path(id));
+        if let Some(own) = &self.snapshot.dir(id).rules {
+            sieve.chain = sieve.chain.and(Arc::clone(own));
+        }
+        sieve
+    }
+
+    /// What is shown of a directory by the rules above it.
+    fn sieve_above(&self, id: DirId, path: &[u8]) -> Sieve {
         let mut within = Vec::new();
         let mut len = path.len();
         for id in self.snapshot.upwards(id) {
             let dir = self.snapshot.dir(id);
-            if let Some(rules) = &dir.rules {
+            if len < path.len()
+                && let Some(rules) = &dir.rules
+            {
                 within.push((Arc::clone(rules), len));
             }
             len = len.saturating_sub(dir.name().len() + 1);
@@ -316,30 +339,20 @@ impl Tree {
             (directory == path).then(|| name.into())
         });
         Sieve {
-            chain: self.surroundings.around.chain(&path, within),
+            chain: self.surroundings.around.chain(path, within),
             excluded: inside.collect(),
-        }
-    }
-}
-
-impl Found {
-    fn listed(name: Box<[u8]>, meta: &Metadata, path: &Path) -> Self {
-        Self {
-            name,
-            what: What::of(meta, path),
-            doubt: None,
         }
     }
 }
 
 impl What {
     /// What an entry is, by its `lstat`.
-    pub(super) fn of(meta: &Metadata, path: &Path) -> Self {
+    pub(super) fn of(meta: &Metadata, path: impl FnOnce() -> PathBuf) -> Self {
         let kind = meta.file_type();
         if kind.is_dir() {
             Self::Directory(Node::of(meta), Mode::of(meta))
         } else if kind.is_symlink() {
-            fs::read_link(path).map_or(Self::Nothing, |target| {
+            fs::read_link(path()).map_or(Self::Nothing, |target| {
                 let target: Box<[u8]> = names::bytes(target.as_os_str()).into();
                 let mut print = Print::of(meta);
                 // Some file systems say 0, and the snapshot finds the target by it.
@@ -353,31 +366,4 @@ impl What {
             Self::Nothing
         }
     }
-}
-
-/// The names of editors' backups, each beside its file.
-fn backups(raw: &[Raw]) -> BTreeSet<Box<[u8]>> {
-    let is_there = |name: &[u8]| raw.binary_search_by(|raw| (*raw.name).cmp(name)).is_ok();
-    let files = raw.iter().filter(|raw| !raw.kind.is_dir());
-    let backups = files.filter(|raw| backed_up(&raw.name).is_some_and(is_there));
-    backups.map(|raw| raw.name.clone()).collect()
-}
-
-fn list(directory: &Path) -> io::Result<Vec<Raw>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        // Mostly from the listing itself, without a call.
-        match entry.file_type() {
-            Ok(kind) => all.push(Raw {
-                name: names::bytes(&entry.file_name()).into(),
-                kind,
-                entry,
-            }),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(all)
 }

@@ -190,10 +190,18 @@ impl Board {
 
     /// A watch was taken away by one workspace: every other that relies on it has to look again.
     pub(super) fn note_unwatched(&mut self, by: WorkspaceId, directory: &Path) -> Wake {
+        let above = directory
+            .ancestors()
+            .filter_map(|root| self.roots.get(root));
+        let below = self
+            .roots
+            .range::<Path, _>((Bound::Excluded(directory), Bound::Unbounded))
+            .take_while(|(root, _)| root.starts_with(directory))
+            .map(|(_, holders)| holders);
+        let rely: Vec<WorkspaceId> = above.chain(below).flatten().copied().collect();
         let mut wake = Wake::Spared;
-        for (workspace, slot) in &mut self.slots {
-            let relies = directory.starts_with(&slot.root) || slot.root.starts_with(directory);
-            if *workspace != by && relies {
+        for workspace in rely.into_iter().filter(|workspace| *workspace != by) {
+            if let Some(slot) = self.slots.get_mut(&workspace) {
                 wake = wake.or(slot.mark_everything());
             }
         }

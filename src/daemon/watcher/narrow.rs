@@ -1,9 +1,10 @@
 //! Narrow watches: what the kernel is asked for where most of what happens in a directory is nobody's business.
 //!
-//! `notify` asks for every event of a directory, also for each file that is opened in it, and a directory above a root may
-//! be `/tmp` or a home. Each event wakes a thread. So the mask of such a watch is narrowed in `notify`'s own inotify
-//! instance, which is found among this process's descriptors by what it watches already, and borrowed for the moment.
-//! Where the kernel does not lend it, the watch stays as wide as it was: that costs time, and nothing else.
+//! `notify` asks for every event of a directory, also for each file that is opened in it: whatever reads a tree (a build,
+//! a search, our own looks) would wake a thread for each file. And a directory above a root may be `/tmp` or a home. So
+//! the mask of each watch is narrowed in `notify`'s own inotify instance, which is found among this process's descriptors
+//! by what it watches already, and borrowed for the moment. Where the kernel does not lend it, a watch stays as wide as it
+//! was: that costs time, and nothing else.
 
 use std::path::Path;
 
@@ -16,27 +17,29 @@ pub enum Interest {
     Names,
     /// The content of its files, too.
     Files,
+    /// The names in it and their content; that it is removed itself is told by the directory above.
+    Content,
 }
 
 /// The way to `notify`'s inotify instance.
 #[derive(Debug, Default)]
 pub(super) struct Narrow {
-    number: Option<i32>,
+    queue: Option<inotify::Queue>,
 }
 
 impl Narrow {
     /// Finds the instance that watches this directory, which nobody else does.
     pub(super) fn find(watched: &Path) -> Self {
         Self {
-            number: inotify::find(watched),
+            queue: inotify::find(watched),
         }
     }
 
     /// Asks the kernel for no more than this of a directory that is watched.
     pub(super) fn narrow(&self, directory: &Path, interest: Interest) {
-        if let Some(number) = self.number {
+        if let Some(queue) = &self.queue {
             // What cannot be narrowed is watched all the same.
-            inotify::narrow(number, directory, interest).unwrap_or_default();
+            inotify::narrow(queue, directory, interest).unwrap_or_default();
         }
     }
 }
@@ -48,12 +51,14 @@ mod inotify {
     use std::io;
     use std::path::Path;
 
-    pub(super) fn find(_watched: &Path) -> Option<i32> {
+    pub(super) type Queue = std::convert::Infallible;
+
+    pub(super) fn find(_watched: &Path) -> Option<Queue> {
         None
     }
 
-    pub(super) fn narrow(_number: i32, _directory: &Path, _interest: Interest) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub(super) fn narrow(queue: &Queue, _directory: &Path, _interest: Interest) -> io::Result<()> {
+        match *queue {}
     }
 }
 
@@ -64,10 +69,18 @@ mod inotify {
     use rustix::io;
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
     use std::fs;
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Path;
 
-    pub(super) fn find(watched: &Path) -> Option<i32> {
+    /// The number of `notify`'s instance in this process.
+    #[derive(Debug)]
+    pub(super) struct Queue {
+        number: i32,
+        own: OwnedFd,
+    }
+
+    pub(super) fn find(watched: &Path) -> Option<Queue> {
         let line = format!(" ino:{:x} ", fs::metadata(watched).ok()?.ino());
         let entries = fs::read_dir("/proc/self/fd").ok()?.flatten();
         let inotify = entries.filter(|entry| {
@@ -79,19 +92,23 @@ mod inotify {
             let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
             info.is_ok_and(|info| info.contains(&line))
         });
-        ours.next().filter(|_| ours.next().is_none())
+        let number = ours.next().filter(|_| ours.next().is_none())?;
+        let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
+        Some(Queue { number, own })
     }
 
-    pub(super) fn narrow(number: i32, directory: &Path, interest: Interest) -> io::Result<()> {
-        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-        let queue = pidfd_getfd(own, number, PidfdGetfdFlags::empty())?;
-        let mut mask = WatchFlags::MOVE_SELF | WatchFlags::DELETE_SELF | WatchFlags::ATTRIB;
+    pub(super) fn narrow(queue: &Queue, directory: &Path, interest: Interest) -> io::Result<()> {
+        let lent = pidfd_getfd(&queue.own, queue.number, PidfdGetfdFlags::empty())?;
+        let mut mask = WatchFlags::MOVE_SELF | WatchFlags::ATTRIB;
+        if interest != Interest::Content {
+            mask |= WatchFlags::DELETE_SELF;
+        }
         if interest >= Interest::Names {
             mask |= WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
         }
         if interest >= Interest::Files {
             mask |= WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         }
-        add_watch(queue, directory, mask | WatchFlags::ONLYDIR).map(drop)
+        add_watch(lent, directory, mask | WatchFlags::ONLYDIR).map(drop)
     }
 }

@@ -1,0 +1,240 @@
+//! Surveying: what a directory holds, its own rules read and what they ignore left out.
+//!
+//! The part of a walk that waits for the disk and needs nothing of the tree but what its directory is matched against.
+//! So many directories are surveyed at once, on as many threads as there are cores, while the tree watches the next
+//! ones. Nothing is decided here, and nothing is kept.
+
+use super::content::is_gone;
+use super::names;
+use super::rules::{Chain, Present, Rules};
+use super::settle::{Found, What};
+use super::walk::Step;
+use crate::daemon::watcher::{backed_up, is_noise};
+use crate::limits::{SURVEY_ALONE_MAX, SURVEY_THREADS_MAX};
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What is shown of a directory's entries, and what is hidden.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    pub(super) chain: Chain,
+    pub(super) excluded: Vec<Box<[u8]>>,
+}
+
+impl Sieve {
+    /// Whether an entry is content, or leads to some.
+    pub(super) fn shows(&self, name: &[u8], is_directory: bool) -> bool {
+        !self.is_excluded(name) && self.chain.ignores(name, is_directory).is_none()
+    }
+
+    /// Whether an entry is nobody's content whatever the rules say.
+    pub(super) fn is_excluded(&self, name: &[u8]) -> bool {
+        name == b".git" || is_noise(name) || self.excluded.iter().any(|held| **held == *name)
+    }
+}
+
+/// A directory that is watched, and yet to be listed.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) step: Step,
+    /// Below the root.
+    pub(super) path: Vec<u8>,
+    pub(super) directory: PathBuf,
+    /// Without the rules that it holds itself.
+    pub(super) above: Sieve,
+}
+
+/// What a directory holds.
+#[derive(Debug)]
+pub(super) struct Survey {
+    /// The rules in it.
+    pub(super) rules: Option<Arc<Rules>>,
+    /// Its entries that are shown, by name.
+    pub(super) found: Vec<Found>,
+}
+
+/// A site, and what it holds.
+pub(super) type Surveyed = (Site, io::Result<Survey>);
+
+/// Surveys sites, in their order, and does something else meanwhile.
+pub(super) fn survey_all<T>(sites: Vec<Site>, meanwhile: impl FnOnce() -> T) -> (Vec<Surveyed>, T) {
+    let threads = threads(sites.len());
+    if threads == 0 {
+        let surveyed = sites.into_iter().map(survey).collect();
+        return (surveyed, meanwhile());
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, site)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            sites.get(at).map(|site| (at, site))
+        } {
+            done.push((at, look_into(site)));
+        }
+        done
+    };
+    let (mut parts, other) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let other = meanwhile();
+        // Whoever has nothing else to do helps.
+        let mut parts = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(part) => parts.extend(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        (parts, other)
+    });
+    parts.sort_unstable_by_key(|(at, _)| *at);
+    let surveys = parts.into_iter().map(|(_, survey)| survey);
+    (sites.into_iter().zip(surveys).collect(), other)
+}
+
+/// Threads that pay for so many sites, beside the one that asks.
+fn threads(sites: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (sites / SURVEY_ALONE_MAX)
+        .min(cores)
+        .min(SURVEY_THREADS_MAX)
+}
+
+fn survey(site: Site) -> Surveyed {
+    let survey = look_into(&site);
+    (site, survey)
+}
+
+fn look_into(site: &Site) -> io::Result<Survey> {
+    let raw = list(&site.directory)?;
+    let mut present = Present::default();
+    raw.iter().for_each(|raw| present.note(&raw.name));
+    let rules = Rules::read(&site.directory, present);
+    let own = rules
+        .as_ref()
+        .map(|rules| site.above.chain.and(Arc::clone(rules)));
+    let chain = own.as_ref().unwrap_or(&site.above.chain);
+    let backups = backups(&raw);
+    let mut found = Vec::with_capacity(raw.len());
+    for raw in raw {
+        let shown = !site.above.is_excluded(&raw.name)
+            && chain.ignores(&raw.name, raw.kind.is_dir()).is_none();
+        if shown && !backups.contains(&raw.name) {
+            match raw.entry.metadata() {
+                Ok(meta) => found.push(Found {
+                    what: What::of(&meta, || raw.entry.path()),
+                    name: raw.name,
+                    doubt: None,
+                }),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(Survey { rules, found })
+}
+
+struct Raw {
+    name: Box<[u8]>,
+    kind: FileType,
+    entry: DirEntry,
+}
+
+/// The names of editors' backups, each beside its file.
+fn backups(raw: &[Raw]) -> BTreeSet<Box<[u8]>> {
+    let is_there = |name: &[u8]| raw.binary_search_by(|raw| (*raw.name).cmp(name)).is_ok();
+    let files = raw.iter().filter(|raw| !raw.kind.is_dir());
+    let backups = files.filter(|raw| backed_up(&raw.name).is_some_and(is_there));
+    backups.map(|raw| raw.name.clone()).collect()
+}
+
+fn list(directory: &Path) -> io::Result<Vec<Raw>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Mostly from the listing itself, without a call.
+        match entry.file_type() {
+            Ok(kind) => all.push(Raw {
+                name: names::bytes(&entry.file_name()).into(),
+                kind,
+                entry,
+            }),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::tree::rules::Around;
+    use crate::daemon::tree::snapshot::DirId;
+    use crate::daemon::tree::walk::{Reach, Renew};
+    use ignore::gitignore::Gitignore;
+    use tempfile::TempDir;
+
+    fn site(root: &Path, name: &str) -> Site {
+        let around = Around {
+            prefix: Vec::new(),
+            rules: Vec::new(),
+            exclude: None,
+            global: None,
+            setting: Arc::new(Gitignore::empty()),
+        };
+        Site {
+            step: Step::new(DirId::ROOT, Reach::Only, Renew::No),
+            path: name.into(),
+            directory: root.join(name),
+            above: Sieve {
+                chain: around.chain(name.as_bytes(), Vec::new()),
+                excluded: vec![(*b"out").into()],
+            },
+        }
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes files as a user would"
+    )]
+    fn however_many_are_surveyed_each_answer_stands_at_its_site() {
+        let root = TempDir::new().unwrap();
+        let names: Vec<String> = (0..SURVEY_ALONE_MAX * 5)
+            .map(|at| format!("d{at}"))
+            .collect();
+        for (at, name) in names.iter().enumerate().filter(|(at, _)| at % 7 != 3) {
+            fs::create_dir(root.path().join(name)).unwrap();
+            for file in ["a", "ignored", "out", &format!("f{at}")] {
+                fs::write(root.path().join(name).join(file), name).unwrap();
+            }
+            if at % 2 == 0 {
+                fs::write(root.path().join(name).join(".gitignore"), "ignored").unwrap();
+            }
+        }
+        let sites = names.iter().map(|name| site(root.path(), name)).collect();
+        let (surveyed, meanwhile) = survey_all(sites, || 5);
+        assert_eq!((surveyed.len(), meanwhile), (names.len(), 5));
+        for (at, (site, survey)) in surveyed.iter().enumerate() {
+            assert_eq!(site.path, names[at].as_bytes());
+            let found = survey.as_ref().map(|survey| {
+                let names = survey.found.iter().map(|found| &*found.name);
+                names
+                    .map(|name| String::from_utf8_lossy(name).into_owned())
+                    .collect::<Vec<_>>()
+            });
+            let own = format!("f{at}");
+            match found {
+                Err(error) => assert_eq!((at % 7, is_gone(error)), (3, true)),
+                Ok(found) if at % 2 == 0 => assert_eq!(found, [".gitignore", "a", &own]),
+                Ok(found) => assert_eq!(found, ["a", &own, "ignored"]),
+            }
+        }
+    }
+}
