@@ -301,3 +301,28 @@ fn rules_outside_of_a_workspace_are_obeyed_as_they_stand_though_nobody_asks() {
     let change = events.until_type("change");
     assert_eq!(change["paths"], serde_json::json!(["x.log"]));
 }
+
+#[test]
+fn a_directory_that_is_removed_and_made_again_is_seen_and_leaves_no_line_in_the_log() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat d/*/f 2>/dev/null || true"));
+    let mut events = world.events();
+    let make = "for i in 1 2 3 4 5 6 7 8 9; do mkdir -p d/$i/e; echo one > d/$i/f; done";
+    workspace.sh(make);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.sh(&format!("rm -r d; {make}; rm -r d"));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.sh(make);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.settle(&mut events);
+    workspace.write("d/5/f", "two\n");
+    let change = events.until(|event| {
+        event["type"] == "change" && event["paths"] == serde_json::json!(["d/5/f"])
+    });
+    assert_eq!(change["task_id"], "t", "{change}");
+    for log in std::fs::read_dir(world.state().join("logs")).unwrap() {
+        let text = std::fs::read_to_string(log.unwrap().path()).unwrap();
+        assert!(text.contains("INFO"), "{text}");
+        assert!(!text.contains("notify"), "{text}");
+    }
+}

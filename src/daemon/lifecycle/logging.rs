@@ -84,6 +84,10 @@ pub struct Logs {
     _guards: Vec<WorkerGuard>,
 }
 
+/// What is logged unless ORCHD_LOG says otherwise. A watch on a directory that was removed is gone before anybody takes
+/// it away, and `notify` has a line for each.
+const FILTER_DEFAULT: &str = "info,notify=error";
+
 impl Logs {
     /// Begins to log: to files always, to stderr in the foreground. `filter` is the value of ORCHD_LOG.
     ///
@@ -94,7 +98,9 @@ impl Logs {
         filter: Option<&str>,
         foreground: bool,
     ) -> Result<Self, LogError> {
-        let text = filter.filter(|text| !text.is_empty()).unwrap_or("info");
+        let text = filter
+            .filter(|text| !text.is_empty())
+            .unwrap_or(FILTER_DEFAULT);
         let filter = EnvFilter::try_new(text).map_err(|source| LogError::Level {
             text: text.to_owned(),
             source,
