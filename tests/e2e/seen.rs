@@ -316,9 +316,8 @@ fn a_directory_that_is_removed_and_made_again_is_seen_and_leaves_no_line_in_the_
     assert_eq!(workspace.wait()["verdict"], "pass");
     workspace.settle(&mut events);
     workspace.write("d/5/f", "two\n");
-    let change = events.until(|event| {
-        event["type"] == "change" && event["paths"] == serde_json::json!(["d/5/f"])
-    });
+    let change = events
+        .until(|event| event["type"] == "change" && event["paths"] == serde_json::json!(["d/5/f"]));
     assert_eq!(change["task_id"], "t", "{change}");
     for log in std::fs::read_dir(world.state().join("logs")).unwrap() {
         let text = std::fs::read_to_string(log.unwrap().path()).unwrap();
