@@ -155,6 +155,10 @@ pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of a file of git's settings that are read: a larger one is none.
+pub const GIT_SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Files of git's settings that include each other, one in the next: as many as git allows.
+pub const GIT_INCLUDES_MAX: usize = 10;
 /// Times that the rules around a workspace are read, and the directories around it watched, while they change under that;
 /// after it a later look does so.
 pub const SURROUND_TRIES_MAX: u32 = 3;

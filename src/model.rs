@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod id;
 pub mod log;
 pub mod path;
+pub mod pattern;
 pub mod places;
 pub mod report;
 pub mod run;

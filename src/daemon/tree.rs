@@ -22,6 +22,7 @@ mod print;
 mod refusal;
 mod rules;
 mod scopes;
+mod settings;
 mod settle;
 mod snapshot;
 mod survey;
@@ -46,6 +47,7 @@ use git::Repositories;
 use journal::Changes;
 use print::Node;
 use refusal::Refusal;
+use settings::Home;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot, Turn};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +125,7 @@ pub struct Tree {
     root: RootPath,
     eye: Eye,
     scopes: Scopes,
+    home: Home,
     surroundings: Surroundings,
     repositories: Repositories,
     /// What was there of git's signs when the last look began.
@@ -155,8 +158,14 @@ impl Tree {
     /// # Errors
     /// When the root is missing or no directory.
     pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
+        Self::open_for(Home::of_user(), root, eye, scopes)
+    }
+
+    /// As [`Tree::open`], with git's settings of somebody.
+    fn open_for(home: Home, root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
         let node = look_at(&root)?;
-        let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
+        let setting = Arc::clone(&scopes.setting);
+        let surroundings = Surroundings::read(root.as_path(), &home, setting);
         let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
@@ -167,6 +176,7 @@ impl Tree {
             root,
             eye,
             scopes,
+            home,
             surroundings,
             snapshot: Snapshot::new(node),
             state: RootState::Present,

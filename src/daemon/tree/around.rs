@@ -1,14 +1,16 @@
 //! What lies around a workspace and decides on what it ignores: the git repository that holds it.
 //!
 //! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look;
-//! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself.
+//! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself; but not
+//! those of git's settings outside of the user's, which are busy.
 
 use super::git::git_dir;
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
+use super::settings::{Home, Repository, Settings};
 use crate::daemon::watcher::{Interest, PER_DIRECTORY};
-use ignore::gitignore::Gitignore;
+use crate::model::pattern::Patterns;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use std::sync::Arc;
 pub(super) struct Surroundings {
     pub(super) around: Around,
     stamps: Vec<(PathBuf, Option<Print>)>,
+    /// Files beside which much else changes: they are compared at each look, and nothing is watched for them.
+    unwatched: Vec<(PathBuf, Option<Print>)>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
     /// Whether what lies around the root is watched, as far as anybody knows.
@@ -27,7 +31,7 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     /// Reads what lies around `root`.
-    pub(super) fn read(root: &Path, setting: Arc<Gitignore>) -> Self {
+    pub(super) fn read(root: &Path, home: &Home, setting: Arc<Patterns>) -> Self {
         let mut found = Self {
             around: Around {
                 prefix: Vec::new(),
@@ -37,16 +41,12 @@ impl Surroundings {
                 setting,
             },
             stamps: Vec::new(),
+            unwatched: Vec::new(),
             repositories: Vec::new(),
             watched: false,
         };
-        for settings in git_settings() {
-            let print = stamp(&settings);
-            found.stamps.push((settings, print));
-        }
-        let global = ignore::gitignore::gitconfig_excludes_path();
-        found.around.global = global.and_then(|path| found.sheet(&path));
         let Some(top) = found.top_of(root) else {
+            found.global(home, &Settings::read(home, None));
             return found;
         };
         let prefix = root.strip_prefix(&top).unwrap_or(Path::new(""));
@@ -63,7 +63,16 @@ impl Surroundings {
             names::push(&mut between, names::bytes(name));
         }
         found.around.prefix = between;
-        if let Some(common) = common_dir(&top) {
+        let own = git_dir(&top);
+        let common = own.as_deref().map(common_dir);
+        let repository = own.as_deref().zip(common.as_deref());
+        let repository = repository.map(|(own, common)| Repository {
+            top: &top,
+            own,
+            common,
+        });
+        found.global(home, &Settings::read(home, repository));
+        if let Some(common) = &common {
             found.around.exclude = found.sheet(&common.join("info/exclude"));
         }
         found
@@ -73,7 +82,8 @@ impl Surroundings {
     pub(super) fn is_outdated(&self) -> bool {
         let other = |(path, print): &(PathBuf, Option<Print>)| stamp(path) != *print;
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
-        self.stamps.iter().any(other) || self.repositories.iter().any(moved)
+        let mut stamps = self.stamps.iter().chain(&self.unwatched);
+        stamps.any(other) || self.repositories.iter().any(moved)
     }
 
     /// The files outside of the workspace that a change of its rules may come from.
@@ -120,9 +130,22 @@ impl Surroundings {
         }
     }
 
+    fn global(&mut self, home: &Home, settings: &Settings) {
+        for path in &settings.files {
+            let stamps = match home.holds(path) {
+                true => &mut self.stamps,
+                false => &mut self.unwatched,
+            };
+            stamps.push((path.clone(), stamp(path)));
+        }
+        if let Some(path) = &settings.excludes {
+            self.around.global = self.sheet(path);
+        }
+    }
+
     fn sheet(&mut self, path: &Path) -> Option<Arc<Sheet>> {
         self.stamps.push((path.to_path_buf(), stamp(path)));
-        Sheet::read(path).map(Arc::new)
+        Sheet::read_linked(path).map(Arc::new)
     }
 }
 
@@ -139,31 +162,19 @@ fn telling(file: &Path) -> Option<(PathBuf, Interest)> {
     Some((found.to_path_buf(), Interest::Names))
 }
 
-/// The files that may name another file of global excludes.
-fn git_settings() -> Vec<PathBuf> {
-    let named = |name| std::env::var_os(name).map(PathBuf::from);
-    let usual = |home: PathBuf| home.join(".config");
-    let xdg = named("XDG_CONFIG_HOME").or_else(|| named("HOME").map(usual));
-    let home = named("HOME").map(|home| home.join(".gitconfig"));
-    let all = [home, xdg.map(|xdg| xdg.join("git/config"))];
-    let all = all.into_iter().flatten();
-    all.filter(|path| path.is_absolute()).collect()
-}
-
 fn stamp(path: &Path) -> Option<Print> {
-    fs::symlink_metadata(path).ok().map(|meta| Print::of(&meta))
+    fs::metadata(path).ok().map(|meta| Print::of(&meta))
 }
 
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// The directory that holds `info/exclude` for the repository at `top`: in a worktree or a submodule `.git` is a file
-/// that names another directory, and that may name a common one.
-fn common_dir(top: &Path) -> Option<PathBuf> {
-    let own = git_dir(top)?;
+/// The directory that holds `info/exclude` and the settings for the repository with this git directory: in a worktree it
+/// names a common one.
+fn common_dir(own: &Path) -> PathBuf {
     match fs::read_to_string(own.join("commondir")) {
-        Ok(common) => Some(own.join(common.trim())),
-        Err(_) => Some(own),
+        Ok(common) => own.join(common.trim()),
+        Err(_) => own.to_path_buf(),
     }
 }

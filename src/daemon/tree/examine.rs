@@ -252,7 +252,7 @@ impl Tree {
     pub(super) fn read_surroundings(&mut self) {
         for _ in 0..SURROUND_TRIES_MAX {
             let setting = Arc::clone(&self.scopes.setting);
-            self.surroundings = Surroundings::read(self.root.as_path(), setting);
+            self.surroundings = Surroundings::read(self.root.as_path(), &self.home, setting);
             self.surround();
             if !self.surroundings.is_outdated() {
                 return;

@@ -110,17 +110,16 @@ fn built_in(path: &[u8], source: &str) -> Explanation {
 fn written(rule: Rule<'_>, root: &RootPath) -> Explanation {
     let Some(sheet) = rule.sheet else {
         return Explanation::Ignored {
-            rule: rule.glob.original().to_owned(),
+            rule: rule.pattern.written(),
             source: "`ignore` of the workspace's configuration".to_owned(),
             line: None,
         };
     };
-    let (text, line) = sheet.written(rule.glob);
     let source: &Path = &sheet.source;
     let below = root.relative(source).map(|below| below.to_string());
     Explanation::Ignored {
-        rule: text,
+        rule: rule.pattern.written(),
         source: below.unwrap_or_else(|| source.display().to_string()),
-        line,
+        line: Some(rule.pattern.line()),
     }
 }

@@ -3,13 +3,13 @@
 //! The order is git's, with ripgrep's `.ignore` above it: the workspace's own `ignore` setting, `.ignore` files from the
 //! inside out, `.gitignore` files from the inside out, `.git/info/exclude`, git's global excludes; the first that says
 //! anything decides. A directory that is ignored is not entered, so nothing below it can come back: that makes the
-//! answer the same as that of `git check-ignore`. `.gitignore` holds with or without a repository around it.
+//! answer the same as that of `git check-ignore`. `.gitignore` holds with or without a repository around it. What one
+//! pattern says is [`crate::model::pattern`]'s.
 
 use super::names;
 use super::print::Print;
 use crate::limits::IGNORE_FILE_BYTES_MAX;
-use ignore::Match;
-use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
+use crate::model::pattern::{Flaw, Pattern, Patterns};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) const IGNORE: &[u8] = b".ignore";
 /// The patterns of one file.
 #[derive(Debug)]
 pub(super) struct Sheet {
-    pub(super) globs: Gitignore,
+    pub(super) patterns: Patterns,
     /// The file.
     pub(super) source: PathBuf,
     print: Print,
@@ -47,14 +47,14 @@ pub(super) struct Chain {
     exclude: Option<Arc<Sheet>>,
     global: Option<Arc<Sheet>>,
     /// The workspace's own setting, and where the workspace begins in `prefix`.
-    setting: Arc<Gitignore>,
+    setting: Arc<Patterns>,
     root: usize,
 }
 
 /// The rule that decides on a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule<'a> {
-    pub(super) glob: &'a Glob,
+    pub(super) pattern: &'a Pattern,
     /// The file that it stands in; `None` for the workspace's setting.
     pub(super) sheet: Option<&'a Sheet>,
 }
@@ -67,15 +67,25 @@ pub(super) struct Around {
     pub(super) rules: Vec<(Arc<Rules>, usize)>,
     pub(super) exclude: Option<Arc<Sheet>>,
     pub(super) global: Option<Arc<Sheet>>,
-    pub(super) setting: Arc<Gitignore>,
+    pub(super) setting: Arc<Patterns>,
 }
 
 impl Sheet {
-    /// Reads a file of patterns; `None` where there is none to read. A line that is no pattern, or no text, is passed
-    /// over, as git does.
+    /// Reads a file of patterns in a directory of the workspace; `None` where there is none to read. A link is none: git
+    /// does not follow it either.
     pub(super) fn read(source: &Path) -> Option<Self> {
         let meta = fs::symlink_metadata(source).ok()?;
-        // git does not follow a link here either, and a pipe would never end.
+        Self::read_file(source, &meta)
+    }
+
+    /// As [`Sheet::read`], but a link is followed: many keep git's settings elsewhere.
+    pub(super) fn read_linked(source: &Path) -> Option<Self> {
+        let meta = fs::metadata(source).ok()?;
+        Self::read_file(source, &meta)
+    }
+
+    fn read_file(source: &Path, meta: &fs::Metadata) -> Option<Self> {
+        // A pipe would never end.
         if !meta.is_file() {
             return None;
         }
@@ -84,28 +94,11 @@ impl Sheet {
         file.take(IGNORE_FILE_BYTES_MAX)
             .read_to_end(&mut text)
             .ok()?;
-        let mut builder = GitignoreBuilder::new("");
-        for line in lines(&text) {
-            drop(builder.add_line(None, &line.pattern));
-        }
         Some(Self {
-            globs: builder.build().unwrap_or_else(|_| Gitignore::empty()),
+            patterns: Patterns::of_file(&text),
             source: source.to_path_buf(),
-            print: Print::of(&meta),
+            print: Print::of(meta),
         })
-    }
-
-    /// The rule as it is written, and its line, as far as the file still has it.
-    pub(super) fn written(&self, glob: &Glob) -> (String, Option<u64>) {
-        let text = fs::read(&self.source).unwrap_or_default();
-        let found = lines(&text)
-            .into_iter()
-            .rev()
-            .find(|line| line.pattern.trim_end() == glob.original());
-        match found {
-            Some(line) => (line.written, Some(line.number)),
-            None => (glob.original().to_owned(), None),
-        }
     }
 }
 
@@ -200,23 +193,23 @@ impl Chain {
     pub(super) fn ignores(&self, name: &[u8], is_directory: bool) -> Option<Rule<'_>> {
         let mut path = self.prefix.clone();
         path.extend_from_slice(name);
-        let says = |globs, at, sheet| judge(globs, &path, at, is_directory, sheet);
+        let says = |patterns, at, sheet| judge(patterns, &path, at, is_directory, sheet);
         let setting = says(&self.setting, self.root, None);
         let of = |pick: fn(&Rules) -> Option<&Sheet>| {
             let held = self.rules.iter().rev();
             held.filter_map(|(rules, at)| pick(rules).map(|sheet| (sheet, *at)))
-                .find_map(|(sheet, at)| says(&sheet.globs, at, Some(sheet)))
+                .find_map(|(sheet, at)| says(&sheet.patterns, at, Some(sheet)))
         };
         let decision = setting
             .or_else(|| of(|rules| rules.ignore.as_ref()))
             .or_else(|| of(|rules| rules.gitignore.as_ref()))
             .or_else(|| {
                 let sheet = self.exclude.as_deref()?;
-                says(&sheet.globs, 0, Some(sheet))
+                says(&sheet.patterns, 0, Some(sheet))
             })
             .or_else(|| {
                 let sheet = self.global.as_deref()?;
-                says(&sheet.globs, 0, Some(sheet))
+                says(&sheet.patterns, 0, Some(sheet))
             });
         decision.and_then(|(ignored, rule)| ignored.then_some(rule))
     }
@@ -224,83 +217,32 @@ impl Chain {
 
 /// What one set of patterns says of the path that begins at `at`: ignored or not, and by which rule.
 fn judge<'a>(
-    globs: &'a Gitignore,
+    patterns: &'a Patterns,
     path: &[u8],
     at: usize,
     is_directory: bool,
     sheet: Option<&'a Sheet>,
 ) -> Option<(bool, Rule<'a>)> {
-    if globs.is_empty() {
-        return None;
-    }
-    let path = names::path(path.get(at..).unwrap_or_default());
-    match globs.matched(&path, is_directory) {
-        Match::None => None,
-        Match::Ignore(glob) => Some((true, Rule { glob, sheet })),
-        Match::Whitelist(glob) => Some((false, Rule { glob, sheet })),
-    }
-}
-
-struct Line {
-    number: u64,
-    written: String,
-    pattern: String,
-}
-
-/// The lines of a file of patterns that are text.
-fn lines(text: &[u8]) -> Vec<Line> {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let numbered = (1..).zip(text.split(|byte| *byte == b'\n'));
-    numbered
-        .filter_map(|(number, line)| {
-            let line = std::str::from_utf8(line).ok()?;
-            Some(Line {
-                number,
-                written: line.trim_end().to_owned(),
-                pattern: literal_braces(line),
-            })
-        })
-        .collect()
-}
-
-/// Escapes braces: they mean themselves to git, and alternatives to the `ignore` crate.
-fn literal_braces(line: &str) -> String {
-    let mut pattern = String::with_capacity(line.len());
-    let (mut escaped, mut in_class) = (false, false);
-    for letter in line.chars() {
-        if matches!(letter, '{' | '}') && !escaped && !in_class {
-            pattern.push('\\');
-        }
-        match letter {
-            '[' if !escaped => in_class = true,
-            ']' if !escaped => in_class = false,
-            _ => {}
-        }
-        escaped = letter == '\\' && !escaped;
-        pattern.push(letter);
-    }
-    pattern
+    let pattern = patterns.matched(path.get(at..).unwrap_or_default(), is_directory)?;
+    Some((!pattern.is_negated(), Rule { pattern, sheet }))
 }
 
 /// Compiles patterns that stand in a configuration.
 ///
 /// # Errors
-/// When one of them is no pattern; it is named.
-pub(super) fn compile(patterns: &[String]) -> Result<Gitignore, PatternError> {
-    let mut builder = GitignoreBuilder::new("");
+/// When one of them can match nothing; it is named.
+pub(super) fn compile(patterns: &[String]) -> Result<Patterns, PatternError> {
     for pattern in patterns {
-        let refuse = |source| PatternError {
-            pattern: pattern.clone(),
-            source: Box::new(source),
-        };
-        builder
-            .add_line(None, &literal_braces(pattern))
-            .map_err(refuse)?;
+        let parsed = Pattern::of_line(pattern.as_bytes());
+        if let Some(source) = parsed.as_ref().and_then(Pattern::flaw) {
+            return Err(PatternError {
+                pattern: pattern.clone(),
+                source: *source,
+            });
+        }
     }
-    builder.build().map_err(|source| PatternError {
-        pattern: patterns.join(", "),
-        source: Box::new(source),
-    })
+    let lines = patterns.iter().map(|pattern| pattern.as_bytes());
+    Ok(Patterns::of_lines(lines))
 }
 
 /// Why a pattern is refused.
@@ -308,5 +250,5 @@ pub(super) fn compile(patterns: &[String]) -> Result<Gitignore, PatternError> {
 #[error("`{pattern}` is no gitignore pattern")]
 pub struct PatternError {
     pattern: String,
-    source: Box<ignore::Error>,
+    source: Flaw,
 }

@@ -11,9 +11,8 @@ use super::rules::{PatternError, compile};
 use crate::model::config::{Action, Config, Poll};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
+use crate::model::pattern::Patterns;
 use crate::model::view::Subject;
-use ignore::Match;
-use ignore::gitignore::Gitignore;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -105,11 +104,11 @@ pub struct Scopes {
     by_task: BTreeMap<TaskId, usize>,
     /// The command stages of each pipeline and of its subpipelines, in declared order.
     stages: BTreeMap<PipelineId, DeclaredStages>,
-    patterns: Vec<(Vec<String>, Gitignore)>,
+    patterns: Vec<(Vec<String>, Patterns)>,
     filters: Vec<Filter>,
     filter_ids: BTreeMap<Filter, FilterId>,
     subjects: BTreeMap<Subject, SubjectScope>,
-    pub(super) setting: Arc<Gitignore>,
+    pub(super) setting: Arc<Patterns>,
     pub(super) patterns_of_setting: Vec<String>,
     pub(super) poll: Poll,
     pub(super) excluded: BTreeSet<Box<[u8]>>,
@@ -159,7 +158,7 @@ impl Scopes {
             filters: Vec::new(),
             filter_ids: BTreeMap::new(),
             subjects: BTreeMap::new(),
-            setting: Arc::new(Gitignore::empty()),
+            setting: Arc::new(Patterns::default()),
             patterns_of_setting: Vec::new(),
             poll: Poll::Auto,
             excluded: places.excluded(root),
@@ -389,13 +388,9 @@ impl Scopes {
         let project = self.holders(path).next()?;
         let below = names::strip(path, &project.base)?;
         project.outputs.iter().find_map(|id| {
-            let (patterns, globs) = self.patterns.get(id.0)?;
-            let at = names::path(below);
-            match globs.matched_path_or_any_parents(&at, false) {
-                Match::Ignore(glob) => Some(glob.original().to_owned()),
-                Match::None | Match::Whitelist(_) => None,
-            }
-            .filter(|_| !patterns.is_empty())
+            let (_, patterns) = self.patterns.get(id.0)?;
+            let pattern = patterns.matched_upwards(below, false)?;
+            (!pattern.is_negated()).then(|| pattern.written())
         })
     }
 
@@ -428,14 +423,10 @@ impl Scopes {
         path: &[u8],
         (is_directory, nested): (bool, bool),
     ) -> Standing {
-        let path = names::path(path);
         let says = |id: &PatternsId, inherited: bool| {
-            let globs = self.patterns.get(id.0).map(|(_, globs)| globs);
-            match globs.map(|globs| globs.matched(&path, is_directory)) {
-                Some(Match::Ignore(_)) => true,
-                Some(Match::Whitelist(_)) => false,
-                Some(Match::None) | None => inherited,
-            }
+            let patterns = self.patterns.get(id.0).map(|(_, patterns)| patterns);
+            let decides = patterns.and_then(|patterns| patterns.matched(path, is_directory));
+            decides.map_or(inherited, |pattern| !pattern.is_negated())
         };
         let part = |(part, inherited): (&Part, &bool)| match part {
             Part::Own => !nested,

@@ -177,7 +177,7 @@ mod tests {
     use crate::daemon::tree::rules::Around;
     use crate::daemon::tree::snapshot::DirId;
     use crate::daemon::tree::walk::{Reach, Renew};
-    use ignore::gitignore::Gitignore;
+    use crate::model::pattern::Patterns;
     use tempfile::TempDir;
 
     fn site(root: &Path, name: &str) -> Site {
@@ -186,7 +186,7 @@ mod tests {
             rules: Vec::new(),
             exclude: None,
             global: None,
-            setting: Arc::new(Gitignore::empty()),
+            setting: Arc::new(Patterns::default()),
         };
         Site {
             step: Step::new(DirId::ROOT, Reach::Only, Renew::No),

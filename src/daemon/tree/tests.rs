@@ -9,6 +9,7 @@
 
 mod at_work;
 mod changes;
+mod gits;
 mod ignoring;
 mod random;
 mod reading;
@@ -116,6 +117,15 @@ impl Fixture {
 
     /// Prepares the root, then opens and scans it.
     fn with(config: &Config, prepare: impl FnOnce(&Path)) -> Self {
+        Self::of(Home::default(), config, prepare)
+    }
+
+    /// The same for a user whose settings of git are in this directory.
+    fn at_home(config: &Config, home: &Path, prepare: impl FnOnce(&Path)) -> Self {
+        Self::of(Home::at(Some(home.to_path_buf()), None), config, prepare)
+    }
+
+    fn of(home: Home, config: &Config, prepare: impl FnOnce(&Path)) -> Self {
         let above = TempDir::new().unwrap();
         let state = TempDir::new().unwrap();
         let path = above.path().canonicalize().unwrap().join("root");
@@ -126,7 +136,7 @@ impl Fixture {
         let watcher = Watcher::start(&cookies, Arc::new(Notify::new())).unwrap();
         let eye = watcher.eye(WorkspaceId(1), &root);
         let scopes = Scopes::compile(config, &root, &Places::default()).unwrap();
-        let mut tree = Tree::open(root.clone(), eye, scopes).unwrap();
+        let mut tree = Tree::open_for(home, root.clone(), eye, scopes).unwrap();
         tree.scan().unwrap();
         let first = config.projects.first().unwrap();
         Self {

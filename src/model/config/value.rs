@@ -5,7 +5,7 @@
 
 use crate::limits::{COMMAND_BYTES_MAX, MUTEX_BYTES_MAX, PATTERN_BYTES_MAX};
 use crate::model::config::fault::Fault;
-use ignore::gitignore::GitignoreBuilder;
+use crate::model::pattern::Pattern;
 
 /// Checks one argument or shell line.
 pub(super) fn argument(key: &'static str, text: &str) -> Result<(), Fault> {
@@ -70,11 +70,12 @@ pub(super) fn pattern(key: &'static str, text: &str) -> Result<(), Fault> {
     if names.any(|name| name == ".") {
         return Err(refused("`.` matches nothing; leave it out"));
     }
-    let mut builder = GitignoreBuilder::new("");
-    match builder.add_line(None, text) {
-        Ok(_) => Ok(()),
-        Err(ignore::Error::Glob { err, .. }) => Err(refused(&err)),
-        Err(other) => Err(refused(&other.to_string())),
+    match Pattern::of_line(text.as_bytes()) {
+        None => Err(Fault::Empty { key }),
+        Some(pattern) => match pattern.flaw() {
+            Some(flaw) => Err(refused(&flaw.to_string())),
+            None => Ok(()),
+        },
     }
 }
 
@@ -105,6 +106,9 @@ mod tests {
             ("./src/**", "leave it out"),
             ("a\nb", "line break"),
             ("[z-a]", "no gitignore pattern"),
+            ("a[", "lacks its `]`"),
+            ("a\\", "escapes nothing"),
+            ("!/", "empty"),
             ("a\0", "NUL"),
         ] {
             let error = pattern("inputs", bad).unwrap_err().to_string();

