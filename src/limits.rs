@@ -155,6 +155,14 @@ pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of git's index that are read: some 8,000,000 entries.
+pub const INDEX_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of a path in git's index: far beyond what a file system takes.
+pub const INDEX_PATH_BYTES_MAX: usize = 64 * 1024;
+/// Files of a workspace that are shown because git tracks them though its rules ignore them: each costs some 200 bytes.
+pub const TRACKED_HIDDEN_MAX: usize = 1_000_000;
+/// Times that a look sorts what is tracked though ignored, while rules come to light by what it shows.
+pub const TRACKED_TRIES_MAX: usize = 3;
 /// Bytes of a file of git's settings that are read: a larger one is none.
 pub const GIT_SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
 /// Files of git's settings that include each other, one in the next: as many as git allows.

@@ -181,7 +181,9 @@ impl Shell {
         let owner =
             config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
         tree.push(move |tree| {
-            let answer = explained(&tree.explain(&below), (root, below, owner));
+            let though = tree.tracked_though(&below);
+            let found = (tree.explain(&below), though);
+            let answer = explained(&found, (root, below, owner));
             let answer = Box::new(Ok(answer.into()));
             Some(Done {
                 workspace: id,
@@ -193,13 +195,16 @@ impl Shell {
     }
 }
 
-fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) -> ExplainAnswer {
+fn explained(
+    (found, though): &(Explanation, Option<Explanation>),
+    about: (RootPath, RelPath, Option<TaskId>),
+) -> ExplainAnswer {
     let (workspace, path, owner) = about;
     let projects = match found {
         Explanation::Triggers { projects } => projects.as_slice(),
         Explanation::Ignored { .. } | Explanation::Unread { .. } => &[],
     };
-    let ignored = match found {
+    let rule = |found: &Explanation| match found {
         Explanation::Ignored { rule, source, line } => Some(ExplainedRule {
             rule: rule.clone(),
             source: source.clone(),
@@ -207,6 +212,7 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
         }),
         Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
     };
+    let (ignored, tracked) = (rule(found), though.as_ref().and_then(rule));
     let projects = projects.iter().map(|(task, stages)| ExplainedProject {
         task_id: task.clone(),
         stages: stages
@@ -223,6 +229,7 @@ fn explained(found: &Explanation, about: (RootPath, RelPath, Option<TaskId>)) ->
         owner,
         projects: projects.collect(),
         ignored,
+        tracked,
     }
 }
 

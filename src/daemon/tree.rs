@@ -13,6 +13,7 @@ mod content;
 mod examine;
 mod explain;
 mod git;
+mod index;
 mod journal;
 mod merkle;
 mod mount;
@@ -26,6 +27,7 @@ mod settings;
 mod settle;
 mod snapshot;
 mod survey;
+mod tracked;
 mod walk;
 
 pub use capture::CaptureError;
@@ -54,6 +56,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use tracked::Tracked;
 use walk::{Reach, Renew, Step};
 
 /// Why a workspace's files cannot be looked at.
@@ -131,6 +134,7 @@ pub struct Tree {
     /// What was there of git's signs when the last look began.
     signs_before: Signs,
     snapshot: Snapshot,
+    tracked: Tracked,
     seeing: Seeing,
     refusal: Refusal,
     /// That of the watch which was set or taken away last.
@@ -179,6 +183,7 @@ impl Tree {
             home,
             surroundings,
             snapshot: Snapshot::new(node),
+            tracked: Tracked::default(),
             state: RootState::Present,
             mounted: false,
             scanned: false,
@@ -244,6 +249,7 @@ impl Tree {
             }
         };
         self.walk(start, &mut look)?;
+        self.settle_tracked(&mut look)?;
         self.snapshot.reclaim();
         let configuration = self.check_configuration();
         Ok(self.tell(look.changes, configuration))
@@ -336,6 +342,7 @@ impl Tree {
         look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
         self.walk(start, &mut look)?;
+        self.settle_tracked(&mut look)?;
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;

@@ -104,6 +104,9 @@ pub struct ExplainAnswer {
     pub projects: Vec<ExplainedProject>,
     /// The rule that ignores it.
     pub ignored: Option<ExplainedRule>,
+    /// The rule that names it although it is not ignored, because git tracks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracked: Option<ExplainedRule>,
 }
 
 /// What a change triggers in one project.

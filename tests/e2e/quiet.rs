@@ -206,3 +206,44 @@ fn one_instance_watches_and_a_busy_directory_above_a_root_costs_nothing() {
         assert_eq!((mask & asked, mask & not), (asked, 0), "{path}: {mask:x}");
     }
 }
+
+#[test]
+fn what_git_tracks_triggers_though_it_is_ignored_and_what_lies_beside_it_does_not() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("cat build/deep/kept"));
+    workspace.write(".gitignore", "/.runs/\n/out/\nbuild/\n");
+    workspace.write("build/deep/kept", "one\n");
+    workspace.sh("git init -q && git add -f build/deep/kept");
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    workspace.write("build/deep/kept", "two\n");
+    let started = events.until_type("run.started");
+    assert_eq!(
+        (&started["cause"], &started["paths"]),
+        (&"change".into(), &serde_json::json!(["build/deep/kept"]))
+    );
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "two\n");
+    let explained = workspace.done(&["explain", "build/deep/kept", "--json"]);
+    let explained = explained.json();
+    assert_eq!(explained["ignored"], Value::Null);
+    assert_eq!(explained["tracked"]["rule"], "build/", "{explained}");
+    for act in [
+        "echo beside > build/deep/other",
+        "mkdir -p build/new && echo 1 > build/new/f",
+        "rm -r build/new build/deep/other",
+    ] {
+        nothing_comes_of(&workspace, &mut events, act);
+    }
+    workspace.sh("git rm -q -f --cached build/deep/kept");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let asked = workspace.runs();
+    assert_eq!(
+        asked.len(),
+        3,
+        "without it the content is another: {asked:?}"
+    );
+    nothing_comes_of(&workspace, &mut events, "echo three > build/deep/kept");
+}

@@ -9,7 +9,7 @@ use crate::client::render::text::{BOLD, DIM, add, clean, columns, count, pad, st
 use crate::model::id::RunId;
 use crate::model::path::{of_text, plain};
 use crate::model::report::plan::{PlanAnswer, PlannedStage};
-use crate::model::report::{ExplainAnswer, GateAnswer, GateProject, SyncAnswer};
+use crate::model::report::{ExplainAnswer, ExplainedRule, GateAnswer, GateProject, SyncAnswer};
 use std::collections::BTreeMap;
 
 /// Hex digits of a content digest that are shown.
@@ -100,16 +100,23 @@ pub fn sync(answer: &SyncAnswer, look: &Look) -> String {
 pub fn explain(answer: &ExplainAnswer, look: &Look) -> String {
     let path = short_path(&clean(&plain(of_text(&answer.path).as_os_str())), look, 0);
     let mut text = format!("{}\n", styled(BOLD, &path));
-    if let Some(rule) = &answer.ignored {
+    let named = |rule: &ExplainedRule| {
         let source = clean(&rule.source);
         let place = rule
             .line
             .map_or(source.clone(), |line| format!("{source}:{line}"));
+        format!("`{}`, {place}", clean(&rule.rule))
+    };
+    if let Some(rule) = &answer.ignored {
+        add(&mut text, format_args!("  - ignored by {}\n", named(rule)));
+        return text;
+    }
+    if let Some(rule) = &answer.tracked {
+        let named = named(rule);
         add(
             &mut text,
-            format_args!("  - ignored by `{}`, {place}\n", clean(&rule.rule)),
+            format_args!("  - tracked by git, though ignored by {named}\n"),
         );
-        return text;
     }
     for project in &answer.projects {
         add(

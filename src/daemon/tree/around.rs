@@ -4,7 +4,7 @@
 //! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself; but not
 //! those of git's settings outside of the user's, which are busy.
 
-use super::git::git_dir;
+use super::git::{common_dir, git_dir};
 use super::names;
 use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
@@ -168,13 +168,4 @@ fn stamp(path: &Path) -> Option<Print> {
 
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-/// The directory that holds `info/exclude` and the settings for the repository with this git directory: in a worktree it
-/// names a common one.
-fn common_dir(own: &Path) -> PathBuf {
-    match fs::read_to_string(own.join("commondir")) {
-        Ok(common) => own.join(common.trim()),
-        Err(_) => own.to_path_buf(),
-    }
 }

@@ -90,6 +90,7 @@ impl Tree {
             }
         }
         self.walk(start, &mut look)?;
+        self.settle_tracked(&mut look)?;
         self.snapshot.reclaim();
         let configuration = configuration && self.check_configuration();
         Ok(self.tell(look.changes, configuration))
@@ -250,6 +251,7 @@ impl Tree {
 
     /// Reads the rules around the root as they stand while they are watched.
     pub(super) fn read_surroundings(&mut self) {
+        self.tracked.outdated = true;
         for _ in 0..SURROUND_TRIES_MAX {
             let setting = Arc::clone(&self.scopes.setting);
             self.surroundings = Surroundings::read(self.root.as_path(), &self.home, setting);

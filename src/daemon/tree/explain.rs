@@ -17,7 +17,8 @@ impl Tree {
     #[must_use]
     pub fn explain(&self, path: &RelPath) -> Explanation {
         let whole = names::of(path);
-        self.hidden_by(&whole, path)
+        self.ruled(&whole, path)
+            .hides
             .or_else(|| self.triggered_by(&whole))
             .or_else(|| {
                 let rule = self.scopes.output_pattern(&whole)?;
@@ -33,7 +34,25 @@ impl Tree {
             })
     }
 
-    fn hidden_by(&self, whole: &[u8], path: &RelPath) -> Option<Explanation> {
+    /// The rule that would ignore `path` if git did not track it.
+    #[must_use]
+    pub fn tracked_though(&self, path: &RelPath) -> Option<Explanation> {
+        let ruled = self.ruled(&names::of(path), path);
+        ruled.overruled.filter(|_| ruled.hides.is_none())
+    }
+
+    fn ruled(&self, whole: &[u8], path: &RelPath) -> Ruled {
+        let mut overruled = None;
+        let hides = self.hidden_by(whole, path, &mut overruled);
+        Ruled { hides, overruled }
+    }
+
+    fn hidden_by(
+        &self,
+        whole: &[u8],
+        path: &RelPath,
+        overruled: &mut Option<Explanation>,
+    ) -> Option<Explanation> {
         let mut at = Vec::new();
         let mut id = DirId::ROOT;
         let mut known = true;
@@ -47,10 +66,8 @@ impl Tree {
                 return Some(by_construction(name, &at));
             }
             let is_directory = !last || self.root.join(path).is_dir();
-            let directory = names::below(
-                self.root.as_path(),
-                names::split(&at).map_or(&b""[..], |(above, _)| above),
-            );
+            let above = names::split(&at).map_or(&b""[..], |(above, _)| above);
+            let directory = names::below(self.root.as_path(), above);
             if !is_directory && is_backup(&directory, name) {
                 return Some(built_in(&at, "a backup beside its file"));
             }
@@ -60,8 +77,17 @@ impl Tree {
                 let deep = names::strip(&at, &self.snapshot.path(id)).map(<[u8]>::to_vec);
                 sieve.chain.ignores(&deep.unwrap_or_default(), is_directory)
             };
-            if let Some(rule) = rule {
-                return Some(written(rule, &self.root));
+            let is_held = self.tracked.holds(above, name, is_directory);
+            match rule {
+                Some(rule) if !rule.is_gits || !is_held => {
+                    let hides = overruled.take().filter(|_| rule.is_gits);
+                    return hides.or_else(|| Some(written(rule, &self.root)));
+                }
+                Some(rule) => {
+                    *overruled = overruled.take().or_else(|| Some(written(rule, &self.root)));
+                }
+                None if overruled.is_some() && !is_held => return overruled.take(),
+                None => {}
             }
             match self.snapshot.subdir(id, name) {
                 Some(sub) if known => id = sub,
@@ -86,6 +112,13 @@ impl Tree {
         }
         (!projects.is_empty()).then_some(Explanation::Triggers { projects })
     }
+}
+
+/// What rules say of a path.
+struct Ruled {
+    hides: Option<Explanation>,
+    /// The one that would, but for git, which tracks the path.
+    overruled: Option<Explanation>,
 }
 
 fn by_construction(name: &[u8], path: &[u8]) -> Explanation {

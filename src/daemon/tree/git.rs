@@ -28,7 +28,12 @@ pub type Signs = BTreeMap<TaskId, BTreeSet<Sign>>;
 
 /// The repositories that hold the projects of a workspace.
 #[derive(Debug, Default)]
-pub(super) struct Repositories(BTreeMap<PathBuf, BTreeSet<TaskId>>);
+pub(super) struct Repositories {
+    /// The projects of each, by its git directory.
+    held: BTreeMap<PathBuf, BTreeSet<TaskId>>,
+    /// Where the worktree of each begins.
+    tops: BTreeMap<PathBuf, PathBuf>,
+}
 
 impl Repositories {
     /// Looks for the nearest repository at or above each project.
@@ -46,7 +51,8 @@ impl Repositories {
                 }
                 passed.push(directory.to_path_buf());
                 held = git_dir(directory);
-                if held.is_some() {
+                if let Some(own) = &held {
+                    found.tops.insert(own.clone(), directory.to_path_buf());
                     break;
                 }
             }
@@ -55,15 +61,21 @@ impl Repositories {
                 .map(|directory| (directory, held.clone()));
             known.extend(passed);
             if let Some(held) = held {
-                found.0.entry(held).or_default().insert(task.clone());
+                found.held.entry(held).or_default().insert(task.clone());
             }
         }
         found
     }
 
+    /// The git directory of each, and the top of its worktree.
+    pub(super) fn tops(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let tops = self.tops.iter();
+        tops.map(|(own, top)| (own.as_path(), top.as_path()))
+    }
+
     fn signs(&self, root: &Path) -> Signs {
         let mut signs = Signs::new();
-        for (directory, tasks) in &self.0 {
+        for (directory, tasks) in &self.held {
             let there = SIGNS.iter().filter_map(|name| {
                 let path = directory.join(name);
                 let print = Print::of(&fs::symlink_metadata(&path).ok()?);
@@ -114,4 +126,13 @@ pub(super) fn git_dir(top: &Path) -> Option<PathBuf> {
     }
     let text = fs::read_to_string(&git).ok()?;
     Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+}
+
+/// The directory that holds `info/exclude` and the settings for the repository with this git directory: in a worktree it
+/// names a common one.
+pub(super) fn common_dir(own: &Path) -> PathBuf {
+    match fs::read_to_string(own.join("commondir")) {
+        Ok(common) => own.join(common.trim()),
+        Err(_) => own.to_path_buf(),
+    }
 }

@@ -57,6 +57,8 @@ pub(super) struct Rule<'a> {
     pub(super) pattern: &'a Pattern,
     /// The file that it stands in; `None` for the workspace's setting.
     pub(super) sheet: Option<&'a Sheet>,
+    /// Whether git knows it.
+    pub(super) is_gits: bool,
 }
 
 /// The rules that stand outside the directories of the workspace.
@@ -150,6 +152,16 @@ impl Present {
 }
 
 impl Around {
+    /// Whether there is a rule of git among them.
+    pub(super) fn has_rules_of_git(&self) -> bool {
+        let shared = [&self.exclude, &self.global].into_iter().flatten();
+        shared.into_iter().any(|sheet| !sheet.patterns.is_empty())
+            || self
+                .rules
+                .iter()
+                .any(|(rules, _)| rules.gitignore.is_some())
+    }
+
     /// What the entries of a directory are matched against but for its own rules; `within` are those on the way to it,
     /// outermost first, each with the length of its directory's path.
     pub(super) fn chain(&self, directory: &[u8], within: Vec<(Arc<Rules>, usize)>) -> Chain {
@@ -193,38 +205,45 @@ impl Chain {
     pub(super) fn ignores(&self, name: &[u8], is_directory: bool) -> Option<Rule<'_>> {
         let mut path = self.prefix.clone();
         path.extend_from_slice(name);
-        let says = |patterns, at, sheet| judge(patterns, &path, at, is_directory, sheet);
-        let setting = says(&self.setting, self.root, None);
-        let of = |pick: fn(&Rules) -> Option<&Sheet>| {
+        let says = |patterns, at, sheet, is_gits| {
+            let (ignored, pattern) = judge(patterns, &path, at, is_directory)?;
+            let rule = Rule {
+                pattern,
+                sheet,
+                is_gits,
+            };
+            Some((ignored, rule))
+        };
+        let setting = says(&self.setting, self.root, None, false);
+        let of = |pick: fn(&Rules) -> Option<&Sheet>, is_gits| {
             let held = self.rules.iter().rev();
             held.filter_map(|(rules, at)| pick(rules).map(|sheet| (sheet, *at)))
-                .find_map(|(sheet, at)| says(&sheet.patterns, at, Some(sheet)))
+                .find_map(|(sheet, at)| says(&sheet.patterns, at, Some(sheet), is_gits))
         };
         let decision = setting
-            .or_else(|| of(|rules| rules.ignore.as_ref()))
-            .or_else(|| of(|rules| rules.gitignore.as_ref()))
+            .or_else(|| of(|rules| rules.ignore.as_ref(), false))
+            .or_else(|| of(|rules| rules.gitignore.as_ref(), true))
             .or_else(|| {
                 let sheet = self.exclude.as_deref()?;
-                says(&sheet.patterns, 0, Some(sheet))
+                says(&sheet.patterns, 0, Some(sheet), true)
             })
             .or_else(|| {
                 let sheet = self.global.as_deref()?;
-                says(&sheet.patterns, 0, Some(sheet))
+                says(&sheet.patterns, 0, Some(sheet), true)
             });
         decision.and_then(|(ignored, rule)| ignored.then_some(rule))
     }
 }
 
-/// What one set of patterns says of the path that begins at `at`: ignored or not, and by which rule.
+/// What one set of patterns says of the path that begins at `at`: ignored or not, and by which.
 fn judge<'a>(
     patterns: &'a Patterns,
     path: &[u8],
     at: usize,
     is_directory: bool,
-    sheet: Option<&'a Sheet>,
-) -> Option<(bool, Rule<'a>)> {
+) -> Option<(bool, &'a Pattern)> {
     let pattern = patterns.matched(path.get(at..).unwrap_or_default(), is_directory)?;
-    Some((!pattern.is_negated(), Rule { pattern, sheet }))
+    Some((!pattern.is_negated(), pattern))
 }
 
 /// Compiles patterns that stand in a configuration.

@@ -4,6 +4,7 @@
 //! anything counts, and with `include.path` other files stand where they are named. Conditions (`includeIf`) are not
 //! judged, and what git itself would not read ends the file. Git is never run.
 
+use super::git::common_dir;
 use super::names;
 use crate::limits::{GIT_INCLUDES_MAX, GIT_SETTINGS_BYTES_MAX};
 use std::fs;
@@ -139,6 +140,17 @@ impl Settings {
                 _ => {}
             }
         }
+    }
+}
+
+/// Bytes of an object's name in the repository with this git directory.
+pub(super) fn hash_bytes(own: &Path) -> usize {
+    let text = read(&common_dir(own).join("config")).unwrap_or_default();
+    let mut lines = lines(&text).into_iter().rev();
+    let format = lines.find(|line| line.name == "extensions.objectformat");
+    match format {
+        Some(line) if line.value.eq_ignore_ascii_case(b"sha256") => 32,
+        Some(_) | None => 20,
     }
 }
 

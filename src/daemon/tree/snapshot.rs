@@ -173,6 +173,12 @@ impl Snapshot {
         watched.count()
     }
 
+    /// Whether a directory holds rules of git.
+    pub(super) fn has_rules_of_git(&self) -> bool {
+        let rules = self.arena.iter().filter_map(|dir| dir.rules.as_ref());
+        rules.into_iter().any(|rules| rules.gitignore.is_some())
+    }
+
     /// The directories whose watch was set before the inode that they are was let go of under another name.
     pub(super) fn blind(&self, let_go: &BTreeMap<Node, Turn>) -> Vec<DirId> {
         let dirs = (0..).map(DirId).zip(&self.arena);

@@ -8,6 +8,7 @@ use super::content::is_gone;
 use super::names;
 use super::rules::{Chain, Present, Rules};
 use super::settle::{Found, What};
+use super::tracked::Held;
 use super::walk::Step;
 use crate::daemon::watcher::{backed_up, is_noise};
 use crate::limits::{SURVEY_ALONE_MAX, SURVEY_THREADS_MAX};
@@ -23,12 +24,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Sieve {
     pub(super) chain: Chain,
     pub(super) excluded: Vec<Box<[u8]>>,
+    /// What git tracks though its rules hide it.
+    pub(super) held: Option<Arc<Held>>,
 }
 
 impl Sieve {
     /// Whether an entry is content, or leads to some.
     pub(super) fn shows(&self, name: &[u8], is_directory: bool) -> bool {
-        !self.is_excluded(name) && self.chain.ignores(name, is_directory).is_none()
+        self.shows_by(&self.chain, name, is_directory)
+    }
+
+    /// The same by other rules.
+    fn shows_by(&self, chain: &Chain, name: &[u8], is_directory: bool) -> bool {
+        if self.is_excluded(name) {
+            return false;
+        }
+        let held = self.held.as_deref();
+        let is_held = || held.is_some_and(|held| held.holds(name, is_directory));
+        match chain.ignores(name, is_directory) {
+            Some(rule) => rule.is_gits && is_held(),
+            None => held.is_none_or(|held| !held.buried) || is_held(),
+        }
     }
 
     /// Whether an entry is nobody's content whatever the rules say.
@@ -121,8 +137,7 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     let backups = backups(&raw);
     let mut found = Vec::with_capacity(raw.len());
     for raw in raw {
-        let shown = !site.above.is_excluded(&raw.name)
-            && chain.ignores(&raw.name, raw.kind.is_dir()).is_none();
+        let shown = site.above.shows_by(chain, &raw.name, raw.kind.is_dir());
         if shown && !backups.contains(&raw.name) {
             match raw.entry.metadata() {
                 Ok(meta) => found.push(Found {
@@ -195,6 +210,7 @@ mod tests {
             above: Sieve {
                 chain: around.chain(name.as_bytes(), Vec::new()),
                 excluded: vec![(*b"out").into()],
+                held: None,
             },
         }
     }

@@ -15,6 +15,7 @@ mod random;
 mod reading;
 mod rooted;
 mod storms;
+mod tracked;
 
 use super::*;
 use crate::daemon::watcher::Watcher;

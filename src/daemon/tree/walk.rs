@@ -308,6 +308,7 @@ impl Tree {
         let dir = self.snapshot.dir_mut(id);
         let changed = !Rules::same(dir.rules.as_deref(), rules.as_deref());
         dir.rules = rules;
+        self.tracked.outdated |= changed;
         changed
     }
 
@@ -341,6 +342,7 @@ impl Tree {
         Sieve {
             chain: self.surroundings.around.chain(path, within),
             excluded: inside.collect(),
+            held: self.tracked.in_directory(path).cloned(),
         }
     }
 }

@@ -87,6 +87,7 @@ fn explain_names_the_stages_or_the_rule() {
             }],
         }],
         ignored: None,
+        tracked: None,
     };
     insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
     src/a.ts
@@ -98,11 +99,19 @@ fn explain_names_the_stages_or_the_rule() {
     src/a.ts
       - triggers nothing: no stage of 0101-web reads it
     ");
-    explained.ignored = Some(ExplainedRule {
+    let rule = ExplainedRule {
         rule: "node_modules/".to_owned(),
         source: ".gitignore".to_owned(),
         line: Some(3),
-    });
+    };
+    explained.tracked = Some(rule.clone());
+    insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
+    src/a.ts
+      - tracked by git, though ignored by `node_modules/`, .gitignore:3
+      - triggers nothing: no stage of 0101-web reads it
+    ");
+    explained.tracked = None;
+    explained.ignored = Some(rule);
     insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
     src/a.ts
       - ignored by `node_modules/`, .gitignore:3

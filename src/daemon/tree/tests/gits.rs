@@ -11,11 +11,11 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::{Command as Process, Stdio};
 
-type Bytes = Vec<u8>;
+pub(super) type Bytes = Vec<u8>;
 
 /// A workspace's content, and all that decides on it.
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     places: BTreeSet<Bytes>,
     directories: BTreeSet<Bytes>,
     /// Files of rules, each in the directory of one of the places.
@@ -137,7 +137,7 @@ fn sheet(lines: std::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
     })
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(super) fn world() -> impl Strategy<Value = World> {
     let named = prop::sample::select(vec![
         Named::Nowhere,
         Named::Home,
@@ -167,7 +167,7 @@ fn world() -> impl Strategy<Value = World> {
         )
 }
 
-fn at(top: &Path, below: &[u8]) -> PathBuf {
+pub(super) fn at(top: &Path, below: &[u8]) -> PathBuf {
     top.join(OsStr::from_bytes(below))
 }
 
@@ -193,7 +193,7 @@ impl std::fmt::Debug for World {
 
 impl World {
     /// Writes it down: the workspace, and the user's directory.
-    fn build(&self, root: &Path, home: &Path) {
+    pub(super) fn build(&self, root: &Path, home: &Path) {
         for place in &self.places {
             // A name that is a directory already cannot be a file, nor the other way round.
             let path = at(root, place);
@@ -265,7 +265,7 @@ impl World {
 }
 
 /// Every path below a directory but what git keeps for itself.
-fn all(root: &Path) -> BTreeSet<Bytes> {
+pub(super) fn all(root: &Path) -> BTreeSet<Bytes> {
     let mut all = BTreeSet::new();
     let mut left = vec![Bytes::new()];
     while let Some(above) = left.pop() {
@@ -286,10 +286,9 @@ fn all(root: &Path) -> BTreeSet<Bytes> {
 }
 
 /// What git ignores of these.
-fn ignored(root: &Path, home: &Path, paths: &BTreeSet<Bytes>, args: &[&str]) -> BTreeSet<Bytes> {
+pub(super) fn ignored(root: &Path, home: &Path, paths: &BTreeSet<Bytes>) -> BTreeSet<Bytes> {
     let mut git = Process::new("git")
-        .args(["check-ignore", "-z", "--stdin"])
-        .args(args)
+        .args(["check-ignore", "--no-index", "-z", "--stdin"])
         .current_dir(root)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
@@ -333,11 +332,11 @@ fn shown(tree: &Tree) -> BTreeSet<Bytes> {
     shown
 }
 
-fn hidden(tree: &Tree, all: &BTreeSet<Bytes>) -> BTreeSet<String> {
+pub(super) fn hidden(tree: &Tree, all: &BTreeSet<Bytes>) -> BTreeSet<String> {
     texts(&all.difference(&shown(tree)).cloned().collect())
 }
 
-fn texts(paths: &BTreeSet<Bytes>) -> BTreeSet<String> {
+pub(super) fn texts(paths: &BTreeSet<Bytes>) -> BTreeSet<String> {
     let paths = paths.iter();
     paths.map(|path| path.escape_ascii().to_string()).collect()
 }
@@ -351,11 +350,11 @@ proptest! {
         let it = Fixture::at_home(&plain(), &home, |root| world.build(root, &home));
         let root = it.root.as_path();
         let all = all(root);
-        prop_assert_eq!(hidden(&it.tree, &all), texts(&ignored(root, &home, &all, &["--no-index"])));
+        prop_assert_eq!(hidden(&it.tree, &all), texts(&ignored(root, &home, &all)));
     }
 }
 
-fn cases(usual: u32) -> u32 {
+pub(super) fn cases(usual: u32) -> u32 {
     let named = std::env::var("PROPTEST_CASES").ok();
     named.and_then(|cases| cases.parse().ok()).unwrap_or(usual)
 }

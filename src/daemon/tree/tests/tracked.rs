@@ -1,0 +1,229 @@
+//! What git tracks though its rules ignore it, against git itself.
+//!
+//! Indexes of every format, written by git, over the generated worlds of [`super::gits`]; and files that come and go by
+//! hand.
+
+use super::gits::{Bytes, all, at, cases, hidden, ignored, texts, world};
+use super::*;
+use crate::model::view::Explanation;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::io::Write as _;
+use std::process::Stdio;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(80), max_shrink_iters: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn what_git_tracks_is_never_hidden(
+        world in world(),
+        rounds in vec((vec(any::<prop::sample::Index>(), 0..8), 2..5_u8, any::<bool>()), 1..4),
+        format in prop::sample::select(vec!["sha1", "sha1", "sha256"]),
+    ) {
+        let user = TempDir::new().unwrap();
+        let home = user.path().canonicalize().unwrap();
+        let mut it = Fixture::at_home(&plain(), &home, |root| {
+            world.build(root, &home);
+            if format == "sha256" {
+                let config = root.join(".git/config");
+                let text = fs::read_to_string(&config).unwrap().replace("version = 0", "version = 1");
+                write(&config, &(text + "[extensions]\nobjectFormat = sha256\n"));
+            }
+        });
+        let root = it.root.as_path().to_path_buf();
+        let all = all(&root);
+        let leaves: Vec<&Bytes> = all.iter().filter(|path| at(&root, path).is_file()).collect();
+        let mut named = BTreeSet::new();
+        for (number, (picked, version, split)) in rounds.iter().enumerate() {
+            let wanted: BTreeSet<Bytes> = picked.iter().map(|at| (*at.get::<&Bytes>(&leaves)).clone()).collect();
+            track(&root, (&named, &wanted), (*version, *split), format);
+            let mut read = BTreeSet::new();
+            let mut note = |path: &[u8]| {
+                read.insert(path.to_vec());
+            };
+            let hash = settings::hash_bytes(&root.join(".git"));
+            index::read(&root.join(".git/index"), hash, &mut note).unwrap();
+            prop_assert_eq!(texts(&read), texts(&wanted));
+            named = wanted;
+            if number % 2 == 0 {
+                it.tree.examine().unwrap();
+            } else {
+                it.tree.scan().unwrap();
+            }
+            // Asked without `--no-index`, git takes a name for a pattern of what it tracks.
+            let mut theirs = ignored(&root, &home, &all);
+            for path in &named {
+                theirs.remove(path);
+                let mut path = &**path;
+                while let Some((above, _)) = names::split(path) {
+                    theirs.remove(above);
+                    path = above;
+                }
+            }
+            prop_assert_eq!(hidden(&it.tree, &all), texts(&theirs));
+        }
+    }
+}
+
+/// Writes an index that names these files and no others.
+fn track(
+    root: &Path,
+    (before, wanted): (&BTreeSet<Bytes>, &BTreeSet<Bytes>),
+    (version, split): (u8, bool),
+    format: &str,
+) {
+    let hash = "1".repeat(if format == "sha256" { 64 } else { 40 });
+    let mut lines = Vec::new();
+    for path in before.union(wanted) {
+        let mode = if wanted.contains(path) { "100644" } else { "0" };
+        lines.extend_from_slice(format!("{mode} {hash} 0\t").as_bytes());
+        lines.extend_from_slice(path);
+        lines.push(0);
+    }
+    let version = version.to_string();
+    let split = match split {
+        true => "--split-index",
+        false => "--no-split-index",
+    };
+    let args = [
+        "update-index",
+        "-z",
+        "--index-version",
+        &version,
+        split,
+        "--index-info",
+    ];
+    let mut git = program(root, "git", &args)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    git.stdin.take().unwrap().write_all(&lines).unwrap();
+    let status = git.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+/// A repository of which some ignored files are tracked.
+fn with_tracked(more: impl FnOnce(&Path)) -> Fixture {
+    Fixture::with(&plain(), |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&root.join(".gitignore"), "build/\n*.log\nnode_modules/\n");
+        for file in [
+            "build/deep/kept",
+            "build/deep/not",
+            "build/not/f",
+            "src/a.log",
+            "src/f",
+            "node_modules/x/y",
+        ] {
+            write(&root.join(file), "1");
+        }
+        run(
+            root,
+            "git",
+            &["add", "-f", "build/deep/kept", "src/a.log", "src/f"],
+        );
+        more(root);
+    })
+}
+
+#[test]
+fn what_git_tracks_is_shown_though_it_is_ignored() {
+    let mut it = with_tracked(|_| {});
+    let shown = [".gitignore", "build/deep/kept", "src/a.log", "src/f"];
+    assert_eq!(files(&it.tree), set(&shown));
+    assert_eq!(it.tree.watches(), 4, "the root, src, build and build/deep");
+    let rule = |rule: &str, line| Explanation::Ignored {
+        rule: rule.to_owned(),
+        source: ".gitignore".to_owned(),
+        line: Some(line),
+    };
+    for (path, ignored, tracked) in [
+        ("build/deep/kept", None, Some(rule("build/", 1))),
+        ("src/a.log", None, Some(rule("*.log", 2))),
+        ("build/deep/not", Some(rule("build/", 1)), None),
+        ("build/not/f", Some(rule("build/", 1)), None),
+        ("src/f", None, None),
+    ] {
+        let path = RelPath::parse(path).unwrap();
+        assert_eq!(it.tree.tracked_though(&path), tracked, "{path}");
+        let explained = it.tree.explain(&path);
+        match ignored {
+            Some(rule) => assert_eq!(explained, rule, "{path}"),
+            None => assert!(matches!(explained, Explanation::Triggers { .. }), "{path}"),
+        }
+    }
+    it.view();
+    it.write("build/deep/kept", "2");
+    it.write("build/deep/not", "2");
+    it.write("build/new/f", "1");
+    assert_eq!(paths(&it.touched()), ["build/deep/kept"]);
+    run(
+        it.root.as_path(),
+        "git",
+        &["rm", "-q", "-f", "--cached", "build/deep/kept"],
+    );
+    assert_eq!(paths(&it.touched()), ["build/deep/kept"]);
+    assert_eq!(it.tree.watches(), 2);
+    it.write("build/deep/kept", "3");
+    assert_eq!(it.touched(), Touches::default());
+    run(it.root.as_path(), "git", &["add", "-f", "build/not/f"]);
+    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+    fs::remove_dir_all(it.path("build")).unwrap();
+    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+    run(it.root.as_path(), "git", &["checkout", "-q", "--", "build"]);
+    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+    it.write(".gitignore", "src\n");
+    it.touched();
+    assert_eq!(
+        files(&it.tree),
+        set(&[
+            ".gitignore",
+            "build/not/f",
+            "node_modules/x/y",
+            "src/a.log",
+            "src/f"
+        ])
+    );
+}
+
+#[test]
+fn rules_of_the_workspace_hide_what_is_tracked_too() {
+    let mut config = plain();
+    config.settings.ignore = vec!["deep".to_owned()];
+    let mut it = Fixture::with(&config, |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&root.join(".gitignore"), "build/\n");
+        for file in ["build/deep/f", "build/f", "build/g", "h"] {
+            write(&root.join(file), "1");
+        }
+        write(&root.join(".ignore"), "g\n");
+        run(root, "git", &["add", "-f", "."]);
+    });
+    let shown = [".gitignore", ".ignore", "build/f", "h"];
+    assert_eq!(files(&it.tree), set(&shown));
+    fs::remove_file(it.path(".ignore")).unwrap();
+    assert_eq!(paths(&it.touched()), [".ignore", "build/g"]);
+}
+
+#[test]
+fn a_worktree_has_an_index_of_its_own() {
+    let it = Fixture::with(&plain(), |root| {
+        let main = root.parent().unwrap().join("main");
+        write(&main.join(".gitignore"), "*.log\n");
+        write(&main.join("a.log"), "1");
+        run(&main, "git", &["init", "-q", "."]);
+        run(&main, "git", &["add", "-f", "."]);
+        let who = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        run(
+            &main,
+            "git",
+            &[&who[..], &["commit", "-q", "-m", "x"]].concat(),
+        );
+        fs::remove_dir(root).unwrap();
+        let place = root.to_str().unwrap();
+        run(&main, "git", &["worktree", "add", "-q", place]);
+        write(&root.join("b.log"), "1");
+        write(&main.join("b.log"), "1");
+        run(&main, "git", &["add", "-f", "b.log"]);
+    });
+    assert_eq!(files(&it.tree), set(&[".gitignore", "a.log"]));
+}
