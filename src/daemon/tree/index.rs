@@ -236,6 +236,8 @@ impl<R: BufRead> Reader<R> {
     fn bits(&mut self) -> Result<Vec<u64>, Amiss> {
         let bits = u64::from(self.number()?);
         let mut left = self.number()?;
+        // No more than one for each entry that the other can hold.
+        let bits = bits.min(INDEX_BYTES_MAX / STAT_BYTES as u64);
         let most = usize::try_from(bits.div_ceil(64)).unwrap_or(usize::MAX);
         let mut words = Vec::new();
         while left > 0 {
@@ -257,5 +259,83 @@ impl<R: BufRead> Reader<R> {
         let mut bytes = [0; 8];
         self.file.read_exact(&mut bytes)?;
         Ok(u64::from_be_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test writes files as a user would"
+)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    fn names(index: &[u8]) -> (Vec<Vec<u8>>, Result<(), IndexError>) {
+        let place = TempDir::new().unwrap();
+        let path = place.path().join("index");
+        std::fs::write(&path, index).unwrap();
+        let mut names = Vec::new();
+        let read = read(&path, 20, &mut |name| names.push(name.to_vec()));
+        (names, read)
+    }
+
+    fn entry(mode: u16, name: &[u8]) -> Vec<u8> {
+        let mut entry = vec![7; STAT_BYTES + 20];
+        entry[MODE_AT..MODE_AT + 4].copy_from_slice(&u32::from(mode).to_be_bytes());
+        entry.extend_from_slice(&[0, 1]);
+        entry.extend_from_slice(name);
+        entry.resize((entry.len() + 8) / 8 * 8, 0);
+        entry
+    }
+
+    fn index(version: u8, count: u8, rest: &[u8]) -> Vec<u8> {
+        [
+            &[b'D', b'I', b'R', b'C', 0, 0, 0, version, 0, 0, 0, count],
+            rest,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn what_is_cut_off_is_an_error_that_names_the_file() {
+        let entries = [
+            entry(0o100_644, b"a/b"),
+            entry(0o160_000, b"sub"),
+            entry(0o120_000, b"link"),
+        ];
+        let whole = index(2, 3, &entries.concat());
+        let (found, read) = names(&whole);
+        assert_eq!(found, [&b"a/b"[..], b"link"], "a submodule is none");
+        assert_eq!(read.map_err(|error| error.to_string()), Ok(()));
+        let (found, read) = names(&whole[..whole.len() - 9]);
+        let said = read.unwrap_err().to_string();
+        assert!(
+            said.ends_with("/index` is no index that can be read"),
+            "{said}"
+        );
+        assert_eq!(found, [&b"a/b"[..]]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_in_the_file_reading_it_ends(
+            version in 2..5_u8,
+            count in any::<u8>(),
+            at in 0..400_usize,
+            bytes in proptest::collection::vec(any::<u8>(), 0..600),
+            link in any::<bool>(),
+        ) {
+            let mut rest: Vec<u8> = (0..4).flat_map(|n| entry(0o100_644, &[b'a' + n])).collect();
+            let at = at.min(rest.len());
+            rest.splice(at.., bytes);
+            if link {
+                rest = [b"link\0\0\x01\0", &*rest].concat();
+            }
+            let count = if link { 0 } else { count };
+            let (found, _) = names(&index(version, count, &rest));
+            prop_assert!(found.len() <= usize::from(count));
+        }
     }
 }
