@@ -124,19 +124,6 @@ impl Connection {
         self.ask_within(call, ANSWER_TIME_MAX, None)
     }
 
-    /// Asks what may take as long as a run does, and waits for the answer until ^C.
-    ///
-    /// # Errors
-    /// When the daemon refuses or goes away, or at ^C.
-    pub fn ask_patiently<T: DeserializeOwned>(
-        &mut self,
-        call: &Call,
-        interrupts: &Interrupts,
-    ) -> Result<T, Failure> {
-        let asked = self.begin(call)?;
-        self.wait_for(asked, interrupts)
-    }
-
     /// Asks, and leaves the answer to [`Connection::wait_for`]; several questions may be on their way.
     ///
     /// # Errors

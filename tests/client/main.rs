@@ -16,6 +16,7 @@
 mod answers;
 #[path = "../deadline/within.rs"]
 mod deadline;
+mod leave;
 mod paper;
 mod runs;
 mod streams;

@@ -176,6 +176,7 @@ fn serve(stream: &UnixStream, version: &str, script: &dyn Fn(&Call) -> Say) {
                     return;
                 }
             }
+            Ok(Inbound::Cancel { .. }) => {}
             other => panic!("orchctl sent {line}: {other:?}"),
         }
     }

@@ -200,7 +200,8 @@ fn the_help_of_a_command_says_what_its_flags_do() {
 
     Answers at once where the content is proven, joins a run in flight, else runs
     what is missing. Says which run it trusts. Speaks of every project of the
-    workspace, or with --task only of those that are named.
+    workspace, or with --task only of those that are named. ^C stops waiting, and
+    says which runs go on.
 
     Usage: orchctl gate [OPTIONS]
 

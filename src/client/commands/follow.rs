@@ -15,7 +15,7 @@ use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
-use crate::client::render::waiting::Awaited;
+use crate::client::render::waiting::{Awaited, follow_or_end};
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
 use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
@@ -304,7 +304,7 @@ impl Follow<'_, '_> {
         } else if !has_begun {
             format!("\nRun {id} has not begun, and is run only if somebody else wants it.\n")
         } else {
-            format!("\nRun {id} goes on. End it with: orchctl cancel {id}\n")
+            format!("\nRun {id} goes on. {}\n", follow_or_end(id))
         };
         self.session.output.words(&text)?;
         Err(Failure::Interrupted)
