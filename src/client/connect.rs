@@ -148,6 +148,18 @@ impl Connection {
         self.answer(asked.0, deadline, Some(interrupts), patience)
     }
 
+    /// Waits so long for an answer, whatever is pressed: for what is done at ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away.
+    pub fn answer_by<T: DeserializeOwned>(
+        &mut self,
+        asked: Outstanding,
+        patience: Duration,
+    ) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::after(patience), None, patience)
+    }
+
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.
     ///
     /// # Errors

@@ -385,3 +385,41 @@ fn an_asker_on_the_socket_holds_his_run_alone_or_with_others() {
         (&json!(8), &json!(run), &json!("pass"))
     );
 }
+
+#[test]
+fn a_run_of_a_command_without_a_daemon_is_cancelled_with_it_and_said_so() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let begun = world.fifo("begun");
+    let line = format!("echo begun > {}; exec sleep 1000", begun.display());
+    workspace.write("orchd.toml", check(&line));
+    workspace.done(&["allow"]);
+    for (arguments, out) in [
+        (&["run", "--no-daemon"][..], ""),
+        (&["gate", "--no-daemon"], ""),
+        (&["gate", "--no-daemon", "--json"], "unknown"),
+    ] {
+        let running = Running::of(workspace.orchctl(arguments));
+        world.heard(&begun);
+        running.signal(Signal::INT);
+        let done = running.end();
+        assert_eq!(done.code, Some(3), "{done:?}");
+        assert_eq!(done.out.is_empty(), out.is_empty(), "{done:?}");
+        let state = workspace.json("out/t/state.json");
+        let last = &state["orchd"]["last_run"];
+        let run = last["run_id"].as_str().unwrap();
+        let id = run.rsplit('-').next().unwrap();
+        let path = last["manifest"].as_str().unwrap();
+        assert_eq!(
+            done.err,
+            format!(
+                "\nCancelling run {id} of t: it runs in this command.\nRun {id} is cancelled: {path}\n\
+                 error: interrupted before the answer was there\n"
+            )
+        );
+        let manifest = workspace.json(path);
+        let ended = (&manifest["status"], &manifest["status_detail"]);
+        assert_eq!(ended, (&json!("cancelled"), &json!("run-canceled")));
+        assert_eq!(world.processes(), Vec::<u32>::new());
+    }
+}
