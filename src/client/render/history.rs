@@ -128,13 +128,13 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
             format_args!("  {}  {value}\n", styled(DIM, &pad(name, 9))),
         );
     }
-    let stages = run
-        .stages
-        .iter()
-        .map(|stage| columns(stage.id.as_str()))
-        .max();
-    for stage in &run.stages {
-        text.push_str(&stage_line(stage, stages.unwrap_or(0), look));
+    let stages = run.stages.iter().enumerate();
+    let names: Vec<String> = stages
+        .map(|stage| clean(run.name_of(stage).as_str()))
+        .collect();
+    let widest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+    for (stage, name) in run.stages.iter().zip(&names) {
+        text.push_str(&stage_line(stage, &pad(name, widest), look));
     }
     if let Some(summary) = &run.summary {
         text.push_str(&indented(summary, 2, look));
@@ -149,14 +149,10 @@ fn or_everything(changed: &ChangedPaths, all: bool) -> ChangedPaths {
     told
 }
 
-fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
+fn stage_line(stage: &StageRecord, name: &str, look: &Look) -> String {
     let mark = mark::stage(stage.status, stage.outcome);
     let symbol = styled(mark.style, &mark.symbol.to_string());
-    let mut line = format!(
-        "  {symbol} {}  {}",
-        pad(&clean(stage.id.as_str()), width),
-        mark.word
-    );
+    let mut line = format!("  {symbol} {name}  {}", mark.word);
     if let Some(code) = stage.exit_code.filter(|code| *code != 0) {
         add(&mut line, format_args!(", exit {code}"));
     }

@@ -4,9 +4,10 @@
 
 use crate::client::output::Look;
 use crate::client::render::mark::{self, short};
-use crate::client::render::status::{excerpt, fit};
+use crate::client::render::status::{excerpt, fit, stage_name};
 use crate::client::render::text::{BOLD, DIM, add, clean, count, pad, styled, took};
-use crate::model::id::{RunId, TaskId};
+use crate::model::evidence::numbered;
+use crate::model::id::{RunId, StageId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
 use crate::model::report::runs::{ChangedPaths, RunDetail};
@@ -46,6 +47,20 @@ struct Running {
     task: TaskId,
     stage: Option<String>,
     parent: Option<RunId>,
+    /// Its stages, in declared order, as far as they are known.
+    stages: Vec<StageId>,
+}
+
+impl Running {
+    /// What the stage at this place, from 1, is called: its id, or where others have that too, the name of its log.
+    fn name(&self, stage: &StageId, index: usize) -> String {
+        let same = self.stages.iter().filter(|other| *other == stage);
+        clean(&match same.count() {
+            // A daemon of before says no place.
+            2.. if index > 0 => numbered(index, stage),
+            _ => stage.to_string(),
+        })
+    }
 }
 
 impl Live {
@@ -84,6 +99,7 @@ impl Live {
                     task: project.task_id.clone(),
                     stage: running.stage.as_ref().map(|stage| clean(stage.as_str())),
                     parent: None,
+                    stages: Vec::new(),
                 };
                 self.running.insert(running.run_id.clone(), known);
             }
@@ -113,7 +129,7 @@ impl Live {
             Happening::RunStarted(run) => self.started(run, look),
             Happening::StageStarted(stage) => {
                 if let Some(running) = self.running.get_mut(&stage.run_id) {
-                    running.stage = Some(clean(stage.stage.as_str()));
+                    running.stage = Some(running.name(&stage.stage, stage.index));
                 }
                 String::new()
             }
@@ -171,10 +187,10 @@ impl Live {
             },
             look,
         );
-        let mut stages = run.stages.iter();
-        let under_way = stages.find(|stage| stage.status == StageStatus::Running);
+        let mut stages = run.stages.iter().enumerate();
+        let under_way = stages.find(|(_, stage)| stage.status == StageStatus::Running);
         if let Some(running) = self.running.get_mut(&run.record.run_id) {
-            running.stage = under_way.map(|stage| clean(stage.id.as_str()));
+            running.stage = under_way.map(|stage| clean(run.name_of(stage).as_str()));
         }
         text
     }
@@ -195,6 +211,7 @@ impl Live {
             task: run.task_id.clone(),
             stage: None,
             parent: run.parent_run_id.clone(),
+            stages: run.stages.clone(),
         };
         self.running.insert(run.run_id.clone(), running);
         let task = styled(BOLD, &clean(run.task_id.as_str()));
@@ -216,8 +233,9 @@ impl Live {
             return String::new();
         };
         running.stage = None;
+        let name = running.name(&stage.stage, stage.index);
         let indent = self.indent(&stage.run_id);
-        let mut text = format!("{indent}{}", stage_line(stage));
+        let mut text = format!("{indent}{}", stage_line(stage, &name));
         if self.many {
             text.push_str(&styled(
                 DIM,
@@ -286,11 +304,11 @@ impl Live {
     }
 }
 
-fn stage_line(stage: &StageDone) -> String {
+fn stage_line(stage: &StageDone, name: &str) -> String {
     let mark = mark::stage(stage.status, Some(stage.outcome));
-    let id = pad(&clean(stage.stage.as_str()), STAGE_COLUMNS);
+    let name = pad(name, STAGE_COLUMNS);
     let symbol = styled(mark.style, &mark.symbol.to_string());
-    let mut parts = vec![format!("  {symbol} {id}")];
+    let mut parts = vec![format!("  {symbol} {name}")];
     parts.push(pad(&took(Duration::from_millis(stage.duration_ms)), 6));
     match (stage.status, stage.exit_code) {
         (StageStatus::Succeeded, _) if stage.outcome == Outcome::Flaky => {
@@ -327,7 +345,7 @@ pub fn run_ended(run: &RunDone, look: &Look) -> String {
             format_args!("{gap}void: the content changed meanwhile"),
         );
     } else if let Some(failure) = &run.failure {
-        let (id, stage) = (short(&run.run_id), clean(failure.stage.as_str()));
+        let (id, stage) = (short(&run.run_id), clean(stage_name(failure)));
         add(
             &mut text,
             format_args!("{gap}see: orchctl logs {id} {stage}"),

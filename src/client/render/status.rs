@@ -171,11 +171,18 @@ pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
 
 fn ended(failure: &Failure, how: &str, indent: usize, look: &Look) -> String {
     let space = " ".repeat(indent);
-    let stage = styled(RED, &clean(failure.stage.as_str()));
+    let stage = styled(RED, &clean(stage_name(failure)));
     format!(
         "{space}{stage}  {how}\n{}",
         excerpt(failure, indent + 2, look)
     )
+}
+
+/// What a stage that failed is called, so that no other stage of its run is meant.
+#[must_use]
+pub fn stage_name(failure: &Failure) -> &str {
+    let name = failure.name.as_deref();
+    name.unwrap_or_else(|| failure.stage.as_str())
 }
 
 /// Renders the lines that say why a stage failed.

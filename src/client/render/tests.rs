@@ -57,6 +57,7 @@ fn pipeline() -> PipelineId {
 fn failure() -> Failure {
     Failure {
         stage: stage("lint"),
+        name: None,
         exit_code: Some(1),
         excerpt: "web/src/cart.ts:3:5  \u{1b}[31merror\u{1b}[0m  'frob' is not defined  no-undef\n"
             .to_owned(),
