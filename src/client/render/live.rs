@@ -13,7 +13,7 @@ use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone
 use crate::model::report::runs::{ChangedPaths, RunDetail};
 use crate::model::report::status::Status;
 use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Columns that a stage's id is filled up to.
@@ -40,6 +40,8 @@ pub struct Live {
     verdicts: BTreeMap<TaskId, Verdict>,
     /// Whose verdict each project was last said to have.
     said: BTreeMap<TaskId, RunId>,
+    /// Runs whose beginning was said before the last snapshot.
+    begun: BTreeSet<RunId>,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Running {
     parent: Option<RunId>,
     /// Its stages, in declared order, as far as they are known.
     stages: Vec<StageId>,
+    /// Its beginning was said.
+    is_said: bool,
 }
 
 impl Running {
@@ -73,18 +77,24 @@ impl Live {
             running: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             said: BTreeMap::new(),
+            begun: BTreeSet::new(),
         }
     }
 
-    /// Takes the truth of a snapshot: what was followed and has ended meanwhile is forgotten.
-    pub fn reset(&mut self, status: &Status) {
+    /// Takes the truth of a snapshot: what was followed and has ended meanwhile is forgotten. Says which runs are under
+    /// way: whoever has what there is of one gives it to [`Live::join`].
+    pub fn reset(&mut self, status: &Status) -> Vec<RunId> {
         let Focus::Workspace(root) = &self.focus else {
-            return;
+            return Vec::new();
         };
         let projects = status.workspaces.iter().filter(|w| &w.root == root);
         let projects: Vec<_> = projects.flat_map(|workspace| &workspace.projects).collect();
         self.many = projects.len() > 1;
-        self.running.clear();
+        let before = std::mem::take(&mut self.running).into_iter();
+        self.begun = before
+            .filter(|(_, run)| run.is_said)
+            .map(|(run, _)| run)
+            .collect();
         self.verdicts.clear();
         self.said.clear();
         for project in projects {
@@ -100,10 +110,12 @@ impl Live {
                     stage: running.stage.as_ref().map(|stage| clean(stage.as_str())),
                     parent: None,
                     stages: Vec::new(),
+                    is_said: self.begun.contains(&running.run_id),
                 };
                 self.running.insert(running.run_id.clone(), known);
             }
         }
+        self.running.keys().cloned().collect()
     }
 
     /// What the spinner says: the stages that run, or none when nothing does.
@@ -204,16 +216,22 @@ impl Live {
             }
         };
         // One that was joined may tell of its beginning a moment later.
-        if !followed || self.running.contains_key(&run.run_id) {
+        let known = self.running.get(&run.run_id);
+        if !followed || known.is_some_and(|known| known.is_said && !known.stages.is_empty()) {
             return String::new();
         }
+        let is_said = self.begun.remove(&run.run_id) || known.is_some_and(|known| known.is_said);
         let running = Running {
             task: run.task_id.clone(),
             stage: None,
             parent: run.parent_run_id.clone(),
             stages: run.stages.clone(),
+            is_said: true,
         };
         self.running.insert(run.run_id.clone(), running);
+        if is_said {
+            return String::new();
+        }
         let task = styled(BOLD, &clean(run.task_id.as_str()));
         let pipeline = clean(run.pipeline_id.as_str());
         let why = why(run.cause, &run.changed);
