@@ -4,7 +4,7 @@
 
 use crate::client::output::Look;
 use crate::client::render::live::changed_paths;
-use crate::client::render::mark::{self, short};
+use crate::client::render::mark::{self, Mark, short};
 use crate::client::render::status::{failed, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
@@ -203,14 +203,25 @@ pub fn reason(answer: &RunAnswer, look: &Look) -> String {
     text
 }
 
+/// Renders the result of `cancel`: that the run has ended so, and not that nothing is known of its content.
+#[must_use]
+pub fn cancelled(answer: &RunAnswer, look: &Look) -> String {
+    titled(mark::run(answer.status), answer, look)
+}
+
 /// Renders the result of `run` or `resume`.
 #[must_use]
 pub fn result(answer: &RunAnswer, look: &Look) -> String {
     let head = if answer.status.is_terminal() {
-        mark::verdict(answer.verdict).cell(0)
+        mark::verdict(answer.verdict)
     } else {
-        mark::run(answer.status).cell(0)
+        mark::run(answer.status)
     };
+    titled(head, answer, look)
+}
+
+fn titled(head: Mark, answer: &RunAnswer, look: &Look) -> String {
+    let head = head.cell(0);
     let manifest = short_path(&clean(&answer.manifest), look, 2);
     let mut text = format!("{head}  {}\n", answer.run_id);
     if answer.green == Some(false) {

@@ -45,10 +45,20 @@ fn gate_says_which_run_it_trusts() {
     };
     let stages = BTreeMap::from([(run(RUN), (4, 4))]);
     insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(Some(60)))), @"
-    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+    + pass      0101-web
+        run 3d0103be, proven before, inputs 9c419c41…, 4 of 4
+        stages
         .runs/0101-web/cli…T10-09-50-592Z-3d0103be/manifest.json
     ? unknown   0104
     ");
+    insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(None))), @"
+    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+        .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+    ? unknown   0104
+    ");
+    let narrow = plain(&answer::gate(&gate, &stages, &look(Some(40))));
+    let widest = narrow.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(40), "{narrow}");
 }
 
 #[test]
@@ -208,6 +218,15 @@ fn commands_to_be_allowed_are_shown_in_full() {
 }
 
 #[test]
+fn what_was_cancelled_is_told_so() {
+    let answer = serde_json::json!({"run_id": RUN, "status": "cancelled", "artifact_root": "a",
+        "manifest": "m", "log_path": "l", "verdict": "unknown"});
+    let answer = serde_json::from_value(answer).unwrap();
+    let text = plain(&history::cancelled(&answer, &look(None)));
+    assert_eq!(text, format!("- cancelled  {RUN}\n  m\n"));
+}
+
+#[test]
 fn doctor_says_what_to_do() {
     let check = |id: &str, state, fix: Option<&str>| DoctorCheck {
         id: id.to_owned(),
@@ -232,6 +251,17 @@ fn doctor_says_what_to_do() {
                          (65,536) used
                          fix: sysctl
                          fs.inotify.max_user_watches=524288
+    0 failures, 1 warning
+    ");
+    insta::assert_snapshot!(plain(&daemon::doctor(&doctor, &look(Some(40)))), @"
+    + ok    daemon
+        91 % of fs.inotify.max_user_watches
+        (65,536) used
+    ~ warn  watch-limit
+        91 % of fs.inotify.max_user_watches
+        (65,536) used
+        fix: sysctl
+        fs.inotify.max_user_watches=524288
     0 failures, 1 warning
     ");
     let error = daemon::error(
