@@ -97,7 +97,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         ("resume", "--run <ID>"),
         ("run --no-daemon --detach", "cannot be used with"),
         ("run --task a/b", "may not contain '/'"),
-        ("runs --limit 0", "--limit <N>"),
+        ("runs --limit 0", "a whole number from 1"),
         ("wait --timeout 3days", "`days` is no unit of time"),
         ("completions tcsh", "possible values: bash"),
     ] {

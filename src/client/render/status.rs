@@ -42,7 +42,9 @@ pub fn status(status: &Status, asked: Option<&RootPath>, look: &Look) -> String 
             None => text.push_str("Nothing is watched. Add a directory with: orchctl watch DIR\n"),
         }
     }
-    text.push_str(&daemon_line(&status.daemon, status.workspaces.len(), look));
+    // Of one workspace that was asked for nothing is known of the others.
+    let workspaces = asked.is_none().then_some(status.workspaces.len());
+    text.push_str(&daemon_line(&status.daemon, workspaces, look));
     text
 }
 
@@ -197,13 +199,14 @@ pub fn excerpt(failure: &Failure, indent: usize, look: &Look) -> String {
         .collect()
 }
 
-fn daemon_line(daemon: &DaemonStatus, workspaces: usize, look: &Look) -> String {
+fn daemon_line(daemon: &DaemonStatus, workspaces: Option<usize>, look: &Look) -> String {
+    let workspaces = workspaces.map(|number| format!("{}, ", count(number, "workspace")));
     let line = format!(
-        "orchd {}, pid {}, up {}, {}, {} watches, {}",
+        "orchd {}, pid {}, up {}, {}{} watches, {}",
         daemon.version,
         daemon.pid,
         took(Duration::from_millis(daemon.uptime_ms)),
-        count(workspaces, "workspace"),
+        workspaces.unwrap_or_default(),
         daemon.watches,
         size(daemon.rss_bytes)
     );

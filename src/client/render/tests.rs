@@ -215,3 +215,13 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         manifest .runs/0103-docs/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
     "#);
 }
+
+#[test]
+fn status_of_one_workspace_does_not_count_the_others() {
+    let text = plain(&status::status(&shop(), Some(&root()), &look(None)));
+    let last = text.lines().last();
+    assert_eq!(
+        last,
+        Some("orchd 0.1.0, pid 4121, up 3h 5m, 18204 watches, 12.1 MiB")
+    );
+}
