@@ -127,8 +127,11 @@ impl Reader<'_> {
         loop {
             let (end, goes_on) = self.read(session, offset)?;
             offset = end;
-            if !goes_on || interrupts.sleep(LOG_PAUSE).map_err(Failure::Wait)? {
+            if !goes_on {
                 return Ok(());
+            }
+            if interrupts.sleep(LOG_PAUSE).map_err(Failure::Wait)? {
+                return Ok(session.output.end_line()?);
             }
         }
     }

@@ -147,7 +147,11 @@ fn show(
                 }
                 spinner.say(live.activity());
             }
-            Arrival::Interrupted => return Ok(Exit::Done),
+            Arrival::Interrupted => {
+                drop(spinner);
+                session.output.end_line()?;
+                return Ok(Exit::Done);
+            }
             Arrival::TimedOut => {}
         }
     }
