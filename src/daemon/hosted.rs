@@ -2,7 +2,8 @@
 //!
 //! The same engine and the same shell as the daemon's, connected to the caller by a pair of sockets instead of a name.
 //! It serves one workspace, trusts what the trust store trusts, registers nothing, and nothing runs by itself. It ends
-//! when its caller hangs up; runs are cancelled and recorded first.
+//! when its caller hangs up; runs are cancelled and recorded first, as `daemon-stopped` where the
+//! caller did not cancel them itself.
 
 use crate::daemon::chain::chain;
 use crate::daemon::server::connection::serve_connection;

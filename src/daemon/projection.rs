@@ -257,6 +257,7 @@ impl Shell {
             pipeline_id: told.pipeline,
             run_id: told.run,
             stage: told.stage.id,
+            index: told.place.saturating_add(1),
             attempt: told.stage.attempts,
         })
     }
@@ -269,6 +270,7 @@ impl Shell {
             pipeline_id: told.pipeline,
             run_id: told.run,
             stage: stage.id,
+            index: told.place.saturating_add(1),
             status: stage.status,
             outcome: stage.outcome,
             exit_code: stage.exit_code,

@@ -5,6 +5,7 @@ use crate::events::{Client, Events};
 use crate::support::{Done, Running, Workspace, World, check, pipeline, signal_to};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -104,7 +105,7 @@ fn wait_and_gate_without_a_verdict_print_their_own_document() {
         });
         let document = json!({"verdict": "unknown", "projects": [project]});
         assert_eq!((done.code, done.json()), (Some(3), document), "{done:?}");
-        assert!(done.err.starts_with(&format!("error: {why}")), "{done:?}");
+        assert!(done.err.contains(&format!("error: {why}")), "{done:?}");
     };
     for task in [&[][..], &["--task", "t"]] {
         let asked = [&["wait", "--timeout", "200ms", "--json"], task].concat();
@@ -384,4 +385,78 @@ fn an_asker_on_the_socket_holds_his_run_alone_or_with_others() {
         ),
         (&json!(8), &json!(run), &json!("pass"))
     );
+}
+
+#[test]
+fn a_run_of_a_command_without_a_daemon_is_cancelled_with_it_and_said_so() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let begun = world.fifo("begun");
+    let line = format!("echo begun > {}; exec sleep 1000", begun.display());
+    workspace.write("orchd.toml", check(&line));
+    workspace.done(&["allow"]);
+    for (arguments, out) in [
+        (&["run", "--no-daemon"][..], ""),
+        (&["gate", "--no-daemon"], ""),
+        (&["gate", "--no-daemon", "--json"], "unknown"),
+    ] {
+        let running = Running::of(workspace.orchctl(arguments));
+        world.heard(&begun);
+        running.signal(Signal::INT);
+        let done = running.end();
+        assert_eq!(done.code, Some(3), "{done:?}");
+        assert_eq!(done.out.is_empty(), out.is_empty(), "{done:?}");
+        let state = workspace.json("out/t/state.json");
+        let last = &state["orchd"]["last_run"];
+        let run = last["run_id"].as_str().unwrap();
+        let id = run.rsplit('-').next().unwrap();
+        let path = last["manifest"].as_str().unwrap();
+        assert_eq!(
+            done.err,
+            format!(
+                "\nCancelling run {id} of t: it runs in this command.\nRun {id} is cancelled: {path}\n\
+                 error: interrupted before the answer was there\n"
+            )
+        );
+        let manifest = workspace.json(path);
+        let ended = (&manifest["status"], &manifest["status_detail"]);
+        assert_eq!(ended, (&json!("cancelled"), &json!("run-canceled")));
+        assert_eq!(world.processes(), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn logs_of_a_run_that_waits_say_what_for_and_follow_it_once_it_begins() {
+    let world = World::new();
+    let (workspace, mut events, gate) = busy(&world);
+    workspace.done(&["run", "--detach", "--force"]);
+    let run = queued(&mut events);
+    let id = run.rsplit('-').next().unwrap();
+    let before = workspace.status()["projects"][0]["running"].clone();
+    let before = before["run_id"].as_str().unwrap();
+    let waits = format!(
+        "Run {id} has not begun: waits for run {before} to end; nothing of it is on disk yet\n"
+    );
+    let logs = workspace.done(&["logs", id]);
+    let hint = format!("Follow it once it begins with: orchctl logs -f {id}\n");
+    assert_eq!(
+        (logs.out.as_str(), logs.err),
+        ("", format!("{waits}{hint}"))
+    );
+    let mut follow = workspace.orchctl(&["logs", "-f", id]);
+    follow.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut follow = follow.spawn().unwrap();
+    let mut words = BufReader::new(follow.stderr.take().unwrap());
+    let (said, _words) = within("what the run waits for", move || {
+        let mut line = String::new();
+        words.read_line(&mut line).unwrap();
+        (line, words)
+    });
+    assert_eq!(said, waits);
+    world.say(&gate, "");
+    events.until_stage("check");
+    world.say(&gate, "now\n");
+    let output = within("the end of the logs", || follow.wait_with_output().unwrap());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "now\n");
+    assert_eq!(output.status.code(), Some(0));
 }

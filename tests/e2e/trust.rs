@@ -276,3 +276,24 @@ fn a_command_behind_a_long_environment_is_seen_to_change() {
     let again = workspace.done(&["allow", "--json"]).json();
     assert_eq!(again["commands"][0]["known"], true, "{again}");
 }
+
+#[test]
+fn what_changed_of_an_environment_is_shown_to_whoever_allows_it() {
+    let world = World::new();
+    let toml = |env: &str| format!("{}env = {{ {env} }}\n", check("true"));
+    let workspace = world.watched("w", &toml("CI = \"1\", OLD = \"x\""));
+    workspace.write("orchd.toml", toml("CI = \"2\", TOKEN = \"a b\""));
+    let shown = workspace.done(&["allow"]).out;
+    let root = workspace.root();
+    let told = format!(
+        "Allowed 1 command in {root}\n  ~ diagnostics/check  true\n        with CI=2 TOKEN='a b'\n\
+         \x20     ~ CI: 1 -> 2\n      ~ TOKEN='a b' is new\n      ~ OLD=x is gone\n"
+    );
+    assert!(shown.starts_with(&told), "{shown}");
+    let again = workspace.done(&["allow", "--json"]).json();
+    let command = &again["commands"][0];
+    assert_eq!(
+        (&command["known"], &command["changes"], &command["notes"]),
+        (&json!(true), &json!([]), &json!(["with CI=2 TOKEN='a b'"]))
+    );
+}

@@ -57,6 +57,7 @@ fn pipeline() -> PipelineId {
 fn failure() -> Failure {
     Failure {
         stage: stage("lint"),
+        name: None,
         exit_code: Some(1),
         excerpt: "web/src/cart.ts:3:5  \u{1b}[31merror\u{1b}[0m  'frob' is not defined  no-undef\n"
             .to_owned(),
@@ -213,4 +214,14 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         flaky counts as failed here (flaky = "fail" in orchd.toml)
         manifest .runs/0103-docs/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
     "#);
+}
+
+#[test]
+fn status_of_one_workspace_does_not_count_the_others() {
+    let text = plain(&status::status(&shop(), Some(&root()), &look(None)));
+    let last = text.lines().last();
+    assert_eq!(
+        last,
+        Some("orchd 0.1.0, pid 4121, up 3h 5m, 18204 watches, 12.1 MiB")
+    );
 }

@@ -147,6 +147,9 @@ pub struct LastRun {
 pub struct Failure {
     /// The stage.
     pub stage: StageId,
+    /// The name of its log, which means this stage and no other; told only where other stages have its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its exit code; none when it could not be started, or its daemon died before its end.
     pub exit_code: Option<i32>,
     /// The line that says most of what went wrong, or the last ones.
