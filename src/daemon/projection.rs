@@ -6,8 +6,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
 use crate::engine::news::{Dropped, News, StageTold};
-use crate::engine::{Held, ProjectStanding, WorkspaceStanding, failure};
-use crate::engine::{ProjectId, Watch};
+use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure};
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
@@ -18,7 +17,7 @@ use crate::model::report::event::{
 };
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::status::{
-    DaemonStatus, ProjectStatus, RunningRun, Status, WorkspaceState, WorkspaceStatus,
+    DaemonStatus, ProjectStatus, QueuedRun, RunningRun, Status, WorkspaceState, WorkspaceStatus,
 };
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Timestamp;
@@ -338,6 +337,15 @@ fn about_git(held: &Held<'_>) -> String {
     }
 }
 
+fn queued_run(queued: engine::QueuedRun<'_>) -> QueuedRun {
+    QueuedRun {
+        run_id: queued.run.clone(),
+        pipeline_id: queued.pipeline.clone(),
+        cause: queued.cause,
+        asked_at: queued.since,
+    }
+}
+
 fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> ProjectStatus {
     let standing = project.standing;
     let told = flaky.filter(|_| standing.verdict == Verdict::Flaky);
@@ -355,6 +363,7 @@ fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> Project
             stage: running.stage,
             started_at: running.started_at,
         }),
+        queued: project.queued.into_iter().map(queued_run).collect(),
         last_run: project.last.map(|last| last.run.clone()),
         // What failed is of no interest once the present content is proven by another run.
         failure: project

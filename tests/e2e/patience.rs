@@ -149,9 +149,15 @@ fn interrupted(mut command: Command) -> Done {
 
 /// A workspace whose first run is under way, and whose runs each wait until somebody has said something to the pipe.
 fn busy(world: &World) -> (Workspace<'_>, Events, std::path::PathBuf) {
+    busy_with(world, "")
+}
+
+/// The same, with further pipelines.
+fn busy_with<'a>(world: &'a World, pipelines: &str) -> (Workspace<'a>, Events, std::path::PathBuf) {
     let gate = world.fifo("gate");
     let workspace = world.directory("w");
-    workspace.write("orchd.toml", check(&format!("cat {}", gate.display())));
+    let own = check(&format!("cat {}", gate.display()));
+    workspace.write("orchd.toml", own + pipelines);
     let mut events = world.events();
     workspace.done(&["add", "--allow"]);
     events.until_stage("check");
@@ -384,4 +390,51 @@ fn an_asker_on_the_socket_holds_his_run_alone_or_with_others() {
         ),
         (&json!(8), &json!(run), &json!("pass"))
     );
+}
+
+#[test]
+fn runs_that_wait_for_their_turn_are_listed_in_the_order_in_which_they_begin() {
+    let world = World::new();
+    let other = "[[pipeline]]\nid = 'a'\n[[pipeline.stage]]\nid = 'x'\ncommand = 'true'\n";
+    let (workspace, mut events, gate) = busy_with(&world, other);
+    let listed = || workspace.status()["projects"][0]["queued"].clone();
+    assert_eq!(listed(), json!([]));
+    let ask = |pipeline: &str, policy: &str| {
+        let run = ["run", pipeline, "--detach", "--json"];
+        let told = workspace.done(&[&run[..], &["--approval-policy", policy]].concat());
+        told.json()["run_id"].as_str().unwrap().to_owned()
+    };
+    let asked = [
+        ("diagnostics", ask("diagnostics", "1")),
+        ("a", ask("a", "2")),
+        ("diagnostics", ask("diagnostics", "3")),
+    ];
+    let now = listed();
+    for (place, (pipeline, run)) in asked.iter().enumerate() {
+        let told = &now[place];
+        assert_eq!(
+            (&told["run_id"], &told["pipeline_id"], &told["cause"]),
+            (&json!(run), &json!(pipeline), &json!("manual")),
+            "{now}"
+        );
+        let at = told["asked_at"].as_str().unwrap();
+        assert!(at.ends_with('Z'), "{at}");
+    }
+    assert_eq!(now.as_array().unwrap().len(), 3, "{now}");
+    let runs = workspace.runs();
+    assert_eq!(runs.len(), 1, "the history has what has begun: {runs:?}");
+    workspace.done(&["cancel", &asked[1].1]);
+    let left = listed();
+    assert_eq!(
+        (&left[0]["run_id"], &left[1]["run_id"]),
+        (&json!(asked[0].1), &json!(asked[2].1)),
+        "{left}"
+    );
+    for (_, run) in [&asked[0], &asked[2]] {
+        world.say(&gate, "");
+        let begun = events.until(|event| event["type"] == "run.started" && event["run_id"] == *run);
+        assert_eq!(begun["cause"], "manual");
+    }
+    assert_eq!(listed(), json!([]));
+    world.say(&gate, "");
 }

@@ -85,6 +85,7 @@ fn project(id: &str, verdict: Verdict) -> ProjectStatus {
         phase: Phase::Idle,
         input_digest: None,
         running: None,
+        queued: Vec::new(),
         last_run: Some(last_run),
         failure: None,
     }

@@ -221,7 +221,7 @@ fn what_cannot_begin_is_told_to_be_refused() {
     let (mut engine, _) = busy();
     let gone = PipelineId::parse("gone").unwrap();
     let asker = (RequestId(1), Wanted::Attended);
-    let origin = crate::engine::ask::Origin::from(crate::model::run::Cause::Manual);
+    let origin = crate::engine::ask::Origin::from(Cause::Manual);
     engine.queue(&project(), &gone, origin, asker);
     let run = engine.queued().next().unwrap().run.clone();
     let seen = crate::engine::keys::Seen {
