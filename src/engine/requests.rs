@@ -381,7 +381,7 @@ impl Engine {
             .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));
         let late: Vec<RequestId> = late.map(|(request, _)| *request).collect();
         for request in late {
-            self.deny(request, Denied::TooLate);
+            self.answer_late(request);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Answer, Denied, Patience, Reply};
+use crate::engine::ask::{Answer, Denied, NOT_IN_TIME, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -230,6 +230,41 @@ impl Engine {
         }
     }
 
+    /// The time of a question is over: of several projects, what is known of each by now is told.
+    pub(super) fn answer_late(&mut self, request: RequestId) {
+        if let Some(Waiter {
+            need: Need::Verdicts { projects, .. },
+            ..
+        }) = self.waiters.get(&request)
+            && projects.values().any(|it| matches!(it, Sought::Found(_)))
+        {
+            let answers = projects
+                .iter()
+                .map(|(id, sought)| self.known_of(id, sought));
+            let answers = answers.collect();
+            self.reply(request, Reply::Verdicts(answers));
+        } else {
+            self.deny(request, Denied::TooLate);
+        }
+    }
+
+    /// What was found of a project and still holds.
+    fn known_of(&self, id: &ProjectId, sought: &Sought) -> Answer {
+        match sought {
+            Sought::Found(answer) if self.holds_still(answer) => answer.clone(),
+            Sought::Found(_) => self.no_answer(id, "its content may have changed meanwhile"),
+            Sought::Look | Sought::Run => self.no_answer(id, NOT_IN_TIME),
+        }
+    }
+
+    /// Whether an answer that was found while others were waited for is still what is known.
+    fn holds_still(&self, answer: &Answer) -> bool {
+        let id = &answer.project;
+        let serves = self.obstacle(id.workspace).is_none();
+        let is_known = answer.verdict != Verdict::Unknown;
+        !is_known || (serves && self.answer(id, answer.reused) == *answer)
+    }
+
     fn answer(&self, id: &ProjectId, reused: bool) -> Answer {
         let project = self.projects.get(id);
         let seen = project.and_then(|project| project.known());
@@ -269,3 +304,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

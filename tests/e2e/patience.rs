@@ -438,3 +438,46 @@ fn runs_that_wait_for_their_turn_are_listed_in_the_order_in_which_they_begin() {
     assert_eq!(listed(), json!([]));
     world.say(&gate, "");
 }
+
+#[test]
+fn who_waits_in_vain_for_one_project_is_told_what_is_known_of_the_others() {
+    let world = World::new();
+    let gate = world.fifo("gate");
+    let workspace = world.directory("w");
+    let of = |task: &str, command: &str| {
+        format!(
+            "[[project]]\ntask = '{task}'\npath = '{task}'\npipeline = '{task}'\n\
+             [[pipeline]]\nid = '{task}'\n[[pipeline.stage]]\nid = 'x'\ncommand = '''{command}'''\n"
+        )
+    };
+    let held = of("held", &format!("cat {}", gate.display()));
+    workspace.write("orchd.toml", held + &of("known", "test ! -e red"));
+    workspace.write("known/f", "");
+    workspace.write("held/f", "");
+    workspace.done(&["add", "--allow"]);
+    for (verdict, worst, code) in [("pass", "unknown", 3), ("fail", "fail", 1)] {
+        if verdict == "fail" {
+            workspace.write("known/red", "");
+        }
+        // A slow machine needs longer to look at both.
+        let mut answers = ["200ms", "2s", "10s"].iter().map(|time| {
+            let done = workspace.ctl(&["wait", "--timeout", time, "--json"]);
+            (done.code, done.json())
+        });
+        let answer = answers.find(|(_, it)| it["projects"][1]["verdict"] != "unknown");
+        let (exit, answer) = answer.expect("what is known is told");
+        let [held, known] = [0, 1].map(|place| answer["projects"][place].clone());
+        assert_eq!((exit, &answer["verdict"]), (Some(code), &json!(worst)));
+        assert_eq!(
+            (&known["task_id"], &known["verdict"]),
+            (&json!("known"), &json!(verdict)),
+            "{answer}"
+        );
+        assert!(workspace.has(known["manifest"].as_str().unwrap()));
+        assert_eq!(
+            (&held["verdict"], &held["detail"]),
+            (&json!("unknown"), &json!("there was no answer in time"))
+        );
+    }
+    world.say(&gate, "");
+}

@@ -174,6 +174,14 @@ MUTANTS = [
         ("the run says otherwise", "scene an_answer_that_waits_for_others_is_still_true_when_it_is_told"),
     ),
     Mutant(
+        "late-answer-tells-what-has-changed",
+        "seek.rs",
+        "        !is_known || (serves && self.answer(id, answer.reused) == *answer)",
+        "        let _ = (is_known, serves);\n        true",
+        "whoever is told when his time is over is told of the present content",
+        ("told when the time is over, although it was touched since", "scene what_is_told_when_the_time_is_over_is_known_then"),
+    ),
+    Mutant(
         "begins-without-a-word",
         "pending.rs",
         "        if !known {",
