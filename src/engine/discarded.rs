@@ -63,13 +63,11 @@ impl Engine {
     /// Those who were to be answered with one of these runs, once the rest of their answer is there, wait again.
     fn take_back(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
         let mut again: Vec<(RequestId, ProjectId)> = Vec::new();
-        for (request, waiter) in &mut self.waiters {
-            let Need::Verdicts { projects, .. } = &mut waiter.need else {
+        for (request, waiter) in self.waiters.iter() {
+            let Need::Verdicts { projects, .. } = &waiter.need else {
                 continue;
             };
-            let ours = projects
-                .iter_mut()
-                .filter(|(id, _)| id.workspace == workspace);
+            let ours = projects.iter().filter(|(id, _)| id.workspace == workspace);
             for (id, sought) in ours {
                 let cites = |sought: &Sought| match sought {
                     Sought::Found(answer) => {
@@ -78,10 +76,12 @@ impl Engine {
                     Sought::Look | Sought::Run => false,
                 };
                 if cites(sought) {
-                    *sought = Sought::Look;
-                    again.push((*request, id.clone()));
+                    again.push((request, id.clone()));
                 }
             }
+        }
+        for (request, id) in &again {
+            self.waiters.note(*request, id, Sought::Look);
         }
         for (request, id) in again {
             let obstacle = self.workspaces.get(&workspace).and_then(|w| w.obstacle());

@@ -104,7 +104,7 @@ impl Engine {
     pub(super) fn release(&mut self, requests: &BTreeSet<RequestId>) {
         for request in requests {
             self.askers.remove(request);
-            if !self.waiters.contains_key(request) {
+            if !self.waiters.has(*request) {
                 self.effects.push(Effect::Release { request: *request });
             }
         }
@@ -147,7 +147,7 @@ impl Engine {
     /// Answers those who asked in this step, do not wait for the end, and whose run could not begin at once.
     pub(super) fn tell_queued(&mut self) {
         for request in std::mem::take(&mut self.answers_due) {
-            let Some(Need::Run { ask, .. }) = self.waiters.get(&request).map(|it| &it.need) else {
+            let Some(Need::Run { ask, .. }) = self.waiters.get(request).map(|it| &it.need) else {
                 continue;
             };
             let (until, wanted) = (ask.until, ask.wanted);

@@ -48,9 +48,7 @@ impl Engine {
     pub(super) fn ask_at_last(&mut self, request: RequestId, ask: Ask) {
         match self.need(ask) {
             Ok(need) => {
-                if let Some(waiter) = self.waiters.get_mut(&request) {
-                    waiter.need = need;
-                }
+                self.waiters.change(request, |waiter| waiter.need = need);
                 self.pursue(request);
             }
             Err(denied) => self.deny(request, denied),
@@ -215,7 +213,7 @@ impl Engine {
 
     /// Does what a new question needs first.
     fn pursue(&mut self, request: RequestId) {
-        let Some(waiter) = self.waiters.get(&request) else {
+        let Some(waiter) = self.waiters.get(request) else {
             return;
         };
         match &waiter.need {
@@ -278,14 +276,14 @@ impl Engine {
         if let Some(pipeline) = self
             .default_pipeline(id)
             .map(|pipeline| pipeline.id.clone())
-            && self.waiters.contains_key(&request)
+            && self.waiters.has(request)
         {
             self.want(id, &pipeline, Some(request));
         }
     }
 
     pub(super) fn withdraw(&mut self, request: RequestId) {
-        self.waiters.remove(&request);
+        self.waiters.remove(request);
         self.leave(request);
     }
 
@@ -341,7 +339,7 @@ impl Engine {
             .flat_map(|run| run.requests.iter().copied())
             .collect();
         let waiting: Vec<RequestId> = waiting
-            .map(|(request, _)| *request)
+            .map(|(request, _)| request)
             .filter(|request| !joined.contains(request))
             .collect();
         for request in waiting.into_iter().chain(requests) {
@@ -375,12 +373,7 @@ impl Engine {
             }
         }
         self.enforce_deadlines();
-        let late = self
-            .waiters
-            .iter()
-            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));
-        let late: Vec<RequestId> = late.map(|(request, _)| *request).collect();
-        for request in late {
+        for request in self.waiters.late(now) {
             self.answer_late(request);
         }
     }
@@ -407,11 +400,8 @@ impl Engine {
             .values()
             .flat_map(|run| run.requests.iter().copied())
             .collect();
-        let waiting: Vec<RequestId> = self.waiters.keys().copied().collect();
-        for request in waiting
-            .into_iter()
-            .filter(|request| !joined.contains(request))
-        {
+        let waiting = self.waiters.requests().into_iter();
+        for request in waiting.filter(|request| !joined.contains(request)) {
             self.deny(request, Denied::ShuttingDown);
         }
         ids.iter().for_each(|id| self.mark(id));

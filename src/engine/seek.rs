@@ -12,20 +12,6 @@ use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::run::{RunReport, Verdict};
 use std::collections::BTreeSet;
 
-impl Waiter {
-    /// Whether it waits for a run to tell this project's verdict.
-    fn awaits(&self, id: &ProjectId) -> bool {
-        match &self.need {
-            Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
-            Need::Sync(_)
-            | Need::Glance(..)
-            | Need::Run { .. }
-            | Need::Resume { .. }
-            | Need::Cancelled(_) => false,
-        }
-    }
-}
-
 impl Engine {
     /// What is known of a project's content, right after a look; else has it run.
     pub(super) fn seek(
@@ -74,12 +60,11 @@ impl Engine {
 
     /// Whether somebody waits for a run to tell this project's verdict.
     pub(super) fn is_awaited(&self, id: &ProjectId) -> bool {
-        self.waiters.values().any(|waiter| waiter.awaits(id))
+        self.waiters.awaiting(id).next().is_some()
     }
 
     pub(super) fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {
-        let waiting = self.waiters.iter().filter(|(_, waiter)| waiter.awaits(id));
-        waiting.map(|(request, _)| *request).collect()
+        self.waiters.awaiting(id).collect()
     }
 
     /// The content was looked at: who waits for a run is answered if it is proven by now, because nothing else would run.
@@ -91,7 +76,7 @@ impl Engine {
         }
         for request in self.awaiting(id) {
             let found = Sought::Found(self.answer(id, true));
-            self.note_sought(request, id, found);
+            self.waiters.note(request, id, found);
             self.answer_if_found(request);
         }
     }
@@ -105,7 +90,7 @@ impl Engine {
 
     fn look_again(&mut self, request: RequestId, id: &ProjectId) {
         self.want_own(id, Some(request));
-        self.note_sought(request, id, Sought::Look);
+        self.waiters.note(request, id, Sought::Look);
     }
 
     /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
@@ -139,7 +124,7 @@ impl Engine {
             };
             match sought {
                 Sought::Look => self.look_again(request, id),
-                Sought::Run | Sought::Found(_) => self.note_sought(request, id, sought),
+                Sought::Run | Sought::Found(_) => self.waiters.note(request, id, sought),
             }
             self.answer_if_found(request);
         }
@@ -153,21 +138,17 @@ impl Engine {
             task: project.task.clone(),
         });
         let configured: BTreeSet<ProjectId> = configured.collect();
-        let mut asked = Vec::new();
-        for (request, waiter) in &mut self.waiters {
-            let Need::Verdicts {
-                scope, projects, ..
-            } = &mut waiter.need
-            else {
-                continue;
-            };
-            let about = scope.workspace.is_none_or(|about| about == workspace);
-            if about && scope.tasks.is_empty() {
-                projects.retain(|id, _| id.workspace != workspace);
-                asked.push(*request);
-            }
-        }
+        let asked = self.waiters.iter().filter(|(_, waiter)| {
+            matches!(&waiter.need, Need::Verdicts { scope, .. } if scope.tasks.is_empty()
+                && scope.workspace.is_none_or(|about| about == workspace))
+        });
+        let asked: Vec<RequestId> = asked.map(|(request, _)| request).collect();
         for request in asked {
+            self.waiters.change(request, |waiter| {
+                if let Need::Verdicts { projects, .. } = &mut waiter.need {
+                    projects.retain(|id, _| id.workspace != workspace);
+                }
+            });
             for id in &configured {
                 self.look_again(request, id);
             }
@@ -181,32 +162,21 @@ impl Engine {
             .get(&id.workspace)
             .is_none_or(|workspace| workspace.closing);
         let found = self.no_answer(id, "the project is no longer configured");
-        let seekers: Vec<RequestId> = self.waiters.keys().copied().collect();
-        for request in seekers {
+        for request in self.waiters.requests() {
             if let Some(Waiter {
                 need: Need::Verdicts { projects, .. },
                 ..
-            }) = self.waiters.get_mut(&request)
-                && let Some(sought) = projects.get_mut(id)
-                && !matches!(sought, Sought::Found(_))
+            }) = self.waiters.get(request)
+                && matches!(projects.get(id), Some(Sought::Look | Sought::Run))
             {
                 if !closing {
                     self.deny(request, Denied::UnknownProject(id.task.clone()));
                     continue;
                 }
-                *sought = Sought::Found(found.clone());
+                let found = Sought::Found(found.clone());
+                self.waiters.note(request, id, found);
             }
             self.answer_if_found(request);
-        }
-    }
-
-    pub(super) fn note_sought(&mut self, request: RequestId, id: &ProjectId, sought: Sought) {
-        if let Some(Waiter {
-            need: Need::Verdicts { projects, .. },
-            ..
-        }) = self.waiters.get_mut(&request)
-        {
-            projects.insert(id.clone(), sought);
         }
     }
 
@@ -214,7 +184,7 @@ impl Engine {
         let Some(Waiter {
             need: Need::Verdicts { projects, .. },
             ..
-        }) = self.waiters.get(&request)
+        }) = self.waiters.get(request)
         else {
             return;
         };
@@ -235,7 +205,7 @@ impl Engine {
         if let Some(Waiter {
             need: Need::Verdicts { projects, .. },
             ..
-        }) = self.waiters.get(&request)
+        }) = self.waiters.get(request)
             && projects.values().any(|it| matches!(it, Sought::Found(_)))
         {
             let answers = projects

@@ -269,10 +269,18 @@ MUTANTS = [
     Mutant(
         "deadline-ignored",
         "requests.rs",
-        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));",
-        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at > at && at <= now));",
+        "for request in self.waiters.late(now) {",
+        "for request in self.waiters.late(now).into_iter().filter(|_| false) {",
         "an answer in time, or that it is too late",
         ("waits past its deadline",),
+    ),
+    Mutant(
+        "who-waits-is-not-found-again",
+        "waiters/index.rs",
+        "            if matches!(sought, Sought::Run) {",
+        "            if matches!(sought, Sought::Run) && self.index.is_empty() {",
+        "whoever waits for a run is answered by its end",
+        ("waits for nothing", "nobody answered"),
     ),
     Mutant(
         "void-run-ends-the-wait",
