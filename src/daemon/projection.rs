@@ -9,6 +9,7 @@ use crate::engine::news::{Dropped, News, StageTold};
 use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure};
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
+use crate::model::config::source::Origin;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -126,9 +127,27 @@ impl Shell {
             (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
             (Watch::Watching, _, _) => {
                 let held = workspace.held.as_ref().map(about_git);
-                (WorkspaceState::Watching, held.or_else(unreadable))
+                let unpiped = || self.about_unpiped(workspace.id);
+                let detail = held.or_else(unreadable).or_else(unpiped);
+                (WorkspaceState::Watching, detail)
             }
         }
+    }
+
+    /// That nothing runs by itself, and what to do about it.
+    fn about_unpiped(&self, id: WorkspaceId) -> Option<String> {
+        let config = self.sites.get(&id)?.config.as_ref()?;
+        let mut projects = config.projects.iter();
+        let project = projects.find(|project| config.is_unpiped(project))?;
+        let known = config.pipelines.iter();
+        let known: Vec<String> = known.map(|it| format!("`{}`", it.id)).collect();
+        Some(format!(
+            "a change of `{}` runs nothing: `{}` has no `defaultPipeline`, and no pipeline `{}`. Name one, or run one with `orchctl run PIPELINE`: {}",
+            project.task,
+            Origin::Codex.file_name(),
+            project.pipeline,
+            known.join(", ")
+        ))
     }
 
     fn is_preparing(&self, id: WorkspaceId) -> bool {

@@ -9,7 +9,7 @@ use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought};
 use crate::engine::workspace::Obstacle;
 use crate::model::config::OnStart;
-use crate::model::id::{PipelineId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::run::Cause;
 use std::collections::BTreeSet;
 
@@ -87,11 +87,9 @@ impl Engine {
             let obstacle = self.workspaces.get(&workspace).and_then(|w| w.obstacle());
             match obstacle {
                 None | Some(Obstacle::Rescanning(_)) => {
-                    let pipeline: Option<PipelineId> =
-                        self.default_pipeline(&id).map(|own| own.id.clone());
-                    if let Some(pipeline) = pipeline {
-                        self.want(&id, &pipeline, Some(request));
-                    }
+                    let sought = self.look_for(request, &id);
+                    self.waiters.note(request, &id, sought);
+                    self.answer_if_found(request);
                 }
                 Some(obstacle) => self.look_refused(request, workspace, &obstacle),
             }

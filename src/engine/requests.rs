@@ -55,7 +55,8 @@ impl Engine {
         }
     }
 
-    /// The workspaces that a question is about and whose files have to be looked at before it is refused.
+    /// The workspaces that a question is about and whose files have to be looked at before it is refused, or before it is
+    /// said that nothing runs there by itself.
     fn to_glance(&self, ask: &Ask) -> BTreeSet<WorkspaceId> {
         let (about, patience) = match ask {
             Ask::Verdict { scope, patience } => (scope.workspace, *patience),
@@ -66,7 +67,12 @@ impl Engine {
         let asked = self.workspaces.iter().filter(|(id, workspace)| {
             about.is_none_or(|about| about == **id)
                 && (workspace.can_look() || patience == Patience::Run)
-                && workspace.obstacle().is_some_and(|it| it.may_be_mended())
+                && match workspace.obstacle() {
+                    Some(obstacle) => obstacle.may_be_mended(),
+                    None => workspace
+                        .config()
+                        .is_some_and(|config| config.has_unpiped()),
+                }
         });
         asked.map(|(id, _)| *id).collect()
     }
@@ -273,12 +279,14 @@ impl Engine {
             Some(obstacle) => self.look_refused(request, id.workspace, &obstacle),
             None => {}
         }
-        if let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-            && self.waiters.has(request)
-        {
-            self.want(id, &pipeline, Some(request));
+        let Some(Need::Verdicts { projects, .. }) = self.waiters.get(request).map(|it| &it.need)
+        else {
+            return;
+        };
+        let is_refused = matches!(projects.get(id), Some(Sought::Found(_)));
+        let sought = self.look_for(request, id);
+        if !is_refused {
+            self.waiters.note(request, id, sought);
         }
     }
 

@@ -12,6 +12,10 @@ use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::run::{RunReport, Verdict};
 use std::collections::BTreeSet;
 
+/// What is said of a project that no pipeline is run for by itself.
+const UNPIPED: &str =
+    "the project has no pipeline of its own: name one as `defaultPipeline`, or run one by its name";
+
 impl Engine {
     /// What is known of a project's content, right after a look; else has it run.
     pub(super) fn seek(
@@ -27,8 +31,7 @@ impl Engine {
             if patience == Patience::Answer || !obstacle.passes() {
                 return Sought::Found(self.no_answer(id, obstacle.detail()));
             }
-            self.want_own(id, Some(request));
-            return Sought::Look;
+            return self.look_for(request, id);
         }
         let unsure = patience == Patience::Run && self.recheck_for(request, id);
         let Some(project) = self.projects.get(id) else {
@@ -45,7 +48,7 @@ impl Engine {
             .default_pipeline(id)
             .map(|pipeline| pipeline.id.clone())
         else {
-            return Sought::Found(self.no_answer(id, "the project has no pipeline"));
+            return Sought::Found(self.no_answer(id, UNPIPED));
         };
         let joins = self.active_root(id).is_some_and(|run| {
             run.report.pipeline == pipeline
@@ -85,12 +88,27 @@ impl Engine {
     pub(super) fn seek_again(&mut self, id: &ProjectId) {
         for request in self.awaiting(id) {
             self.look_again(request, id);
+            self.answer_if_found(request);
         }
     }
 
     fn look_again(&mut self, request: RequestId, id: &ProjectId) {
+        let sought = self.look_for(request, id);
+        self.waiters.note(request, id, sought);
+    }
+
+    /// Wants a look at a project's content for a question; without a pipeline of its own none would be taken.
+    pub(super) fn look_for(&mut self, request: RequestId, id: &ProjectId) -> Sought {
+        let config = self
+            .workspaces
+            .get(&id.workspace)
+            .and_then(|it| it.config());
+        let project = config.and_then(|config| Some((config, config.project(&id.task)?)));
+        if project.is_some_and(|(config, project)| config.is_unpiped(project)) {
+            return Sought::Found(self.no_answer(id, UNPIPED));
+        }
         self.want_own(id, Some(request));
-        self.waiters.note(request, id, Sought::Look);
+        Sought::Look
     }
 
     /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
@@ -152,6 +170,7 @@ impl Engine {
             for id in &configured {
                 self.look_again(request, id);
             }
+            self.answer_if_found(request);
         }
     }
 

@@ -139,8 +139,8 @@ impl Engine {
     #[must_use]
     pub fn standing(&self, id: &ProjectId) -> Option<Standing> {
         let project = self.projects.get(id)?;
-        let pipeline = self.default_pipeline(id)?.id.clone();
         let workspace = self.workspaces.get(&id.workspace)?;
+        let pipeline = workspace.config()?.project(&id.task)?.pipeline.clone();
         let obstacle = workspace.obstacle();
         let seen = project.known();
         let proof = seen.and_then(|seen| project.proof(&seen.keys));

@@ -24,9 +24,24 @@ pub(super) fn project(task: &str) -> ProjectId {
     }
 }
 
-/// An engine that watches the workspace under this `orchd.toml`, whose commands are allowed.
+pub(super) fn config(toml: &str) -> Config {
+    Config::of_toml(toml).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// A configuration is taken, and its commands are allowed.
+pub(super) fn configured(config: Config) -> Input {
+    Input::Configured {
+        workspace: WORKSPACE,
+        setup: Setup {
+            config: Arc::new(config),
+            trust: Trust::Allowed,
+            known: BTreeMap::new(),
+        },
+    }
+}
+
+/// An engine that watches the workspace under this `orchd.toml`.
 pub(super) fn opened(toml: &str) -> Engine {
-    let config = Config::of_toml(toml).unwrap_or_else(|problems| panic!("{problems}"));
     let mut engine = Engine::new(7, NonZeroU32::MIN);
     let inputs = [
         Input::Opened {
@@ -34,14 +49,7 @@ pub(super) fn opened(toml: &str) -> Engine {
             root: RootPath::new(Path::new("/w")).unwrap(),
             layout: Layout::new(".runs"),
         },
-        Input::Configured {
-            workspace: WORKSPACE,
-            setup: Setup {
-                config: Arc::new(config),
-                trust: Trust::Allowed,
-                known: BTreeMap::new(),
-            },
-        },
+        configured(config(toml)),
         Input::Watched {
             workspace: WORKSPACE,
             watch: Watch::Watching,

@@ -333,8 +333,8 @@ MUTANTS = [
     Mutant(
         "refused-without-a-look",
         "requests.rs",
-        "                && workspace.obstacle().is_some_and(|it| it.may_be_mended())",
-        "                && workspace.obstacle().is_none()",
+        "                    Some(obstacle) => obstacle.may_be_mended(),",
+        "                    Some(_) => false,",
         "who asks is refused by what the files say now",
         ("the question is refused at once", "scene mended"),
     ),

@@ -4,7 +4,9 @@
 
 use super::*;
 use crate::engine::ask::{Ask, Scope};
-use crate::engine::trial::{WORKSPACE, opened, project, recorded, step, step_at};
+use crate::engine::trial::{
+    WORKSPACE, config, configured, opened, project, recorded, step, step_at,
+};
 use crate::engine::{Effect, Input, Record};
 use crate::model::id::RunId;
 use crate::model::run::{Changed, Ending, Exit};
@@ -19,10 +21,19 @@ const TIME: Duration = Duration::from_millis(100);
 
 /// An engine that was asked for the verdicts of both projects, whose runs are under way.
 fn asked() -> (Engine, [RunId; 2]) {
+    asked_about(&[])
+}
+
+fn asked_about(tasks: &[&str]) -> (Engine, [RunId; 2]) {
     let mut engine = opened(TEXT);
     let request = RequestId(1);
+    let tasks = tasks.iter().map(|task| project(task).task);
+    let scope = Scope {
+        workspace: None,
+        tasks: tasks.collect(),
+    };
     let ask = Ask::Verdict {
-        scope: Scope::default(),
+        scope,
         patience: Patience::Run,
     };
     let deadline = Some(Tick::new(TIME));
@@ -47,7 +58,7 @@ fn asked() -> (Engine, [RunId; 2]) {
     (engine, runs)
 }
 
-fn end(engine: &mut Engine, run: &RunId, code: i32) {
+fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
     let ending = Ending {
         exit: Exit::Code(code),
         duration: Duration::ZERO,
@@ -63,8 +74,9 @@ fn end(engine: &mut Engine, run: &RunId, code: i32) {
         stage: 0,
         ending,
     };
-    step(engine, ended);
-    step(engine, recorded(run, Record::End));
+    let mut effects = step(engine, ended);
+    effects.extend(step(engine, recorded(run, Record::End)));
+    effects
 }
 
 /// Of a project: its verdict, the run that proves it, and why nothing is known.
@@ -127,4 +139,34 @@ fn what_may_have_changed_meanwhile_is_not_told() {
 fn who_would_be_told_of_nothing_is_told_that_there_was_no_answer() {
     let (mut engine, _) = asked();
     assert_eq!(told(&mut engine), Err(Denied::TooLate));
+}
+
+#[test]
+fn whose_pipeline_goes_while_he_waits_is_told_so() {
+    for tasks in [&[][..], &["a", "b"]] {
+        let (mut engine, runs) = asked_about(tasks);
+        let mut unpiped = config(TEXT);
+        for project in &mut unpiped.projects {
+            project.pipeline = crate::model::id::PipelineId::parse("gone").unwrap();
+        }
+        let mut effects = step(&mut engine, configured(unpiped));
+        for run in &runs {
+            effects.extend(end(&mut engine, run, 0));
+        }
+        let reply = effects.into_iter().find_map(|effect| {
+            let Effect::Reply { reply, .. } = effect else {
+                return None;
+            };
+            Some(reply)
+        });
+        let Some(Reply::Verdicts(answers)) = reply else {
+            panic!("{tasks:?}: {reply:?}");
+        };
+        let told: Vec<_> = answers
+            .into_iter()
+            .map(|it| (it.verdict, it.detail))
+            .collect();
+        let unpiped = (Verdict::Unknown, Some(UNPIPED.to_owned()));
+        assert_eq!(told, [unpiped.clone(), unpiped], "{tasks:?}");
+    }
 }
