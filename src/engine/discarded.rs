@@ -9,7 +9,7 @@ use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought};
 use crate::engine::workspace::Obstacle;
 use crate::model::config::OnStart;
-use crate::model::id::{PipelineId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::run::Cause;
 use std::collections::BTreeSet;
 
@@ -63,13 +63,11 @@ impl Engine {
     /// Those who were to be answered with one of these runs, once the rest of their answer is there, wait again.
     fn take_back(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
         let mut again: Vec<(RequestId, ProjectId)> = Vec::new();
-        for (request, waiter) in &mut self.waiters {
-            let Need::Verdicts { projects, .. } = &mut waiter.need else {
+        for (request, waiter) in self.waiters.iter() {
+            let Need::Verdicts { projects, .. } = &waiter.need else {
                 continue;
             };
-            let ours = projects
-                .iter_mut()
-                .filter(|(id, _)| id.workspace == workspace);
+            let ours = projects.iter().filter(|(id, _)| id.workspace == workspace);
             for (id, sought) in ours {
                 let cites = |sought: &Sought| match sought {
                     Sought::Found(answer) => {
@@ -78,20 +76,20 @@ impl Engine {
                     Sought::Look | Sought::Run => false,
                 };
                 if cites(sought) {
-                    *sought = Sought::Look;
-                    again.push((*request, id.clone()));
+                    again.push((request, id.clone()));
                 }
             }
+        }
+        for (request, id) in &again {
+            self.waiters.note(*request, id, Sought::Look);
         }
         for (request, id) in again {
             let obstacle = self.workspaces.get(&workspace).and_then(|w| w.obstacle());
             match obstacle {
                 None | Some(Obstacle::Rescanning(_)) => {
-                    let pipeline: Option<PipelineId> =
-                        self.default_pipeline(&id).map(|own| own.id.clone());
-                    if let Some(pipeline) = pipeline {
-                        self.want(&id, &pipeline, Some(request));
-                    }
+                    let sought = self.look_for(request, &id);
+                    self.waiters.note(request, &id, sought);
+                    self.answer_if_found(request);
                 }
                 Some(obstacle) => self.look_refused(request, workspace, &obstacle),
             }

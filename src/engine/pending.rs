@@ -41,7 +41,7 @@ pub(super) struct Queued {
     pub(super) run: RunId,
     pub(super) origin: Origin,
     pub(super) since: Timestamp,
-    place: Seq,
+    pub(super) place: Seq,
     /// Those who asked for it and are still there, whether they were answered or not.
     pub(super) requests: BTreeSet<RequestId>,
     /// It is run even if nobody of them is.

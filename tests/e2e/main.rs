@@ -30,6 +30,7 @@ mod mounts;
 mod patience;
 mod present;
 mod queries;
+mod queue;
 mod quiet;
 mod resume;
 mod seen;

@@ -174,6 +174,14 @@ MUTANTS = [
         ("the run says otherwise", "scene an_answer_that_waits_for_others_is_still_true_when_it_is_told"),
     ),
     Mutant(
+        "late-answer-tells-what-has-changed",
+        "seek.rs",
+        "        !is_known || (serves && self.answer(id, answer.reused) == *answer)",
+        "        let _ = (is_known, serves);\n        true",
+        "whoever is told when his time is over is told of the present content",
+        ("told when the time is over, although it was touched since", "scene what_is_told_when_the_time_is_over_is_known_then"),
+    ),
+    Mutant(
         "begins-without-a-word",
         "pending.rs",
         "        if !known {",
@@ -261,10 +269,18 @@ MUTANTS = [
     Mutant(
         "deadline-ignored",
         "requests.rs",
-        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));",
-        "            .filter(|(_, w)| w.deadline.is_some_and(|at| at > at && at <= now));",
+        "for request in self.waiters.late(now) {",
+        "for request in self.waiters.late(now).into_iter().filter(|_| false) {",
         "an answer in time, or that it is too late",
         ("waits past its deadline",),
+    ),
+    Mutant(
+        "who-waits-is-not-found-again",
+        "waiters/index.rs",
+        "            if matches!(sought, Sought::Run) {",
+        "            if matches!(sought, Sought::Run) && self.index.is_empty() {",
+        "whoever waits for a run is answered by its end",
+        ("waits for nothing", "nobody answered"),
     ),
     Mutant(
         "void-run-ends-the-wait",
@@ -317,8 +333,8 @@ MUTANTS = [
     Mutant(
         "refused-without-a-look",
         "requests.rs",
-        "                && workspace.obstacle().is_some_and(|it| it.may_be_mended())",
-        "                && workspace.obstacle().is_none()",
+        "                    Some(obstacle) => obstacle.may_be_mended(),",
+        "                    Some(_) => false,",
         "who asks is refused by what the files say now",
         ("the question is refused at once", "scene mended"),
     ),

@@ -289,8 +289,9 @@ impl Oracle {
                 } => self.start_stage(run, *stage, report, config),
                 Effect::Reply { request, reply } => {
                     let evidence = (&self.said, &self.recorded);
+                    let (contents, stale) = (&self.contents, &self.stale);
                     self.questions
-                        .answered(*request, reply, &self.contents, evidence);
+                        .answered(*request, reply, contents, evidence, stale);
                 }
                 Effect::Release { request } => self.questions.released(*request),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Content, digest, index, own_pipeline, passes};
 use crate::outside::Place;
-use orch::engine::ask::{Answer, Ask, Patience, Reply, RunAsk, Scope, Until, Wanted};
+use orch::engine::ask::{Answer, Ask, NOT_IN_TIME, Patience, Reply, RunAsk, Scope, Until, Wanted};
 use orch::engine::{ProjectId, Standing};
 use orch::model::digest::InputDigest;
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
@@ -203,6 +203,7 @@ impl Questions {
         reply: &Reply,
         contents: &BTreeMap<InputDigest, Content>,
         (said, recorded): Evidence<'_>,
+        stale: &BTreeSet<usize>,
     ) {
         let Some(question) = self.open.remove(&request) else {
             panic!("{request} is answered twice, or after it was withdrawn");
@@ -212,6 +213,7 @@ impl Questions {
                 assert!(!question.must_know, "refused at rest: {denied:?}");
             }
             (Reply::Verdicts(answers), Ask::Verdict { .. }) => {
+                self.judge_late(answers, stale);
                 for answer in answers {
                     let known = answer.verdict != Verdict::Unknown;
                     // Who asks about several may have been told of this one before.
@@ -246,6 +248,22 @@ impl Questions {
                 );
             }
             (reply, ask) => panic!("{ask:?} is answered with {reply:?}"),
+        }
+    }
+
+    /// Where the time was over before all was known, what is told is known now.
+    fn judge_late(&self, answers: &[Answer], stale: &BTreeSet<usize>) {
+        let is_late = |answer: &Answer| answer.detail.as_deref() == Some(NOT_IN_TIME);
+        if !answers.iter().any(is_late) {
+            return;
+        }
+        for answer in answers.iter().filter(|it| it.verdict != Verdict::Unknown) {
+            let id = &answer.project;
+            let touched = stale.contains(&index(&id.task)) || self.is_blind(id.workspace);
+            assert!(
+                !touched,
+                "told when the time is over, although it was touched since: {answer:?}"
+            );
         }
     }
 

@@ -10,7 +10,8 @@ use crate::client::render::text::{
 use crate::model::evidence::DAEMON_LOST;
 use crate::model::path::RootPath;
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, Status, WorkspaceState,
+    WorkspaceStatus,
 };
 use crate::model::run::Verdict;
 use std::time::Duration;
@@ -123,7 +124,18 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
         text.push_str(&styled(DIM, &format!("    manifest {manifest}")));
         text.push('\n');
     }
+    for queued in &project.queued {
+        text.push_str(&queued_line(queued, look));
+    }
     text
+}
+
+fn queued_line(queued: &QueuedRun, look: &Look) -> String {
+    let run = mark::short(&queued.run_id);
+    let pipeline = clean(queued.pipeline_id.as_str());
+    let asked = ago(look.now.since(queued.asked_at));
+    let line = format!("queued {run}  {pipeline}  {asked}");
+    format!("    {}\n", fit(&line, look, 4))
 }
 
 fn phase(project: &ProjectStatus, look: &Look) -> String {

@@ -104,6 +104,9 @@ pub struct ProjectStatus {
     pub input_digest: Option<InputDigest>,
     /// The run that is under way.
     pub running: Option<RunningRun>,
+    /// Runs that were asked for by name and have not begun, in the order in which they will.
+    #[serde(default)]
+    pub queued: Vec<QueuedRun>,
     /// The newest run that has ended.
     pub last_run: Option<LastRun>,
     /// What failed first in it.
@@ -119,6 +122,19 @@ pub struct RunningRun {
     pub stage: Option<StageId>,
     /// When the run began.
     pub started_at: Timestamp,
+}
+
+/// A run that waits for its turn: nothing of it is on disk yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedRun {
+    /// The id under which it will begin.
+    pub run_id: RunId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// Why it is wanted.
+    pub cause: Cause,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
 }
 
 /// A run that has ended.
