@@ -24,6 +24,7 @@ pub mod lifecycle;
 pub mod log;
 mod lookup;
 mod message;
+mod pace;
 mod parking;
 mod permission;
 pub mod planning;

@@ -126,6 +126,14 @@ pub const SAVE_STAGE_MIN: Duration = Duration::from_millis(250);
 /// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
 pub const RESTARTS_ALIKE_MAX: u32 = 2;
 
+/// Looks that events of one workspace may cause without a pause: more than the events of a save by any editor.
+pub const LOOKS_AT_ONCE_MAX: u32 = 8;
+/// From the beginning of one look to the next where more come: a fraction of `settle_ms`, and long enough to gather what
+/// a fast writer makes of a directory.
+pub const LOOK_PAUSE: Duration = Duration::from_millis(4);
+/// Without a look for so long, the next ones come at once again.
+pub const LOOK_REST: Duration = Duration::from_millis(15);
+
 /// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
 /// cheaper than to settle more of them one by one.
 pub const DOUBTS_MAX: usize = 32_768;

@@ -336,8 +336,12 @@ impl Shell {
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
         self.note_losses();
+        let tick = self.clock.tick();
         for id in self.watcher.ready() {
-            self.examine(id);
+            let site = self.sites.get_mut(&id).filter(|site| !site.examining);
+            if site.is_some_and(|site| site.pace.admits(tick)) {
+                self.examine(id);
+            }
         }
     }
 

@@ -223,8 +223,15 @@ impl Shell {
 
     fn next_due(&self) -> Tick {
         let sites = self.sites.values();
-        let sites =
-            sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
+        let sites = sites.flat_map(|site| {
+            [
+                site.flush_due(),
+                site.look_at,
+                site.pace.due(),
+                site.git_at,
+                site.recheck_at,
+            ]
+        });
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
         let times = times.chain(self.errands.mend_at);
@@ -251,6 +258,14 @@ impl Shell {
             .map(|(id, _)| *id)
             .collect();
         due.into_iter().for_each(|id| self.look_again(id));
+        let paced = self.sites.values_mut();
+        if paced
+            .filter_map(|site| site.pace.take_due(tick).then_some(()))
+            .count()
+            > 0
+        {
+            self.examine_doubts();
+        }
         self.look_for_git(tick);
         self.recheck_due(tick);
         self.end_parking(tick);

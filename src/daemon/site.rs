@@ -10,6 +10,7 @@ use crate::daemon::durable::Stamp;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
+use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
@@ -49,6 +50,8 @@ pub(super) struct Site {
     pub(super) facts: Facts,
     /// An examination is on its way; another would find nothing new.
     pub(super) examining: bool,
+    /// How soon its events are looked at.
+    pub(super) pace: Pace,
     /// How many looks were asked for.
     pub(super) looks: u64,
     /// The last one that was asked for before events were lost; a later one settles what they would have told.
@@ -369,6 +372,7 @@ impl Site {
             refused: None,
             facts: Facts::default(),
             examining: false,
+            pace: Pace::default(),
             looks: 0,
             lost_after: None,
             progress: BTreeMap::new(),

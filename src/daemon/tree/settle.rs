@@ -293,7 +293,7 @@ impl Tree {
         // Whether it can still be read shows when it is listed.
         let unseen = std::mem::replace(&mut dir.mode, mode) != mode
             || dir.listed != Listed::Done
-            || (by_events && dir.watched.is_none());
+            || (by_events && dir.watched().is_none());
         match extent {
             Extent::Complete(Reach::Below, renew) => Some(Step::new(id, Reach::Below, renew)),
             _ if found.doubt == Some(Doubt::Hook) => Some(Step::new(id, Reach::Below, Renew::Yes)),

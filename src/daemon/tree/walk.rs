@@ -251,7 +251,7 @@ impl Tree {
         match self.eye.watch(directory) {
             Ok(()) => {
                 let turn = self.take_turn();
-                self.snapshot.dir_mut(id).watched = Some(turn);
+                self.snapshot.hook(id, turn);
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
@@ -284,7 +284,7 @@ impl Tree {
 
     /// Takes away the watch of a directory; false if it has none.
     fn unwatch(&mut self, id: DirId) -> bool {
-        let watched = self.snapshot.dir_mut(id).watched.take().is_some();
+        let watched = self.snapshot.unhook(id);
         if watched {
             let path = names::below(self.root.as_path(), &self.snapshot.path(id));
             self.eye.unwatch(&path);
