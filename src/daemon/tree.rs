@@ -130,6 +130,8 @@ pub struct Tree {
     snapshot: Snapshot,
     seeing: Seeing,
     refusal: Refusal,
+    /// Directories that may have a watch, while everything is looked at.
+    room: Option<usize>,
     /// That of the watch which was set or taken away last.
     turn: Turn,
     state: RootState,
@@ -161,6 +163,7 @@ impl Tree {
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
+            room: None,
             turn: Turn::FIRST,
             repositories,
             signs_before: Signs::new(),
@@ -325,7 +328,10 @@ impl Tree {
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
-        self.walk(start, &mut look)?;
+        self.room = self.eye.room();
+        let walked = self.walk(start, &mut look);
+        self.room = None;
+        walked?;
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;

@@ -255,6 +255,23 @@ impl Eye {
         }
     }
 
+    /// Takes note of how many directories the workspace's tree has a watch on.
+    pub fn note_watches(&self, watches: usize) {
+        let post = &self.shared.post;
+        post.with(|board| board.note_watches(self.workspace, watches));
+    }
+
+    /// How many directories the workspace may watch at most, as far as this daemon knows: the kernel's limit but for what
+    /// the other workspaces have. `None` where no limit can be read.
+    #[must_use]
+    pub fn room(&self) -> Option<usize> {
+        let limit = Limit::watches().value();
+        let post = &self.shared.post;
+        let others = post.with(|board| board.watches_of_others(self.workspace));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        (limit > 0).then(|| limit.saturating_sub(others))
+    }
+
     /// Forgets the workspace: no event is kept for it any more. Its watches are its tree's to take away first.
     pub fn close(&self) {
         self.shared.post.with(|board| board.remove(self.workspace));

@@ -72,6 +72,7 @@ impl Tree {
         if was_by_events {
             self.note_refusal();
         }
+        self.eye.note_watches(self.snapshot.watches());
         if walked.is_err() {
             self.doubted = true;
             self.untold = std::mem::replace(&mut look.changes, Changes::none());
@@ -248,7 +249,12 @@ impl Tree {
         if renew == Renew::Yes {
             self.unhook(id, look);
         }
-        match self.eye.watch(directory) {
+        // Not asked for where it is known to be in vain: meanwhile another workspace would be refused.
+        let watched = match self.room {
+            Some(room) if self.snapshot.directories() > room => Err(WatchError::no_room(directory)),
+            Some(_) | None => self.eye.watch(directory),
+        };
+        match watched {
             Ok(()) => {
                 let turn = self.take_turn();
                 self.snapshot.hook(id, turn);

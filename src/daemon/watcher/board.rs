@@ -50,6 +50,8 @@ struct Slot {
     /// Everything came in doubt, and nobody has been told yet; it outlives the look that settles the doubt, since that
     /// look may begin before anybody hears of it.
     lost: bool,
+    /// Directories that its tree has a watch on.
+    watches: usize,
 }
 
 /// Every workspace's doubts.
@@ -89,6 +91,7 @@ impl Board {
             root: root.to_path_buf(),
             dirty: Dirty::nothing(),
             lost: false,
+            watches: 0,
         };
         self.slots.insert(workspace, slot);
         self.roots
@@ -206,6 +209,19 @@ impl Board {
             }
         }
         wake
+    }
+
+    /// Takes note of how many watches a workspace has.
+    pub(super) fn note_watches(&mut self, workspace: WorkspaceId, watches: usize) {
+        if let Some(slot) = self.slots.get_mut(&workspace) {
+            slot.watches = watches;
+        }
+    }
+
+    /// Watches that all other workspaces have.
+    pub(super) fn watches_of_others(&self, workspace: WorkspaceId) -> usize {
+        let others = self.slots.iter().filter(|(id, _)| **id != workspace);
+        others.map(|(_, slot)| slot.watches).sum()
     }
 
     pub(super) fn drain(&mut self, workspace: WorkspaceId) -> Dirty {
