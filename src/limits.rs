@@ -145,6 +145,8 @@ pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
 pub const SYNC_THREADS_MAX: usize = 4;
 /// Threads that hash files for one view: more would take the cores from the stages.
 pub const HASH_THREADS_MAX: usize = 4;
+/// Files that one look hashes ahead of a view: some milliseconds, so that the next look is not kept waiting.
+pub const READ_AHEAD_FILES_MAX: usize = 512;
 /// Threads that list directories for one walk, beside the one that watches them.
 pub const SURVEY_THREADS_MAX: usize = 4;
 /// Directories to list for which one thread is enough: starting another costs as much as listing these.

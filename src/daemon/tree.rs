@@ -7,6 +7,7 @@
 //!
 //! It never follows a symbolic link, never writes, and never reads a file's content but to hash it.
 
+mod ahead;
 mod around;
 mod capture;
 mod content;

@@ -92,7 +92,11 @@ impl Tree {
         self.walk(start, &mut look)?;
         self.snapshot.reclaim();
         let configuration = configuration && self.check_configuration();
-        Ok(self.tell(look.changes, configuration))
+        let touches = self.tell(look.changes, configuration);
+        if now.is_some() {
+            self.read_ahead(&touches);
+        }
+        Ok(touches)
     }
 
     /// What is in doubt; where it is said what time it is, but for files that have not been written for long.

@@ -86,7 +86,7 @@ fn perform(it: &mut Fixture, act: &Act) {
             let (one, other) = (it.path(one), it.path(other));
             renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap_or(());
         }
-        Act::Examine => drop(it.tree.examine().unwrap()),
+        Act::Examine => drop(it.tree.examine_closed(Tick::default()).unwrap()),
         Act::Scan => drop(it.tree.scan().unwrap()),
         Act::Capture => drop(it.view()),
     }
