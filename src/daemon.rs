@@ -4,6 +4,7 @@
 //! about runs or verdicts. Trees, desks and runners are plain structs with one owner each; there are no locks around
 //! state. Read `shell` first, then `effects` (out) and `arrivals` (in).
 
+mod alarm;
 mod arrivals;
 mod calls;
 pub mod chain;

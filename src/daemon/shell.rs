@@ -3,6 +3,7 @@
 //! It decides nothing about runs or verdicts. Inputs that come of carrying out an effect wait in a queue, so that a step
 //! is never taken inside another.
 
+use crate::daemon::alarm::Alarm;
 use crate::daemon::clock::Clock;
 use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
@@ -28,7 +29,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
 
 /// What the loop has hold of.
 #[derive(Debug)]
@@ -136,6 +136,7 @@ impl Shell {
         mut signals: impl AsyncFnMut() -> Option<Signal>,
     ) {
         let wake = Arc::clone(&self.wake);
+        let mut alarm = Alarm::new();
         let mut ends = 0_u32;
         let mut connected = true;
         while !self.is_over() {
@@ -143,7 +144,7 @@ impl Shell {
             if self.is_over() {
                 break;
             }
-            let due = Instant::from_std(self.clock.at(self.next_due()));
+            let (clock, due) = (self.clock, self.next_due());
             tokio::select! {
                 signal = signals() => match signal {
                     Some(Signal::Drain) | None => {
@@ -166,7 +167,7 @@ impl Shell {
                 },
                 Some(done) = self.done.recv() => self.take(done),
                 () = wake.notified() => self.examine_doubts(),
-                () = sleep_until(due) => self.pass_time(),
+                () = alarm.ring(clock, due) => self.pass_time(),
                 Some(ended) = self.children.join_next() => if let Err(error) = ended
                     && error.is_panic()
                 {

@@ -179,7 +179,7 @@ impl Tree {
     pub(super) fn take_hash(&mut self, at: Pending, print: Print, hash: [u8; 32], racy: bool) {
         let known = if racy { Known::Racy } else { Known::Yes };
         self.update_at(at, |entry| {
-            (entry.print, entry.hash, entry.known) = (print, hash, known)
+            (entry.print, entry.hash, entry.known) = (print, hash, known);
         });
         if !self.unreadable.is_empty() {
             let name = self.name_at(at).unwrap_or_default();

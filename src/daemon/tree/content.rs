@@ -103,13 +103,14 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// Reads many files, on more than one thread where that pays; the answers stand in the order of the paths.
 pub(super) fn read_all(paths: &[PathBuf]) -> Vec<Reading> {
+    if paths.len() < HASH_ALONE_MAX {
+        // How many cores there are takes some files to say.
+        return paths.iter().map(|path| read(path)).collect();
+    }
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let threads = cores
         .clamp(2, HASH_THREADS_MAX)
         .min(paths.len() / HASH_ALONE_MAX + 1);
-    if threads < 2 {
-        return paths.iter().map(|path| read(path)).collect();
-    }
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();

@@ -98,10 +98,13 @@ pub(super) fn survey_all<T>(sites: Vec<Site>, meanwhile: impl FnOnce() -> T) -> 
 
 /// Threads that pay for so many sites, beside the one that asks.
 fn threads(sites: usize) -> usize {
+    let wanted = (sites / SURVEY_ALONE_MAX).min(SURVEY_THREADS_MAX);
+    if wanted == 0 {
+        // How many cores there are takes some files to say.
+        return 0;
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (sites / SURVEY_ALONE_MAX)
-        .min(cores)
-        .min(SURVEY_THREADS_MAX)
+    wanted.min(cores)
 }
 
 fn survey(site: Site) -> Surveyed {
