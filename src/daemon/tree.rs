@@ -11,6 +11,7 @@ mod ahead;
 mod around;
 mod capture;
 mod content;
+mod crew;
 mod examine;
 mod explain;
 mod git;

@@ -25,6 +25,7 @@ pub use error::{Limit, WatchError};
 pub use mounts::tell_mounts;
 pub use narrow::Interest;
 pub(crate) use noise::{backed_up, is_noise};
+pub use outside::Node as Inode;
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
@@ -80,6 +81,8 @@ struct Shared {
 
 struct Handle {
     notify: RecommendedWatcher,
+    /// Which workspace watched which directory last: the kernel has one watch of it for all.
+    holders: BTreeMap<Inode, WorkspaceId>,
     /// Empty where each directory has its own watch.
     streamed: Streamed,
     outside: Outside,
@@ -113,6 +116,7 @@ impl Watcher {
             .map_err(|source| WatchError::start(cookies, source))?;
         let handle = Handle {
             notify,
+            holders: BTreeMap::new(),
             streamed: Streamed::default(),
             outside: Outside::default(),
             narrow: Narrow::default(),
@@ -172,29 +176,35 @@ impl Eye {
         self.workspace
     }
 
-    /// Watches one directory; a second time does no harm, and hooks it again if it is another inode by now.
+    /// Watches one directory, and says which one that is, where each has its own watch; a second time does no harm, and
+    /// hooks it again if it is another inode by now.
     ///
     /// # Errors
     /// When there is none, it may not be read, or the kernel grants no more watches.
-    pub fn watch(&self, directory: &Path) -> Result<(), WatchError> {
+    pub fn watch(&self, directory: &Path) -> Result<Option<Inode>, WatchError> {
         if PER_DIRECTORY {
             let interest = if directory == self.root.as_path() {
                 Interest::Files
             } else {
                 Interest::Content
             };
-            self.shared.watch_one(directory, interest)
+            self.shared.watch_one(self.workspace, directory, interest)
         } else if directory == self.root.as_path() {
             let by = Some(self.workspace);
-            self.shared.watch(by, directory, RecursiveMode::Recursive)
+            let watched = self.shared.watch(by, directory, RecursiveMode::Recursive);
+            watched.map(|()| None)
         } else {
-            Ok(())
+            Ok(None)
         }
     }
 
     /// Stops watching one directory. By name: when a directory was renamed, its old name has to go before its new name
-    /// is watched, since both mean the same watch of the kernel.
-    pub fn unwatch(&self, directory: &Path) {
+    /// is watched, since both mean the same watch of the kernel. One that another workspace has watched since, because it
+    /// was moved there, is watched on.
+    pub fn unwatch(&self, directory: &Path, inode: Inode) {
+        if PER_DIRECTORY && !self.shared.handle().release(self.workspace, inode) {
+            return;
+        }
         if PER_DIRECTORY || directory == self.root.as_path() {
             let spelled = spelling::of_watch(directory);
             self.shared.unwatch(self.workspace, &spelled);
@@ -294,15 +304,22 @@ impl Shared {
     }
 
     /// Watches a directory of a workspace, and none below it.
-    fn watch_one(&self, directory: &Path, interest: Interest) -> Result<(), WatchError> {
+    fn watch_one(
+        &self,
+        by: WorkspaceId,
+        directory: &Path,
+        interest: Interest,
+    ) -> Result<Option<Inode>, WatchError> {
         let spelled = spelling::of_watch(directory);
         let mut handle = self.handle();
         let watched = handle.notify.watch(&spelled, RecursiveMode::NonRecursive);
-        if watched.is_ok() {
-            handle.narrow.narrow(&spelled, interest);
+        watched.map_err(|source| WatchError::watch(directory, source))?;
+        handle.narrow.narrow(&spelled, interest);
+        let inode = fs::metadata(&spelled).ok().map(|meta| outside::node(&meta));
+        if let Some(inode) = inode {
+            handle.holders.insert(inode, by);
         }
-        drop(handle);
-        watched.map_err(|source| WatchError::watch(directory, source))
+        Ok(inode)
     }
 
     fn watch(
@@ -328,7 +345,7 @@ impl Shared {
         watched.map_err(|source| WatchError::watch(directory, source))
     }
 
-    /// Watches these for a workspace, and takes away what nobody wants any more.
+    /// Takes away what nobody wants any more of what lies around the workspaces.
     fn release(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
         let gone = self.handle().outside.release(by, directories);
         for directory in &gone {
@@ -337,6 +354,7 @@ impl Shared {
         gone
     }
 
+    /// Watches these for a workspace; says whether all are.
     fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> bool {
         let mut all = true;
         // In their order, each after those above it: whatever moves then is an event of one that is watched already.
@@ -373,7 +391,7 @@ impl Shared {
     fn unwatch(&self, by: WorkspaceId, directory: &Path) {
         let mut handle = self.handle();
         handle.streamed.remove(directory);
-        // It fails when `notify` has dropped the watch by itself, after the event that made us ask.
+        // It fails when the kernel has dropped the watch by itself: its directory is gone.
         drop(handle.notify.unwatch(directory));
         drop(handle);
         self.note_restart(Some(by));
@@ -394,6 +412,15 @@ impl Shared {
 }
 
 impl Handle {
+    /// Takes note that a workspace lets go of a directory; false if another one has it by now.
+    fn release(&mut self, by: WorkspaceId, inode: Inode) -> bool {
+        match self.holders.get(&inode) {
+            Some(holder) if *holder != by => false,
+            Some(_) => self.holders.remove(&inode).is_some(),
+            None => true,
+        }
+    }
+
     /// Watches a directory; `None` if the one stream tells of it already.
     fn watch(&mut self, directory: &Path, mode: RecursiveMode) -> Option<notify::Result<()>> {
         if !PER_DIRECTORY && self.streamed.holds(directory, mode) {

@@ -177,14 +177,19 @@ impl Tree {
         }
         match self.find_root() {
             Ok(node) => {
-                let root = self.snapshot.dir_mut(DirId::ROOT);
-                let other = root.node != node || self.state == RootState::Missing;
-                root.node = node;
+                let is_other = self.snapshot.dir(DirId::ROOT).node != node;
+                if is_other {
+                    self.unwatch(DirId::ROOT);
+                    self.snapshot.dir_mut(DirId::ROOT).node = node;
+                }
+                let other = is_other || self.state == RootState::Missing;
                 self.state = RootState::Present;
                 Ok(if other { Renew::Yes } else { Renew::No })
             }
             Err(error) => {
                 let was = std::mem::replace(&mut self.state, RootState::Missing);
+                // What it held is elsewhere, and may be another workspace's by now.
+                self.unwatch_below(DirId::ROOT);
                 if was == RootState::Present {
                     // It may be back before what is above it is watched: so look once more.
                     return self.check_root();
@@ -211,6 +216,7 @@ impl Tree {
     /// The root vanished while it was looked at.
     pub(super) fn lost_root(&mut self) -> TreeError {
         self.state = RootState::Missing;
+        self.unwatch_below(DirId::ROOT);
         self.surround();
         TreeError::Missing {
             root: self.root.clone(),

@@ -5,6 +5,7 @@
 //! ones. Nothing is decided here, and nothing is kept.
 
 use super::content::is_gone;
+use super::crew::{helpers, spread};
 use super::names;
 use super::rules::{Chain, Present, Rules};
 use super::settle::{Found, What};
@@ -16,7 +17,6 @@ use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is shown of a directory's entries, and what is hidden.
 #[derive(Debug)]
@@ -62,54 +62,9 @@ pub(super) type Surveyed = (Site, io::Result<Survey>);
 
 /// Surveys sites, in their order, and does something else meanwhile.
 pub(super) fn survey_all<T>(sites: Vec<Site>, meanwhile: impl FnOnce() -> T) -> (Vec<Surveyed>, T) {
-    let threads = threads(sites.len());
-    if threads == 0 {
-        let surveyed = sites.into_iter().map(survey).collect();
-        return (surveyed, meanwhile());
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((at, site)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            sites.get(at).map(|site| (at, site))
-        } {
-            done.push((at, look_into(site)));
-        }
-        done
-    };
-    let (mut parts, other) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let other = meanwhile();
-        // Whoever has nothing else to do helps.
-        let mut parts = work();
-        for thread in threads {
-            match thread.join() {
-                Ok(part) => parts.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        (parts, other)
-    });
-    parts.sort_unstable_by_key(|(at, _)| *at);
-    let surveys = parts.into_iter().map(|(_, survey)| survey);
+    let helpers = helpers(sites.len(), SURVEY_ALONE_MAX, SURVEY_THREADS_MAX);
+    let (surveys, other) = spread(&sites, helpers, look_into, meanwhile);
     (sites.into_iter().zip(surveys).collect(), other)
-}
-
-/// Threads that pay for so many sites, beside the one that asks.
-fn threads(sites: usize) -> usize {
-    let wanted = (sites / SURVEY_ALONE_MAX).min(SURVEY_THREADS_MAX);
-    if wanted == 0 {
-        // How many cores there are takes some files to say.
-        return 0;
-    }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    wanted.min(cores)
-}
-
-fn survey(site: Site) -> Surveyed {
-    let survey = look_into(&site);
-    (site, survey)
 }
 
 fn look_into(site: &Site) -> io::Result<Survey> {

@@ -10,6 +10,7 @@
 mod at_work;
 mod changes;
 mod ignoring;
+mod moved;
 mod random;
 mod reading;
 mod rooted;
@@ -116,15 +117,25 @@ impl Fixture {
 
     /// Prepares the root, then opens and scans it.
     fn with(config: &Config, prepare: impl FnOnce(&Path)) -> Self {
-        let above = TempDir::new().unwrap();
         let state = TempDir::new().unwrap();
+        let cookies = state.path().join("cookies");
+        let watcher = Watcher::start(&cookies, Arc::new(Notify::new())).unwrap();
+        let above = TempDir::new().unwrap();
         let path = above.path().canonicalize().unwrap().join("root");
         fs::create_dir(&path).unwrap();
         prepare(&path);
-        let root = RootPath::new(&path).unwrap();
-        let cookies = state.path().join("cookies");
-        let watcher = Watcher::start(&cookies, Arc::new(Notify::new())).unwrap();
-        let eye = watcher.eye(WorkspaceId(1), &root);
+        Self::of(config, &path, (above, state), (watcher, WorkspaceId(1)))
+    }
+
+    /// Opens and scans a root that is there.
+    fn of(
+        config: &Config,
+        path: &Path,
+        (above, state): (TempDir, TempDir),
+        (watcher, id): (Watcher, WorkspaceId),
+    ) -> Self {
+        let root = RootPath::new(path).unwrap();
+        let eye = watcher.eye(id, &root);
         let scopes = Scopes::compile(config, &root, &Places::default()).unwrap();
         let mut tree = Tree::open(root.clone(), eye, scopes).unwrap();
         tree.scan().unwrap();

@@ -255,9 +255,13 @@ impl Tree {
             Some(_) | None => self.eye.watch(directory),
         };
         match watched {
-            Ok(()) => {
+            Ok(inode) => {
                 let turn = self.take_turn();
                 self.snapshot.hook(id, turn);
+                if let Some(inode) = inode {
+                    // Another one may have come here since the directory above was listed.
+                    self.snapshot.dir_mut(id).node = Node::watched(inode);
+                }
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
@@ -289,11 +293,12 @@ impl Tree {
     }
 
     /// Takes away the watch of a directory; false if it has none.
-    fn unwatch(&mut self, id: DirId) -> bool {
+    pub(super) fn unwatch(&mut self, id: DirId) -> bool {
         let watched = self.snapshot.unhook(id);
         if watched {
             let path = names::below(self.root.as_path(), &self.snapshot.path(id));
-            self.eye.unwatch(&path);
+            let inode = self.snapshot.dir(id).node.inode();
+            self.eye.unwatch(&path, inode);
         }
         watched
     }
