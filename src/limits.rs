@@ -317,6 +317,9 @@ pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Sleep of the machine past which everything is looked at again: while it slept others may have changed its disks, and a
+/// shorter one the two clocks might not show.
+pub const SLEEP_MIN: Duration = Duration::from_millis(100);
 /// Longest sleep of the loop when nothing is due.
 pub const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs that `run.list` answers when the caller names no number.

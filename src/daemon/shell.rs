@@ -3,7 +3,7 @@
 //! It decides nothing about runs or verdicts. Inputs that come of carrying out an effect wait in a queue, so that a step
 //! is never taken inside another.
 
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{Clock, Sleep};
 use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
 use crate::daemon::lifecycle::logging::LossCounter;
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 /// What the loop has hold of.
@@ -36,6 +36,7 @@ pub(super) struct Shell {
     pub(super) engine: Engine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) clock: Clock,
+    sleep: Sleep,
     pub(super) state: PathBuf,
     pub(super) owner: Owner,
     pub(super) about: Arc<About>,
@@ -65,6 +66,16 @@ pub(super) struct Shell {
     /// What its log has lost; none where it has no log of its own.
     pub(super) log: Option<LossCounter>,
     pub(super) exiting: bool,
+}
+
+/// What the loop was woken by.
+enum Turn {
+    Told(Option<Signal>),
+    Heard(Option<Incoming>),
+    Done(Done),
+    Doubts,
+    Due,
+    Child(Result<(), JoinError>),
 }
 
 /// For whom a shell works.
@@ -98,11 +109,14 @@ impl Shell {
         let cores = cores
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(std::num::NonZeroU32::MIN);
+        let mut sleep = Sleep::default();
+        sleep.note(parts.clock.ahead_ns());
         Self {
             engine: Engine::new(parts.seed, cores),
             inputs: VecDeque::new(),
             owner: Owner::current(&parts.about.instance_id),
             clock: parts.clock,
+            sleep,
             state: parts.state,
             about: parts.about,
             sites: BTreeMap::new(),
@@ -144,36 +158,55 @@ impl Shell {
                 break;
             }
             let due = Instant::from_std(self.clock.at(self.next_due()));
-            tokio::select! {
-                signal = signals() => match signal {
-                    Some(Signal::Drain) | None => {
-                        ends = ends.saturating_add(1);
-                        self.stop(ends > 1);
-                    }
-                    Some(Signal::End) => self.stop(true),
-                    Some(Signal::Reload) => self.reload_all(),
-                    Some(Signal::Dump) => self.dump(),
-                },
+            let turn = tokio::select! {
+                signal = signals() => Turn::Told(signal),
                 // A queue whose senders are gone may still hold what they sent: only its own end says that it is empty.
-                message = incoming.recv(), if connected => match message {
-                    Some(Incoming::Asked(asked)) => self.hear(asked),
-                    Some(Incoming::Gone(request)) => self.forget_request(request),
-                    Some(Incoming::Evicted) => self.stop(false),
-                    None => {
-                        connected = false;
-                        self.stop(false);
-                    }
-                },
-                Some(done) = self.done.recv() => self.take(done),
-                () = wake.notified() => self.examine_doubts(),
-                () = sleep_until(due) => self.pass_time(),
-                Some(ended) = self.children.join_next() => if let Err(error) = ended
-                    && error.is_panic()
-                {
+                message = incoming.recv(), if connected => Turn::Heard(message),
+                Some(done) = self.done.recv() => Turn::Done(done),
+                () = wake.notified() => Turn::Doubts,
+                () = sleep_until(due) => Turn::Due,
+                Some(ended) = self.children.join_next() => Turn::Child(ended),
+            };
+            // First: no question is answered with what was known before a sleep.
+            self.note_sleep(self.clock.ahead_ns());
+            match turn {
+                Turn::Told(Some(Signal::Drain) | None) => {
+                    ends = ends.saturating_add(1);
+                    self.stop(ends > 1);
+                }
+                Turn::Told(Some(Signal::End)) => self.stop(true),
+                Turn::Told(Some(Signal::Reload)) => self.reload_all(),
+                Turn::Told(Some(Signal::Dump)) => self.dump(),
+                Turn::Heard(Some(Incoming::Asked(asked))) => self.hear(asked),
+                Turn::Heard(Some(Incoming::Gone(request))) => self.forget_request(request),
+                Turn::Heard(Some(Incoming::Evicted)) => self.stop(false),
+                Turn::Heard(None) => {
+                    connected = false;
+                    self.stop(false);
+                }
+                Turn::Done(done) => self.take(done),
+                Turn::Doubts => self.examine_doubts(),
+                Turn::Due => self.pass_time(),
+                Turn::Child(Err(error)) if error.is_panic() => {
                     std::panic::resume_unwind(error.into_panic());
-                },
+                }
+                Turn::Child(_) => {}
             }
         }
+    }
+
+    /// While the machine slept, others may have changed what it watches: no event tells of that.
+    fn note_sleep(&mut self, ahead_ns: i64) {
+        let Some(slept) = self.sleep.note(ahead_ns) else {
+            return;
+        };
+        tracing::info!(
+            ?slept,
+            "the machine has slept: everything is looked at again"
+        );
+        self.watcher.lose_everything();
+        self.examine_doubts();
+        self.settle();
     }
 
     fn is_over(&self) -> bool {

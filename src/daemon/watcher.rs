@@ -16,6 +16,7 @@ mod mounts;
 mod narrow;
 mod noise;
 mod outside;
+mod resume;
 mod spelling;
 mod streams;
 
@@ -25,6 +26,7 @@ pub use error::{Limit, WatchError};
 pub use mounts::tell_mounts;
 pub use narrow::Interest;
 pub(crate) use noise::{backed_up, is_noise};
+pub use resume::tell_resume;
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
@@ -153,6 +155,18 @@ impl Watcher {
     #[must_use]
     pub fn take_lost(&self) -> Vec<WorkspaceId> {
         self.shared.post.with(Board::take_lost)
+    }
+
+    /// Puts everything in doubt in every workspace: events may have been lost.
+    pub fn lose_everything(&self) {
+        let post = &self.shared.post;
+        post.wake(post.with(Board::note_everything));
+    }
+
+    /// Wakes the loop, which has to look at something else than doubts.
+    #[cfg(target_os = "linux")]
+    fn ring(&self) {
+        self.shared.post.wake(Wake::Needed);
     }
 }
 
