@@ -31,6 +31,7 @@ pub mod process;
 mod projection;
 pub mod registry;
 pub mod retention;
+mod revival;
 pub mod runner;
 pub mod server;
 mod setup;

@@ -310,6 +310,13 @@ pub const INPUTS_MAX: usize = 4096;
 
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Looks in a row for which the watcher did not catch up in time before it is taken for dead, and another is started: one
+/// may have met a machine that was busy.
+pub const SYNCS_LATE_MAX: u32 = 3;
+/// First and longest pause before a watcher that has ended again is started again; each is twice the one before. One that
+/// has lived for the longest counts as well.
+pub const WATCHER_AGAIN: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(60));
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
 pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 /// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is no longer

@@ -92,6 +92,7 @@ impl Shell {
             } => {
                 self.take_reopened(id, request, &run, *reopened);
             }
+            What::Revived(revived) => self.take_revived(revived),
             What::Tried(tried) => self.take_tried(*tried),
             What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
@@ -201,13 +202,17 @@ impl Shell {
 
     pub(super) fn note_watch(&mut self, id: WorkspaceId) {
         let tick = self.clock.tick();
+        let without_watcher = self.without_watcher();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
+        let without_watcher = without_watcher.filter(|_| site.facts.polled.is_none());
         let rescanning = |detail: &str| Watch::Rescanning {
             detail: detail.to_owned(),
         };
-        let watch = if site.lost_after.is_some() {
+        let watch = if let Some(detail) = without_watcher {
+            Watch::Rescanning { detail }
+        } else if site.lost_after.is_some() {
             rescanning("events were lost; everything is looked at again")
         } else if site.rereads > 0 {
             rescanning("its configuration has changed and is being read again")
@@ -315,6 +320,8 @@ impl Shell {
                     });
                 }
             }
+            // The next watcher puts everything in doubt.
+            Err(TreeError::Unwatched) => self.note_watch(id),
             Err(error) => self.note_missing(id, &error),
         }
         self.take_inspected(id, inspected);
@@ -335,6 +342,7 @@ impl Shell {
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
+        self.mind_watcher();
         self.note_losses();
         for id in self.watcher.ready() {
             self.examine(id);

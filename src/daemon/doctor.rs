@@ -18,6 +18,7 @@ impl Shell {
             self.check_watches(),
             self.check_stores(),
         ];
+        checks.extend(self.check_watcher());
         checks.extend(self.check_log());
         let workspaces = self.engine.workspaces();
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();

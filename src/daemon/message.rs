@@ -8,6 +8,7 @@ use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened}
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
 use crate::daemon::tree::{Signs, Tree, TreeError};
+use crate::daemon::watcher::WatchError;
 use crate::engine::Record;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
@@ -102,6 +103,8 @@ pub(super) enum What {
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
     },
+    /// Another watcher was started in place of one that has ended, or could not be.
+    Revived(Result<(), WatchError>),
     /// What is registered or allowed was changed, or could not be.
     Tried(Box<Tried>),
     /// The path that a question names was looked up.

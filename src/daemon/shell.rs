@@ -10,6 +10,7 @@ use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::message::Done;
 use crate::daemon::registry::Registry;
+use crate::daemon::revival::Revival;
 use crate::daemon::runner::Stopper;
 use crate::daemon::server::feed::Feed;
 use crate::daemon::server::{About, Hold, Incoming};
@@ -47,6 +48,7 @@ pub(super) struct Shell {
     /// Workspaces that are gone, and whose last events are being told.
     pub(super) gone: Vec<WorkspaceId>,
     pub(super) watcher: Watcher,
+    pub(super) revival: Revival,
     wake: Arc<Notify>,
     pub(super) registry: Registry,
     pub(super) trust: TrustStore,
@@ -124,6 +126,7 @@ impl Shell {
             names: BTreeMap::new(),
             gone: Vec::new(),
             watcher: parts.watcher,
+            revival: Revival::default(),
             wake: parts.wake,
             registry: parts.registry,
             trust: parts.trust,
@@ -260,7 +263,7 @@ impl Shell {
             sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
-        let times = times.chain(self.errands.mend_at);
+        let times = times.chain(self.errands.mend_at).chain(self.revival.at);
         let times = times.chain(self.sweep_at.filter(|_| self.has_askers()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -288,6 +291,7 @@ impl Shell {
         self.recheck_due(tick);
         self.end_parking(tick);
         self.mend_due(tick);
+        self.revive_due(tick);
         self.sweep(tick);
     }
 

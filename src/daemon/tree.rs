@@ -77,6 +77,9 @@ pub enum TreeError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody tells of events now; a look is of no use until somebody does.
+    #[error("no event comes: the watcher has ended, and another one is being started")]
+    Unwatched,
     /// A directory cannot be watched, and the configuration forbids to poll instead.
     #[error("failed to watch `{root}`, and `poll = \"never\"` forbids to scan instead")]
     Watch {
@@ -130,6 +133,8 @@ pub struct Tree {
     snapshot: Snapshot,
     seeing: Seeing,
     refusal: Refusal,
+    /// The watcher that has its watches, by number.
+    watcher: u64,
     /// That of the watch which was set or taken away last.
     turn: Turn,
     state: RootState,
@@ -161,6 +166,7 @@ impl Tree {
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
+            watcher: 0,
             turn: Turn::FIRST,
             repositories,
             signs_before: Signs::new(),
@@ -202,6 +208,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing, or cannot be watched where it must be.
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
+        self.find_watcher()?;
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
         self.writing.clear();
@@ -218,6 +225,7 @@ impl Tree {
     /// # Errors
     /// As [`Tree::scan`].
     pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
+        self.find_watcher()?;
         if !self.scanned || self.doubted || subtree.is_root() {
             return self.scan();
         }
@@ -331,6 +339,28 @@ impl Tree {
         self.scanned = true;
         self.doubted = false;
         Ok(self.tell(look.changes, configuration))
+    }
+
+    /// Whether somebody tells of events. One that has taken the place of another has no watch yet: then everything is
+    /// looked at, which sets them all.
+    fn find_watcher(&mut self) -> Result<(), TreeError> {
+        if !self.seeing.is_by_events() {
+            return Ok(());
+        }
+        let Some(watcher) = self.eye.watcher() else {
+            // All of it stays in doubt, and the loop is not to look again before there is a reason.
+            drop(self.eye.drain());
+            self.writing.clear();
+            self.doubted = true;
+            return Err(TreeError::Unwatched);
+        };
+        if self.watcher != watcher {
+            self.watcher = watcher;
+            self.snapshot.forget_watches();
+            self.surroundings.watched = false;
+            self.doubted = true;
+        }
+        Ok(())
     }
 
     /// A look that tells what one that failed had found.

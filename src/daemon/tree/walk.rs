@@ -256,6 +256,7 @@ impl Tree {
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
+            Err(WatchError::Ended) => Err(TreeError::Unwatched),
             Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
                 root: self.root.clone(),
                 source,

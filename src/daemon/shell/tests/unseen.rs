@@ -1,4 +1,4 @@
-//! What no event tells of: what was changed while the machine slept.
+//! What no event tells of: what was changed while the machine slept, or while no watcher lived.
 //!
 //! The kernel tells of a change by the name that was used for it: one that is made through a name outside of a workspace
 //! stands for all that it does not tell.
@@ -87,4 +87,51 @@ async fn no_question_is_answered_with_what_was_known_before_a_sleep() {
     let detail: Vec<&str> = of.filter(|detail| detail.contains("rescanning")).collect();
     let lost = "rescanning: events were lost; everything is looked at again";
     assert_eq!(detail, [lost], "{said}");
+}
+
+#[tokio::test]
+async fn what_changes_while_no_watcher_lives_is_found_and_what_changes_later_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    std::fs::create_dir_all(root.as_path().join("a/b")).unwrap();
+    shell.watcher.lose_everything();
+    shell.examine_doubts();
+    drive(&mut shell, |_| (), is_read).await;
+    for round in ["one", "two"] {
+        shell.watcher.clone().kill();
+        std::fs::write(root.as_path().join("a/f"), round).unwrap();
+        shell.examine_doubts();
+        drive(&mut shell, |_| (), is_read).await;
+        assert_eq!(state(&shell), "rescanning");
+        let status = serde_json::to_value(shell.status(&Scope::default())).unwrap();
+        let detail = status["workspaces"][0]["detail"].as_str().unwrap();
+        assert!(detail.starts_with("the watcher has ended"), "{detail}");
+        let doctor = serde_json::to_value(shell.doctor()).unwrap();
+        let checks = doctor["checks"].as_array().unwrap();
+        assert!(checks.iter().any(|it| it["id"] == "watcher"), "{doctor}");
+        let due = shell.revival.at.unwrap();
+        assert!(shell.next_due() <= due, "nobody would wake the loop");
+        shell.revive_due(due);
+        let mut found = Vec::new();
+        let is_watched = |shell: &Shell| state(shell) == "watching" && is_read(shell);
+        while !is_watched(&shell) {
+            drive(
+                &mut shell,
+                |done| found.extend(touched(done)),
+                |shell| is_watched(shell) || !shell.watcher.ready().is_empty(),
+            )
+            .await;
+            shell.examine_doubts();
+        }
+        assert_eq!(found, ["a/f"]);
+        let site = shell.sites.get(&id).unwrap();
+        assert_eq!((site.facts.watches, site.facts.directories), (3, 3));
+        std::fs::write(root.as_path().join("a/b/g"), round).unwrap();
+        while shell.watcher.ready().is_empty() {
+            let woken = tokio::time::timeout(Duration::from_secs(20), shell.wake.notified());
+            woken.await.unwrap();
+        }
+        shell.examine_doubts();
+        drive(&mut shell, |_| (), is_read).await;
+    }
 }
