@@ -5,6 +5,7 @@
 //! state. Read `shell` first, then `effects` (out) and `arrivals` (in).
 
 mod arrivals;
+mod auditing;
 mod calls;
 pub mod chain;
 pub mod clock;

@@ -11,7 +11,9 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX};
+use crate::limits::{
+    HEARTBEAT_STALE, HOLD_PAUSE, POLL_INTERVAL_DEFAULT, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX,
+};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 
@@ -42,6 +44,7 @@ impl Shell {
             What::Rooted(is_there) => self.take_root(id, is_there),
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
+            What::Audited(part) => self.take_part(id, *part),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
@@ -164,6 +167,7 @@ impl Shell {
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
+                site.audit_from = self.clock.tick();
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);
@@ -228,18 +232,16 @@ impl Shell {
             let pause = tick.since(since).clamp(first, longest);
             site.ask_at.unwrap_or_else(|| tick.after(pause))
         });
+        let settings = site.config.as_ref().map(|config| &config.settings);
+        let poll_interval = settings.map_or(POLL_INTERVAL_DEFAULT, |it| it.poll_interval);
         site.look_at = match &watch {
-            Watch::Polling { .. } => {
-                let pause = site
-                    .config
-                    .as_ref()
-                    .map(|config| config.settings.poll_interval);
-                Some(tick.after(pause.unwrap_or(crate::limits::POLL_INTERVAL_DEFAULT)))
-            }
+            Watch::Polling { .. } => Some(tick.after(poll_interval)),
             Watch::Missing { .. } => None,
-            Watch::Watching | Watch::Rescanning { .. } => {
-                site.facts.written.then(|| tick.after(WRITING_MAX))
+            Watch::Watching | Watch::Rescanning { .. } if site.facts.written => {
+                Some(tick.after(WRITING_MAX))
             }
+            Watch::Watching if site.facts.polled_too().is_some() => Some(tick.after(poll_interval)),
+            Watch::Watching | Watch::Rescanning { .. } => None,
         };
         self.inputs.push_back(Input::Watched {
             workspace: id,
@@ -283,7 +285,7 @@ impl Shell {
         }
     }
 
-    fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
+    pub(super) fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
         let Looked {
             touches,
             capture,

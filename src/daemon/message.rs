@@ -2,6 +2,7 @@
 //!
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
+use crate::daemon::auditing::Part;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
@@ -42,6 +43,8 @@ pub(super) enum What {
     DeskBack(Box<Desk>),
     /// Its files were looked at.
     Looked(Box<Looked>),
+    /// A part of it was compared with its disk.
+    Audited(Box<Part>),
     /// It was looked whether git still changes files.
     Git(Signs),
     /// Evidence of a run is on disk, or not.

@@ -3,6 +3,7 @@
 //! It decides nothing about runs or verdicts. Inputs that come of carrying out an effect wait in a queue, so that a step
 //! is never taken inside another.
 
+use crate::daemon::auditing::Auditing;
 use crate::daemon::clock::{Clock, Sleep};
 use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
@@ -49,6 +50,7 @@ pub(super) struct Shell {
     pub(super) gone: Vec<WorkspaceId>,
     pub(super) watcher: Watcher,
     pub(super) revival: Revival,
+    pub(super) auditing: Auditing,
     wake: Arc<Notify>,
     pub(super) registry: Registry,
     pub(super) trust: TrustStore,
@@ -127,6 +129,7 @@ impl Shell {
             gone: Vec::new(),
             watcher: parts.watcher,
             revival: Revival::default(),
+            auditing: Auditing::default(),
             wake: parts.wake,
             registry: parts.registry,
             trust: parts.trust,
@@ -264,6 +267,7 @@ impl Shell {
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
         let times = times.chain(self.errands.mend_at).chain(self.revival.at);
+        let times = times.chain(self.audit_due());
         let times = times.chain(self.sweep_at.filter(|_| self.has_askers()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -292,6 +296,7 @@ impl Shell {
         self.end_parking(tick);
         self.mend_due(tick);
         self.revive_due(tick);
+        self.audit(tick);
         self.sweep(tick);
     }
 

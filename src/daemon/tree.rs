@@ -8,6 +8,7 @@
 //! It never follows a symbolic link, never writes, and never reads a file's content but to hash it.
 
 mod around;
+mod audit;
 mod capture;
 mod content;
 mod examine;
@@ -27,6 +28,7 @@ mod snapshot;
 mod survey;
 mod walk;
 
+pub use audit::Audited;
 pub use capture::CaptureError;
 pub use git::Signs;
 pub use places::Places;
@@ -41,6 +43,7 @@ use crate::model::run::Changed;
 use crate::model::time::Tick;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
+use audit::Audits;
 use capture::Digests;
 use git::Repositories;
 use journal::Changes;
@@ -151,6 +154,7 @@ pub struct Tree {
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
     configuration: BTreeMap<RelPath, Option<Digest>>,
+    audits: Audits,
     unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
 }
 
@@ -184,6 +188,7 @@ impl Tree {
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
+            audits: Audits::default(),
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();

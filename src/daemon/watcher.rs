@@ -231,6 +231,20 @@ impl Eye {
         self.shared.post.life.number()
     }
 
+    /// Whether a path below the root may differ, or one above or below it.
+    #[must_use]
+    pub fn is_in_doubt(&self, below: &[u8]) -> bool {
+        let post = &self.shared.post;
+        post.with(|board| board.is_in_doubt(self.workspace, below))
+    }
+
+    /// Whether nothing may differ.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        let post = &self.shared.post;
+        post.with(|board| board.is_sure(self.workspace))
+    }
+
     /// Puts everything in doubt, as a lost event does.
     pub fn doubt_everything(&self) {
         let post = &self.shared.post;

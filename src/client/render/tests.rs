@@ -125,12 +125,14 @@ fn shop() -> Status {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![project("0101-web", Verdict::Pass), red, flaky, unknown],
     };
     let untrusted = WorkspaceStatus {
         root: RootPath::new(Path::new("/srv/ann/src/new tool")).unwrap(),
         state: WorkspaceState::Untrusted,
         detail: None,
+        missed: 0,
         projects: Vec::new(),
     };
     status_of(vec![watched, untrusted])
@@ -205,6 +207,7 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![flaky],
     };
     insta::assert_snapshot!(plain(&status::workspace_lines(&watched, &look(None))), @r#"

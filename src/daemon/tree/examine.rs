@@ -71,7 +71,7 @@ impl Tree {
         if outdated {
             self.read_surroundings();
         }
-        let paths = match dirty {
+        let mut paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
                 paths
             }
@@ -80,6 +80,7 @@ impl Tree {
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
             return self.full_scan(Renew::Yes);
         }
+        self.doubt_polled(&mut paths);
         let mut look = self.look();
         let mut files = self.scopes.configuration.iter().map(names::of);
         let configuration =

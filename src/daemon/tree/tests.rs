@@ -8,6 +8,7 @@
 )]
 
 mod at_work;
+mod audits;
 mod changes;
 mod ignoring;
 mod random;

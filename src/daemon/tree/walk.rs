@@ -270,6 +270,12 @@ impl Tree {
         }
     }
 
+    /// Sets the watch of a directory once more, should it be gone.
+    pub(super) fn hook_again(&mut self, id: DirId, look: &mut Look) -> Result<(), TreeError> {
+        let directory = names::below(self.root.as_path(), &self.snapshot.path(id));
+        self.hook(id, &directory, Renew::No, look).map(drop)
+    }
+
     /// Takes away the watch of a directory.
     pub(super) fn unhook(&mut self, id: DirId, look: &mut Look) {
         if self.unwatch(id) {

@@ -17,7 +17,7 @@ use crate::engine::{Effect, ProjectId, Record};
 use crate::model::id::TaskId;
 use crate::model::view::{Touches, View};
 
-const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
+pub(super) const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
                     [[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
                     [[pipeline.stage]]\nid = \"check\"\ncommand = \"true\"\n";
 
@@ -67,7 +67,7 @@ pub(super) async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPa
 }
 
 /// Allows what a workspace's files say now, as another process would.
-fn allow(shell: &mut Shell, root: &RootPath) {
+pub(super) fn allow(shell: &mut Shell, root: &RootPath) {
     let loaded = crate::daemon::configuration::load(root, None).unwrap();
     let (set, commands) = (loaded.command_set, loaded.commands);
     let now = shell.clock.wall();
