@@ -6,6 +6,7 @@
 
 mod alarm;
 mod arrivals;
+mod auditing;
 mod calls;
 pub mod chain;
 pub mod clock;
@@ -33,6 +34,7 @@ pub mod process;
 mod projection;
 pub mod registry;
 pub mod retention;
+mod revival;
 pub mod runner;
 pub mod server;
 mod setup;
@@ -103,8 +105,9 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
     // Ended when it is dropped.
-    let mut mounts = JoinSet::new();
-    mounts.spawn(watcher::tell_mounts(shell.watcher.clone()));
+    let mut tellers = JoinSet::new();
+    tellers.spawn(watcher::tell_mounts(shell.watcher.clone()));
+    tellers.spawn(watcher::tell_resume(shell.watcher.clone()));
     let known: Vec<_> = shell.registry.workspaces().to_vec();
     let places = known.iter().map(|workspace| {
         site::Spots::of(&workspace.root, &shell.state)

@@ -9,6 +9,7 @@ use crate::daemon::chain::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::watcher::{Panicked, panicked};
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
@@ -93,6 +94,9 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
 fn end_at_panics() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if panicked() != Panicked::Bug {
+            return;
+        }
         told(panic);
         signal_hook::low_level::exit(FAILED_INSIDE);
     }));

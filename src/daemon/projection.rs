@@ -89,6 +89,10 @@ impl Shell {
             })
         };
         let flaky = order.as_ref().map(|config| config.settings.flaky);
+        let missed = self
+            .sites
+            .get(&workspace.id)
+            .map_or(0, |site| site.misses.count);
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
         projects.retain(|project| task.is_none_or(|task| project.standing.project.task == *task));
@@ -97,6 +101,7 @@ impl Shell {
             root,
             state,
             detail,
+            missed,
             projects: projects
                 .into_iter()
                 .map(|project| project_status(project, flaky))
@@ -127,9 +132,10 @@ impl Shell {
             (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
             (Watch::Watching, _, _) => {
                 let held = workspace.held.as_ref().map(about_git);
+                let polled = || self.sites.get(&workspace.id)?.facts.polled_too();
                 let unpiped = || self.about_unpiped(workspace.id);
-                let detail = held.or_else(unreadable).or_else(unpiped);
-                (WorkspaceState::Watching, detail)
+                let detail = held.or_else(unreadable).or_else(polled);
+                (WorkspaceState::Watching, detail.or_else(unpiped))
             }
         }
     }

@@ -181,6 +181,7 @@ impl Shell {
             return;
         };
         self.gone.push(id);
+        self.auditing.forget(id);
         if let Some(tree) = site
             .tree
             .as_mut()

@@ -53,6 +53,8 @@ pub struct Settings {
     pub poll: Poll,
     /// Time between two scans where changes are found by scanning.
     pub poll_interval: Duration,
+    /// Time between two self-audits, which find what events do not tell; `None` for no audit.
+    pub audit: Option<Duration>,
     /// Whether unproven content is run at start.
     pub on_start: OnStart,
     /// What a flaky verdict counts as.
@@ -70,6 +72,7 @@ impl Default for Settings {
             jobs: None,
             poll: Poll::Auto,
             poll_interval: limits::POLL_INTERVAL_DEFAULT,
+            audit: Some(limits::AUDIT_DEFAULT),
             on_start: OnStart::Run,
             flaky: Flaky::Pass,
             retain: Retention {

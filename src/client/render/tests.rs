@@ -127,12 +127,14 @@ fn shop() -> Status {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![project("0101-web", Verdict::Pass), red, flaky, unknown],
     };
     let untrusted = WorkspaceStatus {
         root: RootPath::new(Path::new("/srv/ann/src/new tool")).unwrap(),
         state: WorkspaceState::Untrusted,
         detail: None,
+        missed: 0,
         projects: Vec::new(),
     };
     status_of(vec![watched, untrusted])
@@ -207,6 +209,7 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![flaky],
     };
     insta::assert_snapshot!(plain(&status::workspace_lines(&watched, &look(None))), @r#"
@@ -245,6 +248,7 @@ fn what_waits_for_its_turn_is_listed_below_its_project() {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![busy],
     };
     let lines = |width| plain(&status::workspace_lines(&watched, &look(width)));

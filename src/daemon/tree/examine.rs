@@ -57,6 +57,7 @@ impl Tree {
         if self.is_worth_asking() {
             return Ok(self.watch_again()?.unwrap_or_default());
         }
+        self.find_watcher()?;
         let dirty = self.doubts(now);
         if is_about_root(&dirty) {
             self.surroundings.watched = false;
@@ -70,7 +71,7 @@ impl Tree {
         if outdated {
             self.read_surroundings();
         }
-        let paths = match dirty {
+        let mut paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
                 paths
             }
@@ -79,6 +80,7 @@ impl Tree {
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
             return self.full_scan(Renew::Yes);
         }
+        self.doubt_polled(&mut paths);
         let mut look = self.look();
         let mut files = self.scopes.configuration.iter().map(names::of);
         let configuration =

@@ -107,6 +107,13 @@ impl Print {
         (self.node, self.mtime_ns)
     }
 
+    /// Whether it is the same inode, and nobody has written it or changed its mode since: only its names, or who owns it,
+    /// may be others.
+    pub(super) fn is_written_alike(&self, other: &Self) -> bool {
+        let of = |print: &Self| (print.node, print.size, print.mtime_ns, print.mode);
+        of(self) == of(other)
+    }
+
     /// Whether the inode has other names.
     pub(super) fn is_linked(&self) -> bool {
         self.links > 1

@@ -173,6 +173,12 @@ impl Snapshot {
         self.watches
     }
 
+    /// No directory has a watch any more.
+    pub(super) fn forget_watches(&mut self) {
+        self.arena.iter_mut().for_each(|dir| dir.watched = None);
+        self.watches = 0;
+    }
+
     /// The directories whose watch was set before the inode that they are was let go of under another name.
     pub(super) fn blind(&self, let_go: &BTreeMap<Node, Turn>) -> Vec<DirId> {
         let dirs = (0..).map(DirId).zip(&self.arena);

@@ -96,10 +96,20 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     Ok(Survey { rules, found })
 }
 
-struct Raw {
-    name: Box<[u8]>,
+/// An entry of a directory.
+#[derive(Debug)]
+pub(super) struct Raw {
+    pub(super) name: Box<[u8]>,
     kind: FileType,
-    entry: DirEntry,
+    pub(super) entry: DirEntry,
+}
+
+/// The entries of a directory that a sieve shows, by name.
+pub(super) fn shown(directory: &Path, sieve: &Sieve) -> io::Result<Vec<Raw>> {
+    let mut raw = list(directory)?;
+    let backups = backups(&raw);
+    raw.retain(|raw| sieve.shows(&raw.name, raw.kind.is_dir()) && !backups.contains(&raw.name));
+    Ok(raw)
 }
 
 /// The names of editors' backups, each beside its file.

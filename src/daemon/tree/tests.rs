@@ -8,6 +8,7 @@
 )]
 
 mod at_work;
+mod audits;
 mod changes;
 mod ignoring;
 mod moved;
@@ -169,6 +170,13 @@ impl Fixture {
         let subjects = [self.subject.clone()];
         let (touches, mut views) = self.tree.capture(&subjects, TIMEOUT).unwrap();
         (touches, views.remove(0))
+    }
+
+    /// Takes the kernel's watch of a directory away, and lets the tree believe that it is there.
+    fn blind(&self, below: &str) {
+        let id = self.tree.snapshot.find(below.as_bytes()).unwrap();
+        let inode = self.tree.snapshot.dir(id).node.inode();
+        self.tree.eye.unwatch(&self.path(below), inode);
     }
 
     /// What is touched once everything done before is known.

@@ -266,6 +266,7 @@ impl Tree {
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
+            Err(WatchError::Ended) => Err(TreeError::Unwatched),
             Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
                 root: self.root.clone(),
                 source,
@@ -277,6 +278,12 @@ impl Tree {
                 Ok(Hooked::Yes)
             }
         }
+    }
+
+    /// Sets the watch of a directory once more, should it be gone.
+    pub(super) fn hook_again(&mut self, id: DirId, look: &mut Look) -> Result<(), TreeError> {
+        let directory = names::below(self.root.as_path(), &self.snapshot.path(id));
+        self.hook(id, &directory, Renew::No, look).map(drop)
     }
 
     /// Takes away the watch of a directory.

@@ -35,6 +35,27 @@ impl Dirty {
         Self::Paths(BTreeMap::new())
     }
 
+    /// Whether this path may differ, or one above or below it.
+    fn touches(&self, path: &[u8]) -> bool {
+        let Self::Paths(paths) = self else {
+            return true;
+        };
+        let mut above = (0..path.len()).filter(|at| path.get(*at) == Some(&b'/'));
+        let above = above.any(|at| {
+            path.get(..at)
+                .is_some_and(|above| paths.contains_key(above))
+        });
+        let below = [path, b"/"].concat();
+        let from = (Bound::Included(&*below), Bound::Unbounded);
+        let mut from = paths.range::<[u8], _>(from);
+        above
+            || paths.contains_key(path)
+            || paths.contains_key(&b""[..])
+            || from
+                .next()
+                .is_some_and(|(found, _)| found.starts_with(&below))
+    }
+
     /// Whether nothing may differ.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -232,6 +253,16 @@ impl Board {
             })
     }
 
+    pub(super) fn is_in_doubt(&self, workspace: WorkspaceId, below: &[u8]) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_some_and(|slot| slot.dirty.touches(below))
+    }
+
+    pub(super) fn is_sure(&self, workspace: WorkspaceId) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_none_or(|slot| slot.dirty.is_empty())
+    }
+
     pub(super) fn ready(&self) -> Vec<WorkspaceId> {
         let dirty = self.slots.iter().filter(|(_, slot)| !slot.dirty.is_empty());
         dirty.map(|(workspace, _)| *workspace).collect()
@@ -337,6 +368,22 @@ mod tests {
             board.note(Path::new("/w/deeper"), Doubt::Hook),
             Wake::Spared
         );
+    }
+
+    #[test]
+    fn a_path_is_in_doubt_with_what_is_above_and_below_it() {
+        let mut board = board(&["/w", "/v"]);
+        let one = WorkspaceId(0);
+        assert!(board.is_sure(one) && !board.is_in_doubt(one, b"a/b/c"));
+        board.note(Path::new("/w/a/b"), Doubt::Content);
+        let asked: [&[u8]; 7] = [b"a/b", b"a/b/c", b"a", b"a/bc", b"a/a", b"b", b"a/b-/c"];
+        let doubted = asked.map(|path| board.is_in_doubt(one, path));
+        assert_eq!(doubted, [true, true, true, false, false, false, false]);
+        assert!(!board.is_sure(one) && board.is_sure(WorkspaceId(1)));
+        board.note(Path::new("/w"), Doubt::Hook);
+        assert!(board.is_in_doubt(one, b"b"));
+        board.note_all_of(WorkspaceId(1));
+        assert!(board.is_in_doubt(WorkspaceId(1), b"b"));
     }
 
     #[test]

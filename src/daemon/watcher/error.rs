@@ -89,6 +89,9 @@ pub enum WatchError {
         /// The limit as it is.
         limit: Limit,
     },
+    /// The thread that tells of events has ended.
+    #[error("the watcher has ended, and another one is being started")]
+    Ended,
     /// It is not there, or no directory.
     #[error("`{}` is not there", path.display())]
     Gone {

@@ -64,6 +64,9 @@ pub struct WorkspaceStatus {
     pub state: WorkspaceState,
     /// Why it stands so, and what to do about it.
     pub detail: Option<String>,
+    /// Changes since the daemon began that no event told, and that a self-audit has found.
+    #[serde(default)]
+    pub missed: u64,
     /// Its projects, in declared order.
     pub projects: Vec<ProjectStatus>,
 }
