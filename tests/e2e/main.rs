@@ -33,6 +33,7 @@ mod present;
 mod queries;
 mod quiet;
 mod resume;
+mod roots;
 mod seen;
 mod settling;
 mod stages;
