@@ -45,6 +45,13 @@ MUTANTS = [
         "an event is lost",
     ),
     Mutant(
+        "overflow-passed-over",
+        "watcher.rs",
+        "                let wake = self.with(Board::note_everything);",
+        "                let wake = Wake::Spared;",
+        "the kernel's queue has overflowed",
+    ),
+    Mutant(
         "list-before-watch",
         "tree/walk.rs",
         "            match self.hook(id, &directory, step.renew, look)? {\n",

@@ -21,7 +21,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// A place whose workspace holds a repository with branches to switch between.
-    pub(crate) fn new(settle_ms: u32) -> Self {
+    pub(crate) fn new(settle_ms: u32, poll: &str) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("c-")
             .tempdir_in("/tmp")
@@ -35,7 +35,7 @@ impl Place {
         }
         place.run("outside", &["sh", "-ec", SOURCE]);
         let settings = format!(
-            "[workspace]\nsettle_ms = {settle_ms}\nsettle_max_ms = {}\n[[project]]\ntask = \"t\"\n\
+            "[workspace]\npoll = \"{poll}\"\nsettle_ms = {settle_ms}\nsettle_max_ms = {}\n[[project]]\ntask = \"t\"\n\
              [[pipeline]]\nid = \"diagnostics\"\n[[pipeline.stage]]\nid = \"witness\"\ncommand = '''{WITNESS}'''\n",
             settle_ms * 4
         );

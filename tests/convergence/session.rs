@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use crate::deadline::within;
 use crate::place::{Client, Place};
 use crate::truth::{self, Content, Leaf, Reader};
-use crate::writer::{Writer, probe};
+use crate::writer::{Writer, flood, probe};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -24,6 +24,8 @@ enum Daemon {
     Asked,
     /// It is stopped, and finds everything at once.
     Stopped,
+    /// It is stopped, and the kernel has no room for what it would be told of the storm.
+    Deaf,
 }
 
 /// A round, as it is printed when it fails.
@@ -51,7 +53,8 @@ pub(crate) fn play(seed: u64, rounds: usize) -> usize {
     let mut chance = Chance::new(seed);
     // Runs by themselves, in the middle of a storm; or looks only when somebody asks.
     let settle_ms = chance.of(&[5, 60_000]);
-    let place = Place::new(settle_ms);
+    let poll = chance.of(&["auto", "auto", "auto", "auto", "always"]);
+    let place = Place::new(settle_ms, poll);
     let mut writers: Vec<_> = (0..WRITERS_MAX).map(|n| Writer::new(&place, n)).collect();
     let mut reader = Reader::default();
     let mut session = Session {
@@ -60,19 +63,25 @@ pub(crate) fn play(seed: u64, rounds: usize) -> usize {
         events: place.client().subscribed(),
         before: reader.content(&place),
         reader,
-        name: format!("CONVERGENCE_SEED={seed}, settle_ms = {settle_ms}, before any storm"),
+        name: format!("CONVERGENCE_SEED={seed}, before any storm"),
     };
     session.look();
     for round in 0..rounds {
         let count = 1 + chance.below(WRITERS_MAX);
-        let daemon = chance.of(&[Daemon::Left, Daemon::Asked, Daemon::Asked, Daemon::Stopped]);
+        let daemon = match chance.below(12) {
+            0 => Daemon::Deaf,
+            1..4 => Daemon::Stopped,
+            4..8 => Daemon::Asked,
+            _ => Daemon::Left,
+        };
         let rules = chance.once_in(4);
         let storm = Storm {
             daemon,
             acts: (0..count).map(|_| acts(&mut chance, rules)).collect(),
         };
-        session.name =
-            format!("CONVERGENCE_SEED={seed}, settle_ms = {settle_ms}, round {round}: {storm:#?}");
+        session.name = format!(
+            "CONVERGENCE_SEED={seed}, settle_ms = {settle_ms}, poll = {poll}, round {round}: {storm:#?}"
+        );
         rage(&place, daemon, &storm.acts, &mut writers);
         session.converge();
         if chance.once_in(3) {
@@ -90,8 +99,11 @@ pub(crate) fn play(seed: u64, rounds: usize) -> usize {
 /// Lets the writers do their acts at once, and returns when all have.
 fn rage(place: &Place, daemon: Daemon, acts: &[Vec<Act>], writers: &mut [Writer<'_>]) {
     let over = AtomicBool::new(false);
-    if let Daemon::Stopped = daemon {
+    if let Daemon::Stopped | Daemon::Deaf = daemon {
         place.signal(Signal::STOP);
+    }
+    if let Daemon::Deaf = daemon {
+        flood(&place.root());
     }
     std::thread::scope(|scope| {
         if let Daemon::Asked = daemon {
@@ -113,7 +125,7 @@ fn rage(place: &Place, daemon: Daemon, acts: &[Vec<Act>], writers: &mut [Writer<
             done.unwrap();
         }
     });
-    if let Daemon::Stopped = daemon {
+    if let Daemon::Stopped | Daemon::Deaf = daemon {
         place.signal(Signal::CONT);
     }
 }

@@ -230,6 +230,22 @@ pub(crate) fn directories(root: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Fills the kernel's queue with what changes nothing. Two files in turn, since it keeps one of two events alike.
+pub(crate) fn flood(root: &Path) {
+    let room = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let room: u32 = room.trim().parse().unwrap();
+    let files = ["h/flood", "h/flood2"].map(|name| root.join(name));
+    for file in &files {
+        write(file, b"").unwrap();
+    }
+    for number in 0..room / 2 + 100 {
+        let mode = 0o600 | (number % 2) << 2;
+        for file in &files {
+            fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
 /// Writes into every directory, so that one that nobody watches shows.
 pub(crate) fn probe(root: &Path, text: &str) {
     for directory in directories(root) {
