@@ -45,7 +45,8 @@ def ready(session, at_start, files, calm=1):
             moment = seen
         earliest = earliest or moment
         session.stamps.quiet(0.3 * calm)
-    return {"s": (moment - session.began) / 1e9, "first_s": (earliest - session.began) / 1e9}
+    told = {"s": (moment - session.began) / 1e9, "first_s": (earliest - session.began) / 1e9}
+    return told | ({"watched_s": (session.added - session.began) / 1e9} if session.added else {})
 
 
 def saves(session, count, seed):
@@ -90,6 +91,7 @@ def storm(session, directories, files, calm):
     pid, known = session.child.pid, len(session.stamps.read())
     ticks, before = processes.cpu_ticks(pid), processes.switches(pid)
     began, ended = trees.storm(session.tree.root, directories, files)
+    session.stamps.after(ended, SAVE_LIMIT_S)
     settled = session.stamps.quiet(STORM_CALMS * calm, STORM_LIMIT_S)
     session.check()
     spent = processes.ticks_between(ticks, processes.cpu_ticks(pid)) / TICKS

@@ -21,7 +21,7 @@ def saved(values):
 
 def middle(values, of, form):
     known = [of(value) for value in values if of(value) is not None]
-    return form.format(statistics.median(known)) if known else "none"
+    return form.format(statistics.median(known)) if known else "–"
 
 
 def runs(values):
@@ -40,10 +40,12 @@ ROWS = (
     ("save", "save → program starts, p50 / p99, ms", "≤ 23.1 / 25", "save", saved),
     ("save", "… in the large tree", "", "save_large", saved),
     ("ready", "ready, large tree", "≤ 1.5 s, ≤ ½ watchman", "ready", lambda v: middle(v, lambda r: r["s"], "{:.2f} s")),
+    ("ready", "… it has said that all is watched", "", "ready", lambda v: middle(v, lambda r: r.get("watched_s"), "{:.2f} s")),
     ("memory", "memory then", "≤ 30 MiB", "memory", lambda v: middle(v, lambda b: b / MIB, "{:.1f} MiB")),
     ("storm", "storm: runs started", "1 (2)", "storm", runs),
     ("storm", "… last run starts after the last write", "≤ 50 ms", "storm", last_run),
     ("storm", "… watcher's CPU per file", "≤ 40 µs", "storm", lambda v: middle(v, lambda s: s["cpu_us_per_file"], "{:.0f} µs")),
+    ("storm", "… the writer took, beside it", "", "storm", lambda v: middle(v, lambda s: s["writing_s"], "{:.2f} s")),
     ("idle", "idle: CPU ticks", "0", "idle", lambda v: middle(v, lambda i: i["ticks"], "{:.0f}")),
     ("idle", "… wakeups per second", "≤ 0.2", "idle", lambda v: middle(v, lambda i: i["wakeups_per_s"], "{:.1f}")),
     ("remove", "after `rm -rf`: worst save → program starts", "≤ 100 ms", "remove", lambda v: middle(v, lambda r: max(r["ms"]), "{:.0f} ms")),

@@ -80,7 +80,8 @@ class Session:
         self.stamps = stamps or trees.Stamps(self.folder / "stamps")
         self.env = place.environment(self.folder)
         self.log = open(self.folder / "log", "wb")
-        self.child, self.began, self.teller, self.refused = None, None, None, None
+        self.child = self.began = self.teller = self.refused = None
+        self.added = None  # when it said that all is watched, where it says so
 
     def start(self, argv, cwd, tell=None):
         self.began = trees.now_ns()
