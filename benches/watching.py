@@ -26,6 +26,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -184,6 +185,7 @@ def block(told, chosen, size, only, rounds):
 
 def main():
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     size, rounds, only = (QUICK, 1, set(args.only)) if args.quick else (Size(), args.rounds, set(args.only))
     bench = four_stages()
     peers = [args.peers, args.peers / "bin", args.peers / "npm/node_modules/.bin"] if args.peers else []
