@@ -1,4 +1,7 @@
 //! Directories that go from one workspace to another: the kernel has one watch of each for both.
+//!
+//! Whoever looks first, the one that holds the directory now sees what is written in it. Two trees on one watcher, as in
+//! a daemon with two workspaces.
 
 use super::*;
 
@@ -47,7 +50,8 @@ fn a_root_that_became_another_workspace_stays_seen_when_it_is_made_anew() {
     let moved = it.above.path().canonicalize().unwrap().join("moved");
     fs::rename(it.root.as_path(), &moved).unwrap();
     let mut other = beside(&it, 2, "moved");
-    assert!(it.tree.examine().is_err());
+    let missing = it.tree.examine().unwrap_err().to_string();
+    assert_eq!(missing, format!("`{}` is missing", it.root));
     assert_eq!((it.tree.watches(), other.tree.watches()), (0, watches));
     sees(&mut other, "deep/f");
     fs::create_dir(it.root.as_path()).unwrap();
