@@ -162,6 +162,7 @@ impl Engine {
             refused: None,
         });
         self.publish(News::Workspace { workspace: id });
+        // All of them first: who is answered by the one is not told what was known of another.
         for project in self.projects_of(id) {
             if let Some(state) = self.projects.get_mut(&project) {
                 state.renew(config.settings.on_start == OnStart::Wait);
@@ -170,6 +171,8 @@ impl Engine {
                     state.history.forget_for_time();
                 }
             }
+        }
+        for project in self.projects_of(id) {
             self.deny_vanished(&project, &config);
             self.want_present(&project);
             self.seek_again(&project);
