@@ -148,7 +148,9 @@ impl Engine {
     }
 
     pub(super) fn configure(&mut self, id: WorkspaceId, setup: Setup) {
-        let Some(workspace) = self.workspaces.get_mut(&id) else {
+        // What is being removed has no projects any more but those whose run has not ended.
+        let workspace = self.workspaces.get_mut(&id);
+        let Some(workspace) = workspace.filter(|workspace| !workspace.closing) else {
             return;
         };
         let config = Arc::clone(&setup.config);
@@ -311,3 +313,6 @@ impl Engine {
         ids.cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
