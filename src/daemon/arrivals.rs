@@ -202,6 +202,8 @@ impl Shell {
             workspace: id,
             watch,
         });
+        // What it waited for is not written any more.
+        self.forget_left(id);
     }
 
     pub(super) fn note_watch(&mut self, id: WorkspaceId) {

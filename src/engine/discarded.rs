@@ -6,10 +6,8 @@
 use crate::engine::ProjectId;
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
-use crate::engine::waiters::{Need, Sought};
-use crate::engine::workspace::Obstacle;
 use crate::model::config::OnStart;
-use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::run::Cause;
 use std::collections::BTreeSet;
 
@@ -56,43 +54,6 @@ impl Engine {
                 }
             }
             self.mark(&id);
-        }
-        self.take_back(workspace, runs);
-    }
-
-    /// Those who were to be answered with one of these runs, once the rest of their answer is there, wait again.
-    fn take_back(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
-        let mut again: Vec<(RequestId, ProjectId)> = Vec::new();
-        for (request, waiter) in self.waiters.iter() {
-            let Need::Verdicts { projects, .. } = &waiter.need else {
-                continue;
-            };
-            let ours = projects.iter().filter(|(id, _)| id.workspace == workspace);
-            for (id, sought) in ours {
-                let cites = |sought: &Sought| match sought {
-                    Sought::Found(answer) => {
-                        answer.run.as_ref().is_some_and(|run| runs.contains(run))
-                    }
-                    Sought::Look | Sought::Run => false,
-                };
-                if cites(sought) {
-                    again.push((request, id.clone()));
-                }
-            }
-        }
-        for (request, id) in &again {
-            self.waiters.note(*request, id, Sought::Look);
-        }
-        for (request, id) in again {
-            let obstacle = self.workspaces.get(&workspace).and_then(|w| w.obstacle());
-            match obstacle {
-                None | Some(Obstacle::Rescanning(_)) => {
-                    let sought = self.look_for(request, &id);
-                    self.waiters.note(request, &id, sought);
-                    self.answer_if_found(request);
-                }
-                Some(obstacle) => self.look_refused(request, workspace, &obstacle),
-            }
         }
     }
 }

@@ -16,6 +16,12 @@ use std::collections::BTreeSet;
 const UNPIPED: &str =
     "the project has no pipeline of its own: name one as `defaultPipeline`, or run one by its name";
 
+/// What is said of a project that went while somebody waited.
+const GONE: &str = "the project is no longer configured";
+
+/// What is said of a project whose verdict was found, and may be another one now.
+const CHANGED: &str = "its content may have changed meanwhile";
+
 impl Engine {
     /// What is known of a project's content, right after a look; else has it run.
     pub(super) fn seek(
@@ -24,13 +30,10 @@ impl Engine {
         id: &ProjectId,
         patience: Patience,
     ) -> Sought {
-        if !self.projects.contains_key(id) {
-            return Sought::Found(self.no_answer(id, "the project is no longer configured"));
-        };
-        if let Some(obstacle) = self.obstacle(id.workspace) {
-            if patience == Patience::Answer || !obstacle.passes() {
-                return Sought::Found(self.no_answer(id, obstacle.detail()));
-            }
+        if let Some(why) = self.why_not(id, patience) {
+            return Sought::Found(self.no_answer(id, &why));
+        }
+        if self.obstacle(id.workspace).is_some() {
             return self.look_for(request, id);
         }
         let unsure = patience == Patience::Run && self.recheck_for(request, id);
@@ -59,6 +62,16 @@ impl Engine {
             self.pend(id, &pipeline, self.cause_now(id));
         }
         Sought::Run
+    }
+
+    /// Why nothing will be known of a project, however long somebody of this patience waits.
+    fn why_not(&self, id: &ProjectId, patience: Patience) -> Option<String> {
+        if self.projects.get(id).is_none_or(|project| project.gone) {
+            return Some(GONE.to_owned());
+        }
+        let obstacle = self.obstacle(id.workspace);
+        let lasts = obstacle.filter(|obstacle| patience == Patience::Answer || !obstacle.passes());
+        lasts.map(|obstacle| obstacle.detail().to_owned())
     }
 
     /// Whether somebody waits for a run to tell this project's verdict.
@@ -180,7 +193,7 @@ impl Engine {
             .workspaces
             .get(&id.workspace)
             .is_none_or(|workspace| workspace.closing);
-        let found = self.no_answer(id, "the project is no longer configured");
+        let found = self.no_answer(id, GONE);
         for request in self.waiters.requests() {
             if let Some(Waiter {
                 need: Need::Verdicts { projects, .. },
@@ -199,23 +212,45 @@ impl Engine {
         }
     }
 
+    /// Answers a question of which everything is found, and known at this moment; what is not known any more is sought
+    /// again, and takes a look at least before it is asked about here again.
     pub(super) fn answer_if_found(&mut self, request: RequestId) {
-        let Some(Waiter {
-            need: Need::Verdicts { projects, .. },
-            ..
-        }) = self.waiters.get(request)
-        else {
+        let Some((patience, answers)) = self.found(request) else {
             return;
         };
-        let found: Option<Vec<Answer>> = projects
-            .values()
-            .map(|sought| match sought {
-                Sought::Found(answer) => Some(answer.clone()),
-                Sought::Look | Sought::Run => None,
-            })
-            .collect();
-        if let Some(answers) = found {
+        let stale = answers.iter().filter(|answer| !self.holds_still(answer));
+        let stale: Vec<ProjectId> = stale.map(|answer| answer.project.clone()).collect();
+        for id in &stale {
+            let sought = self.lose(request, id, patience);
+            self.waiters.note(request, id, sought);
+        }
+        if let Some((_, answers)) = self.found(request) {
             self.reply(request, Reply::Verdicts(answers));
+        }
+    }
+
+    /// How patient a question is, and its answers once all are there.
+    fn found(&self, request: RequestId) -> Option<(Patience, Vec<Answer>)> {
+        let Need::Verdicts {
+            patience, projects, ..
+        } = &self.waiters.get(request)?.need
+        else {
+            return None;
+        };
+        let answers = projects.values().map(|sought| match sought {
+            Sought::Found(answer) => Some(answer.clone()),
+            Sought::Look | Sought::Run => None,
+        });
+        Some((*patience, answers.collect::<Option<_>>()?))
+    }
+
+    /// What was found of a project does not hold any more.
+    fn lose(&mut self, request: RequestId, id: &ProjectId, patience: Patience) -> Sought {
+        let why = self.why_not(id, patience);
+        match (why, patience) {
+            (Some(why), _) => Sought::Found(self.no_answer(id, &why)),
+            (None, Patience::Answer) => Sought::Found(self.no_answer(id, CHANGED)),
+            (None, Patience::Run) => self.look_for(request, id),
         }
     }
 
@@ -241,7 +276,7 @@ impl Engine {
     fn known_of(&self, id: &ProjectId, sought: &Sought) -> Answer {
         match sought {
             Sought::Found(answer) if self.holds_still(answer) => answer.clone(),
-            Sought::Found(_) => self.no_answer(id, "its content may have changed meanwhile"),
+            Sought::Found(_) => self.no_answer(id, CHANGED),
             Sought::Look | Sought::Run => self.no_answer(id, NOT_IN_TIME),
         }
     }

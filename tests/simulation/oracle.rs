@@ -385,6 +385,7 @@ impl Oracle {
         let active = self.begun.values().filter(|begun| !begun.child);
         let active = active.map(|begun| begun.project.clone()).collect();
         self.questions.look((places, &active), now, self.stopping);
+        self.questions.look_at_told(&standings);
         self.questions.all_released(|run| self.named.waits(run));
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);

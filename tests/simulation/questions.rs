@@ -2,7 +2,7 @@
 
 use crate::fixture::{Content, digest, index, own_pipeline, passes};
 use crate::outside::Place;
-use orch::engine::ask::{Answer, Ask, NOT_IN_TIME, Patience, Reply, RunAsk, Scope, Until, Wanted};
+use orch::engine::ask::{Answer, Ask, Patience, Reply, RunAsk, Scope, Until, Wanted};
 use orch::engine::{ProjectId, Standing};
 use orch::model::digest::InputDigest;
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, WorkspaceId};
@@ -26,10 +26,6 @@ struct Question {
 }
 
 impl Question {
-    fn about_one(&self) -> bool {
-        matches!(&self.ask, Ask::Verdict { scope, .. } if scope.tasks.len() == 1)
-    }
-
     /// The one workspace that it is about.
     fn workspace(&self) -> Option<WorkspaceId> {
         match &self.ask {
@@ -61,6 +57,8 @@ pub(crate) struct Questions {
     /// What those asked for who left it to itself.
     left: Vec<RunAsk>,
     captures: CaptureId,
+    /// What was told in this step.
+    verdicts: Vec<Answer>,
     /// Workspaces whose view is being rebuilt.
     blind: BTreeSet<WorkspaceId>,
 }
@@ -213,17 +211,12 @@ impl Questions {
                 assert!(!question.must_know, "refused at rest: {denied:?}");
             }
             (Reply::Verdicts(answers), Ask::Verdict { .. }) => {
-                self.judge_late(answers, stale);
                 for answer in answers {
-                    let known = answer.verdict != Verdict::Unknown;
-                    // Who asks about several may have been told of this one before.
-                    let alone = question.about_one() && self.is_blind(answer.project.workspace);
-                    assert!(
-                        !alone || !known,
-                        "a verdict is told while the view is being rebuilt"
-                    );
+                    self.judge_known(answer, stale);
                     judge(&question, answer, contents, said);
                 }
+                let known = answers.iter().filter(|it| it.verdict != Verdict::Unknown);
+                self.verdicts.extend(known.cloned());
             }
             (Reply::Run(report), Ask::Run(ask)) => {
                 let named = (&ask.parent, &ask.approval_policy);
@@ -251,19 +244,25 @@ impl Questions {
         }
     }
 
-    /// Where the time was over before all was known, what is told is known now.
-    fn judge_late(&self, answers: &[Answer], stale: &BTreeSet<usize>) {
-        let is_late = |answer: &Answer| answer.detail.as_deref() == Some(NOT_IN_TIME);
-        if !answers.iter().any(is_late) {
-            return;
-        }
-        for answer in answers.iter().filter(|it| it.verdict != Verdict::Unknown) {
-            let id = &answer.project;
-            let touched = stale.contains(&index(&id.task)) || self.is_blind(id.workspace);
-            assert!(
-                !touched,
-                "told when the time is over, although it was touched since: {answer:?}"
-            );
+    /// What is told of each of several is known when all of it is told, whenever it was found.
+    fn judge_known(&self, answer: &Answer, stale: &BTreeSet<usize>) {
+        let id = &answer.project;
+        let touched = stale.contains(&index(&id.task)) || self.is_blind(id.workspace);
+        assert!(
+            answer.verdict == Verdict::Unknown || !touched,
+            "told, although it was touched since: {answer:?}"
+        );
+    }
+
+    /// What was told in the step before is what `status` says after it.
+    pub(crate) fn look_at_told(&mut self, standings: &BTreeMap<usize, Standing>) {
+        for answer in std::mem::take(&mut self.verdicts) {
+            let standing = standings.get(&index(&answer.project.task));
+            let same = standing.is_some_and(|it| {
+                let told = (&answer.project, answer.verdict, answer.input, &answer.run);
+                it.fresh && told == (&it.project, it.verdict, it.input, &it.proof)
+            });
+            assert!(same, "told is {answer:?}, and known {standing:?}");
         }
     }
 

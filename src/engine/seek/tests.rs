@@ -1,6 +1,6 @@
-//! What is told of several projects when the time of a question is over.
+//! What is told of several projects once all is found, and when the time of a question is over.
 //!
-//! The engine alone: of two projects one is proven in time, the other one's run goes on.
+//! The engine alone: of two projects one is proven first, and the other one's run goes on.
 
 use super::*;
 use crate::engine::ask::{Ask, Scope};
@@ -11,6 +11,7 @@ use crate::engine::{Effect, Input, Record};
 use crate::model::id::RunId;
 use crate::model::run::{Changed, Ending, Exit};
 use crate::model::time::Tick;
+use crate::model::view::View;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ fn asked_about(tasks: &[&str]) -> (Engine, [RunId; 2]) {
     (engine, runs)
 }
 
-fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
+fn exited(run: &RunId, code: i32) -> Input {
     let ending = Ending {
         exit: Exit::Code(code),
         duration: Duration::ZERO,
@@ -69,12 +70,23 @@ fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
         excerpt: None,
         unrecorded: None,
     };
-    let ended = Input::StageEnded {
+    Input::StageEnded {
         run: run.clone(),
         stage: 0,
         ending,
-    };
-    let mut effects = step(engine, ended);
+    }
+}
+
+fn touched(task: &str) -> Input {
+    let file = crate::model::path::RelPath::parse(&format!("{task}/f")).unwrap();
+    Input::Touched {
+        workspace: WORKSPACE,
+        projects: BTreeMap::from([(project(task).task, Changed::Paths(vec![file]))]),
+    }
+}
+
+fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
+    let mut effects = step(engine, exited(run, code));
     effects.extend(step(engine, recorded(run, Record::End)));
     effects
 }
@@ -82,16 +94,19 @@ fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
 /// Of a project: its verdict, the run that proves it, and why nothing is known.
 type Told = (Verdict, Option<RunId>, Option<String>);
 
-/// What is told when the time is over.
-fn told(engine: &mut Engine) -> Result<Vec<Told>, Denied> {
-    let effects = step_at(engine, TIME, Input::Woke);
-    let mut replies = effects.into_iter().filter_map(|effect| {
+fn replied(effects: Vec<Effect>) -> Option<Reply> {
+    effects.into_iter().find_map(|effect| {
         let Effect::Reply { reply, .. } = effect else {
             return None;
         };
         Some(reply)
-    });
-    let reply = replies.next();
+    })
+}
+
+/// What is told when the time is over.
+fn told(engine: &mut Engine) -> Result<Vec<Told>, Denied> {
+    let effects = step_at(engine, TIME, Input::Woke);
+    let reply = replied(effects);
     if let Some(Reply::Denied(denied)) = reply {
         return Err(denied);
     }
@@ -120,16 +135,11 @@ fn who_asks_about_several_is_told_what_is_known_when_the_time_is_over() {
 fn what_may_have_changed_meanwhile_is_not_told() {
     let (mut engine, [run, _]) = asked();
     end(&mut engine, &run, 0);
-    let file = crate::model::path::RelPath::parse("a/f").unwrap();
-    let touched = Input::Touched {
-        workspace: WORKSPACE,
-        projects: BTreeMap::from([(project("a").task, Changed::Paths(vec![file]))]),
-    };
     // So late that it has not become quiet before the time is over.
     step_at(
         &mut engine,
         TIME.saturating_sub(Duration::from_millis(1)),
-        touched,
+        touched("a"),
     );
     let changed = unknown("its content may have changed meanwhile");
     assert_eq!(told(&mut engine), Ok(vec![changed, unknown(NOT_IN_TIME)]));
@@ -153,12 +163,7 @@ fn whose_pipeline_goes_while_he_waits_is_told_so() {
         for run in &runs {
             effects.extend(end(&mut engine, run, 0));
         }
-        let reply = effects.into_iter().find_map(|effect| {
-            let Effect::Reply { reply, .. } = effect else {
-                return None;
-            };
-            Some(reply)
-        });
+        let reply = replied(effects);
         let Some(Reply::Verdicts(answers)) = reply else {
             panic!("{tasks:?}: {reply:?}");
         };
@@ -169,4 +174,38 @@ fn whose_pipeline_goes_while_he_waits_is_told_so() {
         let unpiped = (Verdict::Unknown, Some(UNPIPED.to_owned()));
         assert_eq!(told, [unpiped.clone(), unpiped], "{tasks:?}");
     }
+}
+
+#[test]
+fn what_was_found_first_is_looked_at_again_where_it_may_have_changed_since() {
+    let (mut engine, [first, last]) = asked();
+    end(&mut engine, &first, 0);
+    step(&mut engine, touched("a"));
+    step(&mut engine, exited(&last, 0));
+    let now = engine.now;
+    let effects = engine.step(now, recorded(&last, Record::End));
+    assert_eq!(replied(effects.clone()), None);
+    let look = effects.into_iter().find_map(|effect| {
+        let Effect::Capture {
+            capture, subjects, ..
+        } = effect
+        else {
+            return None;
+        };
+        Some((capture, subjects))
+    });
+    let (capture, subjects) = look.unwrap();
+    let tasks: Vec<_> = subjects.iter().map(|it| it.task.clone()).collect();
+    assert_eq!(tasks, [project("a").task]);
+    let captured = Input::Captured {
+        capture,
+        workspace: WORKSPACE,
+        views: Some(subjects.into_iter().map(View::still).collect()),
+    };
+    let Some(Reply::Verdicts(answers)) = replied(step(&mut engine, captured)) else {
+        panic!("it is proven by now");
+    };
+    let told: Vec<_> = answers.into_iter().map(|it| (it.verdict, it.run)).collect();
+    let passed = |run| (Verdict::Pass, Some(run));
+    assert_eq!(told, [passed(first), passed(last)]);
 }
