@@ -731,7 +731,7 @@ MUTANTS = [
         "        let is_forsaken = queued.requests.is_empty() && queued.wanted == Wanted::Attended;",
         "        let is_forsaken = queued.wanted == Wanted::Attended;",
         "who leaves ends nothing for those who stay",
-        ("is still wanted", "nobody answered"),
+        ("is still wanted", "nobody answered", "who asks for a queued run is known, and nobody else"),
     ),
     Mutant(
         "a-detached-run-goes-with-who-asked",
@@ -763,7 +763,7 @@ MUTANTS = [
         "            self.tell_dropped(id, pipeline, queued.run, why);\n",
         "            let _ = (pipeline, queued.run, why);\n",
         "what became of an id is told once",
-        ("a run was told to be queued, and is not", "nobody was told what became of"),
+        ("a run was told to be queued, and is not", "nobody was told what became of", "which was asked for first"),
     ),
     Mutant(
         "who-asked-is-held-for-ever",

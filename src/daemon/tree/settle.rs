@@ -56,7 +56,7 @@ pub(super) enum Links {
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) changes: Changes,
-    /// Inodes whose watch was taken away, and when.
+    /// Inodes whose watch this tree took away, and when; what another workspace has is its own.
     pub(super) let_go: BTreeMap<Node, Turn>,
     /// Inodes with several names that differ: the kernel tells of the name that was used, and of no other.
     pub(super) linked: BTreeSet<u64>,
