@@ -299,14 +299,6 @@ MUTANTS = [
         ("waits for nothing", "scene put_back"),
     ),
     Mutant(
-        "told-before-the-configuration-is-read",
-        "seek.rs",
-        "        if let Some(obstacle) = self.obstacle(id.workspace) {",
-        "        if let Some(obstacle) = self.obstacle(id.workspace).filter(|_| false) {",
-        "no verdict under a configuration that is being read",
-        ("a verdict is told while the view is being rebuilt", "scene reread"),
-    ),
-    Mutant(
         "the-list-forgets-what-failed",
         "runs.rs",
         "            project.unproven.merge(&run.report.changed);\n",
