@@ -68,8 +68,9 @@ impl Engine {
             about.is_none_or(|about| about == **id)
                 && (workspace.can_look() || patience == Patience::Run)
                 && match workspace.obstacle() {
-                    Some(obstacle) => obstacle.may_be_mended(),
-                    None => workspace
+                    Some(obstacle) if !obstacle.passes() => obstacle.may_be_mended(),
+                    // Its files may be among what is being read.
+                    Some(_) | None => workspace
                         .config()
                         .is_some_and(|config| config.has_unpiped()),
                 }

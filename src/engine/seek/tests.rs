@@ -209,3 +209,36 @@ fn what_was_found_first_is_looked_at_again_where_it_may_have_changed_since() {
     let passed = |run| (Verdict::Pass, Some(run));
     assert_eq!(told, [passed(first), passed(last)]);
 }
+
+#[test]
+fn who_asks_while_a_new_configuration_is_read_is_not_told_of_the_old_one() {
+    let mut engine = opened(TEXT);
+    let mut unpiped = config(TEXT);
+    for project in &mut unpiped.projects {
+        project.pipeline = crate::model::id::PipelineId::parse("gone").unwrap();
+    }
+    step(&mut engine, configured(unpiped));
+    let rescanning = crate::engine::Watch::Rescanning {
+        detail: "its configuration is being read".to_owned(),
+    };
+    let watched = Input::Watched {
+        workspace: WORKSPACE,
+        watch: rescanning,
+    };
+    let now = engine.now;
+    engine.step(now, watched);
+    let scope = Scope {
+        workspace: None,
+        tasks: Vec::new(),
+    };
+    let question = Input::Asked {
+        request: RequestId(1),
+        ask: Ask::Verdict {
+            scope,
+            patience: Patience::Run,
+        },
+        deadline: None,
+    };
+    let effects = engine.step(now, question);
+    assert_eq!(replied(effects), None);
+}
