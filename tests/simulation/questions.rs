@@ -254,6 +254,12 @@ impl Questions {
         );
     }
 
+    /// A run is taken up again: what was told of it a moment before in the same step was known then, and is no longer.
+    pub(crate) fn taken_up(&mut self, run: &RunId) {
+        self.verdicts
+            .retain(|answer| answer.run.as_ref() != Some(run));
+    }
+
     /// What was told in the step before is what `status` says after it.
     pub(crate) fn look_at_told(&mut self, standings: &BTreeMap<usize, Standing>) {
         for answer in std::mem::take(&mut self.verdicts) {

@@ -64,6 +64,7 @@ impl Oracle {
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
+            self.questions.taken_up(&report.run);
             self.failed.forget(&report.run);
             self.ended.remove(&report.run);
         } else {
