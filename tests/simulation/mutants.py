@@ -766,14 +766,6 @@ MUTANTS = [
         ("in vain, or not held",),
     ),
     Mutant(
-        "what-waits-behind-who-left-is-forgotten",
-        "pending.rs",
-        "        if idle && !self.stopping {\n            self.go_on(id);",
-        "        if idle && !self.stopping && !idle {\n            self.go_on(id);",
-        "what is wanted is run",
-        ("scene queued_and_next",),
-    ),
-    Mutant(
         "what-was-asked-for-last-is-first",
         "project.rs",
         "        let asked = asked.min_by_key(|(_, pending)| pending.place());",
