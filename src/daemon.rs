@@ -4,7 +4,9 @@
 //! about runs or verdicts. Trees, desks and runners are plain structs with one owner each; there are no locks around
 //! state. Read `shell` first, then `effects` (out) and `arrivals` (in).
 
+mod alarm;
 mod arrivals;
+mod auditing;
 mod calls;
 pub mod chain;
 pub mod clock;
@@ -24,6 +26,7 @@ pub mod lifecycle;
 pub mod log;
 mod lookup;
 mod message;
+mod pace;
 mod parking;
 mod permission;
 pub mod planning;
@@ -31,6 +34,7 @@ pub mod process;
 mod projection;
 pub mod registry;
 pub mod retention;
+mod revival;
 pub mod runner;
 pub mod server;
 mod setup;
@@ -101,8 +105,9 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
     let mut server = JoinSet::new();
     server.spawn(listener.serve(hub));
     // Ended when it is dropped.
-    let mut mounts = JoinSet::new();
-    mounts.spawn(watcher::tell_mounts(shell.watcher.clone()));
+    let mut tellers = JoinSet::new();
+    tellers.spawn(watcher::tell_mounts(shell.watcher.clone()));
+    tellers.spawn(watcher::tell_resume(shell.watcher.clone()));
     let known: Vec<_> = shell.registry.workspaces().to_vec();
     let places = known.iter().map(|workspace| {
         site::Spots::of(&workspace.root, &shell.state)

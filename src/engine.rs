@@ -32,6 +32,8 @@ mod seek;
 mod stages;
 mod state;
 mod status;
+#[cfg(test)]
+mod trial;
 mod verdicts;
 mod waiters;
 mod workspace;

@@ -41,6 +41,23 @@ pub const SETTLE_CONFIGURED_MAX: Duration = Duration::from_secs(600);
 pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 /// From TERM to KILL, when a stage names none.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(5);
+/// Time between two self-audits of a workspace, when the configuration names none.
+pub const AUDIT_DEFAULT: Duration = Duration::from_secs(600);
+/// Longest time between two self-audits that a configuration may ask for; past it, `off` says what is meant.
+pub const AUDIT_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Directories that a self-audit compares before it pauses: a few milliseconds, in which a look at them has to wait.
+pub const AUDIT_SLICE_DIRECTORIES: usize = 64;
+/// Pause after such a part, in times of what it took: what is left is one hundredth of a core. And the shortest, because
+/// giving the part away costs something too.
+pub const AUDIT_PAUSE: (u32, Duration) = (120, Duration::from_millis(10));
+/// Time that a self-audit waits for the watcher to catch up: past it what differs is left to the next audit.
+pub const AUDIT_SYNC_MAX: Duration = Duration::from_secs(1);
+/// Missed changes of one directory after which it is compared at each look: two may be chance.
+pub const MISSES_POLLED: u32 = 3;
+/// Directories of a workspace that are compared at each look.
+pub const POLLED_DIRECTORIES_MAX: usize = 64;
+/// Directories of a workspace of which it is known how often a change was missed.
+pub const MISSING_DIRECTORIES_MAX: usize = 1_000;
 /// Runs kept per project, when the configuration names no number.
 pub const RETAIN_RUNS_DEFAULT: u32 = 200;
 /// Days that a run is kept, when the configuration names no number.
@@ -126,6 +143,14 @@ pub const SAVE_STAGE_MIN: Duration = Duration::from_millis(250);
 /// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
 pub const RESTARTS_ALIKE_MAX: u32 = 2;
 
+/// Looks that events of one workspace may cause without a pause: more than the events of a save by any editor.
+pub const LOOKS_AT_ONCE_MAX: u32 = 8;
+/// From the beginning of one look to the next where more come: a fraction of `settle_ms`, and long enough to gather what
+/// a fast writer makes of a directory.
+pub const LOOK_PAUSE: Duration = Duration::from_millis(4);
+/// Without a look for so long, the next ones come at once again.
+pub const LOOK_REST: Duration = Duration::from_millis(15);
+
 /// Paths in doubt per workspace before the watcher says "everything": 32,768 of them are some 4 MiB, and a scan is
 /// cheaper than to settle more of them one by one.
 pub const DOUBTS_MAX: usize = 32_768;
@@ -137,6 +162,8 @@ pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
 pub const SYNC_THREADS_MAX: usize = 4;
 /// Threads that hash files for one view: more would take the cores from the stages.
 pub const HASH_THREADS_MAX: usize = 4;
+/// Files that one look hashes ahead of a view: some milliseconds, so that the next look is not kept waiting.
+pub const READ_AHEAD_FILES_MAX: usize = 512;
 /// Threads that list directories for one walk, beside the one that watches them.
 pub const SURVEY_THREADS_MAX: usize = 4;
 /// Directories to list for which one thread is enough: starting another costs as much as listing these.
@@ -322,6 +349,13 @@ pub const INPUTS_MAX: usize = 4096;
 
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Looks in a row for which the watcher did not catch up in time before it is taken for dead, and another is started: one
+/// may have met a machine that was busy.
+pub const SYNCS_LATE_MAX: u32 = 3;
+/// First and longest pause before a watcher that has ended again is started again; each is twice the one before. One that
+/// has lived for the longest counts as well.
+pub const WATCHER_AGAIN: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(60));
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
 pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 /// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is no longer
@@ -329,6 +363,9 @@ pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Sleep of the machine past which everything is looked at again: while it slept others may have changed its disks, and a
+/// shorter one the two clocks might not show.
+pub const SLEEP_MIN: Duration = Duration::from_millis(100);
 /// Longest sleep of the loop when nothing is due.
 pub const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs that `run.list` answers when the caller names no number.
@@ -343,6 +380,8 @@ const _: () = assert!(
     POLL_INTERVAL_MIN.as_millis() <= POLL_INTERVAL_DEFAULT.as_millis()
         && POLL_INTERVAL_DEFAULT.as_millis() <= POLL_INTERVAL_MAX.as_millis()
 );
+const _: () = assert!(AUDIT_DEFAULT.as_secs() <= AUDIT_MAX.as_secs() && AUDIT_PAUSE.0 >= 99);
+const _: () = assert!(POLLED_DIRECTORIES_MAX <= MISSING_DIRECTORIES_MAX);
 const _: () = assert!(JOBS_MAX as usize <= STAGES_RUNNING_MAX);
 const _: () = assert!(STAGES_RUNNING_MAX + 256 <= POOL_THREADS_MAX);
 const _: () = assert!(STAGES_RUNNING_MAX as u64 * 12 <= FILES_MAX);

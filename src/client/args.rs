@@ -126,12 +126,15 @@ pub enum Command {
     #[command(after_help = "Example:\n  orchctl sync --timeout 5s && orchctl status")]
     Sync(run::Sync),
     /// Wait until the present content has a verdict
+    ///
+    /// Joins a run in flight, else starts one. ^C stops waiting, and says which runs go on.
     #[command(after_help = "Example:\n  orchctl wait --timeout 2m && git push")]
     Wait(run::Wait),
     /// Ask for the verdict of the present content, and run what is missing for it
     ///
     /// Answers at once where the content is proven, joins a run in flight, else runs what is missing. Says which run it
-    /// trusts. Speaks of every project of the workspace, or with --task only of those that are named.
+    /// trusts. Speaks of every project of the workspace, or with --task only of those that are named. ^C stops waiting,
+    /// and says which runs go on.
     #[command(after_help = "Example:\n  orchctl gate --task 0101-web")]
     Gate(run::Gate),
 

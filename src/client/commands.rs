@@ -8,6 +8,7 @@ mod doctor;
 mod follow;
 mod history;
 mod init;
+mod leave;
 mod logs;
 mod packaging;
 mod run;

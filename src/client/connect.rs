@@ -124,19 +124,6 @@ impl Connection {
         self.ask_within(call, ANSWER_TIME_MAX, None)
     }
 
-    /// Asks what may take as long as a run does, and waits for the answer until ^C.
-    ///
-    /// # Errors
-    /// When the daemon refuses or goes away, or at ^C.
-    pub fn ask_patiently<T: DeserializeOwned>(
-        &mut self,
-        call: &Call,
-        interrupts: &Interrupts,
-    ) -> Result<T, Failure> {
-        let asked = self.begin(call)?;
-        self.wait_for(asked, interrupts)
-    }
-
     /// Asks, and leaves the answer to [`Connection::wait_for`]; several questions may be on their way.
     ///
     /// # Errors
@@ -159,6 +146,18 @@ impl Connection {
     ) -> Result<T, Failure> {
         let deadline = Deadline::after(patience);
         self.answer(asked.0, deadline, Some(interrupts), patience)
+    }
+
+    /// Waits so long for an answer, whatever is pressed: for what is done at ^C.
+    ///
+    /// # Errors
+    /// When the daemon refuses, is silent, or goes away.
+    pub fn answer_by<T: DeserializeOwned>(
+        &mut self,
+        asked: Outstanding,
+        patience: Duration,
+    ) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::after(patience), None, patience)
     }
 
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.

@@ -181,6 +181,17 @@ impl Output {
         self.err.text(text)
     }
 
+    /// Ends the line on which a terminal shows ^C, so that what comes next has one of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end_line(&mut self) -> Result<(), OutputError> {
+        if self.out.terminal && self.err.terminal {
+            self.words("\n")?;
+        }
+        Ok(())
+    }
+
     /// Prints rendered text: to stdout, or with `--json` to stderr, because stdout then holds one document only.
     ///
     /// # Errors

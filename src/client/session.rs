@@ -142,9 +142,11 @@ impl<'a> Session<'a> {
     ) -> Result<T, Failure> {
         let answer = self.wait_and_tell(connection, asked, awaited, interrupts);
         self.note_version(connection)?;
-        if matches!(answer, Err(Failure::Interrupted)) && !connection.is_hosted() {
+        if matches!(answer, Err(Failure::Interrupted)) {
             connection.let_go(asked);
-            self.output.words(&awaited.let_go())?;
+            if !connection.is_hosted() {
+                self.output.words(&awaited.let_go())?;
+            }
         }
         answer
     }

@@ -11,7 +11,9 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, HOLD_PAUSE, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX};
+use crate::limits::{
+    HEARTBEAT_STALE, HOLD_PAUSE, POLL_INTERVAL_DEFAULT, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX,
+};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 
@@ -42,6 +44,7 @@ impl Shell {
             What::Rooted(is_there) => self.take_root(id, is_there),
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
+            What::Audited(part) => self.take_part(id, *part),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
@@ -92,6 +95,7 @@ impl Shell {
             } => {
                 self.take_reopened(id, request, &run, *reopened);
             }
+            What::Revived(revived) => self.take_revived(revived),
             What::Tried(tried) => self.take_tried(*tried),
             What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
@@ -163,6 +167,7 @@ impl Shell {
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
+                site.audit_from = self.clock.tick();
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
                 self.note_git(id);
@@ -197,17 +202,23 @@ impl Shell {
             workspace: id,
             watch,
         });
+        // What it waited for is not written any more.
+        self.forget_left(id);
     }
 
     pub(super) fn note_watch(&mut self, id: WorkspaceId) {
         let tick = self.clock.tick();
+        let without_watcher = self.without_watcher();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
+        let without_watcher = without_watcher.filter(|_| site.facts.polled.is_none());
         let rescanning = |detail: &str| Watch::Rescanning {
             detail: detail.to_owned(),
         };
-        let watch = if site.lost_after.is_some() {
+        let watch = if let Some(detail) = without_watcher {
+            Watch::Rescanning { detail }
+        } else if site.lost_after.is_some() {
             rescanning("events were lost; everything is looked at again")
         } else if site.rereads > 0 {
             rescanning("its configuration has changed and is being read again")
@@ -223,18 +234,16 @@ impl Shell {
             let pause = tick.since(since).clamp(first, longest);
             site.ask_at.unwrap_or_else(|| tick.after(pause))
         });
+        let settings = site.config.as_ref().map(|config| &config.settings);
+        let poll_interval = settings.map_or(POLL_INTERVAL_DEFAULT, |it| it.poll_interval);
         site.look_at = match &watch {
-            Watch::Polling { .. } => {
-                let pause = site
-                    .config
-                    .as_ref()
-                    .map(|config| config.settings.poll_interval);
-                Some(tick.after(pause.unwrap_or(crate::limits::POLL_INTERVAL_DEFAULT)))
-            }
+            Watch::Polling { .. } => Some(tick.after(poll_interval)),
             Watch::Missing { .. } => None,
-            Watch::Watching | Watch::Rescanning { .. } => {
-                site.facts.written.then(|| tick.after(WRITING_MAX))
+            Watch::Watching | Watch::Rescanning { .. } if site.facts.written => {
+                Some(tick.after(WRITING_MAX))
             }
+            Watch::Watching if site.facts.polled_too().is_some() => Some(tick.after(poll_interval)),
+            Watch::Watching | Watch::Rescanning { .. } => None,
         };
         self.inputs.push_back(Input::Watched {
             workspace: id,
@@ -278,7 +287,7 @@ impl Shell {
         }
     }
 
-    fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
+    pub(super) fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
         let Looked {
             touches,
             capture,
@@ -315,6 +324,8 @@ impl Shell {
                     });
                 }
             }
+            // The next watcher puts everything in doubt.
+            Err(TreeError::Unwatched) => self.note_watch(id),
             Err(error) => self.note_missing(id, &error),
         }
         self.take_inspected(id, inspected);
@@ -335,9 +346,14 @@ impl Shell {
 
     /// Looks at the workspaces that have doubts.
     pub(super) fn examine_doubts(&mut self) {
+        self.mind_watcher();
         self.note_losses();
+        let tick = self.clock.tick();
         for id in self.watcher.ready() {
-            self.examine(id);
+            let site = self.sites.get_mut(&id).filter(|site| !site.examining);
+            if site.is_some_and(|site| site.pace.admits(tick)) {
+                self.examine(id);
+            }
         }
     }
 

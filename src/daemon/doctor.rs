@@ -2,6 +2,7 @@
 //!
 //! It only looks: what it finds wrong it names with a fix, and mends nothing by itself.
 
+use crate::daemon::auditing::check_misses;
 use crate::daemon::chain::chain;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::{Condition, StoreError};
@@ -18,6 +19,7 @@ impl Shell {
             self.check_watches(),
             self.check_stores(),
         ];
+        checks.extend(self.check_watcher());
         checks.extend(self.check_log());
         let workspaces = self.engine.workspaces();
         let ids: Vec<_> = workspaces.iter().map(|workspace| workspace.id).collect();
@@ -31,6 +33,8 @@ impl Shell {
             let mut check = check_workspace(&root.to_string(), state.0, state.1);
             check.fix = check.fix.or(remedy);
             checks.push(check);
+            let misses = self.sites.get(&id);
+            checks.extend(misses.and_then(|site| check_misses(&root, site)));
             let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
             let unremoved = unremoved.into_iter().flatten();
             checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));

@@ -171,7 +171,8 @@ impl Shell {
             return;
         }
         self.errands.mending = false;
-        let ids: Vec<WorkspaceId> = self.sites.keys().copied().collect();
+        let open = self.sites.iter().filter(|(_, site)| !site.closing);
+        let ids: Vec<WorkspaceId> = open.map(|(id, _)| *id).collect();
         for id in ids {
             self.configure(id, BTreeMap::new());
         }

@@ -2,12 +2,14 @@
 //!
 //! The same engine and the same shell as the daemon's, connected to the caller by a pair of sockets instead of a name.
 //! It serves one workspace, trusts what the trust store trusts, registers nothing, and nothing runs by itself. It ends
-//! when its caller hangs up; runs are cancelled and recorded first.
+//! when its caller hangs up; runs are cancelled and recorded first, as `daemon-stopped` where the
+//! caller did not cancel them itself.
 
 use crate::daemon::chain::chain;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::watcher::{Panicked, panicked};
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
@@ -92,6 +94,9 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
 fn end_at_panics() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if panicked() != Panicked::Bug {
+            return;
+        }
         told(panic);
         signal_hook::low_level::exit(FAILED_INSIDE);
     }));

@@ -2,12 +2,14 @@
 //!
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
+use crate::daemon::auditing::Part;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
 use crate::daemon::tree::{Signs, Tree, TreeError};
+use crate::daemon::watcher::WatchError;
 use crate::engine::Record;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
@@ -41,6 +43,8 @@ pub(super) enum What {
     DeskBack(Box<Desk>),
     /// Its files were looked at.
     Looked(Box<Looked>),
+    /// A part of it was compared with its disk.
+    Audited(Box<Part>),
     /// It was looked whether git still changes files.
     Git(Signs),
     /// Evidence of a run is on disk, or not.
@@ -102,6 +106,8 @@ pub(super) enum What {
         /// What its files say.
         reopened: Box<Result<Reopened, Refusal>>,
     },
+    /// Another watcher was started in place of one that has ended, or could not be.
+    Revived(Result<(), WatchError>),
     /// What is registered or allowed was changed, or could not be.
     Tried(Box<Tried>),
     /// The path that a question names was looked up.

@@ -16,7 +16,7 @@ use crate::model::path::RootPath;
 use crate::model::report::{AllowAnswer, AllowedCommand, WorkspaceChange};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 impl Shell {
@@ -165,20 +165,36 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
     Refusal::new(kind, chain(error))
 }
 
-/// Every command of a configuration; known where it was allowed before as it is.
+/// Every command of a configuration; known where it was allowed before as it is, and compared where the stage was.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
     let stages = config.pipelines.iter().flat_map(|pipeline| {
         let stages = pipeline.stages.iter();
-        stages.filter_map(move |stage| Some((pipeline, stage, stage.command()?)))
-    });
-    stages
-        .map(|(pipeline, stage, command)| {
+        stages.filter_map(move |stage| {
             let now = CommandText::of_stage(pipeline, stage);
+            Some((pipeline, stage, stage.command()?, now))
+        })
+    });
+    let stages: Vec<_> = stages.collect();
+    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, now)| now).collect();
+    let gone = known.iter().filter(|known| !present.contains(known));
+    // Several of one name, in their order, where stages share an id.
+    let mut before: BTreeMap<&str, VecDeque<&CommandText>> = BTreeMap::new();
+    for text in gone {
+        before.entry(&text.of).or_default().push_back(text);
+    }
+    stages
+        .iter()
+        .map(|(pipeline, stage, command, now)| {
+            let known = known.contains(now);
+            let before = before.get_mut(now.of.as_str()).filter(|_| !known);
+            let before = before.and_then(VecDeque::pop_front);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
-                known: known.contains(&now),
+                notes: command.shown_notes(),
+                known,
+                changes: before.map(|it| command.changes(it)).unwrap_or_default(),
             }
         })
         .collect()

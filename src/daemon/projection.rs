@@ -6,10 +6,10 @@ use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
 use crate::engine::news::{Dropped, News, StageTold};
-use crate::engine::{Held, ProjectStanding, WorkspaceStanding, failure};
-use crate::engine::{ProjectId, Watch};
+use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure};
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
+use crate::model::config::source::Origin;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -18,7 +18,7 @@ use crate::model::report::event::{
 };
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::status::{
-    DaemonStatus, ProjectStatus, RunningRun, Status, WorkspaceState, WorkspaceStatus,
+    DaemonStatus, ProjectStatus, QueuedRun, RunningRun, Status, WorkspaceState, WorkspaceStatus,
 };
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Timestamp;
@@ -89,6 +89,10 @@ impl Shell {
             })
         };
         let flaky = order.as_ref().map(|config| config.settings.flaky);
+        let missed = self
+            .sites
+            .get(&workspace.id)
+            .map_or(0, |site| site.misses.count);
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
         projects.retain(|project| task.is_none_or(|task| project.standing.project.task == *task));
@@ -97,6 +101,7 @@ impl Shell {
             root,
             state,
             detail,
+            missed,
             projects: projects
                 .into_iter()
                 .map(|project| project_status(project, flaky))
@@ -127,9 +132,28 @@ impl Shell {
             (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
             (Watch::Watching, _, _) => {
                 let held = workspace.held.as_ref().map(about_git);
-                (WorkspaceState::Watching, held.or_else(unreadable))
+                let polled = || self.sites.get(&workspace.id)?.facts.polled_too();
+                let unpiped = || self.about_unpiped(workspace.id);
+                let detail = held.or_else(unreadable).or_else(polled);
+                (WorkspaceState::Watching, detail.or_else(unpiped))
             }
         }
+    }
+
+    /// That nothing runs by itself, and what to do about it.
+    fn about_unpiped(&self, id: WorkspaceId) -> Option<String> {
+        let config = self.sites.get(&id)?.config.as_ref()?;
+        let mut projects = config.projects.iter();
+        let project = projects.find(|project| config.is_unpiped(project))?;
+        let known = config.pipelines.iter();
+        let known: Vec<String> = known.map(|it| format!("`{}`", it.id)).collect();
+        Some(format!(
+            "a change of `{}` runs nothing: `{}` has no `defaultPipeline`, and no pipeline `{}`. Name one, or run one with `orchctl run PIPELINE`: {}",
+            project.task,
+            Origin::Codex.file_name(),
+            project.pipeline,
+            known.join(", ")
+        ))
     }
 
     fn is_preparing(&self, id: WorkspaceId) -> bool {
@@ -257,6 +281,7 @@ impl Shell {
             pipeline_id: told.pipeline,
             run_id: told.run,
             stage: told.stage.id,
+            index: told.place.saturating_add(1),
             attempt: told.stage.attempts,
         })
     }
@@ -269,6 +294,7 @@ impl Shell {
             pipeline_id: told.pipeline,
             run_id: told.run,
             stage: stage.id,
+            index: told.place.saturating_add(1),
             status: stage.status,
             outcome: stage.outcome,
             exit_code: stage.exit_code,
@@ -338,6 +364,15 @@ fn about_git(held: &Held<'_>) -> String {
     }
 }
 
+fn queued_run(queued: engine::QueuedRun<'_>) -> QueuedRun {
+    QueuedRun {
+        run_id: queued.run.clone(),
+        pipeline_id: queued.pipeline.clone(),
+        cause: queued.cause,
+        asked_at: queued.since,
+    }
+}
+
 fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> ProjectStatus {
     let standing = project.standing;
     let told = flaky.filter(|_| standing.verdict == Verdict::Flaky);
@@ -355,6 +390,7 @@ fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> Project
             stage: running.stage,
             started_at: running.started_at,
         }),
+        queued: project.queued.into_iter().map(queued_run).collect(),
         last_run: project.last.map(|last| last.run.clone()),
         // What failed is of no interest once the present content is proven by another run.
         failure: project

@@ -305,6 +305,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
         },
         failure: last.failure.as_ref().map(|failure| Failure {
             stage: failure.stage.clone(),
+            name: failure.name.clone(),
             exit_code: failure.exit_code.and_then(|code| i32::try_from(code).ok()),
             excerpt: failure.excerpt.clone(),
             log_path: failure.log_path.clone(),

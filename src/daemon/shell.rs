@@ -3,13 +3,16 @@
 //! It decides nothing about runs or verdicts. Inputs that come of carrying out an effect wait in a queue, so that a step
 //! is never taken inside another.
 
-use crate::daemon::clock::Clock;
+use crate::daemon::alarm::Alarm;
+use crate::daemon::auditing::Auditing;
+use crate::daemon::clock::{Clock, Sleep};
 use crate::daemon::errands::Errands;
 use crate::daemon::evidence::Owner;
 use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::message::Done;
 use crate::daemon::registry::Registry;
+use crate::daemon::revival::Revival;
 use crate::daemon::runner::Stopper;
 use crate::daemon::server::feed::Feed;
 use crate::daemon::server::{About, Hold, Incoming};
@@ -27,8 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::{JoinError, JoinSet};
 
 /// What the loop has hold of.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub(super) struct Shell {
     pub(super) engine: Engine,
     pub(super) inputs: VecDeque<Input>,
     pub(super) clock: Clock,
+    sleep: Sleep,
     pub(super) state: PathBuf,
     pub(super) owner: Owner,
     pub(super) about: Arc<About>,
@@ -46,6 +49,8 @@ pub(super) struct Shell {
     /// Workspaces that are gone, and whose last events are being told.
     pub(super) gone: Vec<WorkspaceId>,
     pub(super) watcher: Watcher,
+    pub(super) revival: Revival,
+    pub(super) auditing: Auditing,
     wake: Arc<Notify>,
     pub(super) registry: Registry,
     pub(super) trust: TrustStore,
@@ -65,6 +70,16 @@ pub(super) struct Shell {
     /// What its log has lost; none where it has no log of its own.
     pub(super) log: Option<LossCounter>,
     pub(super) exiting: bool,
+}
+
+/// What the loop was woken by.
+enum Turn {
+    Told(Option<Signal>),
+    Heard(Option<Incoming>),
+    Done(Done),
+    Doubts,
+    Due,
+    Child(Result<(), JoinError>),
 }
 
 /// For whom a shell works.
@@ -98,11 +113,14 @@ impl Shell {
         let cores = cores
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(std::num::NonZeroU32::MIN);
+        let mut sleep = Sleep::default();
+        sleep.note(parts.clock.ahead_ns());
         Self {
             engine: Engine::new(parts.seed, cores),
             inputs: VecDeque::new(),
             owner: Owner::current(&parts.about.instance_id),
             clock: parts.clock,
+            sleep,
             state: parts.state,
             about: parts.about,
             sites: BTreeMap::new(),
@@ -110,6 +128,8 @@ impl Shell {
             names: BTreeMap::new(),
             gone: Vec::new(),
             watcher: parts.watcher,
+            revival: Revival::default(),
+            auditing: Auditing::default(),
             wake: parts.wake,
             registry: parts.registry,
             trust: parts.trust,
@@ -136,6 +156,7 @@ impl Shell {
         mut signals: impl AsyncFnMut() -> Option<Signal>,
     ) {
         let wake = Arc::clone(&self.wake);
+        let mut alarm = Alarm::new();
         let mut ends = 0_u32;
         let mut connected = true;
         while !self.is_over() {
@@ -143,37 +164,56 @@ impl Shell {
             if self.is_over() {
                 break;
             }
-            let due = Instant::from_std(self.clock.at(self.next_due()));
-            tokio::select! {
-                signal = signals() => match signal {
-                    Some(Signal::Drain) | None => {
-                        ends = ends.saturating_add(1);
-                        self.stop(ends > 1);
-                    }
-                    Some(Signal::End) => self.stop(true),
-                    Some(Signal::Reload) => self.reload_all(),
-                    Some(Signal::Dump) => self.dump(),
-                },
+            let (clock, due) = (self.clock, self.next_due());
+            let turn = tokio::select! {
+                signal = signals() => Turn::Told(signal),
                 // A queue whose senders are gone may still hold what they sent: only its own end says that it is empty.
-                message = incoming.recv(), if connected => match message {
-                    Some(Incoming::Asked(asked)) => self.hear(asked),
-                    Some(Incoming::Gone(request)) => self.forget_request(request),
-                    Some(Incoming::Evicted) => self.stop(false),
-                    None => {
-                        connected = false;
-                        self.stop(false);
-                    }
-                },
-                Some(done) = self.done.recv() => self.take(done),
-                () = wake.notified() => self.examine_doubts(),
-                () = sleep_until(due) => self.pass_time(),
-                Some(ended) = self.children.join_next() => if let Err(error) = ended
-                    && error.is_panic()
-                {
+                message = incoming.recv(), if connected => Turn::Heard(message),
+                Some(done) = self.done.recv() => Turn::Done(done),
+                () = wake.notified() => Turn::Doubts,
+                () = alarm.ring(clock, due) => Turn::Due,
+                Some(ended) = self.children.join_next() => Turn::Child(ended),
+            };
+            // First: no question is answered with what was known before a sleep.
+            self.note_sleep(self.clock.ahead_ns());
+            match turn {
+                Turn::Told(Some(Signal::Drain) | None) => {
+                    ends = ends.saturating_add(1);
+                    self.stop(ends > 1);
+                }
+                Turn::Told(Some(Signal::End)) => self.stop(true),
+                Turn::Told(Some(Signal::Reload)) => self.reload_all(),
+                Turn::Told(Some(Signal::Dump)) => self.dump(),
+                Turn::Heard(Some(Incoming::Asked(asked))) => self.hear(asked),
+                Turn::Heard(Some(Incoming::Gone(request))) => self.forget_request(request),
+                Turn::Heard(Some(Incoming::Evicted)) => self.stop(false),
+                Turn::Heard(None) => {
+                    connected = false;
+                    self.stop(false);
+                }
+                Turn::Done(done) => self.take(done),
+                Turn::Doubts => self.examine_doubts(),
+                Turn::Due => self.pass_time(),
+                Turn::Child(Err(error)) if error.is_panic() => {
                     std::panic::resume_unwind(error.into_panic());
-                },
+                }
+                Turn::Child(_) => {}
             }
         }
+    }
+
+    /// While the machine slept, others may have changed what it watches: no event tells of that.
+    fn note_sleep(&mut self, ahead_ns: i64) {
+        let Some(slept) = self.sleep.note(ahead_ns) else {
+            return;
+        };
+        tracing::info!(
+            ?slept,
+            "the machine has slept: everything is looked at again"
+        );
+        self.watcher.lose_everything();
+        self.examine_doubts();
+        self.settle();
     }
 
     fn is_over(&self) -> bool {
@@ -223,11 +263,19 @@ impl Shell {
 
     fn next_due(&self) -> Tick {
         let sites = self.sites.values();
-        let sites =
-            sites.flat_map(|site| [site.flush_due(), site.look_at, site.git_at, site.recheck_at]);
+        let sites = sites.flat_map(|site| {
+            [
+                site.flush_due(),
+                site.look_at,
+                site.pace.due(),
+                site.git_at,
+                site.recheck_at,
+            ]
+        });
         let times = sites.flatten().chain(self.engine.next_wake());
         let times = times.chain(self.parked_until());
-        let times = times.chain(self.errands.mend_at);
+        let times = times.chain(self.errands.mend_at).chain(self.revival.at);
+        let times = times.chain(self.audit_due());
         let times = times.chain(self.sweep_at.filter(|_| self.has_askers()));
         let beats = self.engine.runs().next().map(|_| self.heartbeat_at);
         // Nothing is due for a day where nothing is due at all.
@@ -251,10 +299,20 @@ impl Shell {
             .map(|(id, _)| *id)
             .collect();
         due.into_iter().for_each(|id| self.look_again(id));
+        let paced = self.sites.values_mut();
+        if paced
+            .filter_map(|site| site.pace.take_due(tick).then_some(()))
+            .count()
+            > 0
+        {
+            self.examine_doubts();
+        }
         self.look_for_git(tick);
         self.recheck_due(tick);
         self.end_parking(tick);
         self.mend_due(tick);
+        self.revive_due(tick);
+        self.audit(tick);
         self.sweep(tick);
     }
 

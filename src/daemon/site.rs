@@ -3,6 +3,7 @@
 //! Progress and standings are written late and only in their latest state; the end of a run is written at once and takes
 //! its progress with it.
 
+use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
@@ -10,6 +11,7 @@ use crate::daemon::durable::Stamp;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
+use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
@@ -49,6 +51,8 @@ pub(super) struct Site {
     pub(super) facts: Facts,
     /// An examination is on its way; another would find nothing new.
     pub(super) examining: bool,
+    /// How soon its events are looked at.
+    pub(super) pace: Pace,
     /// How many looks were asked for.
     pub(super) looks: u64,
     /// The last one that was asked for before events were lost; a later one settles what they would have told.
@@ -73,6 +77,9 @@ pub(super) struct Site {
     /// When it is looked whether git still changes files, and since when it has.
     pub(super) git_at: Option<Tick>,
     pub(super) git_since: Option<Tick>,
+    /// Since when it waits for its next self-audit, and what those before have found.
+    pub(super) audit_from: Tick,
+    pub(super) misses: Misses,
     /// Being prepared; questions wait.
     pub(super) preparing: bool,
     /// How often its configuration has changed and is still to be read again: no verdict, and no run of the old one on
@@ -103,6 +110,8 @@ pub(super) struct Facts {
     /// The command that lifts the limit which it met.
     pub(super) remedy: Option<String>,
     pub(super) unreadable: Vec<String>,
+    /// Directories that are polled although it is watched, because changes were missed there.
+    polled_directories: Vec<String>,
     /// What tells that git changes files.
     pub(super) signs: Signs,
 }
@@ -187,11 +196,26 @@ impl Facts {
             refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
             remedy: seeing.remedy(),
             signs: tree.signs(),
+            polled_directories: tree
+                .polled_directories()
+                .map(|path| path.to_string())
+                .collect(),
             unreadable: tree
                 .unreadable()
                 .map(|(path, kind)| format!("{path}: {kind}"))
                 .collect(),
         }
+    }
+
+    /// Which directories are polled although it is watched, if any are.
+    pub(super) fn polled_too(&self) -> Option<String> {
+        let first = self.polled_directories.first()?;
+        Some(match self.polled_directories.len() {
+            1 => format!("`{first}` is polled, too: changes in it are told by no event"),
+            count => format!(
+                "{count} directories are polled, too, the first is `{first}`: changes in them are told by no event"
+            ),
+        })
     }
 
     /// How well a workspace is watched whose last look went well.
@@ -369,6 +393,7 @@ impl Site {
             refused: None,
             facts: Facts::default(),
             examining: false,
+            pace: Pace::default(),
             looks: 0,
             lost_after: None,
             progress: BTreeMap::new(),
@@ -383,6 +408,8 @@ impl Site {
             recheck_at: None,
             git_at: None,
             git_since: None,
+            audit_from: Tick::default(),
+            misses: Misses::default(),
             preparing: true,
             rereads: 0,
             manifests: BTreeMap::new(),

@@ -173,7 +173,9 @@ impl Shell {
 
     /// Nothing of a workspace is under way any more; it goes once its last standings are on disk.
     pub(super) fn forget(&mut self, id: WorkspaceId) {
-        let unwritten = |site: &Site| site.desk.is_some() && !site.states.is_empty();
+        // Of what is missing nothing is written, and no desk comes back that would tell.
+        let unwritten =
+            |site: &Site| site.desk.is_some() && !site.was_missing && !site.states.is_empty();
         if self.sites.get(&id).is_some_and(unwritten) {
             return;
         }
@@ -181,6 +183,7 @@ impl Shell {
             return;
         };
         self.gone.push(id);
+        self.auditing.forget(id);
         if let Some(tree) = site
             .tree
             .as_mut()

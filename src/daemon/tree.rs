@@ -7,9 +7,12 @@
 //!
 //! It never follows a symbolic link, never writes, and never reads a file's content but to hash it.
 
+mod ahead;
 mod around;
+mod audit;
 mod capture;
 mod content;
+mod crew;
 mod examine;
 mod explain;
 mod git;
@@ -30,6 +33,7 @@ mod survey;
 mod tracked;
 mod walk;
 
+pub use audit::Audited;
 pub use capture::CaptureError;
 pub use git::Signs;
 pub use places::Places;
@@ -44,6 +48,7 @@ use crate::model::run::Changed;
 use crate::model::time::Tick;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
+use audit::Audits;
 use capture::Digests;
 use git::Repositories;
 use journal::Changes;
@@ -82,6 +87,9 @@ pub enum TreeError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody tells of events now; a look is of no use until somebody does.
+    #[error("no event comes: the watcher has ended, and another one is being started")]
+    Unwatched,
     /// A directory cannot be watched, and the configuration forbids to poll instead.
     #[error("failed to watch `{root}`, and `poll = \"never\"` forbids to scan instead")]
     Watch {
@@ -137,6 +145,10 @@ pub struct Tree {
     tracked: Tracked,
     seeing: Seeing,
     refusal: Refusal,
+    /// Directories that may have a watch, while everything is looked at.
+    room: Option<usize>,
+    /// The watcher that has its watches, by number.
+    watcher: u64,
     /// That of the watch which was set or taken away last.
     turn: Turn,
     state: RootState,
@@ -153,6 +165,7 @@ pub struct Tree {
     /// What differs since the last view of each subject.
     journals: BTreeMap<Subject, Changes>,
     configuration: BTreeMap<RelPath, Option<Digest>>,
+    audits: Audits,
     unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
 }
 
@@ -174,6 +187,8 @@ impl Tree {
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
+            room: None,
+            watcher: 0,
             turn: Turn::FIRST,
             repositories,
             signs_before: Signs::new(),
@@ -193,6 +208,7 @@ impl Tree {
             digests: Digests::default(),
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
+            audits: Audits::default(),
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
@@ -217,6 +233,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing, or cannot be watched where it must be.
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
+        self.find_watcher()?;
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
         self.writing.clear();
@@ -233,6 +250,7 @@ impl Tree {
     /// # Errors
     /// As [`Tree::scan`].
     pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
+        self.find_watcher()?;
         if !self.scanned || self.doubted || subtree.is_root() {
             return self.scan();
         }
@@ -341,13 +359,38 @@ impl Tree {
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
         let start = vec![Step::new(DirId::ROOT, Reach::Below, renew)];
-        self.walk(start, &mut look)?;
+        self.room = self.eye.room();
+        let walked = self.walk(start, &mut look);
+        self.room = None;
+        walked?;
         self.settle_tracked(&mut look)?;
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;
         self.doubted = false;
         Ok(self.tell(look.changes, configuration))
+    }
+
+    /// Whether somebody tells of events. One that has taken the place of another has no watch yet: then everything is
+    /// looked at, which sets them all.
+    fn find_watcher(&mut self) -> Result<(), TreeError> {
+        if !self.seeing.is_by_events() {
+            return Ok(());
+        }
+        let Some(watcher) = self.eye.watcher() else {
+            // All of it stays in doubt, and the loop is not to look again before there is a reason.
+            drop(self.eye.drain());
+            self.writing.clear();
+            self.doubted = true;
+            return Err(TreeError::Unwatched);
+        };
+        if self.watcher != watcher {
+            self.watcher = watcher;
+            self.snapshot.forget_watches();
+            self.surroundings.watched = false;
+            self.doubted = true;
+        }
+        Ok(())
     }
 
     /// A look that tells what one that failed had found.

@@ -6,7 +6,7 @@ use crate::daemon::planning::Read;
 use crate::daemon::server::{Asked, Hold};
 use crate::daemon::shell::Shell;
 use crate::engine::Input;
-use crate::engine::ask::{Answer as Found, Denied, Reply};
+use crate::engine::ask::{Answer as Found, Denied, NOT_IN_TIME, Reply};
 use crate::engine::failure;
 use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
@@ -359,7 +359,7 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
         Denied::Unsynced(detail) => Refusal::new(Kind::Unsynced, detail),
         Denied::Unavailable(detail) => Refusal::new(Kind::Unsynced, detail)
             .hint("`orchctl status` tells when the workspace is watched again"),
-        Denied::TooLate => Refusal::new(Kind::Unsynced, "there was no answer in time")
+        Denied::TooLate => Refusal::new(Kind::Unsynced, NOT_IN_TIME)
             .hint("ask again, with a longer --timeout where the runs take longer"),
         Denied::ShuttingDown => Refusal::new(Kind::ShuttingDown, "the daemon is ending"),
     }

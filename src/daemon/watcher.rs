@@ -12,37 +12,41 @@
 mod board;
 mod cookie;
 mod error;
+mod handle;
+mod life;
 mod mounts;
 mod narrow;
 mod noise;
 mod outside;
+mod resume;
 mod spelling;
 mod streams;
 
 pub use board::{Dirty, Doubt};
 pub use cookie::Unsynced;
 pub use error::{Limit, WatchError};
+pub use life::{Panicked, panicked};
 pub use mounts::tell_mounts;
 pub use narrow::Interest;
 pub(crate) use noise::{backed_up, is_noise};
+pub use outside::Node as Inode;
+pub use resume::tell_resume;
 
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
 use board::{Board, Wake};
 use cookie::Cookies;
-use narrow::Narrow;
+use handle::Shared;
+use life::Life;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use outside::Outside;
+use notify::{Event, EventKind, RecursiveMode};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use streams::Streamed;
 use tokio::sync::Notify;
 
 /// Whether a directory is watched by itself; if not, a root is watched with all that lies below.
@@ -69,21 +73,8 @@ pub struct Eye {
 struct Post {
     board: Mutex<Board>,
     cookies: Cookies,
+    life: Life,
     wake: Arc<Notify>,
-}
-
-struct Shared {
-    post: Arc<Post>,
-    handle: Mutex<Handle>,
-    closed: AtomicU64,
-}
-
-struct Handle {
-    notify: RecommendedWatcher,
-    /// Empty where each directory has its own watch.
-    streamed: Streamed,
-    outside: Outside,
-    narrow: Narrow,
 }
 
 impl Watcher {
@@ -105,25 +96,10 @@ impl Watcher {
         let post = Arc::new(Post {
             board: Mutex::default(),
             cookies: Cookies::new(real).map_err(prepare)?,
+            life: Life::default(),
             wake,
         });
-        let config = notify::Config::default().with_follow_symlinks(false);
-        let callback = Arc::clone(&post);
-        let notify = RecommendedWatcher::new(move |event| callback.take(event), config)
-            .map_err(|source| WatchError::start(cookies, source))?;
-        let handle = Handle {
-            notify,
-            streamed: Streamed::default(),
-            outside: Outside::default(),
-            narrow: Narrow::default(),
-        };
-        let shared = Arc::new(Shared {
-            post,
-            handle: Mutex::new(handle),
-            closed: AtomicU64::new(0),
-        });
-        shared.watch_cookies()?;
-        shared.handle().narrow = Narrow::find(shared.post.cookies.directory());
+        let shared = Arc::new(Shared::start(post)?);
         Ok(Self { shared })
     }
 
@@ -154,6 +130,31 @@ impl Watcher {
     pub fn take_lost(&self) -> Vec<WorkspaceId> {
         self.shared.post.with(Board::take_lost)
     }
+
+    /// Puts everything in doubt in every workspace: events may have been lost.
+    pub fn lose_everything(&self) {
+        self.shared.post.lose_everything();
+    }
+
+    /// Whether no event comes any more, because `notify`'s thread has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.shared.post.life.number().is_none()
+    }
+
+    /// Begins anew after that. Whoever had watches sets them again at his next look, and everything is in doubt. Blocks.
+    ///
+    /// # Errors
+    /// When the kernel grants no inotify instance, or the directory of the cookies cannot be used.
+    pub fn restart(&self) -> Result<(), WatchError> {
+        self.shared.restart()
+    }
+
+    /// Wakes the loop, which has to look at something else than doubts.
+    #[cfg(target_os = "linux")]
+    fn ring(&self) {
+        self.shared.post.wake(Wake::Needed);
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -172,32 +173,42 @@ impl Eye {
         self.workspace
     }
 
-    /// Watches one directory; a second time does no harm, and hooks it again if it is another inode by now.
+    /// Watches one directory, and says which one that is, where each has its own watch; a second time does no harm, and
+    /// hooks it again if it is another inode by now.
     ///
     /// # Errors
     /// When there is none, it may not be read, or the kernel grants no more watches.
-    pub fn watch(&self, directory: &Path) -> Result<(), WatchError> {
+    pub fn watch(&self, directory: &Path) -> Result<Option<Inode>, WatchError> {
         if PER_DIRECTORY {
             let interest = if directory == self.root.as_path() {
                 Interest::Files
             } else {
                 Interest::Content
             };
-            self.shared.watch_one(directory, interest)
+            self.shared.watch_one(self.workspace, directory, interest)
         } else if directory == self.root.as_path() {
             let by = Some(self.workspace);
-            self.shared.watch(by, directory, RecursiveMode::Recursive)
+            let watched = self.shared.watch(by, directory, RecursiveMode::Recursive);
+            watched.map(|()| None)
         } else {
-            Ok(())
+            Ok(None)
         }
     }
 
     /// Stops watching one directory. By name: when a directory was renamed, its old name has to go before its new name
-    /// is watched, since both mean the same watch of the kernel.
-    pub fn unwatch(&self, directory: &Path) {
-        if PER_DIRECTORY || directory == self.root.as_path() {
-            let spelled = spelling::of_watch(directory);
-            self.shared.unwatch(self.workspace, &spelled);
+    /// is watched, since both mean the same watch of the kernel. One that another workspace has watched since, because it
+    /// was moved there, is watched on.
+    pub fn unwatch(&self, directory: &Path, inode: Inode) {
+        let is_let_go = if PER_DIRECTORY {
+            self.shared.unwatch_one(self.workspace, directory, inode)
+        } else {
+            let is_root = directory == self.root.as_path();
+            if is_root {
+                self.shared.unwatch(self.workspace, directory);
+            }
+            is_root
+        };
+        if is_let_go {
             let post = &self.shared.post;
             post.wake(post.with(|board| board.note_unwatched(self.workspace, directory)));
         }
@@ -225,6 +236,26 @@ impl Eye {
         self.shared.post.with(|board| board.drain(self.workspace))
     }
 
+    /// The number of the watcher that tells of events, which is another one after each end; `None` while there is none.
+    #[must_use]
+    pub fn watcher(&self) -> Option<u64> {
+        self.shared.post.life.number()
+    }
+
+    /// Whether a path below the root may differ, or one above or below it.
+    #[must_use]
+    pub fn is_in_doubt(&self, below: &[u8]) -> bool {
+        let post = &self.shared.post;
+        post.with(|board| board.is_in_doubt(self.workspace, below))
+    }
+
+    /// Whether nothing may differ.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        let post = &self.shared.post;
+        post.with(|board| board.is_sure(self.workspace))
+    }
+
     /// Puts everything in doubt, as a lost event does.
     pub fn doubt_everything(&self) {
         let post = &self.shared.post;
@@ -234,8 +265,22 @@ impl Eye {
     /// Returns once every change that was made before the call is on the board.
     ///
     /// # Errors
-    /// When that takes longer than `timeout`, or the cookie cannot be written.
+    /// When that takes longer than `timeout`, the cookie cannot be written, or the watcher has ended.
     pub fn sync(&self, timeout: Duration) -> Result<(), Unsynced> {
+        let post = &self.shared.post;
+        if self.watcher().is_none() {
+            return Err(Unsynced::Ended);
+        }
+        let synced = self.wait_for_cookie(timeout);
+        match synced {
+            Ok(()) => post.note_sync(true),
+            Err(Unsynced::Late { .. }) => post.note_sync(false),
+            Err(Unsynced::Write { .. } | Unsynced::Ended) => {}
+        }
+        synced
+    }
+
+    fn wait_for_cookie(&self, timeout: Duration) -> Result<(), Unsynced> {
         let cookies = &self.shared.post.cookies;
         match cookies.wait(timeout) {
             Err(Unsynced::Write { path, source }) if source.kind() == io::ErrorKind::NotFound => {
@@ -255,6 +300,23 @@ impl Eye {
         }
     }
 
+    /// Takes note of how many directories the workspace's tree has a watch on.
+    pub fn note_watches(&self, watches: usize) {
+        let post = &self.shared.post;
+        post.with(|board| board.note_watches(self.workspace, watches));
+    }
+
+    /// How many directories the workspace may watch at most, as far as this daemon knows: the kernel's limit but for what
+    /// the other workspaces have. `None` where no limit can be read.
+    #[must_use]
+    pub fn room(&self) -> Option<usize> {
+        let limit = Limit::watches().value();
+        let post = &self.shared.post;
+        let others = post.with(|board| board.watches_of_others(self.workspace));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        (limit > 0).then(|| limit.saturating_sub(others))
+    }
+
     /// Forgets the workspace: no event is kept for it any more. Its watches are its tree's to take away first.
     pub fn close(&self) {
         self.shared.post.with(|board| board.remove(self.workspace));
@@ -268,130 +330,10 @@ impl Eye {
     }
 }
 
-impl Shared {
-    fn watch_cookies(&self) -> Result<(), WatchError> {
-        let directory = self.post.cookies.directory();
-        // One that was made anew is watched anew.
-        self.handle().streamed.remove(directory);
-        self.watch(None, directory, RecursiveMode::NonRecursive)
-    }
-
-    /// Watches a directory of a workspace, and none below it.
-    fn watch_one(&self, directory: &Path, interest: Interest) -> Result<(), WatchError> {
-        let spelled = spelling::of_watch(directory);
-        let mut handle = self.handle();
-        let watched = handle.notify.watch(&spelled, RecursiveMode::NonRecursive);
-        if watched.is_ok() {
-            handle.narrow.narrow(&spelled, interest);
-        }
-        drop(handle);
-        watched.map_err(|source| WatchError::watch(directory, source))
-    }
-
-    fn watch(
-        &self,
-        by: Option<WorkspaceId>,
-        directory: &Path,
-        mode: RecursiveMode,
-    ) -> Result<(), WatchError> {
-        let watched = self.handle().watch(directory, mode);
-        self.note_watched(by, directory, watched)
-    }
-
-    fn note_watched(
-        &self,
-        by: Option<WorkspaceId>,
-        directory: &Path,
-        watched: Option<notify::Result<()>>,
-    ) -> Result<(), WatchError> {
-        let Some(watched) = watched else {
-            return Ok(());
-        };
-        self.note_restart(by);
-        watched.map_err(|source| WatchError::watch(directory, source))
-    }
-
-    /// Watches these for a workspace, and takes away what nobody wants any more.
-    fn release(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> Vec<PathBuf> {
-        let gone = self.handle().outside.release(by, directories);
-        for directory in &gone {
-            self.unwatch(by, directory);
-        }
-        gone
-    }
-
-    fn surround(&self, by: WorkspaceId, directories: &BTreeMap<PathBuf, Interest>) -> bool {
-        let mut all = true;
-        // In their order, each after those above it: whatever moves then is an event of one that is watched already.
-        for (directory, interest) in directories {
-            let Ok(meta) = fs::metadata(directory) else {
-                all = false;
-                continue;
-            };
-            let mut handle = self.handle();
-            let node = outside::node(&meta);
-            if PER_DIRECTORY && handle.outside.is_other(directory, node) {
-                drop(handle.notify.unwatch(directory));
-            }
-            let watched = handle.watch(directory, RecursiveMode::NonRecursive);
-            let is_watched = watched.as_ref().is_none_or(Result::is_ok);
-            all &= is_watched;
-            if is_watched {
-                let interest = handle.outside.hold(by, (directory, *interest), node);
-                // Under the handle: whoever comes to watch it as content registers first, and widens it after.
-                let is_content = self.post.with(|board| board.is_content(directory));
-                let interest = if is_content {
-                    Interest::Files
-                } else {
-                    interest
-                };
-                handle.narrow.narrow(directory, interest);
-            }
-            drop(handle);
-            drop(self.note_watched(Some(by), directory, watched));
-        }
-        all
-    }
-
-    fn unwatch(&self, by: WorkspaceId, directory: &Path) {
-        let mut handle = self.handle();
-        handle.streamed.remove(directory);
-        // It fails when `notify` has dropped the watch by itself, after the event that made us ask.
-        drop(handle.notify.unwatch(directory));
-        drop(handle);
-        self.note_restart(Some(by));
-    }
-
-    fn handle(&self) -> MutexGuard<'_, Handle> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where all share a stream, it has begun anew. Whoever asked for that looks at its directories next.
-    fn note_restart(&self, by: Option<WorkspaceId>) {
-        if !PER_DIRECTORY {
-            let wake = self.post.with(|board| board.note_all_but(by));
-            self.post.cookies.release();
-            self.post.wake(wake);
-        }
-    }
-}
-
-impl Handle {
-    /// Watches a directory; `None` if the one stream tells of it already.
-    fn watch(&mut self, directory: &Path, mode: RecursiveMode) -> Option<notify::Result<()>> {
-        if !PER_DIRECTORY && self.streamed.holds(directory, mode) {
-            return None;
-        }
-        let watched = self.notify.watch(directory, mode);
-        if !PER_DIRECTORY && watched.is_ok() {
-            self.streamed.add(directory, mode);
-        }
-        Some(watched)
-    }
-}
-
 impl Post {
     fn take(&self, event: notify::Result<Event>) {
+        #[cfg(test)]
+        assert!(!self.life.is_doomed(), "a test wants it to end");
         match event {
             Ok(event) if !event.need_rescan() => self.note(&event),
             Ok(_) | Err(_) => {
@@ -422,6 +364,10 @@ impl Post {
         }
     }
 
+    fn lose_everything(&self) {
+        self.wake(self.with(Board::note_everything));
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Board) -> T) -> T {
         act(&mut self.board.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -444,12 +390,6 @@ fn doubt_of(kind: &EventKind) -> Option<Doubt> {
         EventKind::Create(_) | EventKind::Modify(_) | EventKind::Any | EventKind::Other => {
             Some(Doubt::Content)
         }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 

@@ -196,6 +196,9 @@ pub struct Answer {
     pub detail: Option<String>,
 }
 
+/// What is said of a question whose time is over before anything is known.
+pub const NOT_IN_TIME: &str = "there was no answer in time";
+
 /// Why a question is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {

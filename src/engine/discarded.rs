@@ -6,10 +6,8 @@
 use crate::engine::ProjectId;
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
-use crate::engine::waiters::{Need, Sought};
-use crate::engine::workspace::Obstacle;
 use crate::model::config::OnStart;
-use crate::model::id::{PipelineId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::run::Cause;
 use std::collections::BTreeSet;
 
@@ -56,45 +54,6 @@ impl Engine {
                 }
             }
             self.mark(&id);
-        }
-        self.take_back(workspace, runs);
-    }
-
-    /// Those who were to be answered with one of these runs, once the rest of their answer is there, wait again.
-    fn take_back(&mut self, workspace: WorkspaceId, runs: &BTreeSet<RunId>) {
-        let mut again: Vec<(RequestId, ProjectId)> = Vec::new();
-        for (request, waiter) in &mut self.waiters {
-            let Need::Verdicts { projects, .. } = &mut waiter.need else {
-                continue;
-            };
-            let ours = projects
-                .iter_mut()
-                .filter(|(id, _)| id.workspace == workspace);
-            for (id, sought) in ours {
-                let cites = |sought: &Sought| match sought {
-                    Sought::Found(answer) => {
-                        answer.run.as_ref().is_some_and(|run| runs.contains(run))
-                    }
-                    Sought::Look | Sought::Run => false,
-                };
-                if cites(sought) {
-                    *sought = Sought::Look;
-                    again.push((*request, id.clone()));
-                }
-            }
-        }
-        for (request, id) in again {
-            let obstacle = self.workspaces.get(&workspace).and_then(|w| w.obstacle());
-            match obstacle {
-                None | Some(Obstacle::Rescanning(_)) => {
-                    let pipeline: Option<PipelineId> =
-                        self.default_pipeline(&id).map(|own| own.id.clone());
-                    if let Some(pipeline) = pipeline {
-                        self.want(&id, &pipeline, Some(request));
-                    }
-                }
-                Some(obstacle) => self.look_refused(request, workspace, &obstacle),
-            }
         }
     }
 }

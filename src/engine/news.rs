@@ -108,4 +108,6 @@ pub struct StageTold {
     pub pipeline: PipelineId,
     /// The stage.
     pub stage: StageReport,
+    /// Its place in the run's stages, from 0.
+    pub place: usize,
 }

@@ -41,7 +41,7 @@ pub(super) struct Queued {
     pub(super) run: RunId,
     pub(super) origin: Origin,
     pub(super) since: Timestamp,
-    place: Seq,
+    pub(super) place: Seq,
     /// Those who asked for it and are still there, whether they were answered or not.
     pub(super) requests: BTreeSet<RequestId>,
     /// It is run even if nobody of them is.
@@ -235,13 +235,13 @@ impl Engine {
         self.begin(run);
     }
 
-    /// What was asked for by name does not begin: what the content calls for may be next, or nothing.
+    /// What was asked for by name does not begin: what the content calls for may be next, or nothing. Whatever is next
+    /// begins at the end of the run or of the look that this one waited for.
     pub(super) fn tidy_pending(&mut self, id: &ProjectId, pipeline: &PipelineId) {
         let cause = self.cause_now(id);
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
-        let idle = project.active.is_none();
         let mut uncovered = false;
         if let Some(pending) = project.pending.get_mut(pipeline)
             && pending.is_by_itself()
@@ -259,9 +259,6 @@ impl Engine {
             self.tell_called_for(id, pipeline, cause);
         }
         self.mark(id);
-        if idle && !self.stopping {
-            self.go_on(id);
-        }
     }
 
     /// Drops what the content calls for of pipelines that the project does not run by itself any more.

@@ -12,40 +12,65 @@
 use crate::engine::ask::{Denied, Reply, Until, Wanted};
 use crate::engine::news::{Dropped, News};
 use crate::engine::pending::{Pending, Queued};
+use crate::engine::project::Project;
 use crate::engine::run::fresh_stages;
 use crate::engine::state::Engine;
 use crate::engine::waiters::Need;
 use crate::engine::{Effect, ProjectId};
 use crate::limits::DROPPED_RUNS_MAX;
 use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{BY_HAND, Changed, RunReport, RunStatus, Verdict};
+use crate::model::run::{BY_HAND, Cause, Changed, RunReport, RunStatus, Verdict};
+use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// A run that waits for its turn, as whoever asks for it is told.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct QueuedRun<'a> {
     /// Its project.
     pub project: &'a ProjectId,
     /// Its id.
     pub run: &'a RunId,
+    /// Its pipeline.
+    pub pipeline: &'a PipelineId,
+    /// Why it is wanted.
+    pub cause: Cause,
+    /// When it was asked for.
+    pub since: Timestamp,
+}
+
+impl Project {
+    fn asked(&self) -> impl Iterator<Item = (&PipelineId, &Queued)> {
+        let pending = self.pending.iter();
+        pending.flat_map(|(pipeline, pending)| pending.asked().map(move |it| (pipeline, it)))
+    }
+
+    /// What was asked for by name and has not begun, in the order in which it will.
+    pub(super) fn queued<'a>(&'a self, id: &'a ProjectId) -> Vec<QueuedRun<'a>> {
+        let mut asked: Vec<_> = self.asked().collect();
+        asked.sort_by_key(|(_, queued)| queued.place);
+        let asked = asked.into_iter().map(|(pipeline, queued)| QueuedRun {
+            project: id,
+            run: &queued.run,
+            pipeline,
+            cause: queued.origin.cause,
+            since: queued.since,
+        });
+        asked.collect()
+    }
 }
 
 impl Engine {
     /// The runs that were asked for by name and have not begun.
     pub fn queued(&self) -> impl Iterator<Item = QueuedRun<'_>> {
-        let asked = self.asked();
-        asked.map(|(project, _, queued)| QueuedRun {
-            project,
-            run: &queued.run,
-        })
+        let projects = self.projects.iter();
+        projects.flat_map(|(id, project)| project.queued(id))
     }
 
     fn asked(&self) -> impl Iterator<Item = (&ProjectId, &PipelineId, &Queued)> {
-        self.projects.iter().flat_map(|(id, project)| {
-            let pending = project.pending.iter();
-            pending.flat_map(move |(pipeline, pending)| {
-                pending.asked().map(move |queued| (id, pipeline, queued))
-            })
+        let projects = self.projects.iter();
+        projects.flat_map(|(id, project)| {
+            let asked = project.asked();
+            asked.map(move |(pipeline, queued)| (id, pipeline, queued))
         })
     }
 
@@ -79,7 +104,7 @@ impl Engine {
     pub(super) fn release(&mut self, requests: &BTreeSet<RequestId>) {
         for request in requests {
             self.askers.remove(request);
-            if !self.waiters.contains_key(request) {
+            if !self.waiters.has(*request) {
                 self.effects.push(Effect::Release { request: *request });
             }
         }
@@ -122,7 +147,7 @@ impl Engine {
     /// Answers those who asked in this step, do not wait for the end, and whose run could not begin at once.
     pub(super) fn tell_queued(&mut self) {
         for request in std::mem::take(&mut self.answers_due) {
-            let Some(Need::Run { ask, .. }) = self.waiters.get(&request).map(|it| &it.need) else {
+            let Some(Need::Run { ask, .. }) = self.waiters.get(request).map(|it| &it.need) else {
                 continue;
             };
             let (until, wanted) = (ask.until, ask.wanted);

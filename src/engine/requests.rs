@@ -48,16 +48,15 @@ impl Engine {
     pub(super) fn ask_at_last(&mut self, request: RequestId, ask: Ask) {
         match self.need(ask) {
             Ok(need) => {
-                if let Some(waiter) = self.waiters.get_mut(&request) {
-                    waiter.need = need;
-                }
+                self.waiters.change(request, |waiter| waiter.need = need);
                 self.pursue(request);
             }
             Err(denied) => self.deny(request, denied),
         }
     }
 
-    /// The workspaces that a question is about and whose files have to be looked at before it is refused.
+    /// The workspaces that a question is about and whose files have to be looked at before it is refused, or before it is
+    /// said that nothing runs there by itself.
     fn to_glance(&self, ask: &Ask) -> BTreeSet<WorkspaceId> {
         let (about, patience) = match ask {
             Ask::Verdict { scope, patience } => (scope.workspace, *patience),
@@ -68,7 +67,13 @@ impl Engine {
         let asked = self.workspaces.iter().filter(|(id, workspace)| {
             about.is_none_or(|about| about == **id)
                 && (workspace.can_look() || patience == Patience::Run)
-                && workspace.obstacle().is_some_and(|it| it.may_be_mended())
+                && match workspace.obstacle() {
+                    Some(obstacle) if !obstacle.passes() => obstacle.may_be_mended(),
+                    // Its files may be among what is being read.
+                    Some(_) | None => workspace
+                        .config()
+                        .is_some_and(|config| config.has_unpiped()),
+                }
         });
         asked.map(|(id, _)| *id).collect()
     }
@@ -215,7 +220,7 @@ impl Engine {
 
     /// Does what a new question needs first.
     fn pursue(&mut self, request: RequestId) {
-        let Some(waiter) = self.waiters.get(&request) else {
+        let Some(waiter) = self.waiters.get(request) else {
             return;
         };
         match &waiter.need {
@@ -275,17 +280,19 @@ impl Engine {
             Some(obstacle) => self.look_refused(request, id.workspace, &obstacle),
             None => {}
         }
-        if let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-            && self.waiters.contains_key(&request)
-        {
-            self.want(id, &pipeline, Some(request));
+        let Some(Need::Verdicts { projects, .. }) = self.waiters.get(request).map(|it| &it.need)
+        else {
+            return;
+        };
+        let is_refused = matches!(projects.get(id), Some(Sought::Found(_)));
+        let sought = self.look_for(request, id);
+        if !is_refused {
+            self.waiters.note(request, id, sought);
         }
     }
 
     pub(super) fn withdraw(&mut self, request: RequestId) {
-        self.waiters.remove(&request);
+        self.waiters.remove(request);
         self.leave(request);
     }
 
@@ -341,7 +348,7 @@ impl Engine {
             .flat_map(|run| run.requests.iter().copied())
             .collect();
         let waiting: Vec<RequestId> = waiting
-            .map(|(request, _)| *request)
+            .map(|(request, _)| request)
             .filter(|request| !joined.contains(request))
             .collect();
         for request in waiting.into_iter().chain(requests) {
@@ -375,13 +382,8 @@ impl Engine {
             }
         }
         self.enforce_deadlines();
-        let late = self
-            .waiters
-            .iter()
-            .filter(|(_, w)| w.deadline.is_some_and(|at| at <= now));
-        let late: Vec<RequestId> = late.map(|(request, _)| *request).collect();
-        for request in late {
-            self.deny(request, Denied::TooLate);
+        for request in self.waiters.late(now) {
+            self.answer_late(request);
         }
     }
 
@@ -407,11 +409,8 @@ impl Engine {
             .values()
             .flat_map(|run| run.requests.iter().copied())
             .collect();
-        let waiting: Vec<RequestId> = self.waiters.keys().copied().collect();
-        for request in waiting
-            .into_iter()
-            .filter(|request| !joined.contains(request))
-        {
+        let waiting = self.waiters.requests().into_iter();
+        for request in waiting.filter(|request| !joined.contains(request)) {
             self.deny(request, Denied::ShuttingDown);
         }
         ids.iter().for_each(|id| self.mark(id));

@@ -112,7 +112,7 @@ impl Engine {
 
     /// Has what is called unstable run once more for a question that it was not run for yet; whether it will be.
     pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
-        let waiter = self.waiters.get(&request);
+        let waiter = self.waiters.get(request);
         let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
         let may_be_a_save = |project: &&mut Project| {
             let answer = project.answer();
@@ -124,8 +124,8 @@ impl Engine {
             project.recheck = Recheck::Due(self.now.tick);
         }
         let rechecked = self.recheck(id);
-        if rechecked && let Some(waiter) = self.waiters.get_mut(&request) {
-            waiter.rechecked.insert(id.clone());
+        if rechecked {
+            self.waiters.note_recheck(request, id);
         }
         rechecked
     }
@@ -135,9 +135,7 @@ impl Engine {
         let waiting = self.awaiting(id);
         let rechecked = waiting.iter().any(|request| self.recheck_for(*request, id));
         for request in waiting.iter().filter(|_| rechecked) {
-            if let Some(waiter) = self.waiters.get_mut(request) {
-                waiter.rechecked.insert(id.clone());
-            }
+            self.waiters.note_recheck(*request, id);
         }
         rechecked
     }

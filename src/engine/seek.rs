@@ -3,7 +3,7 @@
 //! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Answer, Denied, Patience, Reply};
+use crate::engine::ask::{Answer, Denied, NOT_IN_TIME, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -12,19 +12,15 @@ use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::run::{RunReport, Verdict};
 use std::collections::BTreeSet;
 
-impl Waiter {
-    /// Whether it waits for a run to tell this project's verdict.
-    fn awaits(&self, id: &ProjectId) -> bool {
-        match &self.need {
-            Need::Verdicts { projects, .. } => matches!(projects.get(id), Some(Sought::Run)),
-            Need::Sync(_)
-            | Need::Glance(..)
-            | Need::Run { .. }
-            | Need::Resume { .. }
-            | Need::Cancelled(_) => false,
-        }
-    }
-}
+/// What is said of a project that no pipeline is run for by itself.
+const UNPIPED: &str =
+    "the project has no pipeline of its own: name one as `defaultPipeline`, or run one by its name";
+
+/// What is said of a project that went while somebody waited.
+const GONE: &str = "the project is no longer configured";
+
+/// What is said of a project whose verdict was found, and may be another one now.
+const CHANGED: &str = "its content may have changed meanwhile";
 
 impl Engine {
     /// What is known of a project's content, right after a look; else has it run.
@@ -34,15 +30,11 @@ impl Engine {
         id: &ProjectId,
         patience: Patience,
     ) -> Sought {
-        if !self.projects.contains_key(id) {
-            return Sought::Found(self.no_answer(id, "the project is no longer configured"));
-        };
-        if let Some(obstacle) = self.obstacle(id.workspace) {
-            if patience == Patience::Answer || !obstacle.passes() {
-                return Sought::Found(self.no_answer(id, obstacle.detail()));
-            }
-            self.want_own(id, Some(request));
-            return Sought::Look;
+        if let Some(why) = self.why_not(id, patience) {
+            return Sought::Found(self.no_answer(id, &why));
+        }
+        if self.obstacle(id.workspace).is_some() {
+            return self.look_for(request, id);
         }
         let unsure = patience == Patience::Run && self.recheck_for(request, id);
         let Some(project) = self.projects.get(id) else {
@@ -59,7 +51,7 @@ impl Engine {
             .default_pipeline(id)
             .map(|pipeline| pipeline.id.clone())
         else {
-            return Sought::Found(self.no_answer(id, "the project has no pipeline"));
+            return Sought::Found(self.no_answer(id, UNPIPED));
         };
         let joins = self.active_root(id).is_some_and(|run| {
             run.report.pipeline == pipeline
@@ -72,14 +64,23 @@ impl Engine {
         Sought::Run
     }
 
+    /// Why nothing will be known of a project, however long somebody of this patience waits.
+    fn why_not(&self, id: &ProjectId, patience: Patience) -> Option<String> {
+        if self.projects.get(id).is_none_or(|project| project.gone) {
+            return Some(GONE.to_owned());
+        }
+        let obstacle = self.obstacle(id.workspace);
+        let lasts = obstacle.filter(|obstacle| patience == Patience::Answer || !obstacle.passes());
+        lasts.map(|obstacle| obstacle.detail().to_owned())
+    }
+
     /// Whether somebody waits for a run to tell this project's verdict.
     pub(super) fn is_awaited(&self, id: &ProjectId) -> bool {
-        self.waiters.values().any(|waiter| waiter.awaits(id))
+        self.waiters.awaiting(id).next().is_some()
     }
 
     pub(super) fn awaiting(&self, id: &ProjectId) -> Vec<RequestId> {
-        let waiting = self.waiters.iter().filter(|(_, waiter)| waiter.awaits(id));
-        waiting.map(|(request, _)| *request).collect()
+        self.waiters.awaiting(id).collect()
     }
 
     /// The content was looked at: who waits for a run is answered if it is proven by now, because nothing else would run.
@@ -91,7 +92,7 @@ impl Engine {
         }
         for request in self.awaiting(id) {
             let found = Sought::Found(self.answer(id, true));
-            self.note_sought(request, id, found);
+            self.waiters.note(request, id, found);
             self.answer_if_found(request);
         }
     }
@@ -100,12 +101,27 @@ impl Engine {
     pub(super) fn seek_again(&mut self, id: &ProjectId) {
         for request in self.awaiting(id) {
             self.look_again(request, id);
+            self.answer_if_found(request);
         }
     }
 
     fn look_again(&mut self, request: RequestId, id: &ProjectId) {
+        let sought = self.look_for(request, id);
+        self.waiters.note(request, id, sought);
+    }
+
+    /// Wants a look at a project's content for a question; without a pipeline of its own none would be taken.
+    pub(super) fn look_for(&mut self, request: RequestId, id: &ProjectId) -> Sought {
+        let config = self
+            .workspaces
+            .get(&id.workspace)
+            .and_then(|it| it.config());
+        let project = config.and_then(|config| Some((config, config.project(&id.task)?)));
+        if project.is_some_and(|(config, project)| config.is_unpiped(project)) {
+            return Sought::Found(self.no_answer(id, UNPIPED));
+        }
         self.want_own(id, Some(request));
-        self.note_sought(request, id, Sought::Look);
+        Sought::Look
     }
 
     /// A run of a project has ended: answers those who wait for the project's verdict, if this is it.
@@ -139,7 +155,7 @@ impl Engine {
             };
             match sought {
                 Sought::Look => self.look_again(request, id),
-                Sought::Run | Sought::Found(_) => self.note_sought(request, id, sought),
+                Sought::Run | Sought::Found(_) => self.waiters.note(request, id, sought),
             }
             self.answer_if_found(request);
         }
@@ -153,24 +169,21 @@ impl Engine {
             task: project.task.clone(),
         });
         let configured: BTreeSet<ProjectId> = configured.collect();
-        let mut asked = Vec::new();
-        for (request, waiter) in &mut self.waiters {
-            let Need::Verdicts {
-                scope, projects, ..
-            } = &mut waiter.need
-            else {
-                continue;
-            };
-            let about = scope.workspace.is_none_or(|about| about == workspace);
-            if about && scope.tasks.is_empty() {
-                projects.retain(|id, _| id.workspace != workspace);
-                asked.push(*request);
-            }
-        }
+        let asked = self.waiters.iter().filter(|(_, waiter)| {
+            matches!(&waiter.need, Need::Verdicts { scope, .. } if scope.tasks.is_empty()
+                && scope.workspace.is_none_or(|about| about == workspace))
+        });
+        let asked: Vec<RequestId> = asked.map(|(request, _)| request).collect();
         for request in asked {
+            self.waiters.change(request, |waiter| {
+                if let Need::Verdicts { projects, .. } = &mut waiter.need {
+                    projects.retain(|id, _| id.workspace != workspace);
+                }
+            });
             for id in &configured {
                 self.look_again(request, id);
             }
+            self.answer_if_found(request);
         }
     }
 
@@ -180,54 +193,100 @@ impl Engine {
             .workspaces
             .get(&id.workspace)
             .is_none_or(|workspace| workspace.closing);
-        let found = self.no_answer(id, "the project is no longer configured");
-        let seekers: Vec<RequestId> = self.waiters.keys().copied().collect();
-        for request in seekers {
+        let found = self.no_answer(id, GONE);
+        for request in self.waiters.requests() {
             if let Some(Waiter {
                 need: Need::Verdicts { projects, .. },
                 ..
-            }) = self.waiters.get_mut(&request)
-                && let Some(sought) = projects.get_mut(id)
-                && !matches!(sought, Sought::Found(_))
+            }) = self.waiters.get(request)
+                && matches!(projects.get(id), Some(Sought::Look | Sought::Run))
             {
                 if !closing {
                     self.deny(request, Denied::UnknownProject(id.task.clone()));
                     continue;
                 }
-                *sought = Sought::Found(found.clone());
+                let found = Sought::Found(found.clone());
+                self.waiters.note(request, id, found);
             }
             self.answer_if_found(request);
         }
     }
 
-    pub(super) fn note_sought(&mut self, request: RequestId, id: &ProjectId, sought: Sought) {
-        if let Some(Waiter {
-            need: Need::Verdicts { projects, .. },
-            ..
-        }) = self.waiters.get_mut(&request)
-        {
-            projects.insert(id.clone(), sought);
+    /// Answers a question of which everything is found, and known at this moment; what is not known any more is sought
+    /// again, and takes a look at least before it is asked about here again.
+    pub(super) fn answer_if_found(&mut self, request: RequestId) {
+        let Some((patience, answers)) = self.found(request) else {
+            return;
+        };
+        let stale = answers.iter().filter(|answer| !self.holds_still(answer));
+        let stale: Vec<ProjectId> = stale.map(|answer| answer.project.clone()).collect();
+        for id in &stale {
+            let sought = self.lose(request, id, patience);
+            self.waiters.note(request, id, sought);
+        }
+        if let Some((_, answers)) = self.found(request) {
+            self.reply(request, Reply::Verdicts(answers));
         }
     }
 
-    pub(super) fn answer_if_found(&mut self, request: RequestId) {
-        let Some(Waiter {
+    /// How patient a question is, and its answers once all are there.
+    fn found(&self, request: RequestId) -> Option<(Patience, Vec<Answer>)> {
+        let Need::Verdicts {
+            patience, projects, ..
+        } = &self.waiters.get(request)?.need
+        else {
+            return None;
+        };
+        let answers = projects.values().map(|sought| match sought {
+            Sought::Found(answer) => Some(answer.clone()),
+            Sought::Look | Sought::Run => None,
+        });
+        Some((*patience, answers.collect::<Option<_>>()?))
+    }
+
+    /// What was found of a project does not hold any more.
+    fn lose(&mut self, request: RequestId, id: &ProjectId, patience: Patience) -> Sought {
+        let why = self.why_not(id, patience);
+        match (why, patience) {
+            (Some(why), _) => Sought::Found(self.no_answer(id, &why)),
+            (None, Patience::Answer) => Sought::Found(self.no_answer(id, CHANGED)),
+            (None, Patience::Run) => self.look_for(request, id),
+        }
+    }
+
+    /// The time of a question is over: of several projects, what is known of each by now is told.
+    pub(super) fn answer_late(&mut self, request: RequestId) {
+        if let Some(Waiter {
             need: Need::Verdicts { projects, .. },
             ..
-        }) = self.waiters.get(&request)
-        else {
-            return;
-        };
-        let found: Option<Vec<Answer>> = projects
-            .values()
-            .map(|sought| match sought {
-                Sought::Found(answer) => Some(answer.clone()),
-                Sought::Look | Sought::Run => None,
-            })
-            .collect();
-        if let Some(answers) = found {
+        }) = self.waiters.get(request)
+            && projects.values().any(|it| matches!(it, Sought::Found(_)))
+        {
+            let answers = projects
+                .iter()
+                .map(|(id, sought)| self.known_of(id, sought));
+            let answers = answers.collect();
             self.reply(request, Reply::Verdicts(answers));
+        } else {
+            self.deny(request, Denied::TooLate);
         }
+    }
+
+    /// What was found of a project and still holds.
+    fn known_of(&self, id: &ProjectId, sought: &Sought) -> Answer {
+        match sought {
+            Sought::Found(answer) if self.holds_still(answer) => answer.clone(),
+            Sought::Found(_) => self.no_answer(id, CHANGED),
+            Sought::Look | Sought::Run => self.no_answer(id, NOT_IN_TIME),
+        }
+    }
+
+    /// Whether an answer that was found while others were waited for is still what is known.
+    fn holds_still(&self, answer: &Answer) -> bool {
+        let id = &answer.project;
+        let serves = self.obstacle(id.workspace).is_none();
+        let is_known = answer.verdict != Verdict::Unknown;
+        !is_known || (serves && self.answer(id, answer.reused) == *answer)
     }
 
     fn answer(&self, id: &ProjectId, reused: bool) -> Answer {
@@ -269,3 +328,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,7 @@ impl Engine {
             run: id.clone(),
             pipeline: run.report.pipeline.clone(),
             stage: stage.clone(),
+            place: index,
         });
         let report = Box::new(run.report.clone());
         let config = run.config.clone();
@@ -247,6 +248,7 @@ impl Engine {
             run: id.clone(),
             pipeline: run.report.pipeline.clone(),
             stage: stage.clone(),
+            place: index,
         });
         self.effects.push(Effect::Record {
             report: Box::new(run.report.clone()),

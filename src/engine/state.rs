@@ -6,7 +6,7 @@ use crate::engine::news::{Dropped, News};
 use crate::engine::pending::Pending;
 use crate::engine::project::{Project, Settle};
 use crate::engine::run::Run;
-use crate::engine::waiters::Waiter;
+use crate::engine::waiters::Waiters;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Effect, ProjectId};
 use crate::model::config::Pipeline;
@@ -26,7 +26,7 @@ pub struct Engine {
     pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) runs: BTreeMap<RunId, Run>,
-    pub(super) waiters: BTreeMap<RequestId, Waiter>,
+    pub(super) waiters: Waiters,
     /// Projects that wait for quiet; apart from them, so that a step does not cost a walk over all projects.
     pub(super) settles: BTreeMap<ProjectId, Settle>,
     /// Projects of which something visible may have changed in this step.
@@ -61,7 +61,7 @@ impl Engine {
             workspaces: BTreeMap::new(),
             projects: BTreeMap::new(),
             runs: BTreeMap::new(),
-            waiters: BTreeMap::new(),
+            waiters: Waiters::default(),
             settles: BTreeMap::new(),
             marked: BTreeSet::new(),
             told_holding: BTreeSet::new(),
@@ -88,7 +88,7 @@ impl Engine {
             .iter()
             .filter_map(|(id, settle)| self.settle_due(id, *settle));
         let stages = self.runs.values().filter_map(Run::next_deadline);
-        let waiters = self.waiters.values().filter_map(|waiter| waiter.deadline);
+        let waiters = self.waiters.next_deadline().into_iter();
         let rechecks = self.projects.values();
         let rechecks = rechecks.filter_map(|project| project.recheck.due());
         settles.chain(stages).chain(waiters).chain(rechecks).min()

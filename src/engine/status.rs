@@ -5,6 +5,7 @@
 use crate::engine::hold::Held;
 use crate::engine::keys::Seen;
 use crate::engine::news::News;
+use crate::engine::queued::QueuedRun;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
 use crate::engine::{Effect, Latest, ProjectId, Watch};
@@ -65,6 +66,8 @@ pub struct ProjectStanding<'a> {
     pub standing: Standing,
     /// What runs.
     pub running: Option<Running>,
+    /// What was asked for by name and has not begun, in the order in which it will.
+    pub queued: Vec<QueuedRun<'a>>,
     /// Its newest run.
     pub last: Option<&'a Latest>,
 }
@@ -100,6 +103,7 @@ impl Engine {
             Some(ProjectStanding {
                 standing: self.standing(project)?,
                 running: self.running_of(project),
+                queued: state.queued(project),
                 last: state.last.as_ref(),
             })
         });
@@ -135,8 +139,8 @@ impl Engine {
     #[must_use]
     pub fn standing(&self, id: &ProjectId) -> Option<Standing> {
         let project = self.projects.get(id)?;
-        let pipeline = self.default_pipeline(id)?.id.clone();
         let workspace = self.workspaces.get(&id.workspace)?;
+        let pipeline = workspace.config()?.project(&id.task)?.pipeline.clone();
         let obstacle = workspace.obstacle();
         let seen = project.known();
         let proof = seen.and_then(|seen| project.proof(&seen.keys));

@@ -10,7 +10,7 @@ use crate::engine::run::{Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::{REWRITTEN_PATHS_SHOWN_MAX, SAVE_STAGE_MIN};
-use crate::model::evidence::Layout;
+use crate::model::evidence::{Layout, numbered};
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
@@ -357,8 +357,10 @@ fn failure_of(
 ) -> Failure {
     let place = index.saturating_add(1);
     let log = layout.stage_log(&report.task, &report.run, place, &stage.id);
+    let twins = report.stages.iter().filter(|other| other.id == stage.id);
     Failure {
         stage: stage.id.clone(),
+        name: (twins.count() > 1).then(|| numbered(place, &stage.id)),
         exit_code: stage.exit_code,
         excerpt,
         log_path: matches!(stage.work, StageWork::Command(_)).then_some(log),

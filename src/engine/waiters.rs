@@ -2,6 +2,8 @@
 //!
 //! A question first waits for a look that began after it; so what it is told is never older than itself.
 
+mod index;
+
 use crate::engine::ask::{
     Answer, Ask, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Scope, Until,
 };
@@ -13,6 +15,8 @@ use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
 use crate::model::run::{Cause, RunReport};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use index::Waiters;
 
 /// Somebody who waits, until when, and for what.
 #[derive(Debug)]
@@ -69,22 +73,20 @@ impl Engine {
             .workspaces
             .get(&workspace)
             .is_some_and(|it| it.can_look());
-        let Some(waiter) = self.waiters.get_mut(&request) else {
+        let Some(waiter) = self.waiters.get(request) else {
             return;
         };
-        match &mut waiter.need {
+        match &waiter.need {
             // Its configuration is among what has changed, and has not been taken yet.
             Need::Sync(_) | Need::Glance(..) if reread => self.want_sync(workspace, request),
-            Need::Sync(left) => {
-                left.remove(&workspace);
-                if left.is_empty() {
+            Need::Sync(_) => {
+                if self.waiters.tick_off(request, workspace) {
                     self.reply(request, Reply::Synced);
                 }
             }
-            Need::Glance(left, ask) => {
-                left.remove(&workspace);
-                if left.is_empty() {
-                    let ask = (**ask).clone();
+            Need::Glance(_, ask) => {
+                let ask = (**ask).clone();
+                if self.waiters.tick_off(request, workspace) {
                     self.ask_at_last(request, ask);
                 }
             }
@@ -98,7 +100,7 @@ impl Engine {
                 let ours: Vec<ProjectId> = ours.map(|(id, _)| id.clone()).collect();
                 for id in ours {
                     let sought = self.seek(request, &id, patience);
-                    self.note_sought(request, &id, sought);
+                    self.waiters.note(request, &id, sought);
                 }
                 self.answer_if_found(request);
             }
@@ -189,7 +191,7 @@ impl Engine {
 
     /// Answers a question that only waited for its run to begin; whether it did.
     pub(super) fn answer_begun(&mut self, request: RequestId, report: &RunReport) -> bool {
-        let until = match self.waiters.get(&request).map(|waiter| &waiter.need) {
+        let until = match self.waiters.get(request).map(|waiter| &waiter.need) {
             Some(Need::Run { ask, .. }) => ask.until,
             Some(Need::Resume { ask }) => ask.until,
             Some(Need::Sync(_) | Need::Glance(..) | Need::Verdicts { .. } | Need::Cancelled(_))
@@ -206,17 +208,14 @@ impl Engine {
         for request in requests {
             self.reply(request, Reply::Run(Box::new(report.clone())));
         }
-        let ours = self.waiters.iter().filter(
-            |(_, waiter)| matches!(&waiter.need, Need::Cancelled(run) if *run == report.run),
-        );
-        let ours: Vec<RequestId> = ours.map(|(request, _)| *request).collect();
-        for request in ours {
+        let enders: Vec<RequestId> = self.waiters.enders(&report.run).collect();
+        for request in enders {
             self.reply(request, Reply::Cancelled(Box::new(report.clone())));
         }
     }
 
     pub(super) fn reply(&mut self, request: RequestId, reply: Reply) {
-        if self.waiters.remove(&request).is_some() {
+        if self.waiters.remove(request).is_some() {
             self.effects.push(Effect::Reply { request, reply });
         }
     }
@@ -264,16 +263,14 @@ impl Engine {
             self.refuse_all_pending(&project, &obstacle.denied());
             self.mark(&project);
         }
-        let requests: Vec<RequestId> = self.waiters.keys().copied().collect();
-        requests
-            .into_iter()
-            .for_each(|request| self.look_refused(request, id, &obstacle));
+        let requests = self.waiters.requests().into_iter();
+        requests.for_each(|request| self.look_refused(request, id, &obstacle));
     }
 
     /// The look that this question waits for cannot be taken.
     pub(super) fn look_denied(&mut self, request: RequestId, id: WorkspaceId, detail: &str) {
         let sync = matches!(
-            self.waiters.get(&request).map(|w| &w.need),
+            self.waiters.get(request).map(|w| &w.need),
             Some(Need::Sync(_))
         );
         if sync {
@@ -298,10 +295,10 @@ impl Engine {
         {
             return;
         }
-        let Some(waiter) = self.waiters.get_mut(&request) else {
+        let Some(waiter) = self.waiters.get(request) else {
             return;
         };
-        match &mut waiter.need {
+        match &waiter.need {
             Need::Sync(left) if left.contains(&id) => match obstacle {
                 // What is not trusted or misconfigured is watched all the same.
                 Obstacle::Untrusted(_) | Obstacle::Misconfigured(_) => {}
@@ -324,7 +321,7 @@ impl Engine {
                 }
                 for project in open {
                     let found = Sought::Found(self.no_answer(&project, obstacle.detail()));
-                    self.note_sought(request, &project, found);
+                    self.waiters.note(request, &project, found);
                 }
                 self.answer_if_found(request);
             }
@@ -356,3 +353,6 @@ impl Obstacle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

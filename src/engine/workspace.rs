@@ -148,7 +148,9 @@ impl Engine {
     }
 
     pub(super) fn configure(&mut self, id: WorkspaceId, setup: Setup) {
-        let Some(workspace) = self.workspaces.get_mut(&id) else {
+        // What is being removed has no projects any more but those whose run has not ended.
+        let workspace = self.workspaces.get_mut(&id);
+        let Some(workspace) = workspace.filter(|workspace| !workspace.closing) else {
             return;
         };
         let config = Arc::clone(&setup.config);
@@ -162,6 +164,7 @@ impl Engine {
             refused: None,
         });
         self.publish(News::Workspace { workspace: id });
+        // All of them first: who is answered by the one is not told what was known of another.
         for project in self.projects_of(id) {
             if let Some(state) = self.projects.get_mut(&project) {
                 state.renew(config.settings.on_start == OnStart::Wait);
@@ -170,6 +173,8 @@ impl Engine {
                     state.history.forget_for_time();
                 }
             }
+        }
+        for project in self.projects_of(id) {
             self.deny_vanished(&project, &config);
             self.want_present(&project);
             self.seek_again(&project);
@@ -308,3 +313,6 @@ impl Engine {
         ids.cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub poll: Poll,
     /// Time between two scans where changes are found by scanning.
     pub poll_interval: Duration,
+    /// Time between two self-audits, which find what events do not tell; `None` for no audit.
+    pub audit: Option<Duration>,
     /// Whether unproven content is run at start.
     pub on_start: OnStart,
     /// What a flaky verdict counts as.
@@ -70,6 +72,7 @@ impl Default for Settings {
             jobs: None,
             poll: Poll::Auto,
             poll_interval: limits::POLL_INTERVAL_DEFAULT,
+            audit: Some(limits::AUDIT_DEFAULT),
             on_start: OnStart::Run,
             flaky: Flaky::Pass,
             retain: Retention {
@@ -125,7 +128,7 @@ pub struct Project {
     pub task: TaskId,
     /// Its directory, relative to the workspace.
     pub path: RelPath,
-    /// The pipeline that a change runs.
+    /// The pipeline that a change runs; none is called so where [`Config::is_unpiped`].
     pub pipeline: PipelineId,
     /// What a change does while a run is under way.
     pub on_busy: OnBusy,
@@ -300,6 +303,20 @@ impl Config {
     #[must_use]
     pub fn project(&self, task: &TaskId) -> Option<&Project> {
         self.projects.iter().find(|project| &project.task == task)
+    }
+
+    /// Whether no pipeline is the project's own: `codex.orchestrator.json` has some, and says of none that it is the
+    /// default. They can be run by name, and nothing runs by itself.
+    #[must_use]
+    pub fn is_unpiped(&self, project: &Project) -> bool {
+        self.pipeline(&project.pipeline).is_none()
+    }
+
+    /// Whether any project is.
+    #[must_use]
+    pub fn has_unpiped(&self) -> bool {
+        let mut projects = self.projects.iter();
+        projects.any(|project| self.is_unpiped(project))
     }
 
     /// The deepest project that contains `path` (relative to the workspace).

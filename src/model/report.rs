@@ -189,8 +189,14 @@ pub struct AllowedCommand {
     pub stage: StageId,
     /// The command as one line.
     pub command: String,
+    /// How it runs beside its line: without a shell, elsewhere, with which variables.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Whether the set that was allowed before has it unchanged.
     pub known: bool,
+    /// What is different from what was allowed of the stage before; nothing where it is known or new.
+    #[serde(default)]
+    pub changes: Vec<String>,
 }
 
 /// The answer to `doctor`.

@@ -16,6 +16,8 @@
 mod answers;
 #[path = "../deadline/within.rs"]
 mod deadline;
+mod joins;
+mod leave;
 mod paper;
 mod runs;
 mod streams;

@@ -1,8 +1,11 @@
 //! What needs no daemon: `init`, `completions`, `man`, `doctor`; and `watch` where nobody can be asked.
 
-use crate::support::{Place, Say};
+use crate::support::{Done, Place, Say, output};
 use orch::wire::call::Call;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 #[test]
 fn init_writes_once_and_keeps_the_evidence_out_of_git() {
@@ -63,6 +66,33 @@ fn doctor_works_with_the_daemon_down() {
     assert_eq!(state("lock"), Some("ok"));
     for check in checks.iter().filter(|check| check["state"] != "ok") {
         assert!(check["fix"].is_string(), "{check}");
+    }
+}
+
+#[test]
+fn doctor_fails_a_directory_in_which_a_daemon_refuses_to_start() {
+    let place = Place::new();
+    let state = place.work.join("state");
+    std::fs::create_dir(&state).unwrap();
+    let chmod = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    for (socket_mode, state_mode, told) in [
+        (0o700, 0o700, ["ok", "ok"]),
+        (0o755, 0o755, ["fail", "warn"]),
+        (0o700, 0o770, ["ok", "fail"]),
+    ] {
+        chmod(place.dir.path(), socket_mode);
+        chmod(&state, state_mode);
+        let mut doctor = place.orchctl(&["doctor", "--json"]);
+        doctor.env("ORCHD_STATE_DIR", &state);
+        let json = Done::of(output(doctor)).json();
+        let checks = json["checks"].as_array().unwrap();
+        let found = ["socket-directory", "state-directory"]
+            .map(|id| checks.iter().find(|check| check["id"] == id).unwrap());
+        assert_eq!(found.map(|check| check["state"].as_str().unwrap()), told);
+        let refuses = found.map(|it| it["detail"].as_str().unwrap().contains("refuses to start"));
+        assert_eq!(refuses, told.map(|state| state == "fail"));
     }
 }
 

@@ -35,6 +35,7 @@ fn ended(run: &str, verdict: Verdict) -> Event {
             manifest: "m".to_owned(),
             failure: (verdict == Verdict::Fail).then(|| Failure {
                 stage: orch::model::id::StageId::parse("lint").unwrap(),
+                name: None,
                 exit_code: Some(1),
                 excerpt: "a.ts:3 wrong".to_owned(),
                 log_path: None,

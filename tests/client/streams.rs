@@ -2,11 +2,11 @@
 
 use crate::deadline::within;
 use crate::runs::wait_until;
-use crate::support::{Done, Place, Say, end, event, output};
+use crate::support::{Done, Place, Say, end, event, output, terminal};
 use orch::model::report::event::{Event, Happening};
 use orch::wire::call::Call;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
 
 fn happenings(count: u64) -> Vec<Event> {
@@ -44,6 +44,33 @@ fn events_are_one_object_a_line_until_an_interrupt() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(end(child).status.code(), Some(0));
+}
+
+#[test]
+fn an_interrupt_ends_the_line_of_a_terminal() {
+    let place = telling(1);
+    let (watcher, slave) = terminal();
+    let mut command = place.orchctl(&["events"]);
+    command.stdout(slave.try_clone().unwrap()).stderr(slave);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let (mut seen, mut watcher) = within("an event", || {
+        let mut watcher = BufReader::new(watcher);
+        let mut line = Vec::new();
+        watcher.read_until(b'\n', &mut line).unwrap();
+        (line, watcher)
+    });
+    assert!(seen.ends_with(b"\"resync\"}\r\n"), "{seen:?}");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    seen.clear();
+    let rest = within("the end", move || {
+        // It ends in an error once nobody has the terminal any more.
+        drop(watcher.read_to_end(&mut seen));
+        seen
+    });
+    assert_eq!(rest, b"\r\n");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

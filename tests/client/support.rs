@@ -12,7 +12,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde::Serialize;
 use serde_json::Value;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -94,18 +96,13 @@ impl Place {
 
     /// The same with a terminal for its words, as for somebody who watches.
     pub(crate) fn run_watched(&self, arguments: &[&str]) -> Done {
-        let watcher = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&watcher).unwrap();
-        unlockpt(&watcher).unwrap();
-        let name = ptsname(&watcher, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        let (mut watcher, terminal) = terminal();
         let mut command = self.orchctl(arguments);
         command.stderr(terminal);
         let words = std::thread::spawn(move || {
             let mut words = Vec::new();
             // It ends in an error once nobody has the terminal any more.
-            drop(std::fs::File::from(watcher).read_to_end(&mut words));
+            drop(watcher.read_to_end(&mut words));
             words
         });
         let mut done = Done::of(output(command));
@@ -114,13 +111,24 @@ impl Place {
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
-        let mut file = std::fs::File::create(self.work.join(path)).unwrap();
+        let mut file = File::create(self.work.join(path)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     }
 
     pub(crate) fn work_str(&self) -> &str {
         self.work.to_str().unwrap()
     }
+}
+
+/// A terminal, and what whoever sits at it sees.
+pub(crate) fn terminal() -> (File, OwnedFd) {
+    let watcher = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&watcher).unwrap();
+    unlockpt(&watcher).unwrap();
+    let name = ptsname(&watcher, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+    (File::from(watcher), terminal)
 }
 
 /// What `orchctl` did.
@@ -176,6 +184,7 @@ fn serve(stream: &UnixStream, version: &str, script: &dyn Fn(&Call) -> Say) {
                     return;
                 }
             }
+            Ok(Inbound::Cancel { .. }) => {}
             other => panic!("orchctl sent {line}: {other:?}"),
         }
     }

@@ -374,3 +374,60 @@ fn a_published_pipeline_without_stages_is_never_green() {
     let run = workspace.ctl(&["run"]);
     assert_eq!(run.code, Some(2), "{run:?}");
 }
+
+#[test]
+fn published_pipelines_of_which_none_is_the_default_are_run_by_name() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let published = |default: Option<&str>| {
+        let stages = json!([{"kind": "command", "id": "x", "command": "test -e f"}]);
+        let mut file = json!({"pipelines": [{"id": "ci", "stages": stages}]});
+        if let Some(default) = default {
+            file["defaultPipeline"] = json!(default);
+        }
+        file.to_string()
+    };
+    workspace.write("codex.orchestrator.json", published(None));
+    workspace.write("f", "");
+    workspace.done(&["add", "--allow"]);
+    let status = workspace.status();
+    let detail = status["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("a change of `0101` runs nothing") && detail.ends_with("`ci`"),
+        "{detail}"
+    );
+    let project = &status["projects"][0];
+    assert_eq!(
+        (&status["state"], &project["verdict"], &project["phase"]),
+        (&json!("watching"), &json!("unknown"), &json!("idle"))
+    );
+    for arguments in [&["run"][..], &["plan"], &["run", "--no-daemon"]] {
+        let refused = workspace.ctl(arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {refused:?}");
+        assert!(refused.err.contains("`ci`"), "{arguments:?}: {refused:?}");
+    }
+    for arguments in [&["gate", "--json"][..], &["wait", "--json"]] {
+        let unknown = workspace.ctl(arguments);
+        let project = unknown.json()["projects"][0].clone();
+        assert_eq!(
+            (unknown.code, &project["verdict"]),
+            (Some(3), &json!("unknown"))
+        );
+        let detail = project["detail"].as_str().unwrap();
+        assert!(detail.contains("`defaultPipeline`"), "{detail}");
+    }
+    let planned = workspace.done(&["plan", "ci", "--json"]).json();
+    assert_eq!(planned["pipeline"]["id"], "ci");
+    for arguments in [
+        &["run", "ci", "--json"][..],
+        &["run", "ci", "--no-daemon", "--json"],
+    ] {
+        assert_eq!(workspace.done(arguments).json()["verdict"], "pass");
+    }
+    // Who names one as the default has it run, and is asked for that once more.
+    workspace.write("codex.orchestrator.json", published(Some("ci")));
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(2));
+    workspace.done(&["allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.status()["detail"], Value::Null);
+}

@@ -259,3 +259,33 @@ fn the_last_run_of_a_project_is_one_of_its_own_pipeline_after_a_restart_too() {
     assert_eq!(second.wait()["verdict"], "pass");
     assert_eq!(last(&second), (own, Value::Null));
 }
+
+#[test]
+fn of_stages_that_share_an_id_the_one_that_failed_is_named_after_a_restart_too() {
+    let mut world = World::new();
+    let failure = |world: &World| {
+        let mut status = world.directory("w").status();
+        status["projects"][0]["failure"].take()
+    };
+    let stage = |command: &str| json!({"kind": "command", "id": "lint", "title": "Lint", "command": command});
+    let config = json!({
+        "defaultPipeline": "ci",
+        "pipelines": [{
+            "id": "ci",
+            "title": "CI",
+            "stages": [stage("true"), stage("echo bad; exit 1")]
+        }]
+    });
+    let workspace = world.directory("w");
+    workspace.write("codex.orchestrator.json", config.to_string());
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    drop(workspace);
+    let live = failure(&world);
+    assert_eq!(live["name"], "02-lint", "{live}");
+    world.signal(Signal::TERM);
+    world.ended();
+    world.start();
+    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(failure(&world), live);
+}

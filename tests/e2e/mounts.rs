@@ -117,3 +117,53 @@ fn nothing_is_written_into_a_bare_mount_point_and_evidence_there_is_no_workspace
     let left = crate::support::names(&world.path("w"));
     assert_eq!(left, Vec::<Vec<u8>>::new());
 }
+
+#[test]
+fn what_is_mounted_at_a_root_is_never_green_by_what_was_there_before() {
+    let Some(world) = mounting() else { return };
+    let good = world.directory("good");
+    good.write("orchd.toml", check("! grep -q BAD f"));
+    good.write("f", "ok\n");
+    let bad = world.directory("bad");
+    good.sh("cp -r . ../bad; echo BAD > ../bad/f");
+    let workspace = world.directory("w");
+    let to = workspace.root();
+    let mount = |from: &str| inside(&world, &format!("mount --bind '{from}' '{to}'"));
+    let verdict = |verdict: &'static str| {
+        move |event: &Value| event["type"] == "verdict" && event["verdict"] == verdict
+    };
+    let gate = || world.ctl(&["gate", "--task", "t", "--no-wait", "--json"]);
+    mount(good.root());
+    let mut events = world.events();
+    world.ctl(&["add", "--allow", to]);
+    events.until(verdict("pass"));
+    for _ in 0..3 {
+        unmount(&world, to);
+        events.until(is_state("missing"));
+        assert_eq!(gate().code, Some(3));
+        mount(bad.root());
+        let asked = gate();
+        assert_ne!(asked.code, Some(0), "{asked:?}");
+        events.until(verdict("fail"));
+        // Over it, and away again: nothing below was touched.
+        mount(good.root());
+        events.until(verdict("pass"));
+        unmount(&world, to);
+        let asked = gate();
+        assert_ne!(asked.code, Some(0), "{asked:?}");
+        events.until(verdict("fail"));
+        // Another one at once, which the daemon may never have seen go.
+        inside(
+            &world,
+            &format!(
+                "until umount '{to}'; do :; done; mount --bind '{}' '{to}'",
+                good.root()
+            ),
+        );
+        events.until(verdict("pass"));
+        good.write("f", "BAD\n");
+        events.until(verdict("fail"));
+        good.write("f", "ok\n");
+        events.until(verdict("pass"));
+    }
+}

@@ -386,3 +386,21 @@ fn a_state_file_does_not_call_green_what_has_changed_since() {
     events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
     assert_eq!(said(), (json!("pass"), json!(true)));
 }
+
+#[test]
+fn a_workspace_whose_root_is_missing_is_removed_at_once() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let mut events = world.events();
+    std::fs::rename(&workspace.root, world.path("away")).unwrap();
+    events.until(|event| event["type"] == "workspace" && event["state"] == "missing");
+    let removed = world.ctl(&["remove", workspace.root(), "--json"]);
+    assert_eq!(
+        (removed.code, &removed.json()["changed"]),
+        (Some(0), &serde_json::json!(true)),
+        "{removed:?}"
+    );
+    let listed = world.ctl(&["list", "--json"]).json();
+    assert_eq!(listed["workspaces"], serde_json::json!([]));
+    assert!(!workspace.root.exists(), "a missing root was made again");
+}

@@ -235,3 +235,41 @@ fn stages_of_one_id_in_a_published_configuration_are_all_run_and_kept_apart() {
     let known = column(&allowed["commands"], "known");
     assert_eq!(known, [true, false, true]);
 }
+
+#[test]
+fn stages_of_one_id_are_told_apart_wherever_they_are_shown() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let stage = |id: &str, command: &str| json!({"kind": "command", "id": id, "command": command});
+    let stages = [("check", "true"), ("build", "true"), ("check", "exit 3")];
+    let stages: Vec<Value> = stages.map(|(id, line)| stage(id, line)).to_vec();
+    let published = json!({"pipelines": [{"id": "diagnostics", "stages": stages}]});
+    workspace.write("codex.orchestrator.json", published.to_string());
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    let mut events = world.events();
+    let run = workspace.ctl(&["run", "--force"]);
+    assert!(run.out.starts_with("  03-check  exit 3\n"), "{run:?}");
+    let status = workspace.status();
+    let failure = &status["projects"][0]["failure"];
+    assert_eq!(
+        (&failure["stage"], &failure["name"]),
+        (&json!("check"), &json!("03-check"))
+    );
+    let mut ended = || events.until_type("stage.ended");
+    for (index, id) in [(1, "check"), (2, "build"), (3, "check")] {
+        let told = ended();
+        assert_eq!(
+            (&told["index"], &told["stage"]),
+            (&json!(index), &json!(id))
+        );
+    }
+    let id = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let shown = workspace.done(&["show", &id]).out;
+    let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+    for (sign, name) in [("+", "01-check"), ("+", "build   "), ("x", "03-check")] {
+        let line = format!("{sign} {name}  ");
+        let told = lines.iter().any(|it| it.starts_with(&line));
+        assert!(told, "{name}: {shown}");
+    }
+}

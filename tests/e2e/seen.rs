@@ -4,7 +4,9 @@ use crate::events::{Events, of_type};
 use crate::support::{Workspace, World, check, finish};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 
 /// The files below a directory, relative to `root`.
 fn files(root: &Path, below: &Path, into: &mut BTreeSet<String>) {
@@ -324,4 +326,97 @@ fn a_directory_that_is_removed_and_made_again_is_seen_and_leaves_no_line_in_the_
         assert!(text.contains("INFO"), "{text}");
         assert!(!text.contains("notify"), "{text}");
     }
+}
+
+/// A configuration with self-audits as often as one may want them.
+fn audited(command: &str) -> String {
+    format!(
+        "[workspace]\naudit = \"1s\"\npoll_interval_ms = 50\n{}",
+        check(command)
+    )
+}
+
+/// Writes a file where it stands, in one act.
+fn rewrite(path: &Path, text: &str) {
+    let mut file = std::fs::File::options().write(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// What `doctor` says of changes that no event told.
+fn missed(world: &World) -> Option<String> {
+    let doctor = world.ctl(&["doctor", "--json"]).json();
+    let mut checks = doctor["checks"].as_array().unwrap().iter();
+    let found = checks.find(|check| check["id"].as_str().unwrap().starts_with("missed "));
+    Some(found?["detail"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_store_into_a_mapped_file_is_found_by_the_self_audit() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", audited("cat d/f"));
+    workspace.write("d/f", "one\n");
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(
+        (workspace.status()["missed"].as_u64(), missed(&world)),
+        (Some(0), None)
+    );
+    let mut events = world.events();
+    // Its file is closed, and is written long after that.
+    let script = "import mmap, os, sys\n\
+                  file = os.open('d/f', os.O_RDWR)\n\
+                  mapped = mmap.mmap(file, 0)\n\
+                  os.close(file)\n\
+                  mapped[0:3] = b'two'\n\
+                  mapped.flush()\n\
+                  sys.stdin.read()\n";
+    let mut python = world.command("python3");
+    python.args(["-c", script]).current_dir(&workspace.root);
+    let mut python = python.stdin(Stdio::piped()).spawn().unwrap();
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], serde_json::json!(["d/f"]));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "two\n");
+    assert_eq!(workspace.status()["missed"], 1);
+    let told = missed(&world).unwrap();
+    let words = "1 change that no event told of, found by the self-audit; the last is `d/f`";
+    assert_eq!(told, words);
+    drop(python.stdin.take());
+    assert!(python.wait().unwrap().success());
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.status()["missed"], 1);
+}
+
+#[test]
+fn a_directory_that_others_write_through_a_hard_link_is_polled_in_the_end() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", audited("cat d/f"));
+    workspace.write("d/f", "ten\n");
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let elsewhere = world.path("elsewhere");
+    std::fs::hard_link(workspace.root.join("d/f"), &elsewhere).unwrap();
+    let mut events = world.events();
+    for (number, text) in ["one\n", "two\n", "six\n"].iter().enumerate() {
+        assert_eq!(workspace.status()["missed"], number);
+        assert_eq!(workspace.status()["detail"], Value::Null);
+        rewrite(&elsewhere, text);
+        let started = events.until_type("run.started");
+        assert_eq!(started["paths"], serde_json::json!(["d/f"]));
+        assert_eq!(workspace.wait()["verdict"], "pass");
+        assert_eq!(workspace.done(&["logs"]).out, *text);
+    }
+    let status = workspace.status();
+    let words = "`d` is polled, too: changes in it are told by no event";
+    assert_eq!(
+        (&status["missed"], &status["detail"]),
+        (&3.into(), &words.into())
+    );
+    assert!(missed(&world).unwrap().ends_with(words));
+    // From now on no question misses it either.
+    rewrite(&elsewhere, "all\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(workspace.done(&["logs"]).out, "all\n");
 }

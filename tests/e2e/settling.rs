@@ -214,3 +214,169 @@ fn a_stale_lock_is_not_waited_for_longer_than_the_bound() {
         "{detail}"
     );
 }
+
+/// Does it with git, which is interrupted half-way, and looks that one run follows, which says this.
+fn is_one_change_set(workspace: &Workspace<'_>, events: &mut Events, line: &str, says: &str) {
+    workspace.settle(events);
+    let before = events.heard.len();
+    let world = workspace.world;
+    for mark in ["begun", "told"] {
+        drop(std::fs::remove_file(world.path(mark)));
+    }
+    interrupted(workspace, events, line);
+    let verdict = |event: &Value| event["type"] == "verdict" && event["verdict"] == "pass";
+    events.until(verdict);
+    workspace.settle(events);
+    let heard = &events.heard[before..];
+    let runs = course(heard);
+    assert!(
+        runs == ["git begins", "git ends", "run"] || runs == ["git begins", "git ends"],
+        "{line}: {heard:#?}"
+    );
+    let changes: Vec<&Value> = crate::events::of_type(heard, "change");
+    assert_eq!(changes.len(), 1, "{line}: {heard:#?}");
+    assert_eq!(changes[0]["paths"].as_array().unwrap().len(), 4, "{line}");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let run = workspace.wait()["projects"][0]["run_id"].clone();
+    let said = workspace.done(&["logs", run.as_str().unwrap()]).out;
+    assert_eq!(said, format!("{says}\n").repeat(4), "{line}");
+}
+
+/// Commits that differ in four files, which git takes its time to write.
+fn slow_commits(world: &World, workspace: &Workspace<'_>) {
+    workspace.sh(
+        "git init -q -b main; printf '/.runs/\\n/out/\\n' > .gitignore; git add .; git commit -qm zero
+        for c in one two three four five; do
+            for i in 1 2 3 4; do echo $c > s$i; done; git add .; git commit -qm $c; git tag $c
+        done
+        git checkout -qb side three; for i in 1 2 3 4; do echo side > s$i; done; git commit -qam side
+        git checkout -q -b base three
+        echo 's* filter=slow' > .git/info/attributes",
+    );
+    let smudge = waiting(world);
+    workspace.sh(&format!("git config filter.slow.smudge '{smudge}; cat'"));
+    // Nothing is held up but what the test asks for.
+    workspace.sh("touch ../told");
+}
+
+/// Each way of git to change files, in a repository at the workspace's root.
+fn each_way_of_git_is_one_change_set(workspace: &Workspace<'_>) {
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = workspace.world.events();
+    let ways = [
+        ("git merge -q side", "side"),
+        ("git reset -q --hard five", "five"),
+        ("git bisect start five one", "three"),
+        ("git bisect good", "four"),
+        ("git bisect reset", "five"),
+        ("git revert --no-edit five", "four"),
+        ("git cherry-pick five", "five"),
+        ("git checkout -q two", "two"),
+    ];
+    for (line, says) in ways {
+        is_one_change_set(
+            workspace,
+            &mut events,
+            &format!("{line} > ../said 2>&1"),
+            says,
+        );
+    }
+    workspace.sh("for i in 1 2 3 4; do echo mine > s$i; done");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    is_one_change_set(workspace, &mut events, "git stash -q", "two");
+    is_one_change_set(workspace, &mut events, "git stash pop -q", "mine");
+}
+
+#[test]
+fn each_way_of_git_to_change_files_is_one_change_set() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("cat s*"));
+    slow_commits(&world, &workspace);
+    each_way_of_git_is_one_change_set(&workspace);
+}
+
+#[test]
+fn each_way_of_git_to_change_files_is_one_change_set_in_a_worktree() {
+    let world = World::new();
+    let main = world.directory("w");
+    main.write("orchd.toml", check("cat s*"));
+    slow_commits(&world, &main);
+    main.sh("git checkout -q main; git worktree add -q ../tree base");
+    each_way_of_git_is_one_change_set(&world.directory("tree"));
+}
+
+#[test]
+fn a_switch_of_two_thousand_files_is_one_run() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("cat d*/* | sort | uniq -c"));
+    workspace.sh(
+        "git init -q -b main; printf '/.runs/\\n/out/\\n' > .gitignore
+        for d in $(seq 20); do mkdir d$d; for f in $(seq 100); do echo one > d$d/$f; done; done
+        git add .; git commit -qm one; git checkout -qb topic
+        for d in $(seq 20); do for f in $(seq 100); do echo two > d$d/$f; done; done; git commit -qam two",
+    );
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    for (branch, says) in [("main", "one"), ("topic", "two")] {
+        workspace.settle(&mut events);
+        workspace.sh("rm -rf .runs");
+        workspace.wait();
+        workspace.settle(&mut events);
+        let before = events.heard.len();
+        workspace.sh(&format!("git checkout -q {branch}"));
+        events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+        workspace.settle(&mut events);
+        let started = crate::events::of_type(&events.heard[before..], "run.started");
+        assert_eq!(started.len(), 1, "{started:#?}");
+        assert_eq!(started[0]["count"], 2000);
+        assert_eq!(workspace.done(&["logs"]).out.trim(), format!("2000 {says}"));
+    }
+}
+
+#[test]
+fn a_rebase_that_stops_at_a_conflict_is_waited_for_no_longer_than_the_bound() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    let toml = format!("[workspace]\nsettle_max_ms = 50\n{}", check("cat sub/s"));
+    workspace.write("orchd.toml", toml);
+    workspace.sh(
+        "git init -q -b main; printf '/.runs/\\n/out/\\n' > .gitignore; mkdir sub; echo one > sub/s
+        git add .; git commit -qm one; git checkout -qb topic; echo mine > sub/s; git commit -qam mine
+        echo more > sub/more; git add .; git commit -qm more
+        git checkout -q main; echo theirs > sub/s; git commit -qam theirs; git checkout -q topic",
+    );
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    let begun = Instant::now();
+    workspace.sh("! git rebase -q main 2> ../said");
+    events.until(waits);
+    // Somebody thinks about the conflict, and what stands there is run all the same.
+    events.until_type("run.ended");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(500),
+        "git was not waited for"
+    );
+    assert!(
+        workspace.done(&["logs"]).out.contains("<<<<<<<"),
+        "the conflict was not run"
+    );
+    let detail = workspace.status()["detail"].clone();
+    let told = detail.as_str().unwrap_or_default();
+    assert!(
+        told.contains("`.git/rebase-merge` is still there"),
+        "{detail}"
+    );
+    workspace.sh(
+        "echo both > sub/s; git add sub/s; GIT_EDITOR=true git rebase --continue > ../said 2>&1",
+    );
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    workspace.settle(&mut events);
+    assert_eq!(workspace.done(&["logs"]).out, "both\n");
+    assert_eq!(workspace.status()["detail"], Value::Null);
+}

@@ -1,7 +1,8 @@
 //! Nothing runs that was not allowed as it is.
 
+use crate::deadline::within;
 use crate::events::Client;
-use crate::support::{World, check, pipeline};
+use crate::support::{Running, World, check, pipeline};
 use serde_json::json;
 
 #[test]
@@ -275,4 +276,68 @@ fn a_command_behind_a_long_environment_is_seen_to_change() {
     assert_eq!(shown["commands"][0]["known"], false, "{shown}");
     let again = workspace.done(&["allow", "--json"]).json();
     assert_eq!(again["commands"][0]["known"], true, "{again}");
+}
+
+#[test]
+fn what_changed_of_an_environment_is_shown_to_whoever_allows_it() {
+    let world = World::new();
+    let toml = |env: &str| format!("{}env = {{ {env} }}\n", check("true"));
+    let workspace = world.watched("w", &toml("CI = \"1\", OLD = \"x\""));
+    workspace.write("orchd.toml", toml("CI = \"2\", TOKEN = \"a b\""));
+    let shown = workspace.done(&["allow"]).out;
+    let root = workspace.root();
+    let told = format!(
+        "Allowed 1 command in {root}\n  ~ diagnostics/check  true\n        with CI=2 TOKEN='a b'\n\
+         \x20     ~ CI: 1 -> 2\n      ~ TOKEN='a b' is new\n      ~ OLD=x is gone\n"
+    );
+    assert!(shown.starts_with(&told), "{shown}");
+    let again = workspace.done(&["allow", "--json"]).json();
+    let command = &again["commands"][0];
+    assert_eq!(
+        (&command["known"], &command["changes"], &command["notes"]),
+        (&json!(true), &json!([]), &json!(["with CI=2 TOKEN='a b'"]))
+    );
+}
+
+#[test]
+fn a_workspace_that_is_being_removed_stays_so_when_a_damaged_file_is_written_anew() {
+    let world = World::new();
+    let (told, held, free) = (world.fifo("told"), world.fifo("held"), world.fifo("free"));
+    let go = world.path("go");
+    let stage = format!(
+        "command = \"\"\"trap 'echo told > {}' TERM; until [ -e {} ]; do sleep 0.1; done\"\"\"\ngrace = \"60s\"",
+        told.display(),
+        go.display()
+    );
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", pipeline(&[("s", &stage)]));
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_type("stage.started");
+    let trust = world.state().join("trust.json");
+    let other = world.directory("other");
+    let lock = other.running(&format!(
+        "flock {}.lock sh -c 'echo held > {}; read _ < {}'",
+        trust.display(),
+        held.display(),
+        free.display()
+    ));
+    assert_eq!(world.heard(&held), "held\n");
+    std::fs::write(&trust, "{broken").unwrap();
+    let removing = Running::of(other.orchctl(&["remove", workspace.root()]));
+    assert_eq!(world.heard(&told), "told\n");
+    other.done(&["reload"]);
+    world.say(&free, "\n");
+    assert_eq!(lock.end().code, Some(0));
+    within("the file was not written anew", move || {
+        while std::fs::read_to_string(&trust).unwrap() == "{broken" {
+            std::thread::yield_now();
+        }
+    });
+    other.done(&["status"]);
+    std::fs::write(&go, "").unwrap();
+    let removed = removing.end();
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+    let listed = world.ctl(&["list", "--json"]).json();
+    assert_eq!(listed["workspaces"], json!([]));
 }

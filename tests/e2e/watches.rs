@@ -3,7 +3,8 @@
 //! Where the kernel grants no such namespace there is nothing to see, and the tests say so.
 
 use crate::support::{World, check, finish};
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 /// A daemon that may have so many watches; none where the kernel refuses the namespace.
 fn limited(watches: u32) -> Option<World> {
@@ -158,4 +159,51 @@ fn polling_ends_by_itself_when_another_workspace_or_the_limit_leaves_room() {
     allow(&world, 1000);
     // Nobody tells of that: it is the slow timer that asks.
     events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+}
+
+/// The thread of the daemon that hears what the kernel tells.
+fn hearing(pid: u32) -> String {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut threads = threads.map(|thread| thread.unwrap());
+    let found = threads.find(|thread| {
+        let name = std::fs::read_to_string(thread.path().join("comm"));
+        name.is_ok_and(|name| name.starts_with("notify-rs"))
+    });
+    found.unwrap().file_name().into_string().unwrap()
+}
+
+#[test]
+fn a_thread_of_the_watcher_that_dies_is_replaced_and_no_change_is_missed() {
+    let mut tried = Command::new("strace");
+    tried.args(["-qqo", "/dev/null", "true"]);
+    if !tried.status().is_ok_and(|status| status.success()) {
+        eprintln!("`strace` does not work here: no thread dies");
+        return;
+    }
+    let world = World::new();
+    let workspace = world.watched("w", &check("cat d/* || true"));
+    workspace.write("d/f", "one\n");
+    workspace.wait();
+    for round in ["two\n", "three\n"] {
+        let mut events = world.events();
+        let mut strace = Command::new("strace");
+        let calls = "epoll_wait,epoll_pwait";
+        strace.args(["-p", &hearing(world.pid()), "-e", &format!("trace={calls}")]);
+        strace.args(["-e", &format!("inject={calls}:error=EBADF")]);
+        let mut strace = strace.stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = BufReader::new(strace.stderr.take().unwrap());
+        told.read_line(&mut String::new()).unwrap();
+        // What it hears of is the last that it does.
+        workspace.write("d/f", round);
+        events.until(|event| event["type"] == "workspace" && event["state"] == "rescanning");
+        events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+        strace.wait().unwrap();
+        assert_eq!(workspace.wait()["verdict"], "pass");
+        assert!(workspace.done(&["logs"]).out.contains(round));
+        workspace.settle(&mut events);
+        workspace.write("d/g", round);
+        let started = events.until_type("run.started");
+        assert_eq!(started["paths"], serde_json::json!(["d/g"]));
+        workspace.wait();
+    }
 }

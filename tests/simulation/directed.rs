@@ -112,6 +112,12 @@ fn doubled_optional() -> Config {
     config
 }
 
+fn unpiped() -> Config {
+    let mut config = usual();
+    config.projects[0].pipeline = pipeline_id("nowhere");
+    config
+}
+
 macro_rules! scenes {
     ($($name:ident: $config:ident,)*) => {
         $(
@@ -191,4 +197,5 @@ scenes! {
     queued_and_next: usual,
     queued_and_refused: usual,
     queued_at_the_end: usual,
+    named_only: unpiped,
 }

@@ -128,3 +128,33 @@ fn an_answer_that_waits_for_others_is_still_true_when_it_is_told() {
         world.come_to_rest();
     }
 }
+
+/// One project of a question has its answer and is touched again, and another one's run is under way until the time is
+/// over.
+#[test]
+fn what_is_told_when_the_time_is_over_is_known_then() {
+    let deliver = |count| Op::Deliver { count };
+    let save = |project, content| Op::Save {
+        project,
+        file: 0,
+        content,
+    };
+    for seed in 0..200 {
+        let mut world = World::new(seed);
+        let ops = [
+            deliver(60),
+            save(2, u8::try_from(fixture::HANGS).unwrap()),
+            Op::Gate {
+                project: 3,
+                patient: true,
+                deadline_ms: Some(300),
+            },
+            deliver(u8::try_from(seed % 20).unwrap()),
+            save(0, 4),
+            deliver(1),
+            Op::Wait { ms: 400 },
+        ];
+        ops.iter().for_each(|op| world.act(op));
+        world.come_to_rest();
+    }
+}

@@ -289,8 +289,9 @@ impl Oracle {
                 } => self.start_stage(run, *stage, report, config),
                 Effect::Reply { request, reply } => {
                     let evidence = (&self.said, &self.recorded);
+                    let (contents, stale) = (&self.contents, &self.stale);
                     self.questions
-                        .answered(*request, reply, &self.contents, evidence);
+                        .answered(*request, reply, contents, evidence, stale);
                 }
                 Effect::Release { request } => self.questions.released(*request),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),
@@ -384,6 +385,7 @@ impl Oracle {
         let active = self.begun.values().filter(|begun| !begun.child);
         let active = active.map(|begun| begun.project.clone()).collect();
         self.questions.look((places, &active), now, self.stopping);
+        self.questions.look_at_told(&standings);
         self.questions.all_released(|run| self.named.waits(run));
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);

@@ -26,10 +26,6 @@ struct Question {
 }
 
 impl Question {
-    fn about_one(&self) -> bool {
-        matches!(&self.ask, Ask::Verdict { scope, .. } if scope.tasks.len() == 1)
-    }
-
     /// The one workspace that it is about.
     fn workspace(&self) -> Option<WorkspaceId> {
         match &self.ask {
@@ -61,6 +57,8 @@ pub(crate) struct Questions {
     /// What those asked for who left it to itself.
     left: Vec<RunAsk>,
     captures: CaptureId,
+    /// What was told in this step.
+    verdicts: Vec<Answer>,
     /// Workspaces whose view is being rebuilt.
     blind: BTreeSet<WorkspaceId>,
 }
@@ -203,6 +201,7 @@ impl Questions {
         reply: &Reply,
         contents: &BTreeMap<InputDigest, Content>,
         (said, recorded): Evidence<'_>,
+        stale: &BTreeSet<usize>,
     ) {
         let Some(question) = self.open.remove(&request) else {
             panic!("{request} is answered twice, or after it was withdrawn");
@@ -213,15 +212,11 @@ impl Questions {
             }
             (Reply::Verdicts(answers), Ask::Verdict { .. }) => {
                 for answer in answers {
-                    let known = answer.verdict != Verdict::Unknown;
-                    // Who asks about several may have been told of this one before.
-                    let alone = question.about_one() && self.is_blind(answer.project.workspace);
-                    assert!(
-                        !alone || !known,
-                        "a verdict is told while the view is being rebuilt"
-                    );
+                    self.judge_known(answer, stale);
                     judge(&question, answer, contents, said);
                 }
+                let known = answers.iter().filter(|it| it.verdict != Verdict::Unknown);
+                self.verdicts.extend(known.cloned());
             }
             (Reply::Run(report), Ask::Run(ask)) => {
                 let named = (&ask.parent, &ask.approval_policy);
@@ -246,6 +241,34 @@ impl Questions {
                 );
             }
             (reply, ask) => panic!("{ask:?} is answered with {reply:?}"),
+        }
+    }
+
+    /// What is told of each of several is known when all of it is told, whenever it was found.
+    fn judge_known(&self, answer: &Answer, stale: &BTreeSet<usize>) {
+        let id = &answer.project;
+        let touched = stale.contains(&index(&id.task)) || self.is_blind(id.workspace);
+        assert!(
+            answer.verdict == Verdict::Unknown || !touched,
+            "told, although it was touched since: {answer:?}"
+        );
+    }
+
+    /// A run is taken up again: what was told of it a moment before in the same step was known then, and is no longer.
+    pub(crate) fn taken_up(&mut self, run: &RunId) {
+        self.verdicts
+            .retain(|answer| answer.run.as_ref() != Some(run));
+    }
+
+    /// What was told in the step before is what `status` says after it.
+    pub(crate) fn look_at_told(&mut self, standings: &BTreeMap<usize, Standing>) {
+        for answer in std::mem::take(&mut self.verdicts) {
+            let standing = standings.get(&index(&answer.project.task));
+            let same = standing.is_some_and(|it| {
+                let told = (&answer.project, answer.verdict, answer.input, &answer.run);
+                it.fresh && told == (&it.project, it.verdict, it.input, &it.proof)
+            });
+            assert!(same, "told is {answer:?}, and known {standing:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Only what was typed; which run is meant is the daemon's to say, because only it knows the ids.
 
+use crate::client::args::value;
 use crate::model::id::{StageId, TaskId};
 use clap::ValueHint;
 use std::num::NonZeroU32;
@@ -22,7 +23,7 @@ pub struct Runs {
     #[arg(long, value_name = "TASK", value_parser = super::task)]
     pub task: Option<TaskId>,
     /// At most this many
-    #[arg(long, short = 'n', value_name = "N", default_value = "20")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = value::count, default_value = "20")]
     pub limit: NonZeroU32,
 }
 

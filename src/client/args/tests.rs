@@ -97,7 +97,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         ("resume", "--run <ID>"),
         ("run --no-daemon --detach", "cannot be used with"),
         ("run --task a/b", "may not contain '/'"),
-        ("runs --limit 0", "--limit <N>"),
+        ("runs --limit 0", "a whole number from 1"),
         ("wait --timeout 3days", "`days` is no unit of time"),
         ("completions tcsh", "possible values: bash"),
     ] {
@@ -200,7 +200,8 @@ fn the_help_of_a_command_says_what_its_flags_do() {
 
     Answers at once where the content is proven, joins a run in flight, else runs
     what is missing. Says which run it trusts. Speaks of every project of the
-    workspace, or with --task only of those that are named.
+    workspace, or with --task only of those that are named. ^C stops waiting, and
+    says which runs go on.
 
     Usage: orchctl gate [OPTIONS]
 

@@ -1,8 +1,9 @@
-//! What a flag's text means: durations.
+//! What a flag's text means: durations and counts.
 //!
 //! A duration on the command line is a whole number and a unit, or a bare number of seconds; `orchd.toml` is stricter
 //! and wants the unit.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Why a text is no duration.
@@ -44,6 +45,19 @@ pub fn duration(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_millis(milliseconds))
 }
 
+/// Why a text is no count.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a count is a whole number from 1 to {}", u32::MAX)]
+pub struct CountError;
+
+/// Reads how many there are to be; none at all is not worth asking for.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn count(text: &str) -> Result<NonZeroU32, CountError> {
+    text.trim().parse().map_err(|_| CountError)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +97,18 @@ mod tests {
         assert_eq!(
             duration("18446744073709551615h"),
             Err(DurationError::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_count_is_at_least_one() {
+        assert_eq!(count(" 3 "), Ok(NonZeroU32::MIN.saturating_add(2)));
+        for text in ["0", "-1", "x", "", "4294967296"] {
+            assert_eq!(count(text), Err(CountError), "{text}");
+        }
+        assert_eq!(
+            CountError.to_string(),
+            "a count is a whole number from 1 to 4294967295"
         );
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each is one request and one answer; nothing is started here but what `wait` and `gate` make the daemon start.
 
+use super::leave::leave;
 use super::print;
 use crate::client::args::history::Explain;
 use crate::client::args::run::{Gate, Sync, Wait};
@@ -85,8 +86,8 @@ pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failur
             task: tasks.first().cloned(),
             timeout_ms,
         });
-        let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-        connection.ask_within(&call, patience, Some(&interrupts))
+        let scope = (workspace.as_ref(), tasks.as_slice());
+        hear(session, &mut connection, (&call, Some(patience)), scope)
     });
     let scope = (workspace.as_ref(), tasks.as_slice());
     tell_verdicts(session, &mut connection, scope, answer)
@@ -126,8 +127,27 @@ fn gate_answer(
         tasks: args.task.clone(),
         wait: !args.no_wait,
     });
+    let scope = (workspace.as_ref(), args.task.as_slice());
+    hear(session, connection, (&call, None), scope)
+}
+
+/// Asks for verdicts, and waits for them so long, or as long as it takes; says at ^C what goes on without us.
+fn hear(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    (call, patience): (&Call, Option<Duration>),
+    scope: (Option<&RootPath>, &[TaskId]),
+) -> Result<GateAnswer, Failure> {
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-    connection.ask_patiently(&call, &interrupts)
+    let asked = connection.begin(call)?;
+    let answer = match patience {
+        Some(patience) => connection.answer_within(asked, patience, &interrupts),
+        None => connection.wait_for(asked, &interrupts),
+    };
+    if matches!(answer, Err(Failure::Interrupted)) {
+        leave(session, connection, asked, scope)?;
+    }
+    answer
 }
 
 /// Prints the verdicts; with `--json` also where there is none yet, so that a program reads one shape.

@@ -26,7 +26,10 @@ pub(super) fn events(session: &mut Session<'_>, args: &Events) -> Result<Exit, F
     loop {
         match connection.next(Some(&interrupts), Deadline::never())? {
             Arrival::Event(event) => session.output.line(&event)?,
-            Arrival::Interrupted => return Ok(Exit::Done),
+            Arrival::Interrupted => {
+                session.output.end_line()?;
+                return Ok(Exit::Done);
+            }
             Arrival::TimedOut => {}
         }
     }

@@ -19,15 +19,23 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+/// The mode bits with which the group or everybody may write.
+const OTHERS_WRITE: u32 = 0o022;
+
 pub(super) fn doctor(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
     let (told, daemon_is_down) = ask_daemon(session, &mut checks)?;
     checks.push(directory(
         "socket-directory",
         session.places.socket.parent(),
+        is_no_place_for_a_socket,
     ));
     checks.push(lock(&session.places.lock(), daemon_is_down));
-    checks.push(directory("state-directory", Some(&session.places.state)));
+    checks.push(directory(
+        "state-directory",
+        Some(&session.places.state),
+        |_, mode| mode & OTHERS_WRITE != 0,
+    ));
     checks.push(user_config(&session.places.config));
     checks.push(workspace(session));
     if daemon_is_down {
@@ -144,8 +152,9 @@ fn state_files(state: &Path) -> DoctorCheck {
     )
 }
 
-/// A directory of ours: there, ours, and closed to others; or not there yet.
-fn directory(id: &str, path: Option<&Path>) -> DoctorCheck {
+/// A directory of ours: there, ours, and closed to others; or not there yet. `refused` says of a mode that is open to
+/// others whether a daemon refuses to start in it.
+fn directory(id: &str, path: Option<&Path>, refused: fn(&Path, u32) -> bool) -> DoctorCheck {
     let Some(path) = path else {
         return check(
             id,
@@ -165,7 +174,7 @@ fn directory(id: &str, path: Option<&Path>) -> DoctorCheck {
                 Some(&fix),
             )
         }
-        Ok(found) => owned(id, path, &found),
+        Ok(found) => owned(id, path, &found, refused),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             ok(id, format!("{shown}, made when the daemon starts"))
         }
@@ -177,7 +186,7 @@ fn directory(id: &str, path: Option<&Path>) -> DoctorCheck {
 }
 
 #[cfg(unix)]
-fn owned(id: &str, path: &Path, found: &Metadata) -> DoctorCheck {
+fn owned(id: &str, path: &Path, found: &Metadata, refused: fn(&Path, u32) -> bool) -> DoctorCheck {
     use std::os::unix::fs::MetadataExt as _;
     let shown = path.display();
     let mode = found.mode() & 0o777;
@@ -188,19 +197,34 @@ fn owned(id: &str, path: &Path, found: &Metadata) -> DoctorCheck {
     }
     if mode & 0o077 != 0 {
         let fix = format!("chmod 700 {shown}");
-        return check(
-            id,
-            Health::Warn,
-            format!("{shown} is open to others ({mode:04o})"),
-            Some(&fix),
-        );
+        let open = format!("{shown} is open to others ({mode:04o})");
+        return if refused(path, mode) {
+            let detail = format!("{open}, and a daemon refuses to start so");
+            check(id, Health::Fail, detail, Some(&fix))
+        } else {
+            check(id, Health::Warn, open, Some(&fix))
+        };
     }
     ok(id, format!("{shown} {mode:04o}"))
 }
 
 #[cfg(not(unix))]
-fn owned(id: &str, path: &Path, _found: &Metadata) -> DoctorCheck {
+fn owned(
+    id: &str,
+    path: &Path,
+    _found: &Metadata,
+    _refused: fn(&Path, u32) -> bool,
+) -> DoctorCheck {
     ok(id, path.display().to_string())
+}
+
+/// Whether a daemon refuses to put its socket there: others can write there, or it may be meant for them.
+fn is_no_place_for_a_socket(path: &Path, mode: u32) -> bool {
+    let holds_something = || {
+        let mut entries = path.read_dir().into_iter().flatten();
+        entries.next().is_some()
+    };
+    mode & OTHERS_WRITE != 0 || holds_something()
 }
 
 /// Whether the lock is held: held with no answer means a daemon that hangs.

@@ -4,6 +4,7 @@
 //! once. Where the run's beginning is not among the events, as after a resync, the run itself is asked how it stands,
 //! because its end may be among what was missed.
 
+use super::leave::end_hosted;
 use super::print;
 use crate::client::clock::Deadline;
 use crate::client::connect::{Arrival, Connection};
@@ -15,7 +16,7 @@ use crate::client::render::daemon::error;
 use crate::client::render::history as render;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::mark::short;
-use crate::client::render::waiting::Awaited;
+use crate::client::render::waiting::{Awaited, follow_or_end};
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
 use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
@@ -64,10 +65,14 @@ pub(super) fn follow(
         scope: waited.scope.clone(),
     };
     let answer = if is_watched {
-        follow.watch(&ask(false), &waited.begun)?
+        follow.watch(&ask(false), &waited.begun)
     } else {
-        follow.hear(&ask(true), &waited.ended)?
+        follow.hear(&ask(true), &waited.ended)
     };
+    if matches!(answer, Err(Failure::Interrupted)) && follow.connection.is_hosted() {
+        end_hosted(follow.session, follow.connection)?;
+    }
+    let answer = answer?;
     let why = |document: &RunAnswer, look: &Look| {
         render::reason(&answer, look) + &render::result(document, look)
     };
@@ -296,17 +301,17 @@ impl Follow<'_, '_> {
         })
     }
 
-    /// ^C: a daemon's run goes on without us if it has begun, a hosted one ends with us.
+    /// ^C: a daemon's run goes on without us if it has begun; one of this process is ended by whoever asked.
     fn let_go(&mut self, answer: &RunAnswer, has_begun: bool) -> Result<RunAnswer, Failure> {
-        let id = short(&answer.run_id);
-        let text = if self.connection.is_hosted() {
-            format!("\nCancelling run {id}\n")
-        } else if !has_begun {
-            format!("\nRun {id} has not begun, and is run only if somebody else wants it.\n")
-        } else {
-            format!("\nRun {id} goes on. End it with: orchctl cancel {id}\n")
-        };
-        self.session.output.words(&text)?;
+        if !self.connection.is_hosted() {
+            let id = short(&answer.run_id);
+            let text = if has_begun {
+                format!("\nRun {id} goes on. {}\n", follow_or_end(id))
+            } else {
+                format!("\nRun {id} has not begun, and is run only if somebody else wants it.\n")
+            };
+            self.session.output.words(&text)?;
+        }
         Err(Failure::Interrupted)
     }
 }

@@ -8,12 +8,14 @@ use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::render::mark::short;
+use crate::client::render::text::clean;
 use crate::client::session::Session;
 use crate::limits::LOG_PAUSE;
 use crate::model::id::{RunId, StageId};
 use crate::model::log::{LogEvent, Stream, decode};
 use crate::model::report::runs::{LogsAnswer, RunDetail, RunList, StageRecord};
-use crate::model::run::StageStatus;
+use crate::model::run::{RunStatus, StageStatus};
 use crate::wire::call::{Call, LogsWanted, RunNamed, RunsWanted};
 
 pub(super) fn logs(session: &mut Session<'_>, args: Logs) -> Result<Exit, Failure> {
@@ -28,6 +30,10 @@ pub(super) fn logs(session: &mut Session<'_>, args: Logs) -> Result<Exit, Failur
     });
     let run: RunDetail = session.ask(&mut connection, &call)?;
     let stage = stage(&run, args.stage)?;
+    if run.record.status == RunStatus::Queued {
+        let text = not_begun(&run, args.follow);
+        session.output.words(&text)?;
+    }
     let mut reader = Reader {
         connection: &mut connection,
         run: run.record.run_id,
@@ -71,6 +77,19 @@ fn stage(run: &RunDetail, named: Option<StageId>) -> Result<Option<StageId>, Fai
     }
 }
 
+/// Says that there is nothing to read yet, and what comes before.
+fn not_begun(run: &RunDetail, followed: bool) -> String {
+    let id = short(&run.record.run_id);
+    let why = run.status_detail.as_deref().map(clean);
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let then = if followed {
+        String::new()
+    } else {
+        format!("Follow it once it begins with: orchctl logs -f {id}\n")
+    };
+    format!("Run {id} has not begun{why}\n{then}")
+}
+
 struct Reader<'a> {
     connection: &'a mut Connection,
     run: RunId,
@@ -108,8 +127,11 @@ impl Reader<'_> {
         loop {
             let (end, goes_on) = self.read(session, offset)?;
             offset = end;
-            if !goes_on || interrupts.sleep(LOG_PAUSE).map_err(Failure::Wait)? {
+            if !goes_on {
                 return Ok(());
+            }
+            if interrupts.sleep(LOG_PAUSE).map_err(Failure::Wait)? {
+                return Ok(session.output.end_line()?);
             }
         }
     }

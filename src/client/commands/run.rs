@@ -88,7 +88,7 @@ pub(super) fn cancel(session: &mut Session<'_>, args: Named) -> Result<Exit, Fai
     let call = Call::RunCancel(RunNamed { run_id, workspace });
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let answer: RunAnswer = session.ask_patiently(&mut connection, &call, &awaited, &interrupts)?;
-    print(session, &answer.without_words(), render::result)?;
+    print(session, &answer.without_words(), render::cancelled)?;
     Ok(Exit::Done)
 }
 

@@ -11,16 +11,22 @@ use crate::client::connect::{Arrival, Connection};
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::output::Look;
 use crate::client::render::live::{Focus, Live};
 use crate::client::render::{status as render_status, workspace as render};
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
-use crate::limits::{RECONNECT_PAUSE, RECONNECT_PAUSE_MAX, RECONNECT_TIME_MAX};
+use crate::limits::{
+    RECONNECT_PAUSE, RECONNECT_PAUSE_MAX, RECONNECT_TIME_MAX, SCOPE_TIME_MAX, SUBPIPELINE_DEPTH_MAX,
+};
+use crate::model::id::RunId;
 use crate::model::path::RootPath;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{Event, Happening};
+use crate::model::report::runs::RunDetail;
 use crate::model::report::status::WorkspaceState;
-use crate::wire::call::{Call, EventsWanted};
+use crate::model::run::StageStatus;
+use crate::wire::call::{Call, EventsWanted, RunNamed};
 use std::io::{self, BufRead as _, IsTerminal as _};
 
 pub(super) fn watch(session: &mut Session<'_>, args: &Watch) -> Result<Exit, Failure> {
@@ -118,7 +124,7 @@ fn agrees(
     Ok(word.eq_ignore_ascii_case("y") || word.eq_ignore_ascii_case("yes"))
 }
 
-/// Shows events until ^C.
+/// Shows events until ^C, and first what is under way.
 fn show(
     session: &mut Session<'_>,
     connection: &mut Connection,
@@ -132,23 +138,65 @@ fn show(
     loop {
         match connection.next(Some(interrupts), Deadline::never())? {
             Arrival::Event(event) if session.output.json() => session.output.line(&event)?,
-            Arrival::Event(event) => show_event(session, &event, live, &mut spinner, root)?,
-            Arrival::Interrupted => return Ok(Exit::Done),
+            Arrival::Event(event) => {
+                let joined = show_event(session, &event, live, &mut spinner, root)?;
+                for run in joined {
+                    let look = session.output.look();
+                    let text = join(connection, interrupts, live, (run, &look));
+                    spinner.aside(|| session.output.text(&text))?;
+                }
+                spinner.say(live.activity());
+            }
+            Arrival::Interrupted => {
+                drop(spinner);
+                session.output.end_line()?;
+                return Ok(Exit::Done);
+            }
             Arrival::TimedOut => {}
         }
     }
 }
 
+/// Takes up a run that is under way with its child runs, and says what it is, unless that was said before.
+fn join(
+    connection: &mut Connection,
+    interrupts: &Interrupts,
+    live: &mut Live,
+    (run, look): (RunId, &Look),
+) -> String {
+    let mut next = Some(run);
+    let mut text = String::new();
+    for _ in 0..=SUBPIPELINE_DEPTH_MAX {
+        let Some(run) = next else { break };
+        let call = Call::RunGet(RunNamed {
+            run_id: run.to_string(),
+            workspace: None,
+        });
+        // What cannot be told now, because it has only just begun or has gone, its own events tell.
+        let Ok(run) = connection.ask_within::<RunDetail>(&call, SCOPE_TIME_MAX, Some(interrupts))
+        else {
+            break;
+        };
+        text.push_str(&live.join(&run, look));
+        let mut stages = run.stages.into_iter();
+        let under_way = stages.find(|stage| stage.status == StageStatus::Running);
+        next = under_way.and_then(|stage| stage.sub_run_id);
+    }
+    text
+}
+
+/// Shows one event; says which runs are under way that were not told of yet.
 fn show_event(
     session: &mut Session<'_>,
     event: &Event,
     live: &mut Live,
     spinner: &mut Spinner,
     root: &RootPath,
-) -> Result<(), Failure> {
+) -> Result<Vec<RunId>, Failure> {
     let look = session.output.look();
+    let mut joined = Vec::new();
     let text = if let Happening::Snapshot { status } = &event.what {
-        live.reset(status);
+        joined = live.reset(status);
         let own = status
             .workspaces
             .iter()
@@ -161,8 +209,7 @@ fn show_event(
     if !text.is_empty() {
         spinner.aside(|| session.output.text(&text))?;
     }
-    spinner.say(live.activity());
-    Ok(())
+    Ok(joined)
 }
 
 enum Found {

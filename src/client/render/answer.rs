@@ -12,6 +12,8 @@ use crate::model::report::plan::{PlanAnswer, PlannedStage};
 use crate::model::report::{ExplainAnswer, ExplainedRule, GateAnswer, GateProject, SyncAnswer};
 use std::collections::BTreeMap;
 
+/// Columns of the longest verdict with its symbol.
+const VERDICT_COLUMNS: usize = 10;
 /// Hex digits of a content digest that are shown.
 const DIGEST_CHARS: usize = 8;
 
@@ -26,16 +28,17 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
         .unwrap_or(0);
     let mut text = String::new();
     for project in &answer.projects {
-        let verdict = mark::verdict(project.verdict).cell(10);
+        let verdict = mark::verdict(project.verdict).cell(VERDICT_COLUMNS);
         let task = pad(&clean(project.task_id.as_str()), tasks);
         let trusted = trusted(project, stages);
-        let gap = if look.is_narrow() && !trusted.is_empty() {
-            "\n    "
+        let whole = VERDICT_COLUMNS + tasks + columns(&trusted) + 4;
+        if look.width.is_some_and(|width| width < whole) {
+            add(&mut text, format_args!("{verdict}  {}\n", task.trim_end()));
+            text.push_str(&indented(&trusted, 4, look));
         } else {
-            "  "
-        };
-        text.push_str(format!("{verdict}  {task}{gap}{trusted}").trim_end());
-        text.push('\n');
+            text.push_str(format!("{verdict}  {task}  {trusted}").trim_end());
+            text.push('\n');
+        }
         if let Some(detail) = &project.detail {
             text.push_str(&indented(detail, 4, look));
         }

@@ -21,16 +21,15 @@ pub fn doctor(answer: &DoctorAnswer, look: &Look) -> String {
     let mut text = String::new();
     for check in &answer.checks {
         let state = mark::health(check.state).cell(6);
-        let used = width + 10;
+        let id = clean(&check.id);
+        let used = if look.is_narrow() { 4 } else { width + 10 };
         let detail = indented(&check.detail, used, look);
-        add(
-            &mut text,
-            format_args!(
-                "{}  {state}  {}",
-                pad(&clean(&check.id), width),
-                detail.trim_start()
-            ),
-        );
+        if look.is_narrow() {
+            add(&mut text, format_args!("{state}  {id}\n{detail}"));
+        } else {
+            let (id, detail) = (pad(&id, width), detail.trim_start());
+            add(&mut text, format_args!("{id}  {state}  {detail}"));
+        }
         if let Some(fix) = &check.fix {
             text.push_str(&indented(&format!("fix: {fix}"), used, look));
         }

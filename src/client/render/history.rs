@@ -4,7 +4,7 @@
 
 use crate::client::output::Look;
 use crate::client::render::live::changed_paths;
-use crate::client::render::mark::{self, short};
+use crate::client::render::mark::{self, Mark, short};
 use crate::client::render::status::{failed, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, ago, clean, columns, pad, styled, took};
 use crate::model::evidence::RunRecord;
@@ -128,13 +128,13 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
             format_args!("  {}  {value}\n", styled(DIM, &pad(name, 9))),
         );
     }
-    let stages = run
-        .stages
-        .iter()
-        .map(|stage| columns(stage.id.as_str()))
-        .max();
-    for stage in &run.stages {
-        text.push_str(&stage_line(stage, stages.unwrap_or(0), look));
+    let stages = run.stages.iter().enumerate();
+    let names: Vec<String> = stages
+        .map(|stage| clean(run.name_of(stage).as_str()))
+        .collect();
+    let widest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
+    for (stage, name) in run.stages.iter().zip(&names) {
+        text.push_str(&stage_line(stage, &pad(name, widest), look));
     }
     if let Some(summary) = &run.summary {
         text.push_str(&indented(summary, 2, look));
@@ -149,14 +149,10 @@ fn or_everything(changed: &ChangedPaths, all: bool) -> ChangedPaths {
     told
 }
 
-fn stage_line(stage: &StageRecord, width: usize, look: &Look) -> String {
+fn stage_line(stage: &StageRecord, name: &str, look: &Look) -> String {
     let mark = mark::stage(stage.status, stage.outcome);
     let symbol = styled(mark.style, &mark.symbol.to_string());
-    let mut line = format!(
-        "  {symbol} {}  {}",
-        pad(&clean(stage.id.as_str()), width),
-        mark.word
-    );
+    let mut line = format!("  {symbol} {name}  {}", mark.word);
     if let Some(code) = stage.exit_code.filter(|code| *code != 0) {
         add(&mut line, format_args!(", exit {code}"));
     }
@@ -207,14 +203,25 @@ pub fn reason(answer: &RunAnswer, look: &Look) -> String {
     text
 }
 
+/// Renders the result of `cancel`: that the run has ended so, and not that nothing is known of its content.
+#[must_use]
+pub fn cancelled(answer: &RunAnswer, look: &Look) -> String {
+    titled(mark::run(answer.status), answer, look)
+}
+
 /// Renders the result of `run` or `resume`.
 #[must_use]
 pub fn result(answer: &RunAnswer, look: &Look) -> String {
     let head = if answer.status.is_terminal() {
-        mark::verdict(answer.verdict).cell(0)
+        mark::verdict(answer.verdict)
     } else {
-        mark::run(answer.status).cell(0)
+        mark::run(answer.status)
     };
+    titled(head, answer, look)
+}
+
+fn titled(head: Mark, answer: &RunAnswer, look: &Look) -> String {
+    let head = head.cell(0);
     let manifest = short_path(&clean(&answer.manifest), look, 2);
     let mut text = format!("{head}  {}\n", answer.run_id);
     if answer.green == Some(false) {

@@ -4,15 +4,16 @@
 
 use crate::client::output::Look;
 use crate::client::render::mark::{self, short};
-use crate::client::render::status::{excerpt, fit};
+use crate::client::render::status::{excerpt, fit, stage_name};
 use crate::client::render::text::{BOLD, DIM, add, clean, count, pad, styled, took};
-use crate::model::id::{RunId, TaskId};
+use crate::model::evidence::numbered;
+use crate::model::id::{RunId, StageId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
 use crate::model::report::runs::{ChangedPaths, RunDetail};
 use crate::model::report::status::Status;
 use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Columns that a stage's id is filled up to.
@@ -39,6 +40,8 @@ pub struct Live {
     verdicts: BTreeMap<TaskId, Verdict>,
     /// Whose verdict each project was last said to have.
     said: BTreeMap<TaskId, RunId>,
+    /// Runs whose beginning was said before the last snapshot.
+    begun: BTreeSet<RunId>,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,22 @@ struct Running {
     task: TaskId,
     stage: Option<String>,
     parent: Option<RunId>,
+    /// Its stages, in declared order, as far as they are known.
+    stages: Vec<StageId>,
+    /// Its beginning was said.
+    is_said: bool,
+}
+
+impl Running {
+    /// What the stage at this place, from 1, is called: its id, or where others have that too, the name of its log.
+    fn name(&self, stage: &StageId, index: usize) -> String {
+        let same = self.stages.iter().filter(|other| *other == stage);
+        clean(&match same.count() {
+            // A daemon of before says no place.
+            2.. if index > 0 => numbered(index, stage),
+            _ => stage.to_string(),
+        })
+    }
 }
 
 impl Live {
@@ -58,18 +77,24 @@ impl Live {
             running: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             said: BTreeMap::new(),
+            begun: BTreeSet::new(),
         }
     }
 
-    /// Takes the truth of a snapshot: what was followed and has ended meanwhile is forgotten.
-    pub fn reset(&mut self, status: &Status) {
+    /// Takes the truth of a snapshot: what was followed and has ended meanwhile is forgotten. Says which runs are under
+    /// way: whoever has what there is of one gives it to [`Live::join`].
+    pub fn reset(&mut self, status: &Status) -> Vec<RunId> {
         let Focus::Workspace(root) = &self.focus else {
-            return;
+            return Vec::new();
         };
         let projects = status.workspaces.iter().filter(|w| &w.root == root);
         let projects: Vec<_> = projects.flat_map(|workspace| &workspace.projects).collect();
         self.many = projects.len() > 1;
-        self.running.clear();
+        let before = std::mem::take(&mut self.running).into_iter();
+        self.begun = before
+            .filter(|(_, run)| run.is_said)
+            .map(|(run, _)| run)
+            .collect();
         self.verdicts.clear();
         self.said.clear();
         for project in projects {
@@ -84,10 +109,13 @@ impl Live {
                     task: project.task_id.clone(),
                     stage: running.stage.as_ref().map(|stage| clean(stage.as_str())),
                     parent: None,
+                    stages: Vec::new(),
+                    is_said: self.begun.contains(&running.run_id),
                 };
                 self.running.insert(running.run_id.clone(), known);
             }
         }
+        self.running.keys().cloned().collect()
     }
 
     /// What the spinner says: the stages that run, or none when nothing does.
@@ -113,7 +141,7 @@ impl Live {
             Happening::RunStarted(run) => self.started(run, look),
             Happening::StageStarted(stage) => {
                 if let Some(running) = self.running.get_mut(&stage.run_id) {
-                    running.stage = Some(clean(stage.stage.as_str()));
+                    running.stage = Some(running.name(&stage.stage, stage.index));
                 }
                 String::new()
             }
@@ -171,10 +199,10 @@ impl Live {
             },
             look,
         );
-        let mut stages = run.stages.iter();
-        let under_way = stages.find(|stage| stage.status == StageStatus::Running);
+        let mut stages = run.stages.iter().enumerate();
+        let under_way = stages.find(|(_, stage)| stage.status == StageStatus::Running);
         if let Some(running) = self.running.get_mut(&run.record.run_id) {
-            running.stage = under_way.map(|stage| clean(stage.id.as_str()));
+            running.stage = under_way.map(|stage| clean(run.name_of(stage).as_str()));
         }
         text
     }
@@ -188,15 +216,22 @@ impl Live {
             }
         };
         // One that was joined may tell of its beginning a moment later.
-        if !followed || self.running.contains_key(&run.run_id) {
+        let known = self.running.get(&run.run_id);
+        if !followed || known.is_some_and(|known| known.is_said && !known.stages.is_empty()) {
             return String::new();
         }
+        let is_said = self.begun.remove(&run.run_id) || known.is_some_and(|known| known.is_said);
         let running = Running {
             task: run.task_id.clone(),
             stage: None,
             parent: run.parent_run_id.clone(),
+            stages: run.stages.clone(),
+            is_said: true,
         };
         self.running.insert(run.run_id.clone(), running);
+        if is_said {
+            return String::new();
+        }
         let task = styled(BOLD, &clean(run.task_id.as_str()));
         let pipeline = clean(run.pipeline_id.as_str());
         let why = why(run.cause, &run.changed);
@@ -216,8 +251,9 @@ impl Live {
             return String::new();
         };
         running.stage = None;
+        let name = running.name(&stage.stage, stage.index);
         let indent = self.indent(&stage.run_id);
-        let mut text = format!("{indent}{}", stage_line(stage));
+        let mut text = format!("{indent}{}", stage_line(stage, &name));
         if self.many {
             text.push_str(&styled(
                 DIM,
@@ -286,11 +322,11 @@ impl Live {
     }
 }
 
-fn stage_line(stage: &StageDone) -> String {
+fn stage_line(stage: &StageDone, name: &str) -> String {
     let mark = mark::stage(stage.status, Some(stage.outcome));
-    let id = pad(&clean(stage.stage.as_str()), STAGE_COLUMNS);
+    let name = pad(name, STAGE_COLUMNS);
     let symbol = styled(mark.style, &mark.symbol.to_string());
-    let mut parts = vec![format!("  {symbol} {id}")];
+    let mut parts = vec![format!("  {symbol} {name}")];
     parts.push(pad(&took(Duration::from_millis(stage.duration_ms)), 6));
     match (stage.status, stage.exit_code) {
         (StageStatus::Succeeded, _) if stage.outcome == Outcome::Flaky => {
@@ -327,7 +363,7 @@ pub fn run_ended(run: &RunDone, look: &Look) -> String {
             format_args!("{gap}void: the content changed meanwhile"),
         );
     } else if let Some(failure) = &run.failure {
-        let (id, stage) = (short(&run.run_id), clean(failure.stage.as_str()));
+        let (id, stage) = (short(&run.run_id), clean(stage_name(failure)));
         add(
             &mut text,
             format_args!("{gap}see: orchctl logs {id} {stage}"),

@@ -10,7 +10,8 @@ use crate::client::render::text::{
 use crate::model::evidence::DAEMON_LOST;
 use crate::model::path::RootPath;
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, Status, WorkspaceState, WorkspaceStatus,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, Status, WorkspaceState,
+    WorkspaceStatus,
 };
 use crate::model::run::Verdict;
 use std::time::Duration;
@@ -42,7 +43,9 @@ pub fn status(status: &Status, asked: Option<&RootPath>, look: &Look) -> String 
             None => text.push_str("Nothing is watched. Add a directory with: orchctl watch DIR\n"),
         }
     }
-    text.push_str(&daemon_line(&status.daemon, status.workspaces.len(), look));
+    // Of one workspace that was asked for nothing is known of the others.
+    let workspaces = asked.is_none().then_some(status.workspaces.len());
+    text.push_str(&daemon_line(&status.daemon, workspaces, look));
     text
 }
 
@@ -121,7 +124,18 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
         text.push_str(&styled(DIM, &format!("    manifest {manifest}")));
         text.push('\n');
     }
+    for queued in &project.queued {
+        text.push_str(&queued_line(queued, look));
+    }
     text
+}
+
+fn queued_line(queued: &QueuedRun, look: &Look) -> String {
+    let run = mark::short(&queued.run_id);
+    let pipeline = clean(queued.pipeline_id.as_str());
+    let asked = ago(look.now.since(queued.asked_at));
+    let line = format!("queued {run}  {pipeline}  {asked}");
+    format!("    {}\n", fit(&line, look, 4))
 }
 
 fn phase(project: &ProjectStatus, look: &Look) -> String {
@@ -171,11 +185,18 @@ pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
 
 fn ended(failure: &Failure, how: &str, indent: usize, look: &Look) -> String {
     let space = " ".repeat(indent);
-    let stage = styled(RED, &clean(failure.stage.as_str()));
+    let stage = styled(RED, &clean(stage_name(failure)));
     format!(
         "{space}{stage}  {how}\n{}",
         excerpt(failure, indent + 2, look)
     )
+}
+
+/// What a stage that failed is called, so that no other stage of its run is meant.
+#[must_use]
+pub fn stage_name(failure: &Failure) -> &str {
+    let name = failure.name.as_deref();
+    name.unwrap_or_else(|| failure.stage.as_str())
 }
 
 /// Renders the lines that say why a stage failed.
@@ -190,13 +211,14 @@ pub fn excerpt(failure: &Failure, indent: usize, look: &Look) -> String {
         .collect()
 }
 
-fn daemon_line(daemon: &DaemonStatus, workspaces: usize, look: &Look) -> String {
+fn daemon_line(daemon: &DaemonStatus, workspaces: Option<usize>, look: &Look) -> String {
+    let workspaces = workspaces.map(|number| format!("{}, ", count(number, "workspace")));
     let line = format!(
-        "orchd {}, pid {}, up {}, {}, {} watches, {}",
+        "orchd {}, pid {}, up {}, {}{} watches, {}",
         daemon.version,
         daemon.pid,
         took(Duration::from_millis(daemon.uptime_ms)),
-        count(workspaces, "workspace"),
+        workspaces.unwrap_or_default(),
         daemon.watches,
         size(daemon.rss_bytes)
     );

@@ -10,8 +10,8 @@ use crate::client::render::status;
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, RunningRun, Status, WorkspaceState,
-    WorkspaceStatus,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, RunningRun, Status,
+    WorkspaceState, WorkspaceStatus,
 };
 use crate::model::run::{Cause, RunStatus, Verdict};
 use crate::model::time::Timestamp;
@@ -57,6 +57,7 @@ fn pipeline() -> PipelineId {
 fn failure() -> Failure {
     Failure {
         stage: stage("lint"),
+        name: None,
         exit_code: Some(1),
         excerpt: "web/src/cart.ts:3:5  \u{1b}[31merror\u{1b}[0m  'frob' is not defined  no-undef\n"
             .to_owned(),
@@ -85,6 +86,7 @@ fn project(id: &str, verdict: Verdict) -> ProjectStatus {
         phase: Phase::Idle,
         input_digest: None,
         running: None,
+        queued: Vec::new(),
         last_run: Some(last_run),
         failure: None,
     }
@@ -125,12 +127,14 @@ fn shop() -> Status {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![project("0101-web", Verdict::Pass), red, flaky, unknown],
     };
     let untrusted = WorkspaceStatus {
         root: RootPath::new(Path::new("/srv/ann/src/new tool")).unwrap(),
         state: WorkspaceState::Untrusted,
         detail: None,
+        missed: 0,
         projects: Vec::new(),
     };
     status_of(vec![watched, untrusted])
@@ -205,6 +209,7 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         root: root(),
         state: WorkspaceState::Watching,
         detail: None,
+        missed: 0,
         projects: vec![flaky],
     };
     insta::assert_snapshot!(plain(&status::workspace_lines(&watched, &look(None))), @r#"
@@ -213,4 +218,55 @@ fn a_flaky_verdict_that_counts_as_failed_says_why() {
         flaky counts as failed here (flaky = "fail" in orchd.toml)
         manifest .runs/0103-docs/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
     "#);
+}
+
+#[test]
+fn status_of_one_workspace_does_not_count_the_others() {
+    let text = plain(&status::status(&shop(), Some(&root()), &look(None)));
+    let last = text.lines().last();
+    assert_eq!(
+        last,
+        Some("orchd 0.1.0, pid 4121, up 3h 5m, 18204 watches, 12.1 MiB")
+    );
+}
+
+#[test]
+fn what_waits_for_its_turn_is_listed_below_its_project() {
+    let mut busy = project("0101-web", Verdict::Unknown);
+    busy.phase = Phase::Running;
+    let queued = |run_id: &str, asked_at| QueuedRun {
+        run_id: run(run_id),
+        pipeline_id: pipeline(),
+        cause: Cause::Manual,
+        asked_at: at(asked_at),
+    };
+    busy.queued = vec![
+        queued(RUN, "2026-11-22T10:09:50Z"),
+        queued("next", "2026-11-22T10:11:48Z"),
+    ];
+    let watched = WorkspaceStatus {
+        root: root(),
+        state: WorkspaceState::Watching,
+        detail: None,
+        missed: 0,
+        projects: vec![busy],
+    };
+    let lines = |width| plain(&status::workspace_lines(&watched, &look(width)));
+    insta::assert_snapshot!(lines(None), @"
+    /srv/ann/src/shop  + watching
+      ? unknown   0101-web  fresh  running   3d0103be  succeeded  3.1s  2m ago
+        manifest .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+        queued 3d0103be  diagnostics  2m ago
+        queued next  diagnostics  12s ago
+    ");
+    insta::assert_snapshot!(lines(Some(40)), @"
+    /srv/ann/src/shop
+      + watching
+      ? unknown   0101-web
+        fresh, running
+        3d0103be  succeeded  3.1s  2m ago
+        manifest .runs/01…03be/manifest.json
+        queued 3d0103be  diagnostics  2m ago
+        queued next  diagnostics  12s ago
+    ");
 }

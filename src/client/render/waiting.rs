@@ -4,9 +4,10 @@
 
 use crate::client::render::mark::short;
 use crate::client::render::text::clean;
+use crate::limits::RUNS_NAMED_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
-use crate::model::report::status::{Status, WorkspaceState, WorkspaceStatus};
+use crate::model::report::status::{Phase, Status, WorkspaceState, WorkspaceStatus};
 
 /// An answer that may take as long as a run, or as the reading of a workspace.
 #[derive(Clone, Debug)]
@@ -79,6 +80,48 @@ impl Awaited {
             Self::Cancelled(_) => "\nThe run ends all the same.\n".to_owned(),
         }
     }
+}
+
+/// What goes on of these projects, of all where none is named, without whoever waited for their verdicts.
+#[must_use]
+pub fn goes_on(status: Option<&Status>, tasks: &[TaskId]) -> String {
+    let Some(status) = status else {
+        return "\nA run that has begun goes on. See which with: orchctl status\n".to_owned();
+    };
+    let projects = status.workspaces.iter().flat_map(|site| &site.projects);
+    let own = projects.filter(|project| tasks.is_empty() || tasks.contains(&project.task_id));
+    let mut lines = Vec::new();
+    for project in own {
+        let task = clean(project.task_id.as_str());
+        match &project.running {
+            Some(running) => {
+                let id = short(&running.run_id);
+                lines.push(format!("Run {id} of {task} goes on. {}", follow_or_end(id)));
+            }
+            None if project.phase == Phase::Queued => {
+                lines.push(format!(
+                    "A run of {task} waits for its turn, and begins then."
+                ));
+            }
+            None => {}
+        }
+    }
+    let more = lines.len().saturating_sub(RUNS_NAMED_MAX);
+    lines.truncate(RUNS_NAMED_MAX);
+    match (lines.is_empty(), more) {
+        (true, _) => {
+            lines.push("Nothing of it runs now. See how it stands with: orchctl status".to_owned());
+        }
+        (false, 0) => {}
+        (false, more) => lines.push(format!("So do {more} more. See them with: orchctl status")),
+    }
+    format!("\n{}\n", lines.join("\n"))
+}
+
+/// What to do about a run that goes on.
+#[must_use]
+pub fn follow_or_end(id: &str) -> String {
+    format!("Follow it with `orchctl logs -f {id}`, end it with `orchctl cancel {id}`.")
 }
 
 /// What a run of this workspace waits for, with what follows from it.

@@ -77,13 +77,24 @@ pub fn commands(answer: &AllowAnswer, look: &Look) -> String {
         .unwrap_or(0)
         .min(32);
     for (command, name) in answer.commands.iter().zip(&names) {
-        let sign = if command.known { ' ' } else { '+' };
+        let sign = match (command.known, command.changes.is_empty()) {
+            (true, _) => ' ',
+            (false, true) => '+',
+            (false, false) => '~',
+        };
         // Never cut: what is not seen would be allowed unseen.
         let line = clean(&command.command);
         add(
             &mut text,
             format_args!("  {sign} {}  {line}\n", pad(name, width)),
         );
+        if !command.notes.is_empty() {
+            let notes = clean(&command.notes.join(", "));
+            add(&mut text, format_args!("        {notes}\n"));
+        }
+        for change in &command.changes {
+            add(&mut text, format_args!("      ~ {}\n", clean(change)));
+        }
     }
     let digest: String = answer.digest.to_string().chars().take(12).collect();
     add(&mut text, format_args!("  command set {digest}…\n"));

@@ -8,7 +8,7 @@ use super::files::Files;
 use crate::daemon::durable::Dir;
 use crate::daemon::log::read::read_end;
 use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Command, RunRecord};
+use crate::model::evidence::{Command, RunRecord, numbered};
 use crate::model::id::StageId;
 use crate::model::run::StageStatus;
 use crate::model::summary::failure_excerpt;
@@ -31,6 +31,8 @@ pub struct Last {
 pub struct Failure {
     /// The stage.
     pub stage: StageId,
+    /// Its name in file names, where others of its run have the same id.
+    pub name: Option<String>,
     /// Its exit code.
     pub exit_code: Option<i64>,
     /// The line of its output that most likely tells why; its summary where there is none.
@@ -45,15 +47,17 @@ impl Last {
         let files = Files::open(runs, &record.task_id, &record.run_id);
         let files = files.ok().flatten();
         let manifest = files.as_ref().and_then(|files| files.read_manifest().ok());
-        let failed = manifest.as_ref().and_then(|manifest| {
-            let stages = manifest.commands.iter();
-            let failed = stages.filter(|stage| stage.status == StageStatus::Failed);
-            failed.min_by_key(|stage| stage.completed_at)
-        });
+        let stages = manifest.iter().flat_map(|manifest| &manifest.commands);
+        let failed = stages.clone();
+        let failed = failed.filter(|stage| stage.status == StageStatus::Failed);
+        let failed = failed.min_by_key(|stage| stage.completed_at);
         let failure = failed.map(|stage| {
             let said = files.as_ref().and_then(|files| said_by(&files.run, stage));
+            let twins = stages.clone().filter(|other| other.id == stage.id);
+            let place = usize::try_from(stage.index).unwrap_or_default();
             Failure {
                 stage: stage.id.clone(),
+                name: (twins.count() > 1).then(|| numbered(place, &stage.id)),
                 exit_code: stage.exit_code,
                 excerpt: said.or_else(|| stage.summary.clone()).unwrap_or_default(),
                 log_path: stage.log_path.clone(),

@@ -5,6 +5,7 @@
 //! at once, past the queues, and ends the process.
 
 use crate::daemon::lifecycle::claim::{ClaimError, prepare_private};
+use crate::daemon::watcher::{Panicked, panicked};
 use crate::limits::{LOG_DAY_BYTES_MAX, LOG_DAYS_MAX, LOG_LINES_WAITING_MAX};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
@@ -255,6 +256,11 @@ fn catch_panics(note: PathBuf) {
             "orchd {} panicked in thread {name}: {panic}\n{trace}",
             env!("CARGO_PKG_VERSION")
         );
+        match panicked() {
+            Panicked::Bug => {}
+            Panicked::Watcher => return tracing::error!(panic = %text, "the watcher has failed"),
+            Panicked::Asked => return,
+        }
         // Nothing is left that could be done about a failure here.
         drop(writeln!(io::stderr(), "{text}"));
         drop(File::create(&note).and_then(|mut file| file.write_all(text.as_bytes())));

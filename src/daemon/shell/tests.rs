@@ -19,6 +19,8 @@ use std::time::Duration;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 mod arriving;
+mod auditing;
+mod unseen;
 
 type Answered = oneshot::Receiver<Result<Answer, Refusal>>;
 

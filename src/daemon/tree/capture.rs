@@ -7,6 +7,7 @@ use super::content::{Reading, read_all};
 use super::journal::{Changes, Was};
 use super::merkle::{Address, Directory, DirectoryNode, FileNode, Summary, SymlinkNode, text};
 use super::names;
+use super::print::Print;
 use super::scopes::{Filter, FilterId, Scopes, Standing, SubjectScope};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
@@ -79,7 +80,7 @@ impl Digests {
 }
 
 /// A file that is to be read, by its place.
-type Pending = (DirId, u32);
+pub(super) type Pending = (DirId, u32);
 
 impl Tree {
     /// Says what the stages of these pipelines read, with every change made before the call in it. What is not
@@ -158,13 +159,32 @@ impl Tree {
         Ok(self.tell(look.changes, false))
     }
 
-    fn place(&self, (id, at): Pending) -> PathBuf {
+    pub(super) fn place(&self, pending: Pending) -> PathBuf {
+        let name = self.name_at(pending).unwrap_or_default();
+        let path = self.snapshot.path_of(pending.0, &name);
+        names::below(self.root.as_path(), &path)
+    }
+
+    fn name_at(&self, (id, at): Pending) -> Option<Box<[u8]>> {
         let dir = self.snapshot.dir(id);
-        let entry = usize::try_from(at)
-            .ok()
-            .and_then(|at| dir.entries().get(at));
-        let name = entry.map_or(&b""[..], |entry| dir.name_of(entry));
-        names::below(self.root.as_path(), &self.snapshot.path_of(id, name))
+        let entry = dir.entries().get(usize::try_from(at).ok()?)?;
+        Some(dir.name_of(entry).into())
+    }
+
+    fn update_at(&mut self, (id, at): Pending, change: impl FnOnce(&mut Entry)) {
+        self.update(id, usize::try_from(at).unwrap_or(usize::MAX), change);
+    }
+
+    /// Takes note of what a file holds.
+    pub(super) fn take_hash(&mut self, at: Pending, print: Print, hash: [u8; 32], racy: bool) {
+        let known = if racy { Known::Racy } else { Known::Yes };
+        self.update_at(at, |entry| {
+            (entry.print, entry.hash, entry.known) = (print, hash, known);
+        });
+        if !self.unreadable.is_empty() {
+            let name = self.name_at(at).unwrap_or_default();
+            self.unreadable.remove(&*self.snapshot.path_of(at.0, &name));
+        }
     }
 
     fn take_reading(
@@ -174,29 +194,15 @@ impl Tree {
         gone: &mut Vec<(DirId, Box<[u8]>)>,
         look: &mut Look,
     ) {
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        let dir = self.snapshot.dir(id);
-        let Some(entry) = dir.entries().get(at) else {
+        let Some(name) = self.name_at((id, at)) else {
             return;
         };
-        let name: Box<[u8]> = dir.name_of(entry).into();
-        let mut update = |print, hash, known| {
-            self.update(id, at, |entry| {
-                entry.print = print;
-                entry.hash = hash;
-                entry.known = known;
-            });
-        };
         match reading {
-            Reading::Hashed { print, hash, racy } => {
-                let known = if racy { Known::Racy } else { Known::Yes };
-                update(print, hash, known);
-                if !self.unreadable.is_empty() {
-                    self.unreadable.remove(&*self.snapshot.path_of(id, &name));
-                }
-            }
+            Reading::Hashed { print, hash, racy } => self.take_hash((id, at), print, hash, racy),
             Reading::Torn { print, hash } => {
-                update(print, hash, Known::Torn);
+                self.update_at((id, at), |entry| {
+                    (entry.print, entry.hash, entry.known) = (print, hash, Known::Torn);
+                });
                 // The view is of no moment: whoever gets it has to look again.
                 let path = self.snapshot.path_of(id, &name);
                 look.changes.note(path, Was::Unknown);
@@ -204,7 +210,7 @@ impl Tree {
             // Its event is on the way; the view is without it already.
             Reading::Gone => gone.push((id, name)),
             Reading::Unreadable(kind) => {
-                self.update(id, at, |entry| entry.known = Known::Unreadable);
+                self.update_at((id, at), |entry| entry.known = Known::Unreadable);
                 let path = self.snapshot.path_of(id, &name);
                 self.note_unreadable(&path, kind);
             }

@@ -3,13 +3,13 @@
 //! The file is looked at before and after it is read; if that differs, it is read again, and one that never holds still
 //! is told as torn. A link is never followed, and a pipe or a device that took a file's place is never waited for.
 
+use super::crew::{helpers, spread};
 use super::print::{Moment, Print};
 use crate::limits::{HASH_ALONE_MAX, HASH_ATTEMPTS_MAX, HASH_CHUNK_BYTES, HASH_THREADS_MAX};
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What reading a file gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,39 +103,6 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 
 /// Reads many files, on more than one thread where that pays; the answers stand in the order of the paths.
 pub(super) fn read_all(paths: &[PathBuf]) -> Vec<Reading> {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let threads = cores
-        .clamp(2, HASH_THREADS_MAX)
-        .min(paths.len() / HASH_ALONE_MAX + 1);
-    if threads < 2 {
-        return paths.iter().map(|path| read(path)).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((at, path)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            paths.get(at).map(|path| (at, path))
-        } {
-            done.push((at, read(path)));
-        }
-        done
-    };
-    let mut readings = vec![Reading::Gone; paths.len()];
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut parts = vec![work()];
-        for other in others {
-            match other.join() {
-                Ok(part) => parts.push(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        for (at, reading) in parts.into_iter().flatten() {
-            if let Some(place) = readings.get_mut(at) {
-                *place = reading;
-            }
-        }
-    });
-    readings
+    let helpers = helpers(paths.len(), HASH_ALONE_MAX, HASH_THREADS_MAX);
+    spread(paths, helpers, |path| read(path), || ()).0
 }

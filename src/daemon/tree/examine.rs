@@ -57,6 +57,7 @@ impl Tree {
         if self.is_worth_asking() {
             return Ok(self.watch_again()?.unwrap_or_default());
         }
+        self.find_watcher()?;
         let dirty = self.doubts(now);
         if is_about_root(&dirty) {
             self.surroundings.watched = false;
@@ -70,7 +71,7 @@ impl Tree {
         if outdated {
             self.read_surroundings();
         }
-        let paths = match dirty {
+        let mut paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
                 paths
             }
@@ -79,6 +80,7 @@ impl Tree {
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
             return self.full_scan(Renew::Yes);
         }
+        self.doubt_polled(&mut paths);
         let mut look = self.look();
         let mut files = self.scopes.configuration.iter().map(names::of);
         let configuration =
@@ -93,7 +95,11 @@ impl Tree {
         self.settle_tracked(&mut look)?;
         self.snapshot.reclaim();
         let configuration = configuration && self.check_configuration();
-        Ok(self.tell(look.changes, configuration))
+        let touches = self.tell(look.changes, configuration);
+        if now.is_some() {
+            self.read_ahead(&touches);
+        }
+        Ok(touches)
     }
 
     /// What is in doubt; where it is said what time it is, but for files that have not been written for long.
@@ -174,14 +180,19 @@ impl Tree {
         }
         match self.find_root() {
             Ok(node) => {
-                let root = self.snapshot.dir_mut(DirId::ROOT);
-                let other = root.node != node || self.state == RootState::Missing;
-                root.node = node;
+                let is_other = self.snapshot.dir(DirId::ROOT).node != node;
+                if is_other {
+                    self.unwatch(DirId::ROOT);
+                    self.snapshot.dir_mut(DirId::ROOT).node = node;
+                }
+                let other = is_other || self.state == RootState::Missing;
                 self.state = RootState::Present;
                 Ok(if other { Renew::Yes } else { Renew::No })
             }
             Err(error) => {
                 let was = std::mem::replace(&mut self.state, RootState::Missing);
+                // What it held is elsewhere, and may be another workspace's by now.
+                self.unwatch_below(DirId::ROOT);
                 if was == RootState::Present {
                     // It may be back before what is above it is watched: so look once more.
                     return self.check_root();
@@ -208,6 +219,7 @@ impl Tree {
     /// The root vanished while it was looked at.
     pub(super) fn lost_root(&mut self) -> TreeError {
         self.state = RootState::Missing;
+        self.unwatch_below(DirId::ROOT);
         self.surround();
         TreeError::Missing {
             root: self.root.clone(),

@@ -3,6 +3,7 @@
 //! Two equal fingerprints mean equal content, except right after a change: the clock of a file system ticks slower than
 //! a writer writes. A hash that was taken within a tick of the last change is therefore *racy*, and no proof.
 
+use crate::daemon::watcher::Inode;
 use crate::limits::{RACY_MARGIN, RACY_MARGIN_COARSE};
 use std::fs::Metadata;
 
@@ -106,6 +107,13 @@ impl Print {
         (self.node, self.mtime_ns)
     }
 
+    /// Whether it is the same inode, and nobody has written it or changed its mode since: only its names, or who owns it,
+    /// may be others.
+    pub(super) fn is_written_alike(&self, other: &Self) -> bool {
+        let of = |print: &Self| (print.node, print.size, print.mtime_ns, print.mode);
+        of(self) == of(other)
+    }
+
     /// Whether the inode has other names.
     pub(super) fn is_linked(&self) -> bool {
         self.links > 1
@@ -139,6 +147,16 @@ impl Mode {
 impl Node {
     pub(super) fn of(meta: &Metadata) -> Self {
         of::node(meta)
+    }
+
+    /// As the watcher has it.
+    pub(super) fn inode(self) -> Inode {
+        (self.device, self.inode)
+    }
+
+    /// What the watcher told of.
+    pub(super) fn watched((device, inode): Inode) -> Self {
+        Self { device, inode }
     }
 }
 

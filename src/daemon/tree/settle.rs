@@ -56,7 +56,7 @@ pub(super) enum Links {
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) changes: Changes,
-    /// Inodes whose watch was taken away, and when.
+    /// Inodes whose watch this tree took away, and when; what another workspace has is its own.
     pub(super) let_go: BTreeMap<Node, Turn>,
     /// Inodes with several names that differ: the kernel tells of the name that was used, and of no other.
     pub(super) linked: BTreeSet<u64>,
@@ -293,7 +293,7 @@ impl Tree {
         // Whether it can still be read shows when it is listed.
         let unseen = std::mem::replace(&mut dir.mode, mode) != mode
             || dir.listed != Listed::Done
-            || (by_events && dir.watched.is_none());
+            || (by_events && dir.watched().is_none());
         match extent {
             Extent::Complete(Reach::Below, renew) => Some(Step::new(id, Reach::Below, renew)),
             _ if found.doubt == Some(Doubt::Hook) => Some(Step::new(id, Reach::Below, Renew::Yes)),

@@ -130,7 +130,7 @@ pub(super) struct Dir {
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) listed: Listed,
     /// When its watch was set, if it has one.
-    pub(super) watched: Option<Turn>,
+    watched: Option<Turn>,
     alive: bool,
 }
 
@@ -141,6 +141,8 @@ pub(super) struct Snapshot {
     retired: Vec<DirId>,
     free: Vec<DirId>,
     files: usize,
+    directories: usize,
+    watches: usize,
 }
 
 impl Snapshot {
@@ -150,6 +152,8 @@ impl Snapshot {
             retired: Vec::new(),
             free: Vec::new(),
             files: 0,
+            directories: 1,
+            watches: 0,
         };
         snapshot
             .arena
@@ -162,15 +166,17 @@ impl Snapshot {
     }
 
     pub(super) fn directories(&self) -> usize {
-        self.arena.iter().filter(|dir| dir.alive).count()
+        self.directories
     }
 
     pub(super) fn watches(&self) -> usize {
-        let watched = self
-            .arena
-            .iter()
-            .filter(|dir| dir.alive && dir.watched.is_some());
-        watched.count()
+        self.watches
+    }
+
+    /// No directory has a watch any more.
+    pub(super) fn forget_watches(&mut self) {
+        self.arena.iter_mut().for_each(|dir| dir.watched = None);
+        self.watches = 0;
     }
 
     /// Whether a directory holds rules of git.
@@ -300,6 +306,7 @@ impl Snapshot {
             .dirs
             .partition_point(|dir| *self.dir(*dir).name < *name);
         self.dir_mut(parent).dirs.insert(at, id);
+        self.directories += 1;
         id
     }
 
@@ -309,6 +316,8 @@ impl Snapshot {
         let parent = self.dir(id).parent;
         self.dir_mut(parent).dirs.retain(|dir| *dir != id);
         for id in all {
+            self.unhook(id);
+            self.directories = self.directories.saturating_sub(1);
             let dir = self.dir_mut(id);
             let files = dir.entries.len();
             *dir = Dir::new(parent, b"", Node::default(), Mode::default());
@@ -354,6 +363,20 @@ impl Snapshot {
         self.files = self.files.saturating_sub(before).saturating_add(after);
     }
 
+    /// Notes that a directory's watch was set.
+    pub(super) fn hook(&mut self, id: DirId, turn: Turn) {
+        if self.dir_mut(id).watched.replace(turn).is_none() {
+            self.watches += 1;
+        }
+    }
+
+    /// Notes that a directory has no watch any more; false if it had none.
+    pub(super) fn unhook(&mut self, id: DirId) -> bool {
+        let had = self.dir_mut(id).watched.take().is_some();
+        self.watches = self.watches.saturating_sub(usize::from(had));
+        had
+    }
+
     /// A leaf, to change what is known of it.
     pub(super) fn entry_mut(&mut self, id: DirId, at: usize) -> Option<&mut Entry> {
         self.dir_mut(id).entries.get_mut(at)
@@ -379,6 +402,11 @@ impl Dir {
 
     pub(super) fn name(&self) -> &[u8] {
         &self.name
+    }
+
+    /// When its watch was set, if it has one.
+    pub(super) fn watched(&self) -> Option<Turn> {
+        self.watched
     }
 
     pub(super) fn dirs(&self) -> &[DirId] {

@@ -5,6 +5,7 @@
 //! ones. Nothing is decided here, and nothing is kept.
 
 use super::content::is_gone;
+use super::crew::{helpers, spread};
 use super::names;
 use super::rules::{Chain, Present, Rules};
 use super::settle::{Found, What};
@@ -17,7 +18,6 @@ use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is shown of a directory's entries, and what is hidden.
 #[derive(Debug)]
@@ -78,51 +78,9 @@ pub(super) type Surveyed = (Site, io::Result<Survey>);
 
 /// Surveys sites, in their order, and does something else meanwhile.
 pub(super) fn survey_all<T>(sites: Vec<Site>, meanwhile: impl FnOnce() -> T) -> (Vec<Surveyed>, T) {
-    let threads = threads(sites.len());
-    if threads == 0 {
-        let surveyed = sites.into_iter().map(survey).collect();
-        return (surveyed, meanwhile());
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((at, site)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            sites.get(at).map(|site| (at, site))
-        } {
-            done.push((at, look_into(site)));
-        }
-        done
-    };
-    let (mut parts, other) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let other = meanwhile();
-        // Whoever has nothing else to do helps.
-        let mut parts = work();
-        for thread in threads {
-            match thread.join() {
-                Ok(part) => parts.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        (parts, other)
-    });
-    parts.sort_unstable_by_key(|(at, _)| *at);
-    let surveys = parts.into_iter().map(|(_, survey)| survey);
+    let helpers = helpers(sites.len(), SURVEY_ALONE_MAX, SURVEY_THREADS_MAX);
+    let (surveys, other) = spread(&sites, helpers, look_into, meanwhile);
     (sites.into_iter().zip(surveys).collect(), other)
-}
-
-/// Threads that pay for so many sites, beside the one that asks.
-fn threads(sites: usize) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (sites / SURVEY_ALONE_MAX)
-        .min(cores)
-        .min(SURVEY_THREADS_MAX)
-}
-
-fn survey(site: Site) -> Surveyed {
-    let survey = look_into(&site);
-    (site, survey)
 }
 
 fn look_into(site: &Site) -> io::Result<Survey> {
@@ -153,10 +111,20 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     Ok(Survey { rules, found })
 }
 
-struct Raw {
-    name: Box<[u8]>,
+/// An entry of a directory.
+#[derive(Debug)]
+pub(super) struct Raw {
+    pub(super) name: Box<[u8]>,
     kind: FileType,
-    entry: DirEntry,
+    pub(super) entry: DirEntry,
+}
+
+/// The entries of a directory that a sieve shows, by name.
+pub(super) fn shown(directory: &Path, sieve: &Sieve) -> io::Result<Vec<Raw>> {
+    let mut raw = list(directory)?;
+    let backups = backups(&raw);
+    raw.retain(|raw| sieve.shows(&raw.name, raw.kind.is_dir()) && !backups.contains(&raw.name));
+    Ok(raw)
 }
 
 /// The names of editors' backups, each beside its file.

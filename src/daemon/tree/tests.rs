@@ -8,9 +8,11 @@
 )]
 
 mod at_work;
+mod audits;
 mod changes;
 mod gits;
 mod ignoring;
+mod moved;
 mod random;
 mod reading;
 mod rooted;
@@ -118,24 +120,35 @@ impl Fixture {
 
     /// Prepares the root, then opens and scans it.
     fn with(config: &Config, prepare: impl FnOnce(&Path)) -> Self {
-        Self::of(Home::default(), config, prepare)
+        Self::made(Home::default(), config, prepare)
     }
 
     /// The same for a user whose settings of git are in this directory.
     fn at_home(config: &Config, home: &Path, prepare: impl FnOnce(&Path)) -> Self {
-        Self::of(Home::at(Some(home.to_path_buf()), None), config, prepare)
+        Self::made(Home::at(Some(home.to_path_buf()), None), config, prepare)
     }
 
-    fn of(home: Home, config: &Config, prepare: impl FnOnce(&Path)) -> Self {
-        let above = TempDir::new().unwrap();
+    fn made(home: Home, config: &Config, prepare: impl FnOnce(&Path)) -> Self {
         let state = TempDir::new().unwrap();
+        let cookies = state.path().join("cookies");
+        let watcher = Watcher::start(&cookies, Arc::new(Notify::new())).unwrap();
+        let above = TempDir::new().unwrap();
         let path = above.path().canonicalize().unwrap().join("root");
         fs::create_dir(&path).unwrap();
         prepare(&path);
-        let root = RootPath::new(&path).unwrap();
-        let cookies = state.path().join("cookies");
-        let watcher = Watcher::start(&cookies, Arc::new(Notify::new())).unwrap();
-        let eye = watcher.eye(WorkspaceId(1), &root);
+        Self::of(home, config, &path, (above, state), (watcher, WorkspaceId(1)))
+    }
+
+    /// Opens and scans a root that is there.
+    fn of(
+        home: Home,
+        config: &Config,
+        path: &Path,
+        (above, state): (TempDir, TempDir),
+        (watcher, id): (Watcher, WorkspaceId),
+    ) -> Self {
+        let root = RootPath::new(path).unwrap();
+        let eye = watcher.eye(id, &root);
         let scopes = Scopes::compile(config, &root, &Places::default()).unwrap();
         let mut tree = Tree::open_for(home, root.clone(), eye, scopes).unwrap();
         tree.scan().unwrap();
@@ -169,6 +182,13 @@ impl Fixture {
         let subjects = [self.subject.clone()];
         let (touches, mut views) = self.tree.capture(&subjects, TIMEOUT).unwrap();
         (touches, views.remove(0))
+    }
+
+    /// Takes the kernel's watch of a directory away, and lets the tree believe that it is there.
+    fn blind(&self, below: &str) {
+        let id = self.tree.snapshot.find(below.as_bytes()).unwrap();
+        let inode = self.tree.snapshot.dir(id).node.inode();
+        self.tree.eye.unwatch(&self.path(below), inode);
     }
 
     /// What is touched once everything done before is known.

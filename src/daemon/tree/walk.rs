@@ -72,6 +72,7 @@ impl Tree {
         if was_by_events {
             self.note_refusal();
         }
+        self.eye.note_watches(self.snapshot.watches());
         if walked.is_err() {
             self.doubted = true;
             self.untold = std::mem::replace(&mut look.changes, Changes::none());
@@ -248,14 +249,24 @@ impl Tree {
         if renew == Renew::Yes {
             self.unhook(id, look);
         }
-        match self.eye.watch(directory) {
-            Ok(()) => {
+        // Not asked for where it is known to be in vain: meanwhile another workspace would be refused.
+        let watched = match self.room {
+            Some(room) if self.snapshot.directories() > room => Err(WatchError::no_room(directory)),
+            Some(_) | None => self.eye.watch(directory),
+        };
+        match watched {
+            Ok(inode) => {
                 let turn = self.take_turn();
-                self.snapshot.dir_mut(id).watched = Some(turn);
+                self.snapshot.hook(id, turn);
+                if let Some(inode) = inode {
+                    // Another one may have come here since the directory above was listed.
+                    self.snapshot.dir_mut(id).node = Node::watched(inode);
+                }
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
+            Err(WatchError::Ended) => Err(TreeError::Unwatched),
             Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
                 root: self.root.clone(),
                 source,
@@ -267,6 +278,12 @@ impl Tree {
                 Ok(Hooked::Yes)
             }
         }
+    }
+
+    /// Sets the watch of a directory once more, should it be gone.
+    pub(super) fn hook_again(&mut self, id: DirId, look: &mut Look) -> Result<(), TreeError> {
+        let directory = names::below(self.root.as_path(), &self.snapshot.path(id));
+        self.hook(id, &directory, Renew::No, look).map(drop)
     }
 
     /// Takes away the watch of a directory.
@@ -283,11 +300,12 @@ impl Tree {
     }
 
     /// Takes away the watch of a directory; false if it has none.
-    fn unwatch(&mut self, id: DirId) -> bool {
-        let watched = self.snapshot.dir_mut(id).watched.take().is_some();
+    pub(super) fn unwatch(&mut self, id: DirId) -> bool {
+        let watched = self.snapshot.unhook(id);
         if watched {
             let path = names::below(self.root.as_path(), &self.snapshot.path(id));
-            self.eye.unwatch(&path);
+            let inode = self.snapshot.dir(id).node.inode();
+            self.eye.unwatch(&path, inode);
         }
         watched
     }

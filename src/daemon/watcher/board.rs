@@ -35,6 +35,27 @@ impl Dirty {
         Self::Paths(BTreeMap::new())
     }
 
+    /// Whether this path may differ, or one above or below it.
+    fn touches(&self, path: &[u8]) -> bool {
+        let Self::Paths(paths) = self else {
+            return true;
+        };
+        let mut above = (0..path.len()).filter(|at| path.get(*at) == Some(&b'/'));
+        let above = above.any(|at| {
+            path.get(..at)
+                .is_some_and(|above| paths.contains_key(above))
+        });
+        let below = [path, b"/"].concat();
+        let from = (Bound::Included(&*below), Bound::Unbounded);
+        let mut from = paths.range::<[u8], _>(from);
+        above
+            || paths.contains_key(path)
+            || paths.contains_key(&b""[..])
+            || from
+                .next()
+                .is_some_and(|(found, _)| found.starts_with(&below))
+    }
+
     /// Whether nothing may differ.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -50,6 +71,8 @@ struct Slot {
     /// Everything came in doubt, and nobody has been told yet; it outlives the look that settles the doubt, since that
     /// look may begin before anybody hears of it.
     lost: bool,
+    /// Directories that its tree has a watch on.
+    watches: usize,
 }
 
 /// Every workspace's doubts.
@@ -89,6 +112,7 @@ impl Board {
             root: root.to_path_buf(),
             dirty: Dirty::nothing(),
             lost: false,
+            watches: 0,
         };
         self.slots.insert(workspace, slot);
         self.roots
@@ -208,12 +232,35 @@ impl Board {
         wake
     }
 
+    /// Takes note of how many watches a workspace has.
+    pub(super) fn note_watches(&mut self, workspace: WorkspaceId, watches: usize) {
+        if let Some(slot) = self.slots.get_mut(&workspace) {
+            slot.watches = watches;
+        }
+    }
+
+    /// Watches that all other workspaces have.
+    pub(super) fn watches_of_others(&self, workspace: WorkspaceId) -> usize {
+        let others = self.slots.iter().filter(|(id, _)| **id != workspace);
+        others.map(|(_, slot)| slot.watches).sum()
+    }
+
     pub(super) fn drain(&mut self, workspace: WorkspaceId) -> Dirty {
         self.slots
             .get_mut(&workspace)
             .map_or_else(Dirty::nothing, |slot| {
                 std::mem::replace(&mut slot.dirty, Dirty::nothing())
             })
+    }
+
+    pub(super) fn is_in_doubt(&self, workspace: WorkspaceId, below: &[u8]) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_some_and(|slot| slot.dirty.touches(below))
+    }
+
+    pub(super) fn is_sure(&self, workspace: WorkspaceId) -> bool {
+        let slot = self.slots.get(&workspace);
+        slot.is_none_or(|slot| slot.dirty.is_empty())
     }
 
     pub(super) fn ready(&self) -> Vec<WorkspaceId> {
@@ -321,6 +368,22 @@ mod tests {
             board.note(Path::new("/w/deeper"), Doubt::Hook),
             Wake::Spared
         );
+    }
+
+    #[test]
+    fn a_path_is_in_doubt_with_what_is_above_and_below_it() {
+        let mut board = board(&["/w", "/v"]);
+        let one = WorkspaceId(0);
+        assert!(board.is_sure(one) && !board.is_in_doubt(one, b"a/b/c"));
+        board.note(Path::new("/w/a/b"), Doubt::Content);
+        let asked: [&[u8]; 7] = [b"a/b", b"a/b/c", b"a", b"a/bc", b"a/a", b"b", b"a/b-/c"];
+        let doubted = asked.map(|path| board.is_in_doubt(one, path));
+        assert_eq!(doubted, [true, true, true, false, false, false, false]);
+        assert!(!board.is_sure(one) && board.is_sure(WorkspaceId(1)));
+        board.note(Path::new("/w"), Doubt::Hook);
+        assert!(board.is_in_doubt(one, b"b"));
+        board.note_all_of(WorkspaceId(1));
+        assert!(board.is_in_doubt(WorkspaceId(1), b"b"));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Why nobody knows whether every earlier change was seen.
 #[derive(Debug, thiserror::Error)]
 pub enum Unsynced {
+    /// The thread that tells of events has ended.
+    #[error("the watcher has ended, and another one is being started")]
+    Ended,
     /// The kernel's queue is long, or the watcher is dead.
     #[error("the watcher has not caught up within {} ms", waited.as_millis())]
     Late {

@@ -89,6 +89,9 @@ pub enum WatchError {
         /// The limit as it is.
         limit: Limit,
     },
+    /// The thread that tells of events has ended.
+    #[error("the watcher has ended, and another one is being started")]
+    Ended,
     /// It is not there, or no directory.
     #[error("`{}` is not there", path.display())]
     Gone {
@@ -120,6 +123,16 @@ pub enum WatchError {
 }
 
 impl WatchError {
+    /// There are more directories than the kernel's limit leaves for this workspace.
+    #[must_use]
+    pub fn no_room(directory: &Path) -> Self {
+        Self::Watches {
+            path: directory.to_path_buf(),
+            limit: Limit::watches(),
+            needed: 0,
+        }
+    }
+
     /// Takes note of how many directories the workspace has.
     pub fn note_need(&mut self, directories: usize) {
         if let Self::Watches { needed, .. } = self {

@@ -35,6 +35,11 @@ impl Narrow {
         }
     }
 
+    /// Whether there is a way.
+    pub(super) fn is_found(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Asks the kernel for no more than this of a directory that is watched.
     pub(super) fn narrow(&self, directory: &Path, interest: Interest) {
         if let Some(queue) = &self.queue {

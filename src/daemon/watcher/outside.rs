@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-/// What a directory is, whatever it is called.
-pub(super) type Node = (u64, u64);
+/// What a directory is, whatever it is called: device and inode.
+pub type Node = (u64, u64);
 
 /// Who wants which directory.
 #[derive(Debug, Default)]

@@ -3,17 +3,24 @@
 //! When `notify` hears that something which it watches is gone, it looks through all that it watches for what lay below,
 //! once for each directory of a tree that is removed: ten thousand of them keep it busy for seconds, and meanwhile no
 //! change is seen. It knows its watches by the paths that it was given. So it is given `w/a/../a` for `w/a`: events in
-//! there carry that path, and what is told of `w/a` itself is of no directory that it knows. Its trees take their watches
-//! away themselves, so nothing is left over.
+//! there carry that path, and what is told of `w/a` itself is of no directory that it knows. The trees take
+//! their watches away themselves; only of a directory that went to another workspace does the old name stay behind.
 
 use std::borrow::Cow;
 use std::path::Path;
+
+/// The kernel takes paths of 4,096 bytes, and a name has up to 255.
+#[cfg(unix)]
+const LEN_MAX: usize = 3_800;
 
 /// The spelling that means the same directory, and that no event of the directory above it has.
 #[cfg(unix)]
 pub(super) fn of_watch(directory: &Path) -> Cow<'_, Path> {
     match directory.file_name() {
-        Some(name) if super::PER_DIRECTORY => Cow::Owned(directory.join("..").join(name)),
+        // What is too long for the kernel that way is known by its own name.
+        Some(name) if super::PER_DIRECTORY && directory.as_os_str().len() < LEN_MAX => {
+            Cow::Owned(directory.join("..").join(name))
+        }
         Some(_) | None => Cow::Borrowed(directory),
     }
 }

@@ -158,3 +158,55 @@ fn lost_events_free_who_waits_and_mark_everything() {
     assert_eq!(eye.drain(), Dirty::Everything);
     assert_eq!(watcher.ready(), []);
 }
+
+#[tokio::test]
+async fn after_the_end_of_its_thread_another_one_tells_of_what_is_written() {
+    let (state, directory) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (watcher, wake) = start(&state);
+    let root = root(&directory);
+    let eye = watcher.eye(WorkspaceId(1), &root);
+    eye.watch(root.as_path()).unwrap();
+    for number in 1..4 {
+        assert_eq!(eye.watcher(), Some(number));
+        watcher.kill();
+        tokio::time::timeout(TIMEOUT, wake.notified())
+            .await
+            .unwrap();
+        assert_eq!((eye.watcher(), eye.drain()), (None, Dirty::Everything));
+        assert_eq!(watcher.take_lost(), [WorkspaceId(1)]);
+        let unsynced = eye.sync(TIMEOUT).unwrap_err();
+        assert!(matches!(unsynced, Unsynced::Ended), "{unsynced}");
+        let unwatched = eye.watch(root.as_path()).unwrap_err();
+        assert!(matches!(unwatched, WatchError::Ended), "{unwatched}");
+        eye.unwatch(root.as_path(), Inode::default());
+        watcher.restart().unwrap();
+        assert_eq!(eye.drain(), Dirty::Everything);
+        assert_eq!(watcher.take_lost(), [WorkspaceId(1)]);
+        eye.watch(root.as_path()).unwrap();
+        drop(eye.drain());
+        fs::write(root.as_path().join("f"), "1").unwrap();
+        eye.sync(TIMEOUT).unwrap();
+        assert_eq!(watcher.ready(), [WorkspaceId(1)]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_that_is_deaf_is_taken_for_dead_after_a_few_syncs() {
+    let (state, directory) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (watcher, _) = start(&state);
+    let eye = watcher.eye(WorkspaceId(1), &root(&directory));
+    eye.sync(TIMEOUT).unwrap();
+    // Nobody hears of a directory that is another one by now.
+    let cookies = state.path().join("cookies");
+    fs::rename(&cookies, state.path().join("aside")).unwrap();
+    fs::create_dir(&cookies).unwrap();
+    for late in 1..=crate::limits::SYNCS_LATE_MAX {
+        assert_eq!(eye.watcher(), Some(1), "{late}");
+        let unsynced = eye.sync(Duration::from_millis(1)).unwrap_err();
+        assert!(matches!(unsynced, Unsynced::Late { .. }), "{unsynced}");
+    }
+    assert_eq!((eye.watcher(), eye.drain()), (None, Dirty::Everything));
+    watcher.restart().unwrap();
+    eye.sync(TIMEOUT).unwrap();
+}

@@ -5,70 +5,20 @@
 use super::*;
 use crate::engine::ask::{Ask, RunAsk};
 use crate::engine::pending::WALKED;
-use crate::engine::{Input, Record, Setup, Trust, Watch};
+use crate::engine::trial::{WORKSPACE, opened, recorded, step};
+use crate::engine::{Input, Record};
 use crate::limits::QUEUED_RUNS_MAX;
-use crate::model::config::Config;
 use crate::model::digest::{Digest, InputDigest};
-use crate::model::evidence::Layout;
-use crate::model::id::TaskId;
-use crate::model::path::RootPath;
-use crate::model::time::{Now, Tick, Timestamp};
-use crate::model::view::View;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::path::Path;
-use std::sync::Arc;
 
-const WORKSPACE: WorkspaceId = WorkspaceId(1);
 const TEXT: &str = "[workspace]\non_start = false\n[[project]]\ntask = 't'\n\
                     [[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'x'\ncommand = 'make'\n";
 
 /// How a run ceases to wait behind another one.
 type End = fn(&mut Engine, &RunId) -> Vec<Effect>;
 
-fn config() -> Config {
-    Config::of_toml(TEXT).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
 fn project() -> ProjectId {
-    ProjectId {
-        workspace: WORKSPACE,
-        task: TaskId::parse("t").unwrap(),
-    }
-}
-
-/// Takes a step; every look that comes of it sees the same content at once. What else comes of it.
-fn step(engine: &mut Engine, input: Input) -> Vec<Effect> {
-    let now = Now {
-        tick: Tick::default(),
-        wall: Timestamp::from_unix_ms(0),
-    };
-    let mut effects = engine.step(now, input);
-    let mut done = Vec::new();
-    while let Some(at) = effects
-        .iter()
-        .position(|it| matches!(it, Effect::Capture { .. }))
-    {
-        let Effect::Capture {
-            capture, subjects, ..
-        } = effects.remove(at)
-        else {
-            unreachable!();
-        };
-        let views = subjects.into_iter().map(View::still);
-        let views = Some(views.collect());
-        done.append(&mut effects);
-        effects = engine.step(
-            now,
-            Input::Captured {
-                capture,
-                workspace: WORKSPACE,
-                views,
-            },
-        );
-    }
-    done.append(&mut effects);
-    done
+    crate::engine::trial::project("t")
 }
 
 fn asked(engine: &mut Engine, request: u64, policy: &str) -> Vec<Effect> {
@@ -93,41 +43,11 @@ fn asked(engine: &mut Engine, request: u64, policy: &str) -> Vec<Effect> {
 
 /// An engine with a run under way that nothing ends.
 fn busy() -> (Engine, RunId) {
-    let mut engine = Engine::new(7, NonZeroU32::MIN);
-    let inputs = [
-        Input::Opened {
-            workspace: WORKSPACE,
-            root: RootPath::new(Path::new("/w")).unwrap(),
-            layout: Layout::new(".runs"),
-        },
-        Input::Configured {
-            workspace: WORKSPACE,
-            setup: Setup {
-                config: Arc::new(config()),
-                trust: Trust::Allowed,
-                known: BTreeMap::new(),
-            },
-        },
-        Input::Watched {
-            workspace: WORKSPACE,
-            watch: Watch::Watching,
-        },
-    ];
-    for input in inputs {
-        step(&mut engine, input);
-    }
+    let mut engine = opened(TEXT);
     asked(&mut engine, 0, "first");
     let run = engine.runs.keys().next().unwrap().clone();
-    step(&mut engine, recorded(&run));
+    step(&mut engine, recorded(&run, Record::Begin));
     (engine, run)
-}
-
-fn recorded(run: &RunId) -> Input {
-    Input::Recorded {
-        run: run.clone(),
-        record: Record::Begin,
-        failure: None,
-    }
 }
 
 fn released(effects: &[Effect]) -> Vec<u64> {
@@ -221,7 +141,7 @@ fn what_cannot_begin_is_told_to_be_refused() {
     let (mut engine, _) = busy();
     let gone = PipelineId::parse("gone").unwrap();
     let asker = (RequestId(1), Wanted::Attended);
-    let origin = crate::engine::ask::Origin::from(crate::model::run::Cause::Manual);
+    let origin = crate::engine::ask::Origin::from(Cause::Manual);
     engine.queue(&project(), &gone, origin, asker);
     let run = engine.queued().next().unwrap().run.clone();
     let seen = crate::engine::keys::Seen {

@@ -78,6 +78,10 @@ impl Config {
             detected: detect::detect(around.listing),
             uses_detected: false,
             unplaced: draft.pipelines.is_empty(),
+            is_published: draft
+                .pipelines
+                .iter()
+                .all(|it| it.spot.origin == Origin::Codex),
             faults,
         };
         let projects = check.projects(&mut draft);
@@ -200,6 +204,8 @@ struct Check {
     uses_detected: bool,
     /// Whether no file defines a pipeline.
     unplaced: bool,
+    /// Whether `orchd.toml` defines none.
+    is_published: bool,
     faults: Faults,
 }
 
@@ -282,9 +288,13 @@ impl Check {
         if self.exists(&id) {
             return Some(id);
         }
+        // The project that a workspace is without any stands nowhere.
+        let spot = Some(task.spot).filter(|spot| spot.end > spot.start);
+        if spot.is_none() && self.is_published && !self.unplaced {
+            // The published orchestrator runs its pipelines by name, and refuses only a run of none.
+            return Some(id);
+        }
         if !self.unplaced {
-            // The project that a workspace is without any stands nowhere.
-            let spot = Some(task.spot).filter(|spot| spot.end > spot.start);
             self.faults.add_with(spot, || Fault::NoPipelineNamed {
                 task: task.value.to_string(),
                 known: self.known.clone(),

@@ -5,6 +5,8 @@
 //! each choice as one byte. Neither depends on the order of things whose order does not matter, nor on limits (timeout,
 //! retries), which decide how long something runs, not what.
 
+mod change;
+
 use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
 use crate::model::config::source::steers;
 use crate::model::config::{Action, Command, CommandLine, Config, Cwd, Order, Pipeline, Stage};
@@ -204,24 +206,7 @@ fn runs(stage: &Stage) -> String {
         Action::Command(command) => command,
     };
     let line = command.line.text();
-    let mut notes = Vec::new();
-    if matches!(command.line, CommandLine::Argv(_)) {
-        notes.push("without a shell".to_owned());
-    }
-    match &command.cwd {
-        Cwd::Project(cwd) if cwd.is_root() => {}
-        Cwd::Project(cwd) => notes.push(format!("in {cwd} of the project")),
-        Cwd::Workspace(cwd) => notes.push(format!("in {cwd} of the workspace")),
-    }
-    let env = command.env.iter().map(|(name, value)| {
-        let value =
-            shlex::try_quote(value).map_or_else(|_| value.clone(), |quoted| quoted.into_owned());
-        format!("{name}={value}")
-    });
-    let env: Vec<String> = env.collect();
-    if !env.is_empty() {
-        notes.push(format!("with {}", env.join(" ")));
-    }
+    let notes = command.notes();
     let text = match notes.is_empty() {
         true => line.clone(),
         false => format!("{line}{NOTES}{})", notes.join(", ")),

@@ -29,6 +29,7 @@ const WORKSPACE_KEYS: &[&str] = &[
     "jobs",
     "poll",
     "poll_interval_ms",
+    "audit",
     "on_start",
     "flaky",
     "retain",
@@ -130,6 +131,9 @@ fn read_settings(table: &Table<'_>, faults: &mut Faults) -> Settings {
     let poll_most = table::whole_ms(limits::POLL_INTERVAL_MAX);
     if let Some(ms) = table.integer("poll_interval_ms", poll_least, poll_most, faults) {
         settings.poll_interval = Duration::from_millis(ms);
+    }
+    if let Some(audit) = table.duration_or_off("audit", limits::AUDIT_MAX, faults) {
+        settings.audit = audit;
     }
     settings.on_start = match table.boolean("on_start", faults) {
         Some(false) => OnStart::Wait,

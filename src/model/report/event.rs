@@ -167,6 +167,9 @@ pub struct StageBegun {
     pub pipeline_id: PipelineId,
     /// The stage.
     pub stage: StageId,
+    /// Its place in the run's stages, from 1: stages of another tool's configuration may share an id.
+    #[serde(default)]
+    pub index: usize,
     /// Which try this is, from 1.
     pub attempt: u32,
 }
@@ -184,6 +187,9 @@ pub struct StageDone {
     pub pipeline_id: PipelineId,
     /// The stage.
     pub stage: StageId,
+    /// Its place in the run's stages, from 1: stages of another tool's configuration may share an id.
+    #[serde(default)]
+    pub index: usize,
     /// How it ended.
     pub status: StageStatus,
     /// How it ended, beyond its status.

@@ -64,6 +64,9 @@ pub struct WorkspaceStatus {
     pub state: WorkspaceState,
     /// Why it stands so, and what to do about it.
     pub detail: Option<String>,
+    /// Changes since the daemon began that no event told, and that a self-audit has found.
+    #[serde(default)]
+    pub missed: u64,
     /// Its projects, in declared order.
     pub projects: Vec<ProjectStatus>,
 }
@@ -104,6 +107,9 @@ pub struct ProjectStatus {
     pub input_digest: Option<InputDigest>,
     /// The run that is under way.
     pub running: Option<RunningRun>,
+    /// Runs that were asked for by name and have not begun, in the order in which they will.
+    #[serde(default)]
+    pub queued: Vec<QueuedRun>,
     /// The newest run that has ended.
     pub last_run: Option<LastRun>,
     /// What failed first in it.
@@ -119,6 +125,19 @@ pub struct RunningRun {
     pub stage: Option<StageId>,
     /// When the run began.
     pub started_at: Timestamp,
+}
+
+/// A run that waits for its turn: nothing of it is on disk yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedRun {
+    /// The id under which it will begin.
+    pub run_id: RunId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// Why it is wanted.
+    pub cause: Cause,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
 }
 
 /// A run that has ended.
@@ -147,6 +166,9 @@ pub struct LastRun {
 pub struct Failure {
     /// The stage.
     pub stage: StageId,
+    /// The name of its log, which means this stage and no other; told only where other stages have its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its exit code; none when it could not be started, or its daemon died before its end.
     pub exit_code: Option<i32>,
     /// The line that says most of what went wrong, or the last ones.

@@ -44,26 +44,13 @@ impl Oracle {
             );
         }
         self.begin_on_view(report, setting);
-        let kind = announced(report.cause);
-        let wanted = (project.clone(), report.pipeline.clone(), kind);
-        let told = match report.cause {
-            Cause::Manual => self.named.begin(report, &self.questions),
-            Cause::Start | Cause::Change | Cause::Gate => {
-                self.named.first(&report.run, &project);
-                self.announced.remove(&wanted)
-            }
-            Cause::Resume | Cause::Parent => self.announced.remove(&wanted),
-        };
-        assert!(
-            told,
-            "{} begins, and nobody was told that it is queued",
-            report.run
-        );
+        self.take_announced(report, &project);
         if is_own(report) {
             self.begin_own(report, (place, setting));
         }
         if report.cause == Cause::Resume {
             self.forget_proof(&report.run);
+            self.questions.taken_up(&report.run);
             self.failed.forget(&report.run);
             self.ended.remove(&report.run);
         } else {
@@ -86,6 +73,25 @@ impl Oracle {
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
         assert!(before.is_none(), "{} begins twice", report.run);
+    }
+
+    /// No run begins before somebody was told that it is queued.
+    fn take_announced(&mut self, report: &RunReport, project: &ProjectId) {
+        let kind = announced(report.cause);
+        let wanted = (project.clone(), report.pipeline.clone(), kind);
+        let told = match report.cause {
+            Cause::Manual => self.named.begin(report, &self.questions),
+            Cause::Start | Cause::Change | Cause::Gate => {
+                self.named.first(&report.run, project);
+                self.announced.remove(&wanted)
+            }
+            Cause::Resume | Cause::Parent => self.announced.remove(&wanted),
+        };
+        assert!(
+            told,
+            "{} begins, and nobody was told that it is queued",
+            report.run
+        );
     }
 
     /// The evidence of a run is gone: from now on nobody may hear of what it proved.

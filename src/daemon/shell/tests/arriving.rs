@@ -17,12 +17,16 @@ use crate::engine::{Effect, ProjectId, Record};
 use crate::model::id::TaskId;
 use crate::model::view::{Touches, View};
 
-const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
+pub(super) const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
                     [[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
                     [[pipeline.stage]]\nid = \"check\"\ncommand = \"true\"\n";
 
 /// Takes what comes back, shown to `meet` first, until the shell is as wanted.
-async fn drive(shell: &mut Shell, mut meet: impl FnMut(&Done), until: impl Fn(&Shell) -> bool) {
+pub(super) async fn drive(
+    shell: &mut Shell,
+    mut meet: impl FnMut(&Done),
+    until: impl Fn(&Shell) -> bool,
+) {
     loop {
         shell.settle();
         if until(shell) {
@@ -35,7 +39,7 @@ async fn drive(shell: &mut Shell, mut meet: impl FnMut(&Done), until: impl Fn(&S
     }
 }
 
-fn is_read(shell: &Shell) -> bool {
+pub(super) fn is_read(shell: &Shell) -> bool {
     let is_home = |site: &Site| {
         let tree = site.tree.as_ref().is_some_and(Lent::is_idle);
         tree && site.desk.as_ref().is_some_and(Lent::is_idle)
@@ -43,13 +47,13 @@ fn is_read(shell: &Shell) -> bool {
     shell.sites.values().all(is_home)
 }
 
-fn state(shell: &Shell) -> Value {
+pub(super) fn state(shell: &Shell) -> Value {
     let status = serde_json::to_value(shell.status(&Scope::default())).unwrap();
     status["workspaces"][0]["state"].clone()
 }
 
 /// A shell with a workspace that has been read.
-async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
+pub(super) async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
     let root = dir.path().join("w");
     std::fs::create_dir(&root).unwrap();
     std::fs::write(root.join("orchd.toml"), GOOD).unwrap();
@@ -63,7 +67,7 @@ async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPath) {
 }
 
 /// Allows what a workspace's files say now, as another process would.
-fn allow(shell: &mut Shell, root: &RootPath) {
+pub(super) fn allow(shell: &mut Shell, root: &RootPath) {
     let loaded = crate::daemon::configuration::load(root, None).unwrap();
     let (set, commands) = (loaded.command_set, loaded.commands);
     let now = shell.clock.wall();

@@ -20,6 +20,7 @@ enum Act {
     Examine,
     Scan,
     Capture,
+    Audit,
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -41,6 +42,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => Just(Act::Examine),
         1 => Just(Act::Scan),
         1 => Just(Act::Capture),
+        2 => Just(Act::Audit),
     ]
 }
 
@@ -86,9 +88,13 @@ fn perform(it: &mut Fixture, act: &Act) {
             let (one, other) = (it.path(one), it.path(other));
             renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap_or(());
         }
-        Act::Examine => drop(it.tree.examine().unwrap()),
+        Act::Examine => drop(it.tree.examine_closed(Tick::default()).unwrap()),
         Act::Scan => drop(it.tree.scan().unwrap()),
         Act::Capture => drop(it.view()),
+        Act::Audit => {
+            it.tree.begin_audit();
+            assert_eq!(it.tree.audit().missed, [], "an event told of it");
+        }
     }
 }
 

@@ -168,3 +168,24 @@ fn explain_tells_stages_outputs_and_what_nobody_reads() {
     };
     assert_eq!(rule, "made");
 }
+
+#[test]
+fn what_a_look_found_is_read_before_a_view_asks_for_it() {
+    let mut it = Fixture::new();
+    it.true_view();
+    for number in 0..40 {
+        it.write(&format!("d/f{number}"), &number.to_string());
+    }
+    let unread = |it: &Fixture| {
+        let dir = it.tree.snapshot.find(b"d").unwrap();
+        let entries = it.tree.snapshot.dir(dir).entries().iter();
+        entries.filter(|entry| entry.is_unhashed()).count()
+    };
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    it.tree.examine_closed(Tick::default()).unwrap();
+    assert_eq!(unread(&it), 0);
+    it.write("d/f7", "other");
+    let view = it.view();
+    assert_eq!(view.input, oracle(it.root.as_path()));
+    assert_eq!(shown(&view.changed).len(), 40);
+}

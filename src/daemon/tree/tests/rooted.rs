@@ -154,6 +154,7 @@ fn a_closed_tree_leaves_no_doubt_behind() {
 #[test]
 fn a_root_that_cannot_be_read_is_as_good_as_missing_and_comes_back() {
     use std::os::unix::fs::PermissionsExt as _;
+    // Root may read everything; `.ci/run` has this tested by somebody else, too.
     if rustix::process::geteuid().is_root() {
         return;
     }
@@ -172,4 +173,29 @@ fn a_root_that_cannot_be_read_is_as_good_as_missing_and_comes_back() {
     assert_eq!((touches, view.input), (Touches::default(), first.input));
     it.write("d/f", "2");
     assert_eq!(paths(&it.touched()), ["d/f"]);
+}
+
+#[test]
+fn a_tree_that_is_known_to_be_too_large_asks_for_no_watch_more() {
+    let mut it = Fixture::new();
+    let before = it.tree.watches();
+    for number in 0..20 {
+        it.write(&format!("d{number}/f"), "1");
+    }
+    let other = it.watcher.eye(WorkspaceId(2), &it.root);
+    let limit = it.tree.eye.room().unwrap();
+    other.note_watches(limit - before - 10);
+    assert_eq!(it.tree.eye.room(), Some(before + 10));
+    let touches = it.tree.scan().unwrap();
+    assert_eq!(paths(&touches).len(), 20, "it is scanned all the same");
+    let Seeing::Refused(why) = it.tree.seeing() else {
+        panic!("it was asked for: {:?}", it.tree.seeing());
+    };
+    let named = format!("and this workspace has {} directories", before + 20);
+    assert!(why.to_string().contains(&named), "{why}");
+    assert_eq!(it.tree.watches(), 0);
+    other.close();
+    it.tree.examine().unwrap();
+    assert!(it.tree.seeing().is_by_events());
+    assert_eq!(it.tree.watches(), before + 20);
 }

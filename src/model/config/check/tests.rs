@@ -115,6 +115,34 @@ fn nothing_to_run_says_what_to_do() {
 }
 
 #[test]
+fn published_pipelines_without_a_default_are_run_by_name() {
+    let codex = r#"{"pipelines": [{"id": "ci", "stages": [{"kind": "command", "id": "x", "command": "x"}]}]}"#;
+    let settings = "[workspace]\nsettle_ms = 5\n";
+    for toml in [None, Some(settings)] {
+        let config = assemble(toml, Some(codex), &[]).unwrap();
+        assert_eq!(pipelines(&config), ["ci"]);
+        assert!(config.has_unpiped(), "none of them is the default");
+    }
+    let found = assemble(None, Some(codex), &["Cargo.toml"]).unwrap();
+    assert_eq!(pipelines(&found), ["ci", "diagnostics"]);
+    assert!(!found.has_unpiped(), "what is found is run");
+    let named = codex.replacen('{', r#"{"defaultPipeline": "no", "#, 1);
+    assert!(
+        assemble(None, Some(&named), &[]).is_err(),
+        "a default that is not there"
+    );
+    let own = "[[project]]\ntask = 'a'\n";
+    assert!(
+        assemble(Some(own), Some(codex), &[]).is_err(),
+        "orchd.toml can name one"
+    );
+    assert!(
+        assemble(None, Some("{}"), &[]).is_err(),
+        "nothing could be run"
+    );
+}
+
+#[test]
 fn mistakes_in_both_files_are_told_in_order() {
     let toml = format!("{OWN}colour = 1\n");
     let codex = r#"{"pipelines": [{"id": "x", "stages": 5}]}"#;

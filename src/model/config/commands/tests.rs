@@ -317,8 +317,72 @@ fn commands() -> impl Strategy<Value = Command> {
     })
 }
 
+#[test]
+fn what_is_different_from_what_was_allowed_is_told_one_by_one() {
+    let shell = |line: &str, cwd: &str, env: &[(&str, &str)]| Command {
+        cwd: Cwd::Project(RelPath::parse(cwd).unwrap()),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..command(CommandLine::Shell(line.to_owned()))
+    };
+    let was = [("A", "1"), ("B", "a, with C=2 (b)"), ("GONE", "")];
+    let was = shell("make", "", &was);
+    let is = [("A", "2"), ("B", "a, with C=2 (b)"), ("NEW", "it's")];
+    let is = shell("make all", "sub", &is);
+    let text = |command: &Command| CommandText::new("d/x", &text_of(command.clone()));
+    let changes = |before: &Command, now: &Command| now.changes(&text(before)).join("\n");
+    insta::assert_snapshot!(changes(&was, &is), @r#"
+    was: make
+    in sub of the project, was in its project
+    A: 1 -> 2
+    NEW="it's" is new
+    GONE='' is gone
+    "#);
+    insta::assert_snapshot!(changes(&is, &was), @r#"
+    was: make all
+    in its project, was in sub of the project
+    A: 2 -> 1
+    GONE='' is new
+    NEW="it's" is gone
+    "#);
+    let argv = command(CommandLine::Argv(vec!["make".to_owned(), "all".to_owned()]));
+    insta::assert_snapshot!(changes(&argv, &shell("make all", "", &[])), @"in a shell, was without one");
+    insta::assert_snapshot!(changes(&shell("make all", "", &[]), &argv), @"without a shell, was in one");
+    // What does not tell everything is not taken apart.
+    let long = shell("make", "", &[("A", &"x".repeat(600))]);
+    let told = changes(&long, &was);
+    assert!(told.starts_with("was: make   (with A=xxx"), "{told}");
+    assert!(told.contains("…   (sha256 "), "{told}");
+    let odd = shell("make", "", &[("A", "\u{1b}[2K")]);
+    assert_eq!(odd.shown_notes(), ["with A='\\u{1b}[2K'"]);
+    assert_eq!(
+        changes(&shell("make", "", &[]), &odd),
+        "A='\\u{1b}[2K' is new"
+    );
+    let in_root = Command {
+        cwd: Cwd::Workspace(RelPath::root()),
+        ..shell("make", "", &[])
+    };
+    assert_eq!(in_root.shown_notes(), [""; 0]);
+    assert_eq!(
+        changes(&shell("make", "", &[]), &in_root),
+        "in . of the workspace, was in its project"
+    );
+    let child = CommandText::new("d/x", "pipeline other");
+    assert_eq!(was.changes(&child), ["was: pipeline other"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn nothing_is_different_exactly_where_the_text_is_the_same(one in commands(), other in commands()) {
+        let before = CommandText::new("d/x", &text_of(one.clone()));
+        prop_assert_eq!(other.changes(&before).is_empty(), before.runs == text_of(other));
+        prop_assert_eq!(one.changes(&before), [""; 0]);
+    }
+
     #[test]
     fn keys_are_equal_exactly_for_equal_definitions(
         (one, other) in (commands(), commands()),

@@ -23,12 +23,12 @@ fn unknown_keys_are_told_with_the_nearest_name() {
        |
      2 |   setle_ms = 20
        |   ^^^^^^^^
-      help: did you mean `settle_ms`? allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, on_start, flaky, retain, default_pipeline
+      help: did you mean `settle_ms`? allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, retain, default_pipeline
     orchd.toml:3:3: unknown key `colour` in [workspace]
        |
      3 |   colour = 'red'
        |   ^^^^^^
-      help: allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, on_start, flaky, retain, default_pipeline
+      help: allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, retain, default_pipeline
     "#);
     insta::assert_snapshot!(said(&format!("{SOUND}[projects]\nx = 1")), @r#"
     orchd.toml:6:2: unknown key `projects` in the file

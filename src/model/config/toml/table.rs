@@ -256,6 +256,24 @@ impl<'d> Table<'d> {
         )
     }
 
+    /// A duration, or none where it says `off`.
+    pub(super) fn duration_or_off(
+        &self,
+        key: &'static str,
+        max: Duration,
+        faults: &mut Faults,
+    ) -> Option<Option<Duration>> {
+        let value = self.entries.get(key)?;
+        let DeValue::String(written) = value.get_ref() else {
+            let expected = "a duration such as \"10m\", or \"off\"";
+            return mistyped(key, expected, value, faults);
+        };
+        match &**written {
+            "off" => Some(None),
+            _ => self.duration(key, max, faults).map(Some),
+        }
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(
         &self,

@@ -29,6 +29,7 @@ settle_max_ms = 2000      # a writer that never stops still gets a run after thi
 ignore = ["*.snap.new"]   # gitignore syntax, on top of .gitignore, .ignore, .git/info/exclude and git's global excludes
 jobs = 4                  # stages at once; default: cores
 poll = "auto"             # auto | always | never; poll_interval_ms = 1000
+audit = "10m"             # how often what no event tells is looked for; "off": never
 on_start = true           # run what is unproven after add, allow, a daemon start, a new configuration
 flaky = "pass"            # pass: a flaky verdict is told, and counts as green; fail: it does not
 retain = { runs = 200, days = 30 }   # per project; evidence cited by a checklist is never removed
@@ -83,6 +84,7 @@ fn the_example_of_the_contract_settles_and_keeps_as_it_says() {
         (Poll::Auto, OnStart::Run)
     );
     assert_eq!(settings.poll_interval, Duration::from_secs(1));
+    assert_eq!(settings.audit, Some(Duration::from_secs(600)));
     assert_eq!(settings.flaky, Flaky::Pass);
     assert_eq!(
         settings.retain,
@@ -217,5 +219,27 @@ proptest! {
             let is_placed = said.contains("orchd.toml:") || said.contains("nothing to run");
             prop_assert!(is_placed, "{}", said);
         }
+    }
+}
+
+#[test]
+fn the_self_audit_has_a_time_or_is_off() {
+    let audit = |line: &str| {
+        let text = format!("[workspace]\n{line}\n{SOUND}");
+        assemble(&text).map(|config| config.settings.audit)
+    };
+    assert_eq!(audit(""), Ok(Some(crate::limits::AUDIT_DEFAULT)));
+    assert_eq!(
+        audit("audit = '1h30m'"),
+        Ok(Some(Duration::from_secs(5400)))
+    );
+    assert_eq!(audit("audit = 'off'"), Ok(None));
+    for (line, said) in [
+        ("audit = '0s'", "longer than zero"),
+        ("audit = '8d'", "at most 7d"),
+        ("audit = false", "or \"off\""),
+    ] {
+        let error = audit(line).unwrap_err();
+        assert!(error.contains(said), "{line}: {error}");
     }
 }

@@ -1,0 +1,165 @@
+//! Self-audits: when which workspace is compared with its disk, and what becomes of what is found.
+//!
+//! One workspace at a time, a few directories at a time, and a pause after each part that is a hundred times as long: so
+//! all audits together take no more than a hundredth of a core, and where there is more to compare than that allows they
+//! are done less often than asked for. Between audits there is one timer, and nothing else.
+
+use crate::daemon::evidence::Inspected;
+use crate::daemon::message::{Done, Looked, What};
+use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::site::{Facts, Site};
+use crate::daemon::tree::Audited;
+use crate::limits::AUDIT_PAUSE;
+use crate::model::id::WorkspaceId;
+use crate::model::path::RootPath;
+use crate::model::report::{DoctorCheck, Health};
+use crate::model::time::Tick;
+use std::time::Duration;
+
+/// The audit that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Auditing {
+    underway: Option<Underway>,
+}
+
+#[derive(Debug)]
+struct Underway {
+    workspace: WorkspaceId,
+    /// When its next part is due; `None` while one is done.
+    next: Option<Tick>,
+}
+
+/// What a workspace's audits have found.
+#[derive(Debug, Default)]
+pub(super) struct Misses {
+    /// Changes that no event told, since the daemon began.
+    pub(super) count: u64,
+    last: String,
+}
+
+/// A part of an audit.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) audited: Audited,
+    took: Duration,
+    /// How the watching stands, where something was settled.
+    facts: Option<Facts>,
+}
+
+impl Auditing {
+    /// A workspace has gone, and what was given away for it may never come back.
+    pub(super) fn forget(&mut self, id: WorkspaceId) {
+        self.underway.take_if(|underway| underway.workspace == id);
+    }
+}
+
+/// When a workspace is compared next, if ever.
+fn due(site: &Site) -> Option<Tick> {
+    let interval = site.config.as_ref()?.settings.audit?;
+    let watched = site.tree.is_some() && site.facts.polled.is_none() && !site.closing;
+    watched.then(|| site.audit_from.after(interval))
+}
+
+impl Shell {
+    /// When the next part of an audit is due.
+    pub(super) fn audit_due(&self) -> Option<Tick> {
+        if self.tenancy == Tenancy::Hosted || self.exiting {
+            return None;
+        }
+        match &self.auditing.underway {
+            Some(underway) => underway.next,
+            None => self.sites.values().filter_map(due).min(),
+        }
+    }
+
+    pub(super) fn audit(&mut self, now: Tick) {
+        if self.audit_due().is_none_or(|at| at > now) {
+            return;
+        }
+        let begun = self.auditing.underway.take();
+        let begins = begun.is_none();
+        let all = self.sites.iter();
+        let first = all.filter_map(|(id, site)| Some((due(site)?, *id))).min();
+        let Some(id) = begun.map(|it| it.workspace).or(first.map(|it| it.1)) else {
+            return;
+        };
+        let clock = self.clock;
+        let Some(tree) = self.sites.get_mut(&id).and_then(|site| site.tree.as_mut()) else {
+            return;
+        };
+        tree.push(move |tree| {
+            let start = clock.tick();
+            if begins {
+                tree.begin_audit();
+            }
+            let audited = tree.audit();
+            let part = Part {
+                facts: audited.touches.as_ref().map(|_| Facts::of(tree)),
+                audited,
+                took: clock.tick().since(start),
+            };
+            Some(Done {
+                workspace: id,
+                what: What::Audited(Box::new(part)),
+            })
+        });
+        self.auditing.underway = Some(Underway {
+            workspace: id,
+            next: None,
+        });
+    }
+
+    pub(super) fn take_part(&mut self, id: WorkspaceId, part: Part) {
+        let (times, shortest) = AUDIT_PAUSE;
+        let pause = part.took.saturating_mul(times).max(shortest);
+        let next = self.clock.tick().after(pause);
+        let ours = |underway: &&mut Underway| underway.workspace == id;
+        if let Some(underway) = self.auditing.underway.as_mut().filter(ours) {
+            underway.next = Some(next);
+        }
+        if !part.audited.more {
+            self.auditing.forget(id);
+        }
+        let Some(site) = self.sites.get_mut(&id) else {
+            return;
+        };
+        site.audit_from = next;
+        for path in &part.audited.missed {
+            tracing::warn!(root = %site.root, %path, "a change that no event told was found by the self-audit");
+            site.misses.count = site.misses.count.saturating_add(1);
+            site.misses.last = path.to_string();
+        }
+        if let Some((touches, facts)) = part.audited.touches.zip(part.facts) {
+            let looked = Looked {
+                touches,
+                capture: None,
+                inspected: Inspected::default(),
+                facts,
+                settles: None,
+            };
+            self.take_look(id, looked);
+        }
+    }
+}
+
+/// That changes were missed; nothing where none was.
+pub(super) fn check_misses(root: &RootPath, site: &Site) -> Option<DoctorCheck> {
+    let (count, last) = (site.misses.count, &site.misses.last);
+    let polled = site.facts.polled_too();
+    let polled = polled.map_or_else(String::new, |polled| format!("; {polled}"));
+    (count > 0).then(|| DoctorCheck {
+        id: format!("missed {root}"),
+        state: Health::Warn,
+        detail: format!(
+            "{} no event told of, found by the self-audit; the last is `{last}`{polled}",
+            match count {
+                1 => "1 change that".to_owned(),
+                count => format!("{count} changes that"),
+            }
+        ),
+        fix: Some(
+            "somebody writes there through a mapped file, a hard link from elsewhere or another machine: a shorter `audit`, or `poll = \"always\"`, finds it sooner"
+                .to_owned(),
+        ),
+    })
+}

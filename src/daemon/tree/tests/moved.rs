@@ -1,0 +1,66 @@
+//! Directories that go from one workspace to another: the kernel has one watch of each for both.
+//!
+//! Whoever looks first, the one that holds the directory now sees what is written in it. Two trees on one watcher, as in
+//! a daemon with two workspaces.
+
+use super::*;
+
+/// Another workspace beside, on the same watcher.
+fn beside(it: &Fixture, number: u64, name: &str) -> Fixture {
+    let path = it.above.path().canonicalize().unwrap().join(name);
+    fs::create_dir_all(&path).unwrap();
+    let places = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let watcher = (it.watcher.clone(), WorkspaceId(number));
+    Fixture::of(Home::default(), &plain(), &path, places, watcher)
+}
+
+fn sees(it: &mut Fixture, below: &str) {
+    it.write(below, "seen");
+    assert_eq!(paths(&it.touched()), [below]);
+    it.true_view();
+}
+
+#[test]
+fn a_directory_that_went_to_another_workspace_is_seen_there_whoever_looks_first() {
+    let mut from = Fixture::new();
+    let mut to = beside(&from, 2, "other");
+    for (name, first) in [("a", 1), ("b", 2)] {
+        from.write(&format!("{name}/deep/f"), "1");
+        from.true_view();
+        fs::rename(from.path(name), to.path(name)).unwrap();
+        for look in [first, 3 - first] {
+            let it = if look == 1 { &mut from } else { &mut to };
+            assert_eq!(paths(&it.touched()), [format!("{name}/deep/f")]);
+        }
+        sees(&mut to, &format!("{name}/deep/f"));
+        sees(&mut to, &format!("{name}/new"));
+        fs::rename(to.path(name), from.path(name)).unwrap();
+        to.touched();
+        from.touched();
+        sees(&mut from, &format!("{name}/deep/f"));
+    }
+}
+
+#[test]
+fn a_root_that_became_another_workspace_stays_seen_when_it_is_made_anew() {
+    let mut it = Fixture::new();
+    it.write("deep/f", "1");
+    it.true_view();
+    let watches = it.tree.watches();
+    let moved = it.above.path().canonicalize().unwrap().join("moved");
+    fs::rename(it.root.as_path(), &moved).unwrap();
+    let mut other = beside(&it, 2, "moved");
+    let missing = it.tree.examine().unwrap_err().to_string();
+    assert_eq!(missing, format!("`{}` is missing", it.root));
+    assert_eq!((it.tree.watches(), other.tree.watches()), (0, watches));
+    sees(&mut other, "deep/f");
+    fs::create_dir(it.root.as_path()).unwrap();
+    it.write("deep/g", "1");
+    it.touched();
+    sees(&mut it, "deep/g");
+    sees(&mut other, "deep/f2");
+    it.tree.close();
+    other.write("deep/f", "2");
+    other.tree.eye.sync(TIMEOUT).unwrap();
+    assert_eq!(paths(&other.tree.examine().unwrap()), ["deep/f"]);
+}

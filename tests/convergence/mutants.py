@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Breaks the watch engine on purpose, one promise at a time, and demands that the convergence test notices.
+
+A test that has never noticed anything proves nothing. Each mutant is applied to a copy of the sources in a temporary
+directory; the convergence test runs there for as long as in `.ci/run`, and has to fail by one of its own findings.
+Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the sources.
+
+    tests/convergence/mutants.py [PART-OF-A-NAME ...]      SECONDS=60 SEED=1 by default
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = os.environ.get("SECONDS", "60")
+SEED = os.environ.get("SEED", "1")
+# What the test itself says; anything else is no finding.
+FINDINGS = ("the daemon has another content", "told by no change", "proves what has not been run")
+
+
+class Mutant(NamedTuple):
+    name: str
+    file: str
+    old: str
+    new: str
+    breaks: str
+    also: tuple[str, str] | None = None
+
+
+MUTANTS = [
+    Mutant(
+        "one-event-in-a-thousand",
+        "watcher.rs",
+        "            let noise = path\n",
+        "            static SEEN: AtomicU64 = AtomicU64::new(0);\n"
+        "            if SEEN.fetch_add(1, Ordering::Relaxed) % 1000 == 999 {\n                continue;\n            }\n"
+        "            let noise = path\n",
+        "an event is lost",
+    ),
+    Mutant(
+        "overflow-passed-over",
+        "watcher.rs",
+        "                let wake = self.with(Board::note_everything);",
+        "                let wake = Wake::Spared;",
+        "the kernel's queue has overflowed",
+    ),
+    Mutant(
+        "list-before-watch",
+        "tree/walk.rs",
+        "            match self.hook(id, &directory, step.renew, look)? {\n",
+        "            let fresh = self.snapshot.dir(id).listed != Listed::Done;\n"
+        "            let hooked = match fresh {\n                true => Hooked::Yes,\n"
+        "                false => self.hook(id, &directory, step.renew, look)?,\n            };\n"
+        "            match hooked {\n",
+        "what comes between the listing and the watch is an event",
+        (
+            "        let changed = self.hold_rules(id, survey.rules);\n",
+            "        drop(self.hook(id, &site.directory, Renew::No, look)?);\n"
+            "        let changed = self.hold_rules(id, survey.rules);\n",
+        ),
+    ),
+    Mutant(
+        "moved-in-is-not-entered",
+        "tree/settle.rs",
+        "            self.digests.forget(id);\n            return Some(Step::new(id, Reach::Below, Renew::No));",
+        "            self.digests.forget(id);\n            if found.doubt == Some(Doubt::Hook) {\n                return None;\n"
+        "            }\n            return Some(Step::new(id, Reach::Below, Renew::No));",
+        "what a directory brings along is content",
+    ),
+    Mutant(
+        "deep-is-not-watched",
+        "tree/walk.rs",
+        "        if !self.seeing.is_by_events() {\n            return Ok(Hooked::Yes);\n        }\n        if renew",
+        "        if !self.seeing.is_by_events() || directory.components().count() > 8 {\n"
+        "            return Ok(Hooked::Yes);\n        }\n        if renew",
+        "what is below a new directory is watched",
+    ),
+    Mutant(
+        "renamed-keeps-its-watch",
+        "tree/settle.rs",
+        "            _ if found.doubt == Some(Doubt::Hook) => Some(Step::new(id, Reach::Below, Renew::Yes)),\n",
+        "            _ if found.doubt == Some(Doubt::Hook) => None,\n",
+        "a directory that went and came back is watched again",
+    ),
+    Mutant(
+        "let-go-of-under-its-new-name",
+        "tree/walk.rs",
+        "            if !let_go.is_empty() {\n",
+        "            if let_go.len() > 1000 {\n",
+        "two names of one directory are one watch",
+    ),
+    Mutant(
+        "rules-only-here",
+        "tree/examine.rs",
+        "            return vec![Step::new(id, Reach::Below, Renew::No)];\n",
+        "            return vec![Step::new(id, Reach::Only, Renew::No)];\n",
+        "other rules are a walk of all that they are about",
+    ),
+    Mutant(
+        "other-names-are-not-sought",
+        "tree/settle.rs",
+        "self.links == Links::Sought && print.is_linked()",
+        "self.links == Links::Sought && print.is_linked() && self.met.len() > 1000",
+        "a write through one name is a change of the others",
+    ),
+    Mutant(
+        "what-a-lost-directory-held-is-not-told",
+        "tree/settle.rs",
+        "            for at in 0..self.snapshot.dir(*id).entries().len() {\n",
+        "            for at in 1..self.snapshot.dir(*id).entries().len() {\n",
+        "every path that goes is told",
+    ),
+    Mutant(
+        "same-size-is-same-content",
+        "tree/settle.rs",
+        "        let same_print = old.print == new.print;\n",
+        "        let same_print = old.print == new.print || (old.print.size == new.print.size && new.print.size > 1);\n",
+        "content is what the bytes are",
+    ),
+    Mutant(
+        "backups-are-not-looked-at",
+        "tree/examine.rs",
+        "        all.entry([name, &b\"~\"[..]].concat().into())\n            .or_insert(Doubt::Content);\n",
+        "        drop(name);\n",
+        "whether a name is a backup depends on the file beside it",
+    ),
+]
+
+
+def copy_sources(to: Path) -> None:
+    for name in ["Cargo.toml", "Cargo.lock", "clippy.toml"]:
+        shutil.copy(ROOT / name, to / name)
+    for name in ["src", "tests", "benches"]:
+        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
+        # With fresh times, or cargo takes what it built of the last mutant before for what stands here.
+        shutil.copytree(ROOT / name, to / name, ignore=ignored, copy_function=shutil.copy)
+
+
+def cargo(at: Path, *arguments: str) -> tuple[int, str]:
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+    env = os.environ | {
+        "CARGO_TARGET_DIR": str(target),
+        "CONVERGENCE_SECONDS": SECONDS,
+        "CONVERGENCE_SEED": SEED,
+        "RUST_BACKTRACE": "0",
+        "RUSTFLAGS": "-Awarnings",
+    }
+    command = ["cargo", "test", "--quiet", "--test", "convergence", *arguments]
+    done = subprocess.run(command, cwd=at, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def judge(mutant: Mutant, at: Path) -> str | None:
+    """Why the mutant is not noticed; nothing if it is."""
+    path = at / "src" / "daemon" / mutant.file
+    text = path.read_text()
+    broken = text
+    for old, new in [(mutant.old, mutant.new), *([mutant.also] if mutant.also else [])]:
+        if text.count(old) != 1:
+            return f"its text stands {text.count(old)} times in {mutant.file}"
+        broken = broken.replace(old, new)
+    path.write_text(broken)
+    try:
+        code, output = cargo(at, "--no-run")
+        if code != 0:
+            return "does not compile:\n" + output[-2000:]
+        began = time.monotonic()
+        code, output = cargo(at)
+    finally:
+        path.write_text(text)
+    took = time.monotonic() - began
+    if code == 0:
+        return "survived"
+    said = [line for line in output.splitlines() if any(finding in line for finding in FINDINGS)]
+    if not said:
+        return "noticed for another reason:\n" + output[-2000:]
+    found = re.search(r"CONVERGENCE_SEED=(\d+).* round (\d+)", output)
+    where = f"session {found[1]}, round {found[2]}" if found else "?"
+    print(f"{mutant.name:40} {took:4.0f} s  {where}: {said[0][:60]}", flush=True)
+    return None
+
+
+def main() -> int:
+    parts = sys.argv[1:]
+    chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
+    problems = 0
+    with tempfile.TemporaryDirectory(prefix="orchd-mutants-") as directory:
+        at = Path(directory)
+        copy_sources(at)
+        for mutant in chosen:
+            problem = judge(mutant, at)
+            if problem:
+                problems += 1
+                print(f"{mutant.name:40} ({mutant.breaks}): {problem}", flush=True)
+    print(f"{len(chosen) - problems} of {len(chosen)} mutants were noticed within {SECONDS} s (seed {SEED})")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
