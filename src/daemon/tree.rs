@@ -242,6 +242,7 @@ impl Tree {
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
         self.read_surroundings();
+        self.tracked.outdated = true;
         self.full_scan(renew)
     }
 

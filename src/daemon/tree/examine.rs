@@ -68,13 +68,9 @@ impl Tree {
             self.find_repositories();
         }
         self.signs_before = self.signs_now();
-        if outdated {
-            self.read_surroundings();
-        }
+        let differs = outdated && self.read_surroundings();
         let mut paths = match dirty {
-            Dirty::Paths(paths) if self.seeing.is_by_events() && !outdated && !self.doubted => {
-                paths
-            }
+            Dirty::Paths(paths) if self.seeing.is_by_events() && !differs && !self.doubted => paths,
             Dirty::Paths(_) | Dirty::Everything => return self.full_scan(renew),
         };
         if renew == Renew::Yes || paths.get(&b""[..]) == Some(&Doubt::Hook) {
@@ -261,17 +257,21 @@ impl Tree {
         directories
     }
 
-    /// Reads the rules around the root as they stand while they are watched.
-    pub(super) fn read_surroundings(&mut self) {
-        self.tracked.outdated = true;
+    /// Reads the rules around the root as they stand while they are watched; true if they are others than before.
+    pub(super) fn read_surroundings(&mut self) -> bool {
+        let mut differs = false;
         for _ in 0..SURROUND_TRIES_MAX {
             let setting = Arc::clone(&self.scopes.setting);
-            self.surroundings = Surroundings::read(self.root.as_path(), &self.home, setting);
+            let found = Surroundings::read(self.root.as_path(), &self.home, setting);
+            differs |= !found.around.same(&self.surroundings.around);
+            self.surroundings = found;
             self.surround();
             if !self.surroundings.is_outdated() {
-                return;
+                break;
             }
         }
+        self.tracked.outdated |= differs;
+        differs
     }
 }
 

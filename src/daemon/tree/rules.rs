@@ -7,8 +7,8 @@
 //! pattern says is [`crate::model::pattern`]'s.
 
 use super::names;
-use super::print::Print;
 use crate::limits::IGNORE_FILE_BYTES_MAX;
+use crate::model::digest::Digest;
 use crate::model::pattern::{Flaw, Pattern, Patterns};
 use std::fs;
 use std::io::Read as _;
@@ -26,7 +26,8 @@ pub(super) struct Sheet {
     pub(super) patterns: Patterns,
     /// The file.
     pub(super) source: PathBuf,
-    print: Print,
+    /// Of its text: what was only touched holds the same rules.
+    digest: Digest,
 }
 
 /// The patterns that one directory holds.
@@ -98,8 +99,8 @@ impl Sheet {
             .ok()?;
         Some(Self {
             patterns: Patterns::of_file(&text),
+            digest: Digest::of(&text),
             source: source.to_path_buf(),
-            print: Print::of(meta),
         })
     }
 }
@@ -119,15 +120,15 @@ impl Rules {
         (rules.gitignore.is_some() || rules.ignore.is_some()).then(|| Arc::new(rules))
     }
 
-    /// Whether both come from the same files in the same state.
+    /// Whether both say the same.
     pub(super) fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let print = |rules: Option<&Self>| {
+        let digests = |rules: Option<&Self>| {
             rules.map(|rules| {
-                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.print);
+                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.digest);
                 (of(&rules.gitignore), of(&rules.ignore))
             })
         };
-        print(one) == print(other)
+        digests(one) == digests(other)
     }
 }
 
@@ -160,6 +161,19 @@ impl Around {
                 .rules
                 .iter()
                 .any(|(rules, _)| rules.gitignore.is_some())
+    }
+
+    /// Whether both say the same of every path.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let digest = |sheet: &Option<Arc<Sheet>>| sheet.as_ref().map(|sheet| sheet.digest);
+        let mut both = self.rules.iter().zip(&other.rules);
+        self.prefix == other.prefix
+            && digest(&self.exclude) == digest(&other.exclude)
+            && digest(&self.global) == digest(&other.global)
+            && self.rules.len() == other.rules.len()
+            && both.all(|((one, at), (other, there))| {
+                at == there && Rules::same(Some(one), Some(other))
+            })
     }
 
     /// What the entries of a directory are matched against but for its own rules; `within` are those on the way to it,

@@ -136,7 +136,13 @@ impl Fixture {
         let path = above.path().canonicalize().unwrap().join("root");
         fs::create_dir(&path).unwrap();
         prepare(&path);
-        Self::of(home, config, &path, (above, state), (watcher, WorkspaceId(1)))
+        Self::of(
+            home,
+            config,
+            &path,
+            (above, state),
+            (watcher, WorkspaceId(1)),
+        )
     }
 
     /// Opens and scans a root that is there.

@@ -139,3 +139,36 @@ fn a_pattern_that_is_none_is_named() {
     let cause = std::error::Error::source(&refused).unwrap().to_string();
     assert_eq!(cause, "`z[b-a]` is no gitignore pattern");
 }
+
+#[test]
+fn rules_that_are_only_written_again_have_nothing_looked_at() {
+    let user = TempDir::new().unwrap();
+    let home = user.path().canonicalize().unwrap();
+    let mut it = Fixture::at_home(&plain(), &home, |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&home.join(".gitconfig"), "[core]\n\texcludesFile = ~/all\n");
+        for sheet in [home.join("all"), root.join(".git/info/exclude")] {
+            write(&sheet, "*.o\n");
+        }
+        for sheet in [".gitignore", ".ignore", "sub/.gitignore"] {
+            write(&root.join(sheet), "*.log\n");
+        }
+        write(&root.join("sub/deep/f"), "1");
+    });
+    it.view();
+    it.blind("sub/deep");
+    it.write("sub/deep/f", "22");
+    let exclude = it.path(".git/info/exclude");
+    for sheet in [home.join(".gitconfig"), home.join("all"), exclude.clone()] {
+        let text = fs::read_to_string(&sheet).unwrap();
+        write(&sheet, &text);
+        assert_eq!(it.touched(), Touches::default(), "{}", sheet.display());
+    }
+    for sheet in [".gitignore", ".ignore", "sub/.gitignore"] {
+        it.write(sheet, "*.log\n");
+        assert_eq!(it.touched(), Touches::default(), "{sheet}");
+    }
+    // What differs has everything looked at.
+    write(&exclude, "*.a\n");
+    assert_eq!(paths(&it.touched()), ["sub/deep/f"]);
+}
