@@ -299,6 +299,7 @@ impl Tree {
                 configuration = self.scan()?.configuration;
             }
         } else if self.scanned {
+            self.surround_anew();
             configuration = self.check_configuration();
         }
         let everything = self.everything();

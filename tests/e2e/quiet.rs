@@ -238,6 +238,9 @@ fn what_git_tracks_triggers_though_it_is_ignored_and_what_lies_beside_it_does_no
         nothing_comes_of(&workspace, &mut events, act);
     }
     workspace.sh("git rm -q -f --cached build/deep/kept");
+    let started = events.until_type("run.started");
+    let gone = serde_json::json!(["build/deep/kept"]);
+    assert_eq!(started["paths"], gone, "the index tells of it by itself");
     assert_eq!(workspace.wait()["verdict"], "pass");
     let asked = workspace.runs();
     assert_eq!(

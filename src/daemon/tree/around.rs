@@ -2,7 +2,7 @@
 //!
 //! These files are outside the watched directories, or below `.git`. So their fingerprints are compared at each look;
 //! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself; but not
-//! those of git's settings outside of the user's, which are busy.
+//! those of the machine's settings, which are busy, and of a repository's own only what git itself writes shows.
 
 use super::git::{common_dir, git_dir};
 use super::names;
@@ -86,13 +86,13 @@ impl Surroundings {
         stamps.any(other) || self.repositories.iter().any(moved)
     }
 
-    /// The files outside of the workspace that a change of its rules may come from.
+    /// The files that a change of the workspace's rules may come from, and that are no content of it.
     pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
-        let stamps = self.stamps.iter().map(|(path, _)| path);
+        let stamps = self.stamps.iter().chain(&self.unwatched);
+        let stamps = stamps.map(|(path, _)| path);
         let repositories = self.repositories.iter().map(|(path, _)| path);
-        let outside = stamps
-            .chain(repositories)
-            .filter(|path| !path.starts_with(root));
+        let outside = stamps.chain(repositories);
+        let outside = outside.filter(|path| !is_content(path, root));
         outside.cloned().collect()
     }
 
@@ -101,10 +101,7 @@ impl Surroundings {
     pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
         let stamps = self.stamps.iter().filter(|_| PER_DIRECTORY);
         let directories = stamps.filter_map(|(path, _)| telling(path));
-        directories.filter(move |(directory, _)| {
-            let below = directory.strip_prefix(root);
-            below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
-        })
+        directories.filter(move |(directory, _)| !is_content(directory, root))
     }
 
     fn top_of(&mut self, root: &Path) -> Option<PathBuf> {
@@ -147,6 +144,12 @@ impl Surroundings {
         self.stamps.push((path.to_path_buf(), stamp(path)));
         Sheet::read_linked(path).map(Arc::new)
     }
+}
+
+/// Whether a path may be content of the workspace: it is below the root, and not in what git keeps for itself.
+pub(super) fn is_content(path: &Path, root: &Path) -> bool {
+    let below = path.strip_prefix(root);
+    below.is_ok_and(|below| below.iter().all(|name| name != ".git"))
 }
 
 /// The directory that tells of a file, or, where it is not there yet, the one in which it would appear. Git's own are

@@ -66,6 +66,7 @@ impl Tree {
         let outdated = self.surroundings.is_outdated();
         if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
             self.find_repositories();
+            self.surround_anew();
         }
         self.signs_before = self.signs_now();
         let differs = outdated && self.read_surroundings();
@@ -171,9 +172,10 @@ impl Tree {
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
-        if !self.surroundings.watched || self.state == RootState::Missing {
-            self.surround();
+        if self.state == RootState::Missing {
+            self.surroundings.watched = false;
         }
+        self.surround_anew();
         match self.find_root() {
             Ok(node) => {
                 let is_other = self.snapshot.dir(DirId::ROOT).node != node;
@@ -222,7 +224,15 @@ impl Tree {
         }
     }
 
-    /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.
+    /// Watches what lies around the root, unless it is watched.
+    pub(super) fn surround_anew(&mut self) {
+        if !self.surroundings.watched {
+            self.surround();
+        }
+    }
+
+    /// Watches the directories above the root, which tell when it comes or goes, those that hold rules for it, and those
+    /// in which git keeps what it tracks.
     fn surround(&mut self) {
         self.surroundings.watched = true;
         if !self.seeing.is_by_events() {
@@ -232,7 +242,8 @@ impl Tree {
         // What comes or goes meanwhile may be told by none of those that were there: so look once more.
         for _ in 0..SURROUND_TRIES_MAX {
             let directories = self.around_root();
-            let files = self.surroundings.files(self.root.as_path());
+            let mut files = self.surroundings.files(self.root.as_path());
+            files.extend(self.repositories.indexes());
             let all = self.eye.surround(&directories, files);
             if all && self.around_root() == directories {
                 return;
@@ -250,7 +261,9 @@ impl Tree {
         // Where all share a stream it would tell of everything below each.
         let enough = if PER_DIRECTORY { usize::MAX } else { 1 };
         let mut directories: BTreeMap<_, _> = above.take(enough).collect();
-        for (directory, interest) in self.surroundings.directories(self.root.as_path()) {
+        let rules = self.surroundings.directories(self.root.as_path());
+        let gits = self.repositories.directories(self.root.as_path());
+        for (directory, interest) in rules.chain(gits) {
             let held = directories.entry(directory).or_insert(interest);
             *held = interest.max(*held);
         }

@@ -2,16 +2,19 @@
 //!
 //! A look stats them before and after it reads anything, so that whatever git was doing meanwhile is known. They lie in
 //! the git directory of the repository that holds a project: above the workspace, or elsewhere where `.git` is a file
-//! (a worktree, a submodule). Nothing is watched for it, and git is never run.
+//! (a worktree, a submodule). It is watched for the names in it, of which the index alone is a reason to look, and the
+//! settings. Git is never run.
 //!
 //! Not among them are `MERGE_HEAD`, `CHERRY_PICK_HEAD` or `BISECT_LOG`: with these git has finished, and a person works
 //! on what it left. A rebase that stopped at a conflict looks like one that goes on; its runs are put off no longer than
 //! the engine allows.
 
 use super::Tree;
+use super::around::is_content;
 use super::names;
 use super::print::Print;
 use super::scopes::Scopes;
+use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use crate::model::id::TaskId;
 use crate::model::path::to_text;
 use crate::model::view::Sign;
@@ -73,6 +76,18 @@ impl Repositories {
         tops.map(|(own, top)| (own.as_path(), top.as_path()))
     }
 
+    /// What of them is watched: each file that git changes there comes under its name when it is complete.
+    pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
+        let there = self.tops.keys().filter(|own| PER_DIRECTORY && own.is_dir());
+        let there = there.filter(|own| !is_content(own, root));
+        there.map(|own| (own.clone(), Interest::Names))
+    }
+
+    /// The index of each.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = PathBuf> {
+        self.tops.keys().map(|own| own.join("index"))
+    }
+
     fn signs(&self, root: &Path) -> Signs {
         let mut signs = Signs::new();
         for (directory, tasks) in &self.held {
@@ -113,8 +128,11 @@ impl Tree {
         self.repositories.signs(self.root.as_path())
     }
 
+    /// Looks for the repositories anew; those that are others than before are to be watched.
     pub(super) fn find_repositories(&mut self) {
-        self.repositories = Repositories::find(self.root.as_path(), &self.scopes);
+        let found = Repositories::find(self.root.as_path(), &self.scopes);
+        self.surroundings.watched &= found.tops == self.repositories.tops;
+        self.repositories = found;
     }
 }
 
@@ -125,14 +143,19 @@ pub(super) fn git_dir(top: &Path) -> Option<PathBuf> {
         return Some(git);
     }
     let text = fs::read_to_string(&git).ok()?;
-    Some(top.join(text.strip_prefix("gitdir:")?.trim()))
+    Some(real(top.join(text.strip_prefix("gitdir:")?.trim())))
 }
 
 /// The directory that holds `info/exclude` and the settings for the repository with this git directory: in a worktree it
 /// names a common one.
 pub(super) fn common_dir(own: &Path) -> PathBuf {
     match fs::read_to_string(own.join("commondir")) {
-        Ok(common) => own.join(common.trim()),
+        Ok(common) => real(own.join(common.trim())),
         Err(_) => own.to_path_buf(),
     }
+}
+
+/// Without `..`, so that one directory has one name.
+fn real(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).unwrap_or(path)
 }

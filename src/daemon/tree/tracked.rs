@@ -91,12 +91,11 @@ impl Tree {
     }
 
     fn index_stamps(&self) -> Stamps {
-        let indexes = self.repositories.tops().map(|(own, _)| own.join("index"));
         let stamp = |path: PathBuf| {
             let meta = fs::metadata(&path).ok();
             (path, meta.map(|meta| Print::of(&meta)))
         };
-        indexes.map(stamp).collect()
+        self.repositories.indexes().map(stamp).collect()
     }
 
     fn settle_differences(&mut self, before: &HeldByDirectory, look: &mut Look) -> Vec<Step> {

@@ -75,14 +75,16 @@ struct Slot {
     watches: usize,
 }
 
+type Heeded = BTreeMap<PathBuf, BTreeSet<WorkspaceId>>;
+
 /// Every workspace's doubts.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     slots: BTreeMap<WorkspaceId, Slot>,
     /// The roots in order, so that one look-up finds those at or below a path.
     roots: BTreeMap<PathBuf, Vec<WorkspaceId>>,
-    /// Files outside of the roots that decide on what counts there.
-    heeded: BTreeMap<PathBuf, BTreeSet<WorkspaceId>>,
+    /// Files that decide on what counts in a workspace, and are no content of it themselves.
+    heeded: Heeded,
 }
 
 /// Whether somebody who waits for doubts has to be woken.
@@ -139,7 +141,7 @@ impl Board {
         path.ancestors().any(|root| self.roots.contains_key(root))
     }
 
-    /// From now on these files are a reason to look at the workspace's root, and no others.
+    /// From now on these files are a reason to look at the workspace, and no others that are no content of it.
     pub(super) fn heed(&mut self, workspace: WorkspaceId, files: BTreeSet<PathBuf>) {
         self.heeded.retain(|_, by| {
             by.remove(&workspace);
@@ -159,8 +161,13 @@ impl Board {
             };
             let below = path.strip_prefix(root).unwrap_or(Path::new(""));
             let below = below.as_os_str().as_encoded_bytes();
-            for slot in holders {
-                if let Some(slot) = self.slots.get_mut(slot) {
+            let is_gits = is_gits(below);
+            for workspace in holders {
+                let mut heeded = heeded_at(&self.heeded, path);
+                if is_gits && !heeded.any(|(_, by)| by.contains(workspace)) {
+                    continue;
+                }
+                if let Some(slot) = self.slots.get_mut(workspace) {
                     wake = wake.or(slot.mark(below, doubt));
                 }
             }
@@ -177,12 +184,12 @@ impl Board {
                 wake = wake.or(slot.mark(b"", doubt));
             }
         }
-        let heeded = self
-            .heeded
-            .range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-        for (_, by) in heeded.take_while(|(file, _)| file.starts_with(path)) {
+        for (file, by) in heeded_at(&self.heeded, path) {
             for workspace in by {
-                if let Some(slot) = self.slots.get_mut(workspace) {
+                // One below the root has been marked by its own name.
+                if let Some(slot) = self.slots.get_mut(workspace)
+                    && !file.starts_with(&slot.root)
+                {
                     wake = wake.or(slot.mark(b"", Doubt::Content));
                 }
             }
@@ -267,6 +274,22 @@ impl Board {
         let dirty = self.slots.iter().filter(|(_, slot)| !slot.dirty.is_empty());
         dirty.map(|(workspace, _)| *workspace).collect()
     }
+}
+
+/// The heeded files at a path and below it.
+fn heeded_at<'a>(
+    heeded: &'a Heeded,
+    path: &'a Path,
+) -> impl Iterator<Item = (&'a PathBuf, &'a BTreeSet<WorkspaceId>)> {
+    let from = heeded.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+    from.take_while(move |(file, _)| file.starts_with(path))
+}
+
+/// Whether this lies in what git keeps for itself, of which most is nobody's business.
+fn is_gits(below: &[u8]) -> bool {
+    let inside = b"/.git/";
+    below.starts_with(inside.get(1..).unwrap_or_default())
+        || below.windows(inside.len()).any(|part| part == inside)
 }
 
 impl Slot {
@@ -444,5 +467,32 @@ mod tests {
         assert_eq!(board.drain(WorkspaceId(0)), Dirty::Everything);
         assert_eq!(board.take_lost(), [WorkspaceId(0)]);
         assert_eq!(board.take_lost(), []);
+    }
+
+    #[test]
+    fn of_what_git_keeps_for_itself_only_what_decides_is_marked() {
+        let mut board = board(&["/w/a", "/w/a/sub", "/w/.git/at"]);
+        let (outer, inner, odd) = (WorkspaceId(0), WorkspaceId(1), WorkspaceId(2));
+        board.heed(outer, BTreeSet::from(["/w/a/.git/info/exclude".into()]));
+        board.heed(inner, BTreeSet::from(["/w/a/.git/index".into()]));
+        for path in ["/w/a/.git/HEAD.lock", "/w/a/.git/refs/heads/x"] {
+            assert_eq!(board.note(Path::new(path), Doubt::Hook), Wake::Spared);
+        }
+        board.note(Path::new("/w/a/.git/info"), Doubt::Hook);
+        let taken = paths(board.drain(outer));
+        assert_eq!(taken, [(".git/info".to_owned(), Doubt::Hook)]);
+        board.note(Path::new("/w/a/.git/index"), Doubt::Hook);
+        assert_eq!(board.drain(outer), Dirty::nothing());
+        let taken = paths(board.drain(inner));
+        assert_eq!(taken, [(String::new(), Doubt::Content)]);
+        for (workspace, root, below) in [
+            (outer, "/w/a", ".git"),
+            (outer, "/w/a", "x.git/y"),
+            (odd, "/w/.git/at", "f"),
+        ] {
+            board.note(&Path::new(root).join(below), Doubt::Content);
+            let taken = paths(board.drain(workspace));
+            assert_eq!(taken, [(below.to_owned(), Doubt::Content)]);
+        }
     }
 }

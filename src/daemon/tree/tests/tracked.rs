@@ -204,9 +204,9 @@ fn rules_of_the_workspace_hide_what_is_tracked_too() {
     assert_eq!(paths(&it.touched()), [".ignore", "build/g"]);
 }
 
-#[test]
-fn a_worktree_has_an_index_of_its_own() {
-    let it = Fixture::with(&plain(), |root| {
+/// A worktree at the root of a repository beside it, in which one ignored file is tracked.
+fn worktree() -> Fixture {
+    Fixture::with(&plain(), |root| {
         let main = root.parent().unwrap().join("main");
         write(&main.join(".gitignore"), "*.log\n");
         write(&main.join("a.log"), "1");
@@ -224,6 +224,69 @@ fn a_worktree_has_an_index_of_its_own() {
         write(&root.join("b.log"), "1");
         write(&main.join("b.log"), "1");
         run(&main, "git", &["add", "-f", "b.log"]);
-    });
+    })
+}
+
+#[test]
+fn a_worktree_has_an_index_of_its_own() {
+    let it = worktree();
     assert_eq!(files(&it.tree), set(&[".gitignore", "a.log"]));
+}
+
+/// Whether anything was told since the last look, and what a look finds then.
+fn told(it: &mut Fixture) -> Option<Vec<String>> {
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    let is_told = !it.watcher.ready().is_empty();
+    is_told.then(|| paths(&it.tree.examine().unwrap()))
+}
+
+#[test]
+fn a_change_of_what_is_tracked_is_an_event() {
+    let main = with_tracked(|_| {});
+    for (mut it, file) in [(main, "build/not/f"), (worktree(), "b.log")] {
+        it.touched();
+        let root = it.root.as_path().to_path_buf();
+        assert_eq!(told(&mut it), None);
+        run(&root, "git", &["add", "-f", file]);
+        assert_eq!(told(&mut it), Some(vec![file.to_owned()]));
+        run(&root, "git", &["rm", "-q", "-f", "--cached", file]);
+        assert_eq!(told(&mut it), Some(vec![file.to_owned()]));
+        assert_eq!(told(&mut it), None);
+    }
+}
+
+#[test]
+fn a_repository_that_comes_later_is_watched_too() {
+    let mut it = Fixture::with(&plain(), |root| {
+        write(&root.join(".gitignore"), "*.log\n");
+        write(&root.join("a.log"), "1");
+    });
+    run(it.root.as_path(), "git", &["init", "-q", "."]);
+    it.touched();
+    run(it.root.as_path(), "git", &["add", "-f", "a.log"]);
+    assert_eq!(told(&mut it), Some(vec!["a.log".to_owned()]));
+}
+
+#[test]
+fn an_index_that_only_git_sees_another_in_has_nothing_looked_at() {
+    let mut it = with_tracked(|_| {});
+    it.view();
+    let index = it.path(".git/index");
+    let before = fs::read(&index).unwrap();
+    it.blind("build");
+    it.blind("src");
+    it.write("build/new", "1");
+    it.write("src/new", "1");
+    // It is written again, because the file's times are others.
+    let file = fs::File::options().write(true).open(it.path("src/f"));
+    let then = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    file.unwrap().set_modified(then).unwrap();
+    run(it.root.as_path(), "git", &["status", "--short"]);
+    assert!(before != fs::read(&index).unwrap());
+    assert_eq!(told(&mut it), Some(Vec::new()));
+    // What git does there besides is nothing to anybody.
+    it.write(".git/index.lock", "1");
+    fs::remove_file(it.path(".git/index.lock")).unwrap();
+    it.write(".git/HEAD", "ref: refs/heads/other\n");
+    assert_eq!(told(&mut it), None);
 }
