@@ -28,6 +28,7 @@ mod rules;
 mod scopes;
 mod settings;
 mod settle;
+mod sheet;
 mod snapshot;
 mod survey;
 mod tracked;

@@ -7,8 +7,9 @@
 use super::git::{common_dir, git_dir};
 use super::names;
 use super::print::Print;
-use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
+use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules};
 use super::settings::{Home, Repository, Settings};
+use super::sheet::Sheet;
 use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use crate::model::pattern::Patterns;
 use std::collections::BTreeSet;

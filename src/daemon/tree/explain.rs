@@ -153,6 +153,6 @@ fn written(rule: Rule<'_>, root: &RootPath) -> Explanation {
     Explanation::Ignored {
         rule: rule.pattern.written(),
         source: below.unwrap_or_else(|| source.display().to_string()),
-        line: Some(rule.pattern.line()),
+        line: rule.pattern.line(),
     }
 }

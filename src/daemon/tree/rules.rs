@@ -4,31 +4,18 @@
 //! inside out, `.gitignore` files from the inside out, `.git/info/exclude`, git's global excludes; the first that says
 //! anything decides. A directory that is ignored is not entered, so nothing below it can come back: that makes the
 //! answer the same as that of `git check-ignore`. `.gitignore` holds with or without a repository around it. What one
-//! pattern says is [`crate::model::pattern`]'s.
+//! pattern says is its [`super::sheet`]'s.
 
 use super::names;
-use crate::limits::IGNORE_FILE_BYTES_MAX;
-use crate::model::digest::Digest;
+use super::sheet::{Decides, Form, Sheet, judge};
 use crate::model::pattern::{Flaw, Pattern, Patterns};
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The names of the files that hold rules for their directory.
 pub(super) const GITIGNORE: &[u8] = b".gitignore";
 /// See [`GITIGNORE`].
 pub(super) const IGNORE: &[u8] = b".ignore";
-
-/// The patterns of one file.
-#[derive(Debug)]
-pub(super) struct Sheet {
-    pub(super) patterns: Patterns,
-    /// The file.
-    pub(super) source: PathBuf,
-    /// Of its text: what was only touched holds the same rules.
-    digest: Digest,
-}
 
 /// The patterns that one directory holds.
 #[derive(Debug, Default)]
@@ -55,7 +42,7 @@ pub(super) struct Chain {
 /// The rule that decides on a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule<'a> {
-    pub(super) pattern: &'a Pattern,
+    pub(super) pattern: Decides<'a>,
     /// The file that it stands in; `None` for the workspace's setting.
     pub(super) sheet: Option<&'a Sheet>,
     /// Whether git knows it.
@@ -73,62 +60,27 @@ pub(super) struct Around {
     pub(super) setting: Arc<Patterns>,
 }
 
-impl Sheet {
-    /// Reads a file of patterns in a directory of the workspace; `None` where there is none to read. A link is none: git
-    /// does not follow it either.
-    pub(super) fn read(source: &Path) -> Option<Self> {
-        let meta = fs::symlink_metadata(source).ok()?;
-        Self::read_file(source, &meta)
-    }
-
-    /// As [`Sheet::read`], but a link is followed: many keep git's settings elsewhere.
-    pub(super) fn read_linked(source: &Path) -> Option<Self> {
-        let meta = fs::metadata(source).ok()?;
-        Self::read_file(source, &meta)
-    }
-
-    fn read_file(source: &Path, meta: &fs::Metadata) -> Option<Self> {
-        // A pipe would never end.
-        if !meta.is_file() {
-            return None;
-        }
-        let mut text = Vec::new();
-        let file = fs::File::open(source).ok()?;
-        file.take(IGNORE_FILE_BYTES_MAX)
-            .read_to_end(&mut text)
-            .ok()?;
-        Some(Self {
-            patterns: Patterns::of_file(&text),
-            digest: Digest::of(&text),
-            source: source.to_path_buf(),
-        })
-    }
-}
-
 impl Rules {
     /// Reads what a directory holds; `None` if it holds no rules.
     pub(super) fn read(directory: &Path, present: Present) -> Option<Arc<Self>> {
-        let read = |name, there: bool| {
+        let read = |name, form, there: bool| {
             there
-                .then(|| Sheet::read(&names::below(directory, name)))
+                .then(|| Sheet::read(&names::below(directory, name), form))
                 .flatten()
         };
         let rules = Self {
-            gitignore: read(GITIGNORE, present.gitignore),
-            ignore: read(IGNORE, present.ignore),
+            gitignore: read(GITIGNORE, Form::Git, present.gitignore),
+            ignore: read(IGNORE, Form::Ripgrep, present.ignore),
         };
         (rules.gitignore.is_some() || rules.ignore.is_some()).then(|| Arc::new(rules))
     }
 
     /// Whether both say the same.
     pub(super) fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let digests = |rules: Option<&Self>| {
-            rules.map(|rules| {
-                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.digest);
-                (of(&rules.gitignore), of(&rules.ignore))
-            })
+        let alike = |pick: fn(&Self) -> Option<&Sheet>| {
+            Sheet::same(one.and_then(pick), other.and_then(pick))
         };
-        digests(one) == digests(other)
+        alike(|rules| rules.gitignore.as_ref()) && alike(|rules| rules.ignore.as_ref())
     }
 }
 
@@ -156,7 +108,7 @@ impl Around {
     /// Whether there is a rule of git among them.
     pub(super) fn has_rules_of_git(&self) -> bool {
         let shared = [&self.exclude, &self.global].into_iter().flatten();
-        shared.into_iter().any(|sheet| !sheet.patterns.is_empty())
+        shared.into_iter().any(|sheet| !sheet.is_empty())
             || self
                 .rules
                 .iter()
@@ -165,11 +117,10 @@ impl Around {
 
     /// Whether both say the same of every path.
     pub(super) fn same(&self, other: &Self) -> bool {
-        let digest = |sheet: &Option<Arc<Sheet>>| sheet.as_ref().map(|sheet| sheet.digest);
         let mut both = self.rules.iter().zip(&other.rules);
         self.prefix == other.prefix
-            && digest(&self.exclude) == digest(&other.exclude)
-            && digest(&self.global) == digest(&other.global)
+            && Sheet::same(self.exclude.as_deref(), other.exclude.as_deref())
+            && Sheet::same(self.global.as_deref(), other.global.as_deref())
             && self.rules.len() == other.rules.len()
             && both.all(|((one, at), (other, there))| {
                 at == there && Rules::same(Some(one), Some(other))
@@ -219,45 +170,48 @@ impl Chain {
     pub(super) fn ignores(&self, name: &[u8], is_directory: bool) -> Option<Rule<'_>> {
         let mut path = self.prefix.clone();
         path.extend_from_slice(name);
-        let says = |patterns, at, sheet, is_gits| {
-            let (ignored, pattern) = judge(patterns, &path, at, is_directory)?;
-            let rule = Rule {
-                pattern,
-                sheet,
-                is_gits,
-            };
-            Some((ignored, rule))
-        };
-        let setting = says(&self.setting, self.root, None, false);
+        let below = |at| path.get(at..).unwrap_or_default();
+        let says = |sheet, at, is_gits| Rule::of(sheet, below(at), is_directory, is_gits);
         let of = |pick: fn(&Rules) -> Option<&Sheet>, is_gits| {
             let held = self.rules.iter().rev();
             held.filter_map(|(rules, at)| pick(rules).map(|sheet| (sheet, *at)))
-                .find_map(|(sheet, at)| says(&sheet.patterns, at, Some(sheet), is_gits))
+                .find_map(|(sheet, at)| says(sheet, at, is_gits))
         };
+        let setting = judge(&self.setting, below(self.root), is_directory);
+        let setting = setting.map(|(ignored, pattern)| (ignored, Rule::of_setting(pattern)));
         let decision = setting
             .or_else(|| of(|rules| rules.ignore.as_ref(), false))
             .or_else(|| of(|rules| rules.gitignore.as_ref(), true))
-            .or_else(|| {
-                let sheet = self.exclude.as_deref()?;
-                says(&sheet.patterns, 0, Some(sheet), true)
-            })
-            .or_else(|| {
-                let sheet = self.global.as_deref()?;
-                says(&sheet.patterns, 0, Some(sheet), true)
-            });
+            .or_else(|| says(self.exclude.as_deref()?, 0, true))
+            .or_else(|| says(self.global.as_deref()?, 0, true));
         decision.and_then(|(ignored, rule)| ignored.then_some(rule))
     }
 }
 
-/// What one set of patterns says of the path that begins at `at`: ignored or not, and by which.
-fn judge<'a>(
-    patterns: &'a Patterns,
-    path: &[u8],
-    at: usize,
-    is_directory: bool,
-) -> Option<(bool, &'a Pattern)> {
-    let pattern = patterns.matched(path.get(at..).unwrap_or_default(), is_directory)?;
-    Some((!pattern.is_negated(), pattern))
+impl<'a> Rule<'a> {
+    /// What a sheet says of a path below its directory, and by which rule.
+    fn of(
+        sheet: &'a Sheet,
+        path: &[u8],
+        is_directory: bool,
+        is_gits: bool,
+    ) -> Option<(bool, Self)> {
+        let (ignored, pattern) = sheet.judge(path, is_directory)?;
+        let rule = Self {
+            pattern,
+            sheet: Some(sheet),
+            is_gits,
+        };
+        Some((ignored, rule))
+    }
+
+    fn of_setting(pattern: Decides<'a>) -> Self {
+        Self {
+            pattern,
+            sheet: None,
+            is_gits: false,
+        }
+    }
 }
 
 /// Compiles patterns that stand in a configuration.

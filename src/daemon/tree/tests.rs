@@ -15,6 +15,7 @@ mod ignoring;
 mod moved;
 mod random;
 mod reading;
+mod ripgrep;
 mod rooted;
 mod storms;
 mod tracked;
