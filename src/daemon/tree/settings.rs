@@ -174,11 +174,22 @@ fn expand(value: &[u8], home: &Home) -> PathBuf {
     }
 }
 
+/// With the ends of lines as git sees them, also that of the last one.
+fn with_plain_ends(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len() + 1);
+    for line in text.split(|byte| *byte == b'\n') {
+        plain.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        plain.push(b'\n');
+    }
+    plain
+}
+
 /// The settings of a file, up to where it is none.
 fn lines(text: &[u8]) -> Vec<Line> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = with_plain_ends(text);
     let mut found = Vec::new();
-    let mut rest = text;
+    let mut rest = &*text;
     let mut section = String::new();
     while let Some((byte, after)) = rest.split_first() {
         match byte {
@@ -215,35 +226,42 @@ fn after_line(text: &[u8]) -> &[u8] {
 
 /// The section that is opened, and what follows its `]`.
 fn section_of(text: &[u8]) -> Option<(String, &[u8])> {
-    let mut name = Vec::new();
-    let (mut quoted, mut rest) = (false, text);
-    loop {
-        let (byte, after) = rest.split_first()?;
-        rest = after;
-        match byte {
-            b']' if !quoted => break,
-            b'\n' => return None,
-            b'\\' if quoted => {
-                let (byte, after) = rest.split_first()?;
-                name.push(*byte);
-                rest = after;
+    let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let (name, rest) = text.split_at(text.iter().position(|byte| !is_key(byte))?);
+    let mut name = name.to_ascii_lowercase();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let blanks = rest.iter().take_while(|byte| is_blank(byte)).count();
+    let mut rest = rest.get(blanks..)?;
+    if blanks > 0 {
+        rest = rest.strip_prefix(b"\"")?;
+        name.push(b'.');
+        loop {
+            let (byte, after) = rest.split_first()?;
+            let (byte, after) = match byte {
+                b'"' => break,
+                b'\\' => after.split_first()?,
+                byte => (byte, after),
+            };
+            if *byte == b'\n' {
+                return None;
             }
-            b'"' => quoted = !quoted,
-            byte => name.push(*byte),
+            name.push(*byte);
+            rest = after;
         }
+        rest = rest.get(1..)?;
     }
-    let name = String::from_utf8_lossy(&name).to_ascii_lowercase();
-    Some((name, rest))
+    let name = String::from_utf8_lossy(&name).into_owned();
+    Some((name, rest.strip_prefix(b"]")?))
 }
 
 /// The value after a name, and what follows; none where there is no `=`.
 fn value_of(text: &[u8]) -> Option<(Option<Vec<u8>>, &[u8])> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
-    let skip = |text: &[u8]| text.iter().take_while(|byte| is_blank(byte)).count();
-    let mut rest = text.get(skip(text)..)?;
+    let before = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let mut rest = text.get(before.count()..)?;
     match rest.split_first() {
-        Some((b'=', after)) => rest = after.get(skip(after)..)?,
-        None | Some((b'\n' | b'#' | b';', _)) => return Some((None, after_line(rest))),
+        Some((b'=', after)) => rest = after,
+        None | Some((b'\n', _)) => return Some((None, after_line(rest))),
         Some(_) => return None,
     }
     let mut value = Vec::new();
@@ -265,6 +283,7 @@ fn value_of(text: &[u8]) -> Option<(Option<Vec<u8>>, &[u8])> {
             b'\\' => {
                 let (byte, after) = rest.split_first()?;
                 rest = after;
+                len = value.len();
                 value.push(match byte {
                     b'\n' => continue,
                     b'n' => b'\n',
@@ -275,7 +294,11 @@ fn value_of(text: &[u8]) -> Option<(Option<Vec<u8>>, &[u8])> {
                 });
                 len = value.len();
             }
-            byte if is_blank(byte) && !quoted => value.push(*byte),
+            byte if is_blank(byte) && !quoted => {
+                if !value.is_empty() {
+                    value.push(*byte);
+                }
+            }
             byte => {
                 value.push(*byte);
                 len = value.len();
@@ -287,8 +310,16 @@ fn value_of(text: &[u8]) -> Option<(Option<Vec<u8>>, &[u8])> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test writes files as a user would"
+)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::process::Command;
+    use tempfile::TempDir;
 
     fn said(text: &str) -> Vec<(String, String)> {
         let lines = lines(text.as_bytes()).into_iter();
@@ -304,12 +335,72 @@ mod tests {
         let lines = [
             ("core.excludesfile", "~/a b"),
             ("core.editor", "x # y z\" w"),
-            ("a b\"].p", "1"),
+            ("a.B\"].p", "1"),
             ("core.q", "2"),
         ];
         let lines = lines.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(said(text), lines);
         assert_eq!(said("[a]\nb = 1\n= 2\nc = 3\n").len(), 1, "git ends there");
         assert_eq!(said("[a]\nb = \"open\nc = 3\n").len(), 0);
+    }
+
+    /// A piece of a file of settings, mostly of one that is well-formed.
+    fn piece() -> impl Strategy<Value = String> {
+        let pick = |all: &[&str]| {
+            let all: Vec<String> = all.iter().map(|piece| (*piece).to_owned()).collect();
+            prop::sample::select(all)
+        };
+        let section = pick(&[
+            "[core]",
+            "[core]\n",
+            "[CORE]\r\n",
+            "[core \"x\"]",
+            "[core.x]\n",
+            "[ core ]",
+            "[core \"a\\\"]\"]\n",
+        ]);
+        let name = pick(&[
+            "excludesFile",
+            "\tEXCLUDESFILE ",
+            "other",
+            "excludes-file",
+            "1x",
+        ]);
+        let equals = pick(&[" = ", "=", "=\t", " "]);
+        let part = pick(&[
+            "a", "~/x", "b c", "\"a b\"", "\"", "\\\"", "\\n", "\\t", "\\b", "\\q", "\\\\", "\\",
+            "\\\n", "\\\r\n", " ", "\t", "\r", "#", ";", " # x", "\"#\"", "=", "]", "\u{feff}",
+        ]);
+        let end = pick(&["\n", "\n", "\r\n", "", "\n\n", " \n; c\n"]);
+        let value = vec(part, 0..5).prop_map(|parts| parts.concat());
+        let set = (name, equals, value, end)
+            .prop_map(|(name, equals, value, end)| [name, equals, value, end].concat());
+        prop_oneof![1 => section, 3 => set]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_read_is_what_git_reads(pieces in vec(piece(), 1..8), mark in any::<bool>()) {
+            let text = [if mark { "\u{feff}" } else { "" }, "[core]\n", &pieces.concat()].concat();
+            let place = TempDir::new().unwrap();
+            let file = place.path().join("config");
+            fs::write(&file, &text).unwrap();
+            let git = Command::new("git")
+                .args(["config", "--no-includes", "-z", "--list", "-f"])
+                .arg(&file)
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .output()
+                .unwrap();
+            // It tells what it has read up to where it fails; a name without a value has no second line.
+            let told = String::from_utf8(git.stdout).unwrap();
+            let told = told.split_terminator('\0').filter_map(|told| told.split_once('\n'));
+            let told: Vec<_> = told.filter(|(name, _)| *name == "core.excludesfile").collect();
+            let said = said(&text);
+            let said = said.iter().map(|(name, value)| (&**name, &**value));
+            let said: Vec<_> = said.filter(|(name, _)| *name == "core.excludesfile").collect();
+            prop_assert_eq!(said, told, "{:?}", text);
+        }
     }
 }
