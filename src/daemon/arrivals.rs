@@ -16,6 +16,7 @@ use crate::limits::{
 };
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
+use crate::model::view::Touches;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
@@ -304,8 +305,11 @@ impl Shell {
         if capture.is_none() {
             site.examining = false;
         }
+        let is_idle = capture.is_none() && touches.as_ref().is_ok_and(Touches::is_empty);
         // Before what was touched: what git changes is put off from its first file on.
-        self.note_git(id);
+        if !(is_idle && self.will_look_for_git(id)) {
+            self.note_git(id);
+        }
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
@@ -399,6 +403,14 @@ impl Shell {
                 what: What::Looked(looked),
             })
         });
+    }
+
+    /// Whether it is left to the next look for git alone whether git has ended. What git puts its index into place for is
+    /// mostly not its last step, and that is when its lock is gone for a moment.
+    fn will_look_for_git(&self, id: WorkspaceId) -> bool {
+        let site = self.sites.get(&id);
+        self.engine.is_holding(id)
+            && site.is_some_and(|site| site.facts.signs.is_empty() && site.git_at.is_some())
     }
 
     /// Tells the engine whether git changes files, and looks again soon if it does.
