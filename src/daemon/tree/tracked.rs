@@ -82,7 +82,11 @@ impl Tree {
             }
             self.tracked.outdated = false;
             self.tracked.stamps = stamps;
-            let held = self.find_tracked();
+            let Some(held) = self.find_tracked() else {
+                // What was tracked before still is, as far as anybody knows; the next look reads it again.
+                self.tracked.outdated = true;
+                return Ok(());
+            };
             let before = std::mem::replace(&mut self.tracked.held, held);
             let start = self.settle_differences(&before, look);
             self.walk(start, look)?;
@@ -130,11 +134,11 @@ impl Tree {
         start
     }
 
-    /// What the indexes name and rules of git hide.
-    fn find_tracked(&self) -> HeldByDirectory {
+    /// What the indexes name and rules of git hide; `None` where one cannot be read for the moment.
+    fn find_tracked(&self) -> Option<HeldByDirectory> {
         let mut sorter = Sorter::new(self);
         if !self.has_rules() {
-            return BTreeMap::new();
+            return Some(BTreeMap::new());
         }
         let root = self.root.as_path();
         for (own, top) in self.repositories.tops() {
@@ -156,15 +160,18 @@ impl Tree {
                 }
             };
             let index = own.join("index");
-            if let Err(error) = index::read(&index, hash_bytes(own), &mut each)
+            if let Err(failed) = index::read(&index, hash_bytes(own), &mut each)
                 && fs::symlink_metadata(&index).is_ok()
             {
-                let error = chain(&error);
+                let error = chain(&failed);
                 tracing::warn!(%error, "what git tracks though it is ignored may not be seen");
+                if failed.may_pass() {
+                    return None;
+                }
             }
         }
         let held = sorter.held.into_iter();
-        held.map(|(path, held)| (path, Arc::new(held))).collect()
+        Some(held.map(|(path, held)| (path, Arc::new(held))).collect())
     }
 
     fn has_rules(&self) -> bool {

@@ -290,3 +290,18 @@ fn an_index_that_only_git_sees_another_in_has_nothing_looked_at() {
     it.write(".git/HEAD", "ref: refs/heads/other\n");
     assert_eq!(told(&mut it), None);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_index_that_cannot_be_read_for_the_moment_is_not_taken_for_empty() {
+    let mut it = with_tracked(|_| {});
+    it.view();
+    let (index, kept) = (it.path(".git/index"), it.path(".git/kept"));
+    fs::rename(&index, &kept).unwrap();
+    // A file of which the kernel says that reading it fails.
+    std::os::unix::fs::symlink("/proc/self/mem", &index).unwrap();
+    assert_eq!(it.touched(), Touches::default());
+    fs::rename(&kept, &index).unwrap();
+    run(it.root.as_path(), "git", &["add", "-f", "build/not/f"]);
+    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+}
