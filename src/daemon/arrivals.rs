@@ -4,7 +4,7 @@
 //! `Captured` to cover every `Touched` before it.
 
 use crate::daemon::chain::chain;
-use crate::daemon::evidence::{Desk, Inspected, Recovery};
+use crate::daemon::evidence::{Desk, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
@@ -388,11 +388,8 @@ impl Shell {
             let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {
-                touches,
-                capture: None,
-                inspected: Inspected::default(),
-                facts,
                 settles,
+                ..Looked::by_itself(touches, facts)
             });
             Some(Done {
                 workspace: id,

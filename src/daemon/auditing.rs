@@ -4,7 +4,6 @@
 //! all audits together take no more than a hundredth of a core, and where there is more to compare than that allows they
 //! are done less often than asked for. Between audits there is one timer, and nothing else.
 
-use crate::daemon::evidence::Inspected;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{Facts, Site};
@@ -130,13 +129,7 @@ impl Shell {
             site.misses.last = path.to_string();
         }
         if let Some((touches, facts)) = part.audited.touches.zip(part.facts) {
-            let looked = Looked {
-                touches,
-                capture: None,
-                inspected: Inspected::default(),
-                facts,
-                settles: None,
-            };
+            let looked = Looked::by_itself(touches, facts);
             self.take_look(id, looked);
         }
     }

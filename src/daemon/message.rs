@@ -148,6 +148,19 @@ pub(super) struct Looked {
     pub(super) settles: Option<u64>,
 }
 
+impl Looked {
+    /// What a look touched that nobody had asked for, and that settles nothing.
+    pub(super) fn by_itself(touches: Result<Touches, TreeError>, facts: Facts) -> Self {
+        Self {
+            touches,
+            capture: None,
+            inspected: Inspected::default(),
+            facts,
+            settles: None,
+        }
+    }
+}
+
 /// What to do once a configuration was read again.
 #[derive(Debug)]
 pub(super) enum Then {

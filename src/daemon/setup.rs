@@ -5,7 +5,7 @@
 
 use crate::daemon::chain::chain;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::{Inspected, Known as DiskKnown};
+use crate::daemon::evidence::Known as DiskKnown;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};
@@ -80,12 +80,10 @@ impl Shell {
         tree.push(move |tree| {
             let touches = tree.watch_again().transpose()?;
             let settles = touches.is_ok().then_some(look);
+            let facts = crate::daemon::site::Facts::of(tree);
             let looked = Looked {
-                touches,
-                capture: None,
-                facts: crate::daemon::site::Facts::of(tree),
-                inspected: Inspected::default(),
                 settles,
+                ..Looked::by_itself(touches, facts)
             };
             Some(Done {
                 workspace: id,
@@ -172,13 +170,7 @@ impl Shell {
                         configuration: touches.configuration,
                         ..Touches::default()
                     });
-                    let looked = Looked {
-                        touches,
-                        capture: None,
-                        inspected: Inspected::default(),
-                        facts,
-                        settles: None,
-                    };
+                    let looked = Looked::by_itself(touches, facts);
                     Some(Done {
                         workspace: id,
                         what: What::Looked(Box::new(looked)),

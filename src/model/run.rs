@@ -162,6 +162,23 @@ pub struct Ending {
     pub unrecorded: Option<String>,
 }
 
+impl Ending {
+    /// That it ended like this, at once and without a word.
+    #[must_use]
+    pub fn silent(exit: Exit) -> Self {
+        Self {
+            exit,
+            duration: Duration::ZERO,
+            stdout: String::new(),
+            stderr: String::new(),
+            log_bytes: 0,
+            truncated: false,
+            excerpt: None,
+            unrecorded: None,
+        }
+    }
+}
+
 /// One stage of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageReport {

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Breaks the engine on purpose, one promise at a time, and demands that the simulation notices.
 
-An oracle that has never noticed anything proves nothing. Each mutant is applied to a copy of the sources in a temporary
-directory; the simulation runs there with a fixed seed, and has to fail with one of the findings, or in one of the
-scenes, that the table names.
+The simulation runs on a copy of the sources (`tests/mutation.py`) with a fixed seed, and has to fail with one of the
+findings, or in one of the scenes, that the table names.
 Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the engine.
 
     tests/simulation/mutants.py [PART-OF-A-NAME ...]      CASES=2000 SEED=1 by default
@@ -11,15 +10,16 @@ Exit 1: a mutant survived, was noticed for another reason, or its text no longer
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from mutation import Unfit, broken, copied_sources, run_test
+
 CASES = os.environ.get("CASES", "2000")
 SEED = os.environ.get("SEED", "1")
 # A mutant that makes a step endless is ended, and counts as noticed by the clock alone if the table says so.
@@ -845,34 +845,12 @@ MUTANTS = [
 ]
 
 
-def copy_sources(to: Path) -> None:
-    for name in ["Cargo.toml", "Cargo.lock", "clippy.toml"]:
-        shutil.copy(ROOT / name, to / name)
-    for name in ["src", "tests", "benches"]:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("node_modules", "__pycache__")
-            # With fresh times, or cargo takes what it built of the last mutant before for what stands here.
-            shutil.copytree(ROOT / name, to / name, ignore=ignored, copy_function=shutil.copy)
-
-
 def simulate(at: Path) -> tuple[int, str]:
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
-    env = os.environ | {
-        "CARGO_TARGET_DIR": str(target),
-        "SIMULATION_CASES": CASES,
-        "PROPTEST_RNG_SEED": SEED,
-        "PROPTEST_MAX_SHRINK_ITERS": "0",
-        "RUST_BACKTRACE": "0",
-        "RUSTFLAGS": "-Awarnings",
-    }
-    command = ["cargo", "test", "--quiet", "--test", "simulation"]
+    env = {"SIMULATION_CASES": CASES, "PROPTEST_RNG_SEED": SEED, "PROPTEST_MAX_SHRINK_ITERS": "0"}
     try:
-        done = subprocess.run(
-            command, cwd=at, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS_MAX
-        )
+        return run_test(at, "simulation", env, timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired:
         return 1, "the simulation does not end"
-    return done.returncode, done.stdout
 
 
 def findings(output: str) -> list[tuple[str, str]]:
@@ -883,16 +861,12 @@ def findings(output: str) -> list[tuple[str, str]]:
 
 def judge(mutant: Mutant, at: Path) -> str | None:
     """Why the mutant is not noticed as the table says; nothing if it is."""
-    path = at / "src" / "engine" / mutant.file
-    text = path.read_text()
-    if text.count(mutant.old) != 1:
-        return f"its text stands {text.count(mutant.old)} times in {mutant.file}"
-    path.write_text(text.replace(mutant.old, mutant.new))
     began = time.monotonic()
     try:
-        code, output = simulate(at)
-    finally:
-        path.write_text(text)
+        with broken(at / "src" / "engine" / mutant.file, [(mutant.old, mutant.new)]):
+            code, output = simulate(at)
+    except Unfit as unfit:
+        return str(unfit)
     took = time.monotonic() - began
     if code == 0:
         return "survived"
@@ -915,9 +889,7 @@ def main() -> int:
     parts = sys.argv[1:]
     chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
     problems = []
-    with tempfile.TemporaryDirectory(prefix="orchd-mutants-") as directory:
-        at = Path(directory)
-        copy_sources(at)
+    with copied_sources() as at:
         code, output = simulate(at)
         if code != 0:
             print(f"the simulation fails without any mutant:\n{output[-3000:]}")

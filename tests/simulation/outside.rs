@@ -354,14 +354,8 @@ impl World {
 
 pub(crate) fn ending(exit: Exit) -> Ending {
     Ending {
-        exit,
         duration: Duration::from_millis(1),
-        stdout: String::new(),
-        stderr: String::new(),
-        log_bytes: 0,
-        truncated: false,
-        excerpt: None,
-        unrecorded: None,
+        ..Ending::silent(exit)
     }
 }
 

@@ -5,11 +5,11 @@
 use super::*;
 use crate::engine::ask::{Ask, Scope};
 use crate::engine::trial::{
-    WORKSPACE, config, configured, opened, project, recorded, step, step_at,
+    WORKSPACE, config, configured, exited, opened, project, recorded, step, step_at,
 };
 use crate::engine::{Effect, Input, Record};
 use crate::model::id::RunId;
-use crate::model::run::{Changed, Ending, Exit};
+use crate::model::run::{Changed, Exit};
 use crate::model::time::Tick;
 use crate::model::view::View;
 use std::collections::BTreeMap;
@@ -59,24 +59,6 @@ fn asked_about(tasks: &[&str]) -> (Engine, [RunId; 2]) {
     (engine, runs)
 }
 
-fn exited(run: &RunId, code: i32) -> Input {
-    let ending = Ending {
-        exit: Exit::Code(code),
-        duration: Duration::ZERO,
-        stdout: String::new(),
-        stderr: String::new(),
-        log_bytes: 0,
-        truncated: false,
-        excerpt: None,
-        unrecorded: None,
-    };
-    Input::StageEnded {
-        run: run.clone(),
-        stage: 0,
-        ending,
-    }
-}
-
 fn touched(task: &str) -> Input {
     let file = crate::model::path::RelPath::parse(&format!("{task}/f")).unwrap();
     Input::Touched {
@@ -86,7 +68,7 @@ fn touched(task: &str) -> Input {
 }
 
 fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
-    let mut effects = step(engine, exited(run, code));
+    let mut effects = step(engine, exited(run, Exit::Code(code)));
     effects.extend(step(engine, recorded(run, Record::End)));
     effects
 }
@@ -181,7 +163,7 @@ fn what_was_found_first_is_looked_at_again_where_it_may_have_changed_since() {
     let (mut engine, [first, last]) = asked();
     end(&mut engine, &first, 0);
     step(&mut engine, touched("a"));
-    step(&mut engine, exited(&last, 0));
+    step(&mut engine, exited(&last, Exit::Code(0)));
     let now = engine.now;
     let effects = engine.step(now, recorded(&last, Record::End));
     assert_eq!(replied(effects.clone()), None);

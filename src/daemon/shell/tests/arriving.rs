@@ -9,7 +9,7 @@
 )]
 
 use super::*;
-use crate::daemon::evidence::{Found, Inspected};
+use crate::daemon::evidence::Found;
 use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
 use crate::engine::ask::{Ask, RunAsk, Until, Wanted};
@@ -82,11 +82,8 @@ fn looked(configuration: bool) -> Done {
     Done {
         workspace: WorkspaceId(1),
         what: What::Looked(Box::new(Looked {
-            touches: Ok(touches),
-            capture: None,
-            inspected: Inspected::default(),
-            facts: Facts::default(),
             settles: Some(0),
+            ..Looked::by_itself(Ok(touches), Facts::default())
         })),
     }
 }
