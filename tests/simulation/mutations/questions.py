@@ -62,8 +62,8 @@ QUESTIONS = [
     Mutant(
         "refused-without-a-look",
         "requests.rs",
-        "                    Some(obstacle) => obstacle.may_be_mended(),",
-        "                    Some(_) => false,",
+        "                    Some(obstacle) if !obstacle.passes() => obstacle.may_be_mended(),",
+        "                    Some(obstacle) if !obstacle.passes() => false,",
         "who asks is refused by what the files say now",
         ("the question is refused at once", "scene mended"),
     ),
@@ -142,8 +142,8 @@ QUESTIONS = [
     Mutant(
         "gate-joins-nothing",
         "seek.rs",
-        "        if !joins {",
-        "        let _ = joins;\n        if true {",
+        "own.filter(|_| !joins)",
+        "own.filter(|_| joins || !joins)",
         "a gate joins the run in flight",
         ("scene gate",),
     ),

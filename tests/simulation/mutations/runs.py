@@ -265,4 +265,20 @@ RUNS = [
         "nothing is told by evidence that is gone",
         ("scene failed_before",),
     ),
+    Mutant(
+        "child-begins-without-a-root",
+        "runs.rs",
+        "        self.abandon_children(workspace);",
+        "        let _ = workspace;",
+        "every run ends",
+        ("scene child_and_no_root",),
+    ),
+    Mutant(
+        "void-run-is-joined",
+        "run.rs",
+        "            && self.changes.is_empty()\n",
+        "",
+        "who asks for a run gets one that may prove something",
+        ("scene joined_in_vain",),
+    ),
 ]
