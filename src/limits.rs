@@ -136,9 +136,6 @@ pub const WRITING_MAX: Duration = Duration::from_millis(20);
 /// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
 /// the latest, and a formatter that never rests costs one run more for each edit.
 pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);
-/// How long a stage takes during which somebody may save a file in two runs in a row: what is rewritten in a shorter one
-/// is the stage's own work.
-pub const SAVE_STAGE_MIN: Duration = Duration::from_millis(250);
 /// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
 /// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
 pub const RESTARTS_ALIKE_MAX: u32 = 2;

@@ -7,7 +7,6 @@ use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::project::Settle;
-use crate::engine::rewritten::Recheck;
 use crate::engine::run::{Live, MISSING, Phase, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
@@ -224,10 +223,6 @@ impl Engine {
             return;
         };
         project.changes.merge(changed);
-        if project.active.is_none() {
-            // Somebody changed something: what is unstable then is run once more by itself.
-            project.recheck = Recheck::default();
-        }
         self.publish(News::Change {
             project: id.clone(),
             changed: changed.clone(),

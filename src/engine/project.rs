@@ -153,10 +153,10 @@ impl Project {
         self.present_proof().filter(|proof| proof.answers())
     }
 
-    /// Whether its present content is unstable for what may have been somebody's save.
+    /// Whether its present content is unstable as far as one run shows it, which may be for what somebody saved.
     pub(super) fn is_unsure(&self) -> bool {
         self.present_proof()
-            .is_some_and(|proof| proof.may_be_a_save)
+            .is_some_and(|proof| proof.verdict == Verdict::Unstable && !proof.confirmed)
     }
 
     pub(super) fn remember(&mut self, proof: Proof) {

@@ -5,13 +5,14 @@
 //! each run is taken for the stage's own, so that nobody's stages are restarted for ever by what they write themselves.
 
 use crate::engine::ProjectId;
+use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
 use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
 use crate::model::digest::StageKey;
 use crate::model::id::{RequestId, RunId};
 use crate::model::path::RelPath;
-use crate::model::run::Changed;
+use crate::model::run::{Changed, Verdict};
 use crate::model::time::Tick;
 use std::collections::BTreeMap;
 
@@ -22,42 +23,33 @@ pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
 /// rewrites it, and the last of them was never run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Recheck {
-    /// The present content is not unstable, or no stage took so long that somebody may have saved what is.
+    /// The present content is not unstable, or one more run has shown it.
     #[default]
     Needless,
     /// By itself from then on, and at once for whoever asks.
     Due(Tick),
     /// The content with these keys is being run once more.
     Underway(Vec<StageKey>),
-    /// It was, and is unstable again: it is run by itself no more, until somebody changes something. Each question has it
-    /// run once.
-    Done,
 }
 
 impl Recheck {
     pub(super) fn due(&self) -> Option<Tick> {
         match self {
             Self::Due(at) => Some(*at),
-            Self::Needless | Self::Underway(_) | Self::Done => None,
+            Self::Needless | Self::Underway(_) => None,
         }
     }
 
-    /// The present content is unstable, and may be what somebody saved.
+    /// The present content is unstable, as far as one run shows it.
     pub(super) fn want(&mut self, now: Tick) {
         if *self == Self::Needless {
             *self = Self::Due(now.after(UNSTABLE_RECHECK));
         }
     }
 
-    /// What follows from the end of a run on content with these keys, which is unstable for what may be a save, or is not.
-    pub(super) fn after(&self, keys: &[StageKey], is_unsure: bool, now: Tick) -> Self {
-        match self {
-            _ if !is_unsure => Self::Needless,
-            Self::Underway(rechecked) if rechecked == keys => Self::Done,
-            Self::Needless | Self::Due(_) | Self::Underway(_) | Self::Done => {
-                Self::Due(now.after(UNSTABLE_RECHECK))
-            }
-        }
+    /// A run on content with these keys has ended; whether it was the one more.
+    pub(super) fn take(&mut self, keys: &[StageKey]) -> bool {
+        std::mem::take(self) == Self::Underway(keys.to_vec())
     }
 }
 
@@ -119,11 +111,14 @@ impl Engine {
         }
     }
 
-    /// Has what is called unstable run once more for a question that it was not run for yet; whether it will be.
+    /// Has what is called unstable run once more for a question that it was not run for yet, or where one run alone shows
+    /// it; whether it will be.
     pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
         let waiter = self.waiters.get(request);
         let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
-        let rechecked = is_first && self.recheck(id);
+        let project = self.projects.get(id);
+        let is_unsure = project.is_some_and(Project::is_unsure);
+        let rechecked = (is_first || is_unsure) && self.recheck(id);
         if rechecked {
             self.waiters.note_recheck(request, id);
         }
@@ -156,16 +151,19 @@ impl Engine {
         }
     }
 
-    /// Forgets what may be called unstable for somebody's save, so that the next look has it run once more; whether the
-    /// present content is.
+    /// Forgets what is called unstable, so that the next look has it run once more; whether the present content is.
     fn recheck(&mut self, id: &ProjectId) -> bool {
-        let project = self.projects.get_mut(id);
-        let Some(project) = project.filter(|project| project.is_unsure()) else {
+        let Some(project) = self.projects.get_mut(id) else {
             return false;
         };
-        let keys = project.known().map(|seen| seen.keys.clone());
-        project.recheck = Recheck::Underway(keys.unwrap_or_default());
-        project.proofs.retain(|proof| !proof.may_be_a_save);
+        let unstable = project.present_proof();
+        let Some(unstable) = unstable.filter(|proof| proof.verdict == Verdict::Unstable) else {
+            return false;
+        };
+        project.recheck = Recheck::Underway(unstable.keys.clone());
+        project
+            .proofs
+            .retain(|proof| proof.verdict != Verdict::Unstable);
         self.mark(id);
         true
     }

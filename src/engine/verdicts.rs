@@ -8,7 +8,7 @@ use crate::engine::news::News;
 use crate::engine::run::{Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
-use crate::limits::{REWRITTEN_PATHS_SHOWN_MAX, SAVE_STAGE_MIN};
+use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
 use crate::model::evidence::{Layout, numbered};
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
@@ -203,10 +203,9 @@ impl super::project::Project {
             verdict,
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
-            may_be_a_save: false,
+            confirmed: false,
         };
-        let is_unsure = run.report.verdict == Verdict::Unstable && may_be_a_save(run);
-        self.recheck = self.recheck.after(&run.seen.keys, is_unsure, now);
+        let once_more = self.recheck.take(&run.seen.keys);
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
                 self.remember(proof(&run.seen, run.report.verdict));
@@ -216,9 +215,12 @@ impl super::project::Project {
             Verdict::Unstable => {
                 if let Some(seen) = &run.closing {
                     self.remember(Proof {
-                        may_be_a_save: is_unsure,
+                        confirmed: once_more,
                         ..proof(seen, Verdict::Unstable)
                     });
+                    if !once_more {
+                        self.recheck.want(now);
+                    }
                 }
             }
             // What somebody ended is left alone; what was ended to make way is not.
@@ -231,17 +233,6 @@ impl super::project::Project {
             Verdict::Unknown => {}
         }
     }
-}
-
-/// Whether a stage during which content was rewritten took so long that somebody may have saved it meanwhile.
-fn may_be_a_save(run: &Run) -> bool {
-    let void = run.report.void.iter();
-    let mut rewriting = void.flat_map(|void| &void.rewritten);
-    rewriting.any(|(_, stage)| {
-        let stage = run.report.stages.get(*stage);
-        let times = stage.and_then(|stage| Some((stage.started_at?, stage.completed_at?)));
-        times.is_some_and(|(began, ended)| ended.since(began) >= SAVE_STAGE_MIN)
-    })
 }
 
 /// What the stages of a run amount to, before anybody asks whether the content is still the same.

@@ -374,8 +374,8 @@ CONTENT = [
     Mutant(
         "run-once-more-only-while-idle",
         "rewritten.rs",
-        "        let Some(project) = project.filter(|project| project.is_unsure()) else {",
-        "        let Some(project) = project.filter(|it| it.active.is_none() && it.is_unsure()) else {",
+        "        let unstable = project.present_proof();",
+        "        let unstable = project.present_proof().filter(|_| project.active.is_none());",
         "what may be somebody's save is run once more, behind whatever runs",
         ("may be somebody's save", "scene saved_twice_beside_another"),
     ),
@@ -386,5 +386,13 @@ CONTENT = [
         "",
         "every run ends",
         ("scene child_and_no_root",),
+    ),
+    Mutant(
+        "one-more-for-each-question-is-enough",
+        "rewritten.rs",
+        "        let rechecked = (is_first || is_unsure) && self.recheck(id);",
+        "        let rechecked = is_first && (is_unsure || is_first) && self.recheck(id);",
+        "nobody is told that something is unstable which one run alone shows",
+        ("may be somebody's save",),
     ),
 ]

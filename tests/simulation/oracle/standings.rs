@@ -4,7 +4,6 @@ use crate::fixture::{Content, digest, index, is_fitful, passes};
 use crate::oracle::Oracle;
 use orch::engine::ask::Answer;
 use orch::engine::{Engine, ProjectId, Standing};
-use orch::limits::SAVE_STAGE_MIN;
 use orch::model::id::RunId;
 use orch::model::report::status::Phase;
 use orch::model::run::{Outcome, Verdict};
@@ -110,19 +109,12 @@ impl Oracle {
         assert!(sure, "told, and may be somebody's save: {answer:?}");
     }
 
-    /// Whether a run that is unstable was the one more that shows it, or no stage of it gave time for a save.
+    /// Whether a run that is unstable was the one more that shows it.
     fn is_sure(&self, run: &RunId) -> bool {
         let Some(report) = self.ended.get(run) else {
             return true;
         };
-        let slow = |stage: usize| {
-            let stage = &report.stages[stage];
-            let times = stage.started_at.zip(stage.completed_at);
-            times.is_some_and(|(began, ended)| ended.since(began) >= SAVE_STAGE_MIN)
-        };
-        let mut rewritten = report.void.iter().flat_map(|void| &void.rewritten);
-        let may_be_a_save = rewritten.any(|(_, stage)| slow(*stage));
         let mut left = self.closing.iter().filter(|(other, _)| *other != run);
-        !may_be_a_save || left.any(|(_, left)| Some(*left) == report.input)
+        left.any(|(_, left)| Some(*left) == report.input)
     }
 }
