@@ -302,6 +302,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             exit_code: failure.exit_code.and_then(|code| i32::try_from(code).ok()),
             excerpt: failure.excerpt.clone(),
             log_path: failure.log_path.clone(),
+            run_id: failure.run_id.clone(),
         }),
     });
     Known {

@@ -90,6 +90,7 @@ impl Engine {
             child.report.unproven = run.report.unproven.clone();
             let status = RunStatus::InProgress;
             run.report.children.push(ChildReport {
+                failed: None,
                 run: name.clone(),
                 pipeline: pipeline.clone(),
                 status,

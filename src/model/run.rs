@@ -280,6 +280,23 @@ pub struct ChildReport {
     pub pipeline: PipelineId,
     /// Where it stands.
     pub status: RunStatus,
+    /// The command that it failed at first; not known of one that ended before a resume.
+    pub failed: Option<FailedBelow>,
+}
+
+/// The command that a run failed at first, its own or one of a child run below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBelow {
+    /// The run whose command it is.
+    pub run: RunId,
+    /// Its stage.
+    pub stage: StageId,
+    /// The place of that, counted from one.
+    pub place: usize,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// The line of its output that most likely tells why, else its summary.
+    pub said: String,
 }
 
 /// A resume of a run, as the manifest records it.

@@ -39,6 +39,7 @@ fn ended(run: &str, verdict: Verdict) -> Event {
                 exit_code: Some(1),
                 excerpt: "a.ts:3 wrong".to_owned(),
                 log_path: None,
+                run_id: None,
             }),
         }),
     )

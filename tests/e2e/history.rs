@@ -289,3 +289,37 @@ fn of_stages_that_share_an_id_the_one_that_failed_is_named_after_a_restart_too()
     assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
     assert_eq!(failure(&world), live);
 }
+
+#[test]
+fn what_failed_below_a_stage_that_is_a_pipeline_is_told_with_its_line_and_its_log() {
+    let mut world = World::new();
+    let mut toml = pipeline(&[("first", "command = 'true'"), ("x", "pipeline = 'bad'")]);
+    toml += "[[pipeline]]\nid = 'bad'\n[[pipeline.stage]]\nid = 'y'\npipeline = 'worse'\n\
+             [[pipeline]]\nid = 'worse'\n[[pipeline.stage]]\nid = 'cc'\n\
+             command = 'echo src/foo.c:3: error: nope >&2; exit 7'\n";
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", toml);
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let of_parent =
+        |event: &Value| event["type"] == "run.ended" && event["parent_run_id"].is_null();
+    let told = events.until(of_parent)["failure"].clone();
+    assert_eq!(
+        (&told["stage"], &told["exit_code"], &told["excerpt"]),
+        (&json!("x"), &json!(7), &json!("src/foo.c:3: error: nope"))
+    );
+    let log = told["log_path"].as_str().unwrap();
+    assert!(log.contains(told["run_id"].as_str().unwrap()), "{told}");
+    assert!(workspace.read(log).contains("error: nope"));
+    let run = workspace.status()["projects"][0]["last_run"]["run_id"].clone();
+    for arguments in [&["logs"][..], &["logs", run.as_str().unwrap(), "x"]] {
+        let logs = workspace.done(arguments);
+        assert_eq!(logs.err, "src/foo.c:3: error: nope\n", "{arguments:?}");
+    }
+    assert_eq!(workspace.status()["projects"][0]["failure"], told);
+    world.kill();
+    world.start();
+    let workspace = world.directory("w");
+    workspace.wait();
+    assert_eq!(workspace.status()["projects"][0]["failure"], told);
+}

@@ -363,11 +363,12 @@ pub fn run_ended(run: &RunDone, look: &Look) -> String {
             format_args!("{gap}void: the content changed meanwhile"),
         );
     } else if let Some(failure) = &run.failure {
-        let (id, stage) = (short(&run.run_id), clean(stage_name(failure)));
-        add(
-            &mut text,
-            format_args!("{gap}see: orchctl logs {id} {stage}"),
-        );
+        // Of a child run, whose first failing stage this is.
+        let see = match &failure.run_id {
+            Some(child) => short(child).to_owned(),
+            None => format!("{} {}", short(&run.run_id), clean(stage_name(failure))),
+        };
+        add(&mut text, format_args!("{gap}see: orchctl logs {see}"));
     } else if run.green == Some(false) {
         add(&mut text, format_args!("{gap}{}", mark::FLAKY_IS_RED));
     } else if run.verdict != Verdict::Pass

@@ -62,6 +62,7 @@ fn failure() -> Failure {
         excerpt: "web/src/cart.ts:3:5  \u{1b}[31merror\u{1b}[0m  'frob' is not defined  no-undef\n"
             .to_owned(),
         log_path: None,
+        run_id: None,
     }
 }
 

@@ -187,4 +187,7 @@ pub struct Failure {
     pub excerpt: String,
     /// Its log, relative to the workspace.
     pub log_path: Option<String>,
+    /// The child run that failed, whose log and exit code these are; told only of a stage that is a pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
 }
