@@ -182,6 +182,7 @@ impl Follow<'_, '_> {
                     green: done.green,
                     status_detail: done.status_detail.clone(),
                     failure: done.failure.clone(),
+                    unproven: done.unproven,
                     ..answer
                 });
             }
@@ -260,6 +261,7 @@ impl Follow<'_, '_> {
             green: detail.green.or(answer.green),
             status_detail: detail.status_detail.clone(),
             failure,
+            unproven: detail.unproven(),
             ..answer
         };
         Ok((answer, Some(detail)))
