@@ -7,9 +7,10 @@
 use crate::client::clock::Deadline;
 use crate::client::failure::{Failure, GibberishError};
 use crate::client::interrupt::{Interrupts, Woke, wait};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX, SCOPE_TIME_MAX};
 use crate::model::report::event::Event;
-use crate::wire::call::{Call, Nothing};
+use crate::model::report::status::Status;
+use crate::wire::call::{Call, Nothing, Scope};
 use crate::wire::frame::LineBuffer;
 use crate::wire::handshake::{Initialize, Welcome};
 use crate::wire::message::{
@@ -209,6 +210,13 @@ impl Connection {
     ) -> Result<T, Failure> {
         let id = self.send(call)?;
         self.answer(id, Deadline::after(patience), interrupts, patience)
+    }
+
+    /// What the daemon says of what is there, if it says so soon: for what belongs to an answer and is not it, which is
+    /// not to be lost over this.
+    pub fn status_soon(&mut self, scope: Scope, interrupts: Option<&Interrupts>) -> Option<Status> {
+        let call = Call::Status(scope);
+        self.ask_within(&call, SCOPE_TIME_MAX, interrupts).ok()
     }
 
     /// The next event, unless ^C or the deadline come first.

@@ -15,7 +15,7 @@ use crate::client::place;
 use crate::client::render::daemon::error;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
@@ -199,12 +199,12 @@ fn asked_for(
     if !tasks.is_empty() {
         return tasks.to_vec();
     }
-    let call = Call::Status(Scope {
+    let scope = Scope {
         workspace: workspace.cloned(),
         task: None,
-    });
+    };
     // One that does not say so either has said why by the error that is told.
-    let status = connection.ask_within::<Status>(&call, SCOPE_TIME_MAX, None);
+    let status = connection.status_soon(scope, None);
     let workspaces = status.map(|status| status.workspaces).unwrap_or_default();
     let projects = workspaces
         .into_iter()

@@ -9,11 +9,10 @@ use crate::client::render::mark::short;
 use crate::client::render::text::clean;
 use crate::client::render::waiting::goes_on;
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::report::runs::RunAnswer;
-use crate::model::report::status::Status;
 use crate::wire::call::{Call, RunNamed, Scope};
 
 /// Lets go of verdicts that were asked for of these projects, all of the workspace where none is named.
@@ -27,7 +26,11 @@ pub(super) fn leave(
     if connection.is_hosted() {
         return end_hosted(session, connection);
     }
-    let status = status(connection, workspace);
+    let scope = Scope {
+        workspace: workspace.cloned(),
+        task: None,
+    };
+    let status = connection.status_soon(scope, None);
     Ok(session.output.words(&goes_on(status.as_ref(), tasks))?)
 }
 
@@ -36,7 +39,8 @@ pub(super) fn end_hosted(
     session: &mut Session<'_>,
     connection: &mut Connection,
 ) -> Result<(), Failure> {
-    let workspaces = status(connection, None).map(|status| status.workspaces);
+    let status = connection.status_soon(Scope::default(), None);
+    let workspaces = status.map(|status| status.workspaces);
     let projects = workspaces.iter().flatten().flat_map(|site| &site.projects);
     let running =
         projects.filter_map(|project| Some((&project.task_id, project.running.as_ref()?)));
@@ -65,13 +69,4 @@ pub(super) fn end_hosted(
         }
     }
     Ok(())
-}
-
-/// What the daemon says of where it was waited, if it says so soon: whoever pressed ^C wants to go.
-fn status(connection: &mut Connection, workspace: Option<&RootPath>) -> Option<Status> {
-    let call = Call::Status(Scope {
-        workspace: workspace.cloned(),
-        task: None,
-    });
-    connection.ask_within(&call, SCOPE_TIME_MAX, None).ok()
 }
