@@ -5,6 +5,7 @@
 
 use crate::client::connect::{Connection, Outstanding};
 use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
 use crate::client::render::mark::short;
 use crate::client::render::text::clean;
 use crate::client::render::waiting::goes_on;
@@ -19,13 +20,15 @@ use crate::wire::call::{Call, RunNamed, Scope};
 pub(super) fn leave(
     session: &mut Session<'_>,
     connection: &mut Connection,
-    asked: Outstanding,
+    (asked, interrupts): (Outstanding, Interrupts),
     (workspace, tasks): (Option<&RootPath>, &[TaskId]),
 ) -> Result<(), Failure> {
     connection.let_go(asked);
     if connection.is_hosted() {
         return end_hosted(session, connection);
     }
+    // Whoever presses it again wants to go at once.
+    drop(interrupts);
     let scope = Scope {
         workspace: workspace.cloned(),
         task: None,
