@@ -149,16 +149,12 @@ impl Connection {
         self.answer(asked.0, deadline, Some(interrupts), patience)
     }
 
-    /// Waits so long for an answer, whatever is pressed: for what is done at ^C.
+    /// Waits for an answer, whatever is pressed: for what is done at ^C.
     ///
     /// # Errors
-    /// When the daemon refuses, is silent, or goes away.
-    pub fn answer_by<T: DeserializeOwned>(
-        &mut self,
-        asked: Outstanding,
-        patience: Duration,
-    ) -> Result<T, Failure> {
-        self.answer(asked.0, Deadline::after(patience), None, patience)
+    /// When the daemon refuses or goes away.
+    pub fn wait_out<T: DeserializeOwned>(&mut self, asked: Outstanding) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::never(), None, Duration::MAX)
     }
 
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.

@@ -37,6 +37,9 @@ pub struct Interrupts {
     /// Nobody listens: ^C is the system's.
     #[cfg(unix)]
     unheard: Arc<AtomicBool>,
+    /// Somebody else listens.
+    #[cfg(unix)]
+    handed_over: bool,
 }
 
 /// Whether a command goes on when nobody reads its standard output any more.
@@ -71,6 +74,7 @@ impl Interrupts {
             handlers,
             readers: Readers::Unneeded,
             unheard,
+            handed_over: false,
         })
     }
 
@@ -93,6 +97,11 @@ impl Interrupts {
             fds.push(PollFd::new(output, PollFlags::empty()));
         }
         fds
+    }
+
+    /// Leaves ^C to somebody else in this process, who listens already.
+    pub fn hand_over(mut self) {
+        self.handed_over = true;
     }
 
     /// Sleeps until there is something to read from `input`, or until ^C; says whether it was ^C.
@@ -157,7 +166,7 @@ fn unheard() -> io::Result<Arc<AtomicBool>> {
 #[cfg(unix)]
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        self.unheard.store(true, Ordering::SeqCst);
+        self.unheard.store(!self.handed_over, Ordering::SeqCst);
         for handler in self.handlers.drain(..) {
             signal_hook::low_level::unregister(handler);
         }
@@ -181,6 +190,9 @@ impl Interrupts {
     pub fn catch_for_readers() -> io::Result<Self> {
         Self::catch()
     }
+
+    /// There is nothing to leave to anybody.
+    pub fn hand_over(self) {}
 
     /// Leaves waiting to the read itself.
     ///

@@ -69,14 +69,20 @@ pub(super) fn follow(
     } else {
         follow.hear(&ask(true), &waited.until_ended)
     };
-    if matches!(answer, Err(Failure::Interrupted)) && follow.connection.is_hosted() {
-        end_hosted(follow.session, follow.connection)?;
+    let Follow {
+        session,
+        connection,
+        interrupts,
+        ..
+    } = follow;
+    if matches!(answer, Err(Failure::Interrupted)) && connection.is_hosted() {
+        end_hosted(session, connection, interrupts)?;
     }
     let answer = answer?;
     let why = |document: &RunAnswer, look: &Look| {
         render::reason(&answer, look) + &render::result(document, look)
     };
-    print(follow.session, &answer.without_words(), why)?;
+    print(session, &answer.without_words(), why)?;
     Ok(Exit::of_verdict(answer.verdict, answer.green))
 }
 

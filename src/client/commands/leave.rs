@@ -10,7 +10,6 @@ use crate::client::render::mark::short;
 use crate::client::render::text::clean;
 use crate::client::render::waiting::goes_on;
 use crate::client::session::Session;
-use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::report::runs::RunAnswer;
@@ -25,7 +24,7 @@ pub(super) fn leave(
 ) -> Result<(), Failure> {
     connection.let_go(asked);
     if connection.is_hosted() {
-        return end_hosted(session, connection);
+        return end_hosted(session, connection, interrupts);
     }
     // Whoever presses it again wants to go at once.
     drop(interrupts);
@@ -41,7 +40,12 @@ pub(super) fn leave(
 pub(super) fn end_hosted(
     session: &mut Session<'_>,
     connection: &mut Connection,
+    interrupts: Interrupts,
 ) -> Result<(), Failure> {
+    // Where nobody can listen, it ends this process at once.
+    if (session.seams.urge)().is_ok() {
+        interrupts.hand_over();
+    }
     let status = connection.status_soon(Scope::default(), None);
     let workspaces = status.map(|status| status.workspaces);
     let projects = workspaces.iter().flatten().flat_map(|site| &site.projects);
@@ -51,7 +55,9 @@ pub(super) fn end_hosted(
     session.output.words("\n")?;
     for (task, running) in running {
         let (id, task) = (short(&running.run_id), clean(task.as_str()));
-        let text = format!("Cancelling run {id} of {task}: it runs in this command.\n");
+        let text = format!(
+            "Cancelling run {id} of {task}: it runs in this command. ^C again ends it at once.\n"
+        );
         session.output.words(&text)?;
         let call = Call::RunCancel(RunNamed {
             run_id: running.run_id.to_string(),
@@ -64,7 +70,7 @@ pub(super) fn end_hosted(
     }
     for asked in asked {
         // One that ended just then has its own end on disk, and one that takes longer is recorded before we end.
-        if let Ok(answer) = connection.answer_by(asked, ANSWER_TIME_MAX) {
+        if let Ok(answer) = connection.wait_out(asked) {
             let answer: RunAnswer = answer;
             let id = short(&answer.run_id);
             let text = format!("Run {id} is cancelled: {}\n", clean(&answer.manifest));
