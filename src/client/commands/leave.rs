@@ -8,7 +8,7 @@ use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::render::mark::short;
 use crate::client::render::text::clean;
-use crate::client::render::waiting::goes_on;
+use crate::client::render::waiting::{end_with_us, goes_on};
 use crate::client::session::Session;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
@@ -47,26 +47,17 @@ pub(super) fn end_hosted(
         interrupts.hand_over();
     }
     let status = connection.status_soon(Scope::default(), None);
+    let said = end_with_us(status.as_ref());
+    session.output.words(&said)?;
     let workspaces = status.map(|status| status.workspaces);
     let projects = workspaces.iter().flatten().flat_map(|site| &site.projects);
-    let running =
-        projects.filter_map(|project| Some((&project.task_id, project.running.as_ref()?)));
     let mut asked = Vec::new();
-    session.output.words("\n")?;
-    for (task, running) in running {
-        let (id, task) = (short(&running.run_id), clean(task.as_str()));
-        let text = format!(
-            "Cancelling run {id} of {task}: it runs in this command. ^C again ends it at once.\n"
-        );
-        session.output.words(&text)?;
+    for running in projects.filter_map(|project| project.running.as_ref()) {
         let call = Call::RunCancel(RunNamed {
             run_id: running.run_id.to_string(),
             workspace: None,
         });
         asked.push(connection.begin(&call)?);
-    }
-    if asked.is_empty() {
-        session.output.words("No run had begun, and none will.\n")?;
     }
     for asked in asked {
         // One that ended just then has its own end on disk, and one that takes longer is recorded before we end.
