@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Breaks the watch engine on purpose, one promise at a time, and demands that the convergence test notices.
 
-The convergence test runs on a copy of the sources (`tests/mutation.py`) for as long as in `.ci/run`, and has to fail by
-one of its own findings.
-Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the sources.
+The convergence test runs on a copy of the sources (`tests/mutation.py`) for as long as in `.ci/run`. Without a mutant it
+has to pass, and with each it has to fail by one of its own findings.
+Exit 1: it fails without one, or a mutant survived, was noticed for another reason, or its text no longer stands in the
+sources.
 
     tests/convergence/mutants.py [PART-OF-A-NAME ...]      SECONDS=60 SEED=1 by default
 """
@@ -168,6 +169,10 @@ def main() -> int:
     chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
     problems = 0
     with copied_sources() as at:
+        code, output = converge(at)
+        if code != 0:
+            print(f"the convergence test fails without any mutant:\n{output[-3000:]}")
+            return 1
         for mutant in chosen:
             problem = judge(mutant, at)
             if problem:
