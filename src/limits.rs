@@ -346,8 +346,8 @@ pub const WATCHER_AGAIN: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(60));
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
 pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
-/// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is no longer
-/// present is taken out of it at once.
+/// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is the
+/// present one, or is it no longer, is written at once.
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);

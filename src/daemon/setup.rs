@@ -281,6 +281,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             verdict: proof.verdict,
             run: proof.run.clone(),
             timed_out: timed_out && proof.verdict == Verdict::Fail,
+            may_be_a_save: false,
         })
     });
     let last = pipeline.and_then(|pipeline| known.last.get(pipeline));

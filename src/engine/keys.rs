@@ -22,6 +22,8 @@ pub struct Proof {
     pub run: RunId,
     /// Whether it failed for time: how much a stage is given is in no key, and another configuration may give it more.
     pub timed_out: bool,
+    /// Whether it is unstable for what may have been somebody's save: the content is run once more for each question.
+    pub may_be_a_save: bool,
 }
 
 impl Proof {

@@ -5,13 +5,13 @@
 //! each run is taken for the stage's own, so that nobody's stages are restarted for ever by what they write themselves.
 
 use crate::engine::ProjectId;
-use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
 use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
+use crate::model::digest::StageKey;
 use crate::model::id::{RequestId, RunId};
 use crate::model::path::RelPath;
-use crate::model::run::{Changed, Verdict};
+use crate::model::run::Changed;
 use crate::model::time::Tick;
 use std::collections::BTreeMap;
 
@@ -20,34 +20,43 @@ pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
 
 /// Whether what is called unstable is run once more: two saves of one file during two runs look like a stage that
 /// rewrites it, and the last of them was never run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Recheck {
-    /// Nothing is unstable, or no stage took so long that somebody may have saved what is.
+    /// The present content is not unstable, or no stage took so long that somebody may have saved what is.
     #[default]
     Needless,
     /// By itself from then on, and at once for whoever asks.
     Due(Tick),
-    /// It was, or is being: what is unstable again is run by itself no more, until somebody changes something. Each
-    /// question has it run once.
+    /// The content with these keys is being run once more.
+    Underway(Vec<StageKey>),
+    /// It was, and is unstable again: it is run by itself no more, until somebody changes something. Each question has it
+    /// run once.
     Done,
 }
 
 impl Recheck {
-    pub(super) fn is_due(self, now: Tick) -> bool {
-        matches!(self, Self::Due(at) if at <= now)
-    }
-
-    pub(super) fn due(self) -> Option<Tick> {
+    pub(super) fn due(&self) -> Option<Tick> {
         match self {
-            Self::Due(at) => Some(at),
-            Self::Needless | Self::Done => None,
+            Self::Due(at) => Some(*at),
+            Self::Needless | Self::Underway(_) | Self::Done => None,
         }
     }
 
-    /// A run was unstable.
+    /// The present content is unstable, and may be what somebody saved.
     pub(super) fn want(&mut self, now: Tick) {
         if *self == Self::Needless {
             *self = Self::Due(now.after(UNSTABLE_RECHECK));
+        }
+    }
+
+    /// What follows from the end of a run on content with these keys, which is unstable for what may be a save, or is not.
+    pub(super) fn after(&self, keys: &[StageKey], is_unsure: bool, now: Tick) -> Self {
+        match self {
+            _ if !is_unsure => Self::Needless,
+            Self::Underway(rechecked) if rechecked == keys => Self::Done,
+            Self::Needless | Self::Due(_) | Self::Underway(_) | Self::Done => {
+                Self::Due(now.after(UNSTABLE_RECHECK))
+            }
         }
     }
 }
@@ -114,16 +123,7 @@ impl Engine {
     pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
         let waiter = self.waiters.get(request);
         let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
-        let may_be_a_save = |project: &&mut Project| {
-            let answer = project.answer();
-            let unstable = answer.is_some_and(|proof| proof.verdict == Verdict::Unstable);
-            unstable && project.recheck != Recheck::Needless
-        };
-        let project = self.projects.get_mut(id).filter(|_| is_first);
-        if let Some(project) = project.filter(may_be_a_save) {
-            project.recheck = Recheck::Due(self.now.tick);
-        }
-        let rechecked = self.recheck(id);
+        let rechecked = is_first && self.recheck(id);
         if rechecked {
             self.waiters.note_recheck(request, id);
         }
@@ -140,17 +140,32 @@ impl Engine {
         rechecked
     }
 
-    /// Forgets what is called unstable, so that the next look has it run once more, if it has not been; whether it did.
-    pub(super) fn recheck(&mut self, id: &ProjectId) -> bool {
-        let due = |project: &&mut Project| {
-            project.active.is_none() && matches!(project.recheck, Recheck::Due(_))
-        };
-        let Some(project) = self.projects.get_mut(id).filter(due) else {
+    /// Has what is called unstable run once more by itself, where the time for that has come.
+    pub(super) fn recheck_by_itself(&mut self) {
+        let now = self.now.tick;
+        let due = self.projects.iter();
+        let due = due.filter(|(_, project)| project.recheck.due().is_some_and(|at| at <= now));
+        let due: Vec<ProjectId> = due.map(|(id, _)| id.clone()).collect();
+        for id in due {
+            if self.recheck(&id) {
+                self.want_present(&id);
+            } else if let Some(project) = self.projects.get_mut(&id) {
+                // It is not the present content, or may not be: wanted again once it is.
+                project.recheck = Recheck::default();
+            }
+        }
+    }
+
+    /// Forgets what may be called unstable for somebody's save, so that the next look has it run once more; whether the
+    /// present content is.
+    fn recheck(&mut self, id: &ProjectId) -> bool {
+        let project = self.projects.get_mut(id);
+        let Some(project) = project.filter(|project| project.is_unsure()) else {
             return false;
         };
-        project.recheck = Recheck::Done;
-        let proofs = &mut project.proofs;
-        proofs.retain(|proof| proof.verdict != Verdict::Unstable);
+        let keys = project.known().map(|seen| seen.keys.clone());
+        project.recheck = Recheck::Underway(keys.unwrap_or_default());
+        project.proofs.retain(|proof| !proof.may_be_a_save);
         self.mark(id);
         true
     }

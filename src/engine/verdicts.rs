@@ -5,7 +5,6 @@
 use crate::engine::history::admit_failures;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::rewritten::Recheck;
 use crate::engine::run::{Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
@@ -204,20 +203,22 @@ impl super::project::Project {
             verdict,
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
+            may_be_a_save: false,
         };
+        let is_unsure = run.report.verdict == Verdict::Unstable && may_be_a_save(run);
+        self.recheck = self.recheck.after(&run.seen.keys, is_unsure, now);
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
-                self.recheck = Recheck::default();
                 self.remember(proof(&run.seen, run.report.verdict));
             }
             // It is told of what the stage left behind: that is what would be rewritten again. What somebody saved
             // since was never run; nor was this, if it was somebody's save.
             Verdict::Unstable => {
                 if let Some(seen) = &run.closing {
-                    self.remember(proof(seen, Verdict::Unstable));
-                    if may_be_a_save(run) {
-                        self.recheck.want(now);
-                    }
+                    self.remember(Proof {
+                        may_be_a_save: is_unsure,
+                        ..proof(seen, Verdict::Unstable)
+                    });
                 }
             }
             // What somebody ended is left alone; what was ended to make way is not.

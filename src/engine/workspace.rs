@@ -263,6 +263,7 @@ impl Engine {
         }
         if !can_look {
             self.abandon_checks(id);
+            self.abandon_children(id);
             self.answer_refused(id);
         }
     }

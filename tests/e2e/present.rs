@@ -388,6 +388,27 @@ fn a_state_file_does_not_call_green_what_has_changed_since() {
 }
 
 #[test]
+fn a_verdict_that_was_proven_before_is_shown_with_the_run_that_proved_it() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("test ! -e bad"));
+    let told = || {
+        let status = workspace.done(&["status", "--json"]).json();
+        status["workspaces"][0]["projects"][0].clone()
+    };
+    let good = told()["last_run"]["run_id"].clone();
+    assert_eq!(told()["proof"]["run_id"], good);
+    workspace.write("bad", "");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(1));
+    workspace.sh("rm bad");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
+    let status = told();
+    assert_eq!(status["last_run"]["status"], "failed");
+    assert_eq!(status["proof"]["run_id"], good);
+    let manifest = workspace.json(status["proof"]["manifest"].as_str().unwrap());
+    assert_eq!(manifest["run_id"], good);
+}
+
+#[test]
 fn a_workspace_whose_root_is_missing_is_removed_at_once() {
     let world = World::new();
     let workspace = world.watched("w", &check("true"));

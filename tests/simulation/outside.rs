@@ -123,6 +123,7 @@ impl Disk {
             verdict: report.verdict,
             run: report.run.clone(),
             timed_out: fails_for_time(report),
+            may_be_a_save: false,
         });
         proofs.collect()
     }

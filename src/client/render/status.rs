@@ -10,8 +10,8 @@ use crate::client::render::text::{
 use crate::model::evidence::DAEMON_LOST;
 use crate::model::path::RootPath;
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, Status, WorkspaceState,
-    WorkspaceStatus,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, ProvenBy, QueuedRun, Status,
+    WorkspaceState, WorkspaceStatus,
 };
 use crate::model::run::Verdict;
 use std::time::Duration;
@@ -119,7 +119,14 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
     if project.green == Some(false) {
         text.push_str(&indented(mark::FLAKY_IS_RED, 4, look));
     }
-    if let Some(run) = &project.last_run {
+    let newest = project.last_run.as_ref();
+    let elsewhere = |proof: &&ProvenBy| newest.is_none_or(|newest| newest.run_id != proof.run_id);
+    if let Some(proof) = project.proof.as_ref().filter(elsewhere) {
+        let run = mark::short(&proof.run_id);
+        let manifest = short_path(&clean(&proof.manifest), look, 32);
+        let proven = format!("    proven by {run}, manifest {manifest}");
+        add(&mut text, format_args!("{}\n", styled(DIM, &proven)));
+    } else if let Some(run) = newest {
         let manifest = short_path(&clean(&run.manifest), look, 13);
         text.push_str(&styled(DIM, &format!("    manifest {manifest}")));
         text.push('\n');

@@ -110,10 +110,22 @@ pub struct ProjectStatus {
     /// Runs that were asked for by name and have not begun, in the order in which they will.
     #[serde(default)]
     pub queued: Vec<QueuedRun>,
+    /// The run that the verdict is from, which need not be the newest; none where nothing is known.
+    #[serde(default)]
+    pub proof: Option<ProvenBy>,
     /// The newest run that has ended.
     pub last_run: Option<LastRun>,
     /// What failed first in it.
     pub failure: Option<Failure>,
+}
+
+/// Where a verdict is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenBy {
+    /// The run.
+    pub run_id: RunId,
+    /// Its manifest, relative to the workspace.
+    pub manifest: String,
 }
 
 /// A run that is under way.

@@ -12,9 +12,8 @@ use super::*;
 use crate::daemon::evidence::Found;
 use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
+use crate::engine::Record;
 use crate::engine::ask::{Ask, RunAsk, Until, Wanted};
-use crate::engine::{Effect, ProjectId, Record};
-use crate::model::id::TaskId;
 use crate::model::view::{Touches, View};
 
 pub(super) const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
