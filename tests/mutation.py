@@ -32,16 +32,34 @@ def copied_sources():
         yield at
 
 
-@contextlib.contextmanager
-def broken(path: Path, swaps: list[tuple[str, str]]):
-    """The file with the second text of each pair in the place of the first."""
-    text = path.read_text()
-    other = text
+def swapped(path: Path, swaps: list[tuple[str, str]]) -> str:
+    """What the file says with the second text of each pair in the place of the first."""
+    text = other = path.read_text()
     for old, new in swaps:
         if text.count(old) != 1:
             raise Unfit(f"its text stands {text.count(old)} times in {path.name}")
         other = other.replace(old, new)
-    path.write_text(other)
+    return other
+
+
+def check(mutants: list[tuple[str, Path, list[tuple[str, str]]]]) -> int:
+    """Whether each mutant, by its name, file and swaps, still has something to break; builds and runs nothing."""
+    unfit = 0
+    for name, path, swaps in mutants:
+        try:
+            swapped(path, swaps)
+        except (Unfit, OSError) as error:
+            unfit += 1
+            print(f"{name:40} {error}")
+    print(f"{len(mutants) - unfit} of {len(mutants)} mutants stand in the sources")
+    return 1 if unfit else 0
+
+
+@contextlib.contextmanager
+def broken(path: Path, swaps: list[tuple[str, str]]):
+    """The file with the second text of each pair in the place of the first."""
+    text = path.read_text()
+    path.write_text(swapped(path, swaps))
     try:
         yield
     finally:

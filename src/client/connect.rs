@@ -7,9 +7,10 @@
 use crate::client::clock::Deadline;
 use crate::client::failure::{Failure, GibberishError};
 use crate::client::interrupt::{Interrupts, Woke, wait};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX, SCOPE_TIME_MAX};
 use crate::model::report::event::Event;
-use crate::wire::call::{Call, Nothing};
+use crate::model::report::status::Status;
+use crate::wire::call::{Call, Nothing, Scope};
 use crate::wire::frame::LineBuffer;
 use crate::wire::handshake::{Initialize, Welcome};
 use crate::wire::message::{
@@ -148,16 +149,12 @@ impl Connection {
         self.answer(asked.0, deadline, Some(interrupts), patience)
     }
 
-    /// Waits so long for an answer, whatever is pressed: for what is done at ^C.
+    /// Waits for an answer, whatever is pressed: for what is done at ^C.
     ///
     /// # Errors
-    /// When the daemon refuses, is silent, or goes away.
-    pub fn answer_by<T: DeserializeOwned>(
-        &mut self,
-        asked: Outstanding,
-        patience: Duration,
-    ) -> Result<T, Failure> {
-        self.answer(asked.0, Deadline::after(patience), None, patience)
+    /// When the daemon refuses or goes away.
+    pub fn wait_out<T: DeserializeOwned>(&mut self, asked: Outstanding) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::never(), None, Duration::MAX)
     }
 
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.
@@ -209,6 +206,13 @@ impl Connection {
     ) -> Result<T, Failure> {
         let id = self.send(call)?;
         self.answer(id, Deadline::after(patience), interrupts, patience)
+    }
+
+    /// What the daemon says of what is there, if it says so soon: for what belongs to an answer and is not it, which is
+    /// not to be lost over this.
+    pub fn status_soon(&mut self, scope: Scope, interrupts: Option<&Interrupts>) -> Option<Status> {
+        let call = Call::Status(scope);
+        self.ask_within(&call, SCOPE_TIME_MAX, interrupts).ok()
     }
 
     /// The next event, unless ^C or the deadline come first.

@@ -30,6 +30,8 @@ pub struct Seams {
     ///
     /// It answers as any daemon does, and ends on `shutdown` or when the stream is closed.
     pub host: fn(&Places, &Path) -> io::Result<Stream>,
+    /// Has the next ^C or TERM end the stages of a daemon in this process at once, and the one after that the process.
+    pub urge: fn() -> io::Result<()>,
     /// The command line of `orchd`, for its manual page.
     pub orchd: fn() -> clap::Command,
 }

@@ -326,6 +326,7 @@ impl Shell {
             duration_ms: duration.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             manifest: layout.manifest(&report.task, &report.run),
             failure: failure(report, layout),
+            unproven: report.unproven(),
             green,
         })
     }

@@ -182,6 +182,7 @@ impl Shell {
                     self.stop(ends > 1);
                 }
                 Turn::Told(Some(Signal::End)) => self.stop(true),
+                Turn::Told(Some(Signal::Urge)) => self.kill_stages(),
                 Turn::Told(Some(Signal::Reload)) => self.reload_all(),
                 Turn::Told(Some(Signal::Dump)) => self.dump(),
                 Turn::Heard(Some(Incoming::Asked(asked))) => self.hear(asked),
@@ -225,9 +226,13 @@ impl Shell {
         self.inputs.push_back(Input::Stopping);
         if now {
             self.settle();
-            for stopper in self.stoppers.values() {
-                stopper.stop(crate::daemon::runner::Stop::Kill);
-            }
+            self.kill_stages();
+        }
+    }
+
+    fn kill_stages(&self) {
+        for stopper in self.stoppers.values() {
+            stopper.stop(crate::daemon::runner::Stop::Kill);
         }
     }
 

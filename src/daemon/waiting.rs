@@ -286,6 +286,7 @@ impl Shell {
             green,
             status_detail: report.status_detail.clone(),
             failure: failure(report, layout),
+            unproven: report.unproven(),
         })
     }
 }

@@ -93,6 +93,40 @@ pub enum Verdict {
     Unknown,
 }
 
+/// Why a run that came to its end by itself says nothing of what is there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unproven {
+    /// Content changed while it ran.
+    Changed,
+    /// Content may have changed while it ran: nobody could look.
+    MayHaveChanged,
+    /// A run that is a stage of it was cancelled.
+    ChildCancelled,
+    /// A stage was kept from before a resume, and had run on other content.
+    Kept,
+}
+
+impl Unproven {
+    /// Why a run says nothing that ended so, for this cause: `void` is whether content changed meanwhile, in one of
+    /// the two words for it.
+    #[must_use]
+    pub fn of(
+        (status, verdict, cause): (RunStatus, Verdict, Cause),
+        void: Option<Self>,
+        mut stages: impl Iterator<Item = (StageStatus, Outcome)>,
+    ) -> Option<Self> {
+        let ended = matches!(status, RunStatus::Succeeded | RunStatus::Failed);
+        if !ended || verdict.of_present(void.is_some()) != Verdict::Unknown {
+            return None;
+        }
+        let kept = || (cause == Cause::Resume).then_some(Self::Kept);
+        let cancelled = stages.any(|stage| stage == (StageStatus::Failed, Outcome::Cancelled));
+        void.or(cancelled.then_some(Self::ChildCancelled))
+            .or_else(kept)
+    }
+}
+
 impl Verdict {
     /// What the verdict of a run says of what is there now: nothing where content changed while it ran (`void`), except
     /// that it will never rest.
@@ -385,6 +419,18 @@ impl RunReport {
     pub fn is_flaky(&self) -> bool {
         let mut stages = self.stages.iter();
         stages.any(|stage| stage.outcome == Outcome::Flaky)
+    }
+
+    /// Why it says nothing of what is there now, where it came to its end by itself.
+    #[must_use]
+    pub fn unproven(&self) -> Option<Unproven> {
+        let void = self.void.as_ref().map(|void| match void.changed {
+            Changed::Paths(_) => Unproven::Changed,
+            Changed::Everything => Unproven::MayHaveChanged,
+        });
+        let stages = self.stages.iter();
+        let stages = stages.map(|stage| (stage.status, stage.outcome));
+        Unproven::of((self.status, self.verdict, self.cause), void, stages)
     }
 
     /// Whether the time of a stage of it was over.

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Breaks the watch engine on purpose, one promise at a time, and demands that the convergence test notices.
 
-The convergence test runs on a copy of the sources (`tests/mutation.py`) for as long as in `.ci/run`, and has to fail by
-one of its own findings.
-Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the sources.
+The convergence test runs on a copy of the sources (`tests/mutation.py`) for as long as in `.ci/run`. Without a mutant it
+has to pass, and with each it has to fail by one of its own findings.
+Exit 1: it fails without one, or a mutant survived, was noticed for another reason, or its text no longer stands in the
+sources.
 
     tests/convergence/mutants.py [PART-OF-A-NAME ...]      SECONDS=60 SEED=1 by default
+    tests/convergence/mutants.py --check                   only whether each still has a text to break; milliseconds
 """
 
 import os
@@ -17,7 +19,7 @@ from typing import NamedTuple
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from mutation import Unfit, broken, copied_sources, run_test
+from mutation import ROOT, Unfit, broken, check, copied_sources, run_test
 
 SECONDS = os.environ.get("SECONDS", "60")
 SEED = os.environ.get("SEED", "1")
@@ -134,6 +136,11 @@ MUTANTS = [
 ]
 
 
+def place(mutant: Mutant, at: Path) -> tuple[Path, list[tuple[str, str]]]:
+    """Its file, and what it puts in the place of what."""
+    return at / "src" / "daemon" / mutant.file, [(mutant.old, mutant.new), *([mutant.also] if mutant.also else [])]
+
+
 def converge(at: Path, *arguments: str) -> tuple[int, str]:
     env = {"CONVERGENCE_SECONDS": SECONDS, "CONVERGENCE_SEED": SEED}
     return run_test(at, "convergence", env, *arguments)
@@ -141,9 +148,8 @@ def converge(at: Path, *arguments: str) -> tuple[int, str]:
 
 def judge(mutant: Mutant, at: Path) -> str | None:
     """Why the mutant is not noticed; nothing if it is."""
-    swaps = [(mutant.old, mutant.new), *([mutant.also] if mutant.also else [])]
     try:
-        with broken(at / "src" / "daemon" / mutant.file, swaps):
+        with broken(*place(mutant, at)):
             code, output = converge(at, "--no-run")
             if code != 0:
                 return "does not compile:\n" + output[-2000:]
@@ -165,9 +171,15 @@ def judge(mutant: Mutant, at: Path) -> str | None:
 
 def main() -> int:
     parts = sys.argv[1:]
+    if parts == ["--check"]:
+        return check([(mutant.name, *place(mutant, ROOT)) for mutant in MUTANTS])
     chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
     problems = 0
     with copied_sources() as at:
+        code, output = converge(at)
+        if code != 0:
+            print(f"the convergence test fails without any mutant:\n{output[-3000:]}")
+            return 1
         for mutant in chosen:
             problem = judge(mutant, at)
             if problem:

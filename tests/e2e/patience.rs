@@ -173,9 +173,42 @@ fn a_run_of_a_command_without_a_daemon_is_cancelled_with_it_and_said_so() {
         assert_eq!(
             done.err,
             format!(
-                "\nCancelling run {id} of t: it runs in this command.\nRun {id} is cancelled: {path}\n\
+                "\nCancelling run {id} of t: it runs in this command. ^C again ends it at once.\nRun {id} is cancelled: {path}\n\
                  error: interrupted before the answer was there\n"
             )
+        );
+        let manifest = workspace.json(path);
+        let ended = (&manifest["status"], &manifest["status_detail"]);
+        assert_eq!(ended, (&json!("cancelled"), &json!("run-canceled")));
+        assert_eq!(world.processes(), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait_for_the_grace_of_a_run_in_the_command() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let (begun, asked) = (world.fifo("begun"), world.fifo("asked"));
+    let line = format!(
+        "trap \"echo asked > {}\" TERM; echo begun > {}; while :; do sleep 1000; done",
+        asked.display(),
+        begun.display()
+    );
+    workspace.write("orchd.toml", check(&line) + "grace = '10m'\n");
+    workspace.done(&["allow"]);
+    for arguments in [&["run", "--no-daemon"][..], &["gate", "--no-daemon"]] {
+        let running = Running::of(workspace.orchctl(arguments));
+        for told in [&begun, &asked] {
+            world.heard(told);
+            running.signal(Signal::INT);
+        }
+        let done = running.end();
+        assert_eq!(done.code, Some(3), "{done:?}");
+        let last = workspace.json("out/t/state.json")["orchd"]["last_run"].clone();
+        let path = last["manifest"].as_str().unwrap();
+        assert!(
+            done.err.contains(&format!(" is cancelled: {path}\n")),
+            "{done:?}"
         );
         let manifest = workspace.json(path);
         let ended = (&manifest["status"], &manifest["status_detail"]);

@@ -6,6 +6,7 @@ findings, or in one of the scenes, that the table names.
 Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the engine.
 
     tests/simulation/mutants.py [PART-OF-A-NAME ...]      CASES=2000 SEED=1 by default
+    tests/simulation/mutants.py --check                   only whether each still has a text to break; milliseconds
 """
 
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from mutation import Unfit, broken, copied_sources, run_test
+from mutation import ROOT, Unfit, broken, check, copied_sources, run_test
 from mutations import MUTANTS
 from mutations.mutant import Mutant
 
@@ -25,6 +26,11 @@ CASES = os.environ.get("CASES", "2000")
 SEED = os.environ.get("SEED", "1")
 # A mutant that makes a step endless is ended, and counts as noticed by the clock alone if the table says so.
 SECONDS_MAX = 300
+
+
+def place(mutant: Mutant, at: Path) -> tuple[Path, list[tuple[str, str]]]:
+    """Its file, and what it puts in the place of what."""
+    return at / "src" / "engine" / mutant.file, [(mutant.old, mutant.new)]
 
 
 def simulate(at: Path) -> tuple[int, str]:
@@ -45,7 +51,7 @@ def judge(mutant: Mutant, at: Path) -> str | None:
     """Why the mutant is not noticed as the table says; nothing if it is."""
     began = time.monotonic()
     try:
-        with broken(at / "src" / "engine" / mutant.file, [(mutant.old, mutant.new)]):
+        with broken(*place(mutant, at)):
             code, output = simulate(at)
     except Unfit as unfit:
         return str(unfit)
@@ -69,6 +75,8 @@ def judge(mutant: Mutant, at: Path) -> str | None:
 
 def main() -> int:
     parts = sys.argv[1:]
+    if parts == ["--check"]:
+        return check([(mutant.name, *place(mutant, ROOT)) for mutant in MUTANTS])
     chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
     problems = []
     with copied_sources() as at:

@@ -116,6 +116,9 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
         let void = changed_paths(&or_everything(void, true));
         rows.push(("void", format!("{void} while it ran")));
     }
+    if let Some(unproven) = run.unproven().filter(|_| run.void.is_none()) {
+        rows.push(("unproven", mark::unproven(unproven).to_owned()));
+    }
     rows.push((
         "workspace",
         short_path(&clean(&run.workspace.to_string()), look, 13),
@@ -194,9 +197,10 @@ pub fn reason(answer: &RunAnswer, look: &Look) -> String {
     let mut text = failure
         .map(|failure| failed(failure, 2, look))
         .unwrap_or_default();
-    if answer.verdict == Verdict::Unknown && answer.status.is_terminal() {
-        let void = "content changed while it ran: it says nothing of what is there now";
-        text.push_str(&indented(void, 2, look));
+    if let Some(unproven) = answer.unproven {
+        let why = mark::unproven(unproven);
+        let why = format!("{why}: it says nothing of what is there now");
+        text.push_str(&indented(&why, 2, look));
     } else if answer.verdict == Verdict::Error && failure.is_none() {
         text.push_str(&indented(detail.unwrap_or_default(), 2, look));
     }

@@ -357,10 +357,14 @@ pub fn run_ended(run: &RunDone, look: &Look) -> String {
     let span = took(Duration::from_millis(run.duration_ms));
     add(&mut text, format_args!("{verdict}  {task}  {span}"));
     let gap = if look.is_narrow() { "\n  " } else { "  " };
-    if run.void {
+    if let Some(unproven) = run.unproven {
+        let void = if run.void { "void: " } else { "" };
+        let why = mark::unproven(unproven);
+        add(&mut text, format_args!("{gap}{void}{why}"));
+    } else if run.void {
         add(
             &mut text,
-            format_args!("{gap}void: the content changed meanwhile"),
+            format_args!("{gap}void: content changed while it ran"),
         );
     } else if let Some(failure) = &run.failure {
         // Of a child run, whose first failing stage this is.

@@ -163,6 +163,7 @@ fn a_result_is_the_verdict_the_run_and_the_manifest() {
         green: None,
         status_detail: None,
         failure: None,
+        unproven: None,
     };
     insta::assert_snapshot!(plain(&history::result(&result, &look(Some(40)))), @"
     x fail  2026-11-22T10-09-50-592Z-3d0103be

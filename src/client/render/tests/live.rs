@@ -71,6 +71,7 @@ fn run_done(verdict: Verdict, void: bool) -> Event {
         green: None,
         input_digest: None,
         void,
+        unproven: None,
         duration_ms: 3_100,
         manifest: "m".to_owned(),
         failure: (verdict == Verdict::Fail).then(failure),
@@ -143,7 +144,7 @@ fn a_void_run_says_that_it_proves_nothing() {
     let events = [started(Cause::Start), run_done(Verdict::Unknown, true)];
     insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
     0101-web  diagnostics  3d0103be  not proven yet
-    ? unknown  0101-web  3.1s  void: the content changed meanwhile
+    ? unknown  0101-web  3.1s  void: content changed while it ran
     ");
 }
 
