@@ -94,18 +94,19 @@ impl Shared {
         Ok(inode)
     }
 
-    /// Takes the watch of a workspace's directory away, unless another workspace has it by now; says whether it has.
+    /// Takes the watch of a workspace's directory away, unless it is wanted elsewhere by now; says whether it has.
     pub(super) fn unwatch_one(&self, by: WorkspaceId, directory: &Path, inode: Inode) -> bool {
         let mut handle = self.handle();
-        let is_held = handle
-            .holders
-            .get(&inode)
-            .is_some_and(|holder| *holder != by);
-        if !is_held {
-            handle.holders.remove(&inode);
+        let holder = handle.holders.get(&inode);
+        if holder.is_some_and(|holder| *holder != by) {
+            return false;
+        }
+        handle.holders.remove(&inode);
+        let is_let_go = !handle.outside.has_elsewhere(directory, inode);
+        if is_let_go {
             handle.ear.unwatch(&spelling::of_watch(directory));
         }
-        !is_held
+        is_let_go
     }
 
     pub(super) fn watch(
@@ -121,17 +122,21 @@ impl Shared {
         watched
     }
 
-    /// Takes away what nobody wants any more of what lies around the workspaces.
+    /// Takes away what nobody wants any more of what lies around the workspaces, and says what that was.
     pub(super) fn release(
         &self,
         by: WorkspaceId,
         directories: &BTreeMap<PathBuf, Interest>,
     ) -> Vec<PathBuf> {
-        let gone = self.handle().outside.release(by, directories);
-        for directory in &gone {
-            self.unwatch(by, directory);
+        let mut handle = self.handle();
+        let mut gone = handle.outside.release(by, directories);
+        // Under one lock: who comes to watch one of them meanwhile would lose it.
+        gone.retain(|(directory, node)| handle.let_go(directory, *node));
+        drop(handle);
+        if !gone.is_empty() {
+            self.note_restart(Some(by));
         }
-        gone
+        gone.into_iter().map(|(directory, _)| directory).collect()
     }
 
     /// Watches these for a workspace; says whether all are.
@@ -149,8 +154,9 @@ impl Shared {
             };
             let mut handle = self.handle();
             let node = outside::node(&meta);
-            if PER_DIRECTORY && handle.outside.is_other(directory, node) {
-                handle.ear.unwatch(directory);
+            let other = handle.outside.other(directory, node);
+            if let Some(other) = other.filter(|_| PER_DIRECTORY) {
+                handle.let_go(directory, other);
             }
             let watched = handle.watch(directory, RecursiveMode::NonRecursive);
             let is_watched = watched.as_ref().is_none_or(Result::is_ok);
@@ -205,6 +211,19 @@ impl Handle {
             outside: Outside::default(),
             narrow: Narrow::default(),
         })
+    }
+
+    /// Watches a directory around the workspaces no more, and says so: one that is watched under another name by now, or
+    /// as some workspace's content, has one watch of the kernel for all of that. Then only its name stays with `notify`.
+    fn let_go(&mut self, directory: &Path, node: Inode) -> bool {
+        let is_shared =
+            self.holders.contains_key(&node) || self.outside.has_elsewhere(directory, node);
+        if PER_DIRECTORY && is_shared {
+            return false;
+        }
+        self.streamed.remove(directory);
+        self.ear.unwatch(directory);
+        true
     }
 
     /// Watches a directory; `None` if the one stream tells of it already.
