@@ -338,8 +338,11 @@ pub const INPUTS_MAX: usize = 4096;
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Looks in a row for which the watcher did not catch up in time before it is taken for dead, and another is started: one
-/// may have met a machine that was busy.
+/// may have met a machine that was busy. Those that waited at the same time count as one.
 pub const SYNCS_LATE_MAX: u32 = 3;
+/// Time that the end of a watcher is waited for before the next one begins: one that has much to read still, or hangs, is
+/// left to itself.
+pub const WATCHER_CLOSE_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause before a watcher that has ended again is started again; each is twice the one before. One that
 /// has lived for the longest counts as well.
 pub const WATCHER_AGAIN: (Duration, Duration) =

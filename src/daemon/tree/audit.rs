@@ -169,7 +169,7 @@ impl Tree {
         suspects: Vec<(DirId, Differing)>,
         missed: &mut Vec<Vec<u8>>,
     ) -> Result<Option<Touches>, TreeError> {
-        if suspects.is_empty() || self.eye.sync(AUDIT_SYNC_MAX).is_err() {
+        if suspects.is_empty() || self.eye.sync_in_passing(AUDIT_SYNC_MAX).is_err() {
             // The next audit finds it again.
             return Ok(None);
         }

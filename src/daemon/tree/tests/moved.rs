@@ -100,12 +100,13 @@ fn a_directory_above_a_root_stays_watched_where_it_came_from_content_or_from_abo
         let mut from = beside(&it, 3, if number == 1 { "p" } else { "p/d/in" });
         write(&it.above.path().join("p/d/in/f"), "1");
         from.touched();
-        let moved = it.above.path().canonicalize().unwrap().join("moved");
+        let moved = it.above.path().canonicalize().unwrap().join("x/moved");
+        fs::create_dir(moved.parent().unwrap()).unwrap();
         fs::rename(it.above.path().join("p/d"), &moved).unwrap();
-        let mut to = beside(&it, 4, "moved/in");
+        let mut to = beside(&it, 4, "x/moved/in");
         from.tree.eye.sync(TIMEOUT).unwrap();
         drop(from.tree.examine());
-        // What becomes of the root then is told by the directory above it alone.
+        // That it is moved on is told by itself alone.
         let aside = moved.with_file_name("aside");
         fs::rename(&moved, &aside).unwrap();
         to.tree.eye.sync(TIMEOUT).unwrap();
