@@ -24,6 +24,7 @@ pub mod leftovers;
 mod lend;
 pub mod lifecycle;
 pub mod log;
+mod looking;
 mod lookup;
 mod message;
 mod pace;
