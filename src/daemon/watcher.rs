@@ -168,12 +168,6 @@ impl Watcher {
 }
 
 impl Eye {
-    /// The workspace that it looks for.
-    #[must_use]
-    pub fn workspace(&self) -> WorkspaceId {
-        self.workspace
-    }
-
     /// Watches one directory, and says which one that is, where each has its own watch; a second time does no harm, and
     /// hooks it again if it is another inode by now.
     ///
@@ -255,12 +249,6 @@ impl Eye {
     pub fn is_sure(&self) -> bool {
         let post = &self.shared.post;
         post.with(|board| board.is_sure(self.workspace))
-    }
-
-    /// Puts everything in doubt, as a lost event does.
-    pub fn doubt_everything(&self) {
-        let post = &self.shared.post;
-        post.wake(post.with(|board| board.note_all_of(self.workspace)));
     }
 
     /// Returns once every change that was made before the call is on the board. It is what a look waits for: when it is

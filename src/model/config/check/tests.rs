@@ -9,7 +9,7 @@ use std::path::Path;
 impl Config {
     /// What a workspace at `/w` with this `orchd.toml` and nothing else is configured for.
     pub(crate) fn of_toml(text: &str) -> Result<Self, Problems> {
-        let root = RootPath::new(std::path::Path::new("/w")).unwrap();
+        let root = RootPath::new(Path::new("/w")).unwrap();
         let around = Surroundings {
             root: &root,
             listing: &Listing::default(),
