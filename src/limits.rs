@@ -45,8 +45,13 @@ pub const GRACE_DEFAULT: Duration = Duration::from_secs(5);
 pub const AUDIT_DEFAULT: Duration = Duration::from_secs(600);
 /// Longest time between two self-audits that a configuration may ask for; past it, `off` says what is meant.
 pub const AUDIT_MAX: Duration = Duration::from_secs(7 * 86_400);
-/// Directories that a self-audit compares before it pauses: a few milliseconds, in which a look at them has to wait.
+/// Directories that a self-audit compares before it pauses, and entries after which it pauses earlier: a few milliseconds,
+/// in which a look has to wait. A directory is compared as a whole, so one of 500,000 files takes a second.
 pub const AUDIT_SLICE_DIRECTORIES: usize = 64;
+/// See [`AUDIT_SLICE_DIRECTORIES`].
+pub const AUDIT_SLICE_ENTRIES: usize = 4_096;
+/// Time that such a part may take, or wait for its turn, before the next workspace is compared instead: its disk hangs.
+pub const AUDIT_PART_MAX: Duration = Duration::from_secs(60);
 /// Pause after such a part, in times of what it took: what is left is one hundredth of a core. And the shortest, because
 /// giving the part away costs something too.
 pub const AUDIT_PAUSE: (u32, Duration) = (120, Duration::from_millis(10));
@@ -354,6 +359,10 @@ pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause from one look that failed below the root to the next; in between it is as long as they have
+/// been failing. Each may read the whole workspace.
+pub const FAILED_LOOK_AGAIN: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(60));
 /// Sleep of the machine past which everything is looked at again: while it slept others may have changed its disks, and a
 /// shorter one the two clocks might not show.
 pub const SLEEP_MIN: Duration = Duration::from_millis(100);

@@ -56,6 +56,7 @@ use snapshot::{DirId, Snapshot, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use walk::{Reach, Renew, Step};
 
@@ -79,6 +80,14 @@ pub enum TreeError {
     Root {
         /// The root.
         root: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a directory holds could not be found out; it may be another time.
+    #[error("failed to look at `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },

@@ -247,6 +247,14 @@ impl Shared {
 }
 
 #[cfg(test)]
+impl super::Watcher {
+    /// Lets the kernel refuse all watches but so many.
+    pub(crate) fn grant(&self, watches: Option<u32>) {
+        self.shared.with(|handle| handle.ear.grant(watches));
+    }
+}
+
+#[cfg(test)]
 impl Shared {
     /// Whether somebody asks something of the handle.
     pub(super) fn is_asked(&self) -> bool {

@@ -194,12 +194,30 @@ impl Drop for Guard {
 /// `notify`'s watcher, of which things may be asked although its thread has ended.
 pub(super) struct Ear {
     notify: Option<RecommendedWatcher>,
+    /// Watches that are set before the next one is refused.
+    #[cfg(test)]
+    granted: Option<u32>,
+}
+
+#[cfg(test)]
+impl Ear {
+    pub(super) fn grant(&mut self, watches: Option<u32>) {
+        self.granted = watches;
+    }
 }
 
 impl Ear {
     /// One that hears nothing and can be asked for nothing.
     pub(super) fn deaf() -> Self {
-        Self { notify: None }
+        Self::of(None)
+    }
+
+    fn of(notify: Option<RecommendedWatcher>) -> Self {
+        Self {
+            notify,
+            #[cfg(test)]
+            granted: None,
+        }
     }
 
     /// Begins to listen.
@@ -210,9 +228,7 @@ impl Ear {
             number: post.life.begin(),
         };
         match RecommendedWatcher::new(move |event| guard.hear(event), config) {
-            Ok(notify) => Ok(Self {
-                notify: Some(notify),
-            }),
+            Ok(notify) => Ok(Self::of(Some(notify))),
             Err(source) => Err(WatchError::start(post.cookies.directory(), source)),
         }
     }
@@ -224,6 +240,11 @@ impl Ear {
         spelled: &Path,
         mode: RecursiveMode,
     ) -> Result<(), WatchError> {
+        #[cfg(test)]
+        if let Some(granted) = &mut self.granted {
+            let left = granted.checked_sub(1);
+            *granted = left.ok_or_else(|| WatchError::no_room(directory))?;
+        }
         let watched = self.ask(|notify| notify.watch(spelled, mode));
         let watched = watched.ok_or(WatchError::Ended)?;
         watched.map_err(|source| WatchError::watch(directory, source))
