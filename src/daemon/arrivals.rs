@@ -11,7 +11,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
+use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
 
 impl Done {
@@ -108,7 +108,7 @@ impl Shell {
                 self.examine_doubts();
             }
             // Removed while it was away.
-            None => tree.close(),
+            None => close(tree),
         }
     }
 
@@ -143,7 +143,7 @@ impl Shell {
         } = prepared;
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.closing) else {
             if let Ok(tree) = tree {
-                tree.close();
+                close(tree);
             }
             return;
         };
@@ -164,6 +164,7 @@ impl Shell {
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
+                site.failing_since = None;
                 site.audit_from = self.clock.tick();
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
@@ -187,9 +188,22 @@ impl Shell {
 
     /// The files cannot be looked at: they are looked for until they are back.
     fn note_missing(&mut self, id: WorkspaceId, error: &TreeError) {
-        let at = self.clock.tick().after(ROOT_LOOK_PAUSE);
+        let now = self.clock.tick();
         if let Some(site) = self.sites.get_mut(&id) {
-            site.look_at = Some(at);
+            // Whether there is a root costs one call; past that, each look reads as much as it can.
+            site.failing_since = match error {
+                TreeError::Watch { .. } | TreeError::Directory { .. } => {
+                    site.failing_since.or(Some(now))
+                }
+                TreeError::Missing { .. }
+                | TreeError::Unmounted { .. }
+                | TreeError::Root { .. }
+                | TreeError::Unwatched => None,
+            };
+            let (first, longest) = FAILED_LOOK_AGAIN;
+            let since = site.failing_since.map(|since| now.since(since));
+            let pause = since.map_or(ROOT_LOOK_PAUSE, |since| since.clamp(first, longest));
+            site.look_at = Some(now.after(pause));
             site.was_missing = true;
         }
         let watch = Watch::Missing {
@@ -228,6 +242,7 @@ impl Shell {
             inspected,
             facts,
             settles,
+            examined,
         } = looked;
         self.note_losses();
         let Some(site) = self.sites.get_mut(&id) else {
@@ -235,9 +250,7 @@ impl Shell {
         };
         site.facts = facts;
         site.lost_after.take_if(|last| settles > Some(*last));
-        if capture.is_none() {
-            site.examining = false;
-        }
+        site.examining &= !examined;
         // Before what was touched: what git changes is put off from its first file on.
         self.note_git(id);
         let Some(site) = self.sites.get_mut(&id) else {
@@ -246,6 +259,7 @@ impl Shell {
         let (mut reload, mut unsettled) = (false, false);
         match touches {
             Ok(touches) => {
+                site.failing_since = None;
                 unsettled = site.lost_after.is_some();
                 reload = touches.configuration | std::mem::take(&mut site.was_missing);
                 site.rereads += u32::from(reload);
@@ -258,8 +272,11 @@ impl Shell {
                     });
                 }
             }
-            // The next watcher puts everything in doubt.
-            Err(TreeError::Unwatched) => self.note_watch(id),
+            Err(TreeError::Unwatched) => {
+                // The next watcher puts everything in doubt; unless it has begun meanwhile, and this look took that along.
+                unsettled = !self.watcher.has_ended();
+                self.note_watch(id);
+            }
             Err(error) => self.note_missing(id, &error),
         }
         self.take_inspected(id, inspected);
@@ -285,4 +302,9 @@ impl Shell {
             site.look_at = Some(self.clock.tick().after(ROOT_LOOK_PAUSE));
         }
     }
+}
+
+/// Takes a tree's watches away, one by one: no thread of the loop.
+pub(super) fn close(tree: Box<Tree>) {
+    drop(tokio::task::spawn_blocking(move || tree.close()));
 }

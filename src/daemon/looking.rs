@@ -56,6 +56,7 @@ impl Shell {
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {
                 settles,
+                examined: true,
                 ..Looked::by_itself(touches, facts)
             });
             Some(Done {
