@@ -75,9 +75,11 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Workspaces that are no longer registered of which the trust store remembers what was allowed: a person who adds one
-/// again has removed it among the last few.
+/// Workspaces that are no longer registered of which the trust store remembers what was allowed: those that were allowed
+/// last, because a person who adds one again has mostly allowed it not long ago.
 pub const FORMER_TRUST_MAX: usize = 200;
+/// Commands of stages with one id that are shown as what one of them may have been.
+pub const FORMER_SHOWN_MAX: usize = 8;
 /// Registered workspaces.
 pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
