@@ -44,6 +44,8 @@ mod site;
 mod sites;
 mod stage;
 mod store;
+#[cfg(target_os = "linux")]
+mod timerfd;
 pub mod tree;
 pub mod trust;
 mod waiting;
