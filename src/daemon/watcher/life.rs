@@ -178,8 +178,21 @@ pub(super) struct Guard {
 }
 
 impl Guard {
+    /// One whose place another has taken is not listened to any more: it may be behind, and the cookies that it still sees
+    /// tell nothing of what the other has yet to read. Everything is in doubt since the other began.
     fn hear(&self, event: notify::Result<Event>) {
-        self.post.take(event);
+        if self.post.life.current.load(Ordering::SeqCst) == self.number {
+            self.post.take(event);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Post {
+    /// Hears an event as the watcher of this number does, at its end.
+    pub(super) fn hear(self: &Arc<Self>, number: u64, event: Event) {
+        let post = Arc::clone(self);
+        Guard { post, number }.hear(Ok(event));
     }
 }
 

@@ -49,6 +49,21 @@ fn looks_that_wait_together_count_once_and_an_audit_not_at_all() {
     assert_eq!(eye.watcher(), None);
 }
 
+#[test]
+fn what_one_tells_whose_place_another_has_taken_is_not_heard() {
+    let (state, directory) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (watcher, _) = start(&state);
+    let root = root(&directory);
+    let eye = watcher.eye(WorkspaceId(1), &root);
+    watcher.restart().unwrap();
+    drop(eye.drain());
+    let told = Event::new(EventKind::Any).add_path(root.as_path().join("f"));
+    watcher.shared.post.hear(1, told.clone());
+    assert!(eye.is_sure());
+    watcher.shared.post.hear(2, told);
+    assert!(eye.is_in_doubt(b"f"));
+}
+
 /// What the kernel was asked for of a directory, by each inotify instance of this process.
 fn masks(directory: &Path) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt as _;
