@@ -325,8 +325,9 @@ impl Tree {
     }
 
     /// Reads the rules that a directory holds; true if they are others than before.
-    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path) -> bool {
-        self.hold_rules(id, Rules::read(directory, Present::UNKNOWN))
+    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path) -> io::Result<bool> {
+        let rules = Rules::read(directory, Present::UNKNOWN)?;
+        Ok(self.hold_rules(id, rules))
     }
 
     fn hold_rules(&mut self, id: DirId, rules: Option<Arc<Rules>>) -> bool {
