@@ -24,6 +24,7 @@ pub mod leftovers;
 mod lend;
 pub mod lifecycle;
 pub mod log;
+mod looking;
 mod lookup;
 mod message;
 mod pace;
@@ -43,6 +44,8 @@ mod site;
 mod sites;
 mod stage;
 mod store;
+#[cfg(target_os = "linux")]
+mod timerfd;
 pub mod tree;
 pub mod trust;
 mod waiting;

@@ -45,8 +45,13 @@ pub const GRACE_DEFAULT: Duration = Duration::from_secs(5);
 pub const AUDIT_DEFAULT: Duration = Duration::from_secs(600);
 /// Longest time between two self-audits that a configuration may ask for; past it, `off` says what is meant.
 pub const AUDIT_MAX: Duration = Duration::from_secs(7 * 86_400);
-/// Directories that a self-audit compares before it pauses: a few milliseconds, in which a look at them has to wait.
+/// Directories that a self-audit compares before it pauses, and entries after which it pauses earlier: a few milliseconds,
+/// in which a look has to wait. A directory is compared as a whole, so one of 500,000 files takes a second.
 pub const AUDIT_SLICE_DIRECTORIES: usize = 64;
+/// See [`AUDIT_SLICE_DIRECTORIES`].
+pub const AUDIT_SLICE_ENTRIES: usize = 4_096;
+/// Time that such a part may take, or wait for its turn, before the next workspace is compared instead: its disk hangs.
+pub const AUDIT_PART_MAX: Duration = Duration::from_secs(60);
 /// Pause after such a part, in times of what it took: what is left is one hundredth of a core. And the shortest, because
 /// giving the part away costs something too.
 pub const AUDIT_PAUSE: (u32, Duration) = (120, Duration::from_millis(10));
@@ -70,9 +75,11 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Workspaces that are no longer registered of which the trust store remembers what was allowed: a person who adds one
-/// again has removed it among the last few.
+/// Workspaces that are no longer registered of which the trust store remembers what was allowed: those that were allowed
+/// last, because a person who adds one again has mostly allowed it not long ago.
 pub const FORMER_TRUST_MAX: usize = 200;
+/// Commands of stages with one id that are shown as what one of them may have been.
+pub const FORMER_SHOWN_MAX: usize = 8;
 /// Registered workspaces.
 pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
@@ -335,8 +342,11 @@ pub const INPUTS_MAX: usize = 4096;
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Looks in a row for which the watcher did not catch up in time before it is taken for dead, and another is started: one
-/// may have met a machine that was busy.
+/// may have met a machine that was busy. Those that waited at the same time count as one.
 pub const SYNCS_LATE_MAX: u32 = 3;
+/// Time that the end of a watcher is waited for before the next one begins: one that has much to read still, or hangs, is
+/// left to itself.
+pub const WATCHER_CLOSE_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause before a watcher that has ended again is started again; each is twice the one before. One that
 /// has lived for the longest counts as well.
 pub const WATCHER_AGAIN: (Duration, Duration) =
@@ -348,6 +358,10 @@ pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause from one look that failed below the root to the next; in between it is as long as they have
+/// been failing. Each may read the whole workspace.
+pub const FAILED_LOOK_AGAIN: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(60));
 /// Sleep of the machine past which everything is looked at again: while it slept others may have changed its disks, and a
 /// shorter one the two clocks might not show.
 pub const SLEEP_MIN: Duration = Duration::from_millis(100);

@@ -105,6 +105,7 @@ impl Shell {
                 inspected: inspected.unwrap_or_default(),
                 facts,
                 settles,
+                examined: false,
             });
             Some(Done {
                 workspace,

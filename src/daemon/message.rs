@@ -146,6 +146,8 @@ pub(super) struct Looked {
     pub(super) facts: Facts,
     /// Its number, if it has settled whatever was in doubt when it was asked for.
     pub(super) settles: Option<u64>,
+    /// It is the examination that was on its way.
+    pub(super) examined: bool,
 }
 
 impl Looked {
@@ -157,6 +159,7 @@ impl Looked {
             inspected: Inspected::default(),
             facts,
             settles: None,
+            examined: false,
         }
     }
 }

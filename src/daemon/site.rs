@@ -68,6 +68,8 @@ pub(super) struct Site {
     /// Since when it is polled because watches were refused, and when they are asked for again.
     pub(super) refused_since: Option<Tick>,
     pub(super) ask_at: Option<Tick>,
+    /// Since when its files could not be looked at although its root is there.
+    pub(super) failing_since: Option<Tick>,
     /// Its root could not be looked at: what was read of its files then is read again when it is back.
     pub(super) was_missing: bool,
     /// Why the old runs of a task could not be removed.
@@ -291,9 +293,14 @@ impl Preparation {
         let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
         let root = self.root.clone();
-        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
-            tree.scan()?;
-            Ok(Box::new(tree))
+        let opened = Tree::open(self.root, eye, scopes);
+        let tree = opened.and_then(|mut tree| match tree.scan() {
+            Ok(_) => Ok(Box::new(tree)),
+            Err(error) => {
+                // Others can use the watches that it has by now.
+                tree.close();
+                Err(error)
+            }
         });
         let facts = tree
             .as_ref()
@@ -403,6 +410,7 @@ impl Site {
             look_at: None,
             refused_since: None,
             ask_at: None,
+            failing_since: None,
             was_missing: false,
             unremoved: BTreeMap::new(),
             recheck_at: None,

@@ -3,6 +3,7 @@
 //! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
 //! under way any more.
 
+use crate::daemon::arrivals::close;
 use crate::daemon::chain::chain;
 use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::message::{Done, Then, What};
@@ -189,8 +190,7 @@ impl Shell {
             .as_mut()
             .and_then(crate::daemon::lend::Lent::give_away)
         {
-            // It takes its watches away, one by one.
-            drop(tokio::task::spawn_blocking(move || tree.close()));
+            close(tree);
         }
         if let Some(mut desk) = site
             .desk

@@ -37,7 +37,7 @@ pub use places::Places;
 pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
 
-use crate::daemon::watcher::{Doubt, Eye, WatchError};
+use crate::daemon::watcher::{Eye, WatchError};
 use crate::model::config::Poll;
 use crate::model::digest::Digest;
 use crate::model::path::{RelPath, RootPath};
@@ -56,6 +56,7 @@ use snapshot::{DirId, Snapshot, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use walk::{Reach, Renew, Step};
 
@@ -79,6 +80,14 @@ pub enum TreeError {
     Root {
         /// The root.
         root: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a directory holds could not be found out; it may be another time.
+    #[error("failed to look at `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -228,33 +237,6 @@ impl Tree {
         let renew = self.check_root()?;
         self.read_surroundings();
         self.full_scan(renew)
-    }
-
-    /// Looks at everything below one path.
-    ///
-    /// # Errors
-    /// As [`Tree::scan`].
-    pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
-        self.find_watcher()?;
-        if !self.scanned || self.doubted || subtree.is_root() {
-            return self.scan();
-        }
-        if self.check_root()? == Renew::Yes {
-            return self.full_scan(Renew::Yes);
-        }
-        let path = names::of(subtree);
-        let mut look = self.look();
-        let start = match self.snapshot.reach(&path) {
-            (directory, None) => vec![Step::new(directory, Reach::Below, Renew::No)],
-            (directory, Some(name)) => {
-                let names = BTreeMap::from([(name.into(), Doubt::Content)]);
-                self.settle_names(directory, &names, &mut look)
-            }
-        };
-        self.walk(start, &mut look)?;
-        self.snapshot.reclaim();
-        let configuration = self.check_configuration();
-        Ok(self.tell(look.changes, configuration))
     }
 
     /// Takes new scopes: a new configuration. Every project may read other files than before. Tells too whether the

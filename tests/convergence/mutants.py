@@ -41,7 +41,7 @@ MUTANTS = [
         "one-event-in-a-thousand",
         "watcher.rs",
         "            let noise = path\n",
-        "            static SEEN: AtomicU64 = AtomicU64::new(0);\n"
+        "            static SEEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);\n"
         "            if SEEN.fetch_add(1, Ordering::Relaxed) % 1000 == 999 {\n                continue;\n            }\n"
         "            let noise = path\n",
         "an event is lost",

@@ -193,3 +193,27 @@ fn a_directory_that_cannot_be_read_for_a_while_is_read_again() {
         turns_green(&workspace, &mut events, "sub/g");
     }
 }
+
+#[test]
+fn what_the_daemon_could_not_open_for_a_while_is_never_green_by_what_was_known() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    // What is open stays open.
+    let open_files = |most: &str| {
+        let pid = world.pid().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--nofile={most}:")]);
+        assert!(prlimit.status().unwrap().success());
+    };
+    open_files("3");
+    workspace.sh("mkdir -p sub/deep && echo BAD > sub/deep/g");
+    let told = events.until(is_state("missing"));
+    let detail = told["detail"].as_str().unwrap();
+    assert!(detail.contains("failed to look at"), "{detail}");
+    assert!(detail.contains("Too many open files"), "{detail}");
+    open_files("1024");
+    events.until(is_verdict("fail"));
+    turns_green(&workspace, &mut events, "sub/deep/g");
+}

@@ -115,14 +115,23 @@ impl Surroundings {
             let print = stamp(&path);
             self.stamps.push((path, print));
         }
-        if let Some(rules) = Rules::read(directory, Present::UNKNOWN) {
-            self.around.rules.push((rules, at));
+        match Rules::read(directory, Present::UNKNOWN) {
+            Ok(Some(rules)) => self.around.rules.push((rules, at)),
+            Ok(None) => {}
+            Err(_) => self.forget_stamps(2),
         }
+    }
+
+    /// What was read last could not be read for the moment: at the next look it is not as it was.
+    fn forget_stamps(&mut self, count: usize) {
+        let stamps = self.stamps.iter_mut().rev().take(count);
+        stamps.for_each(|(_, print)| *print = None);
     }
 
     fn sheet(&mut self, path: &Path) -> Option<Arc<Sheet>> {
         self.stamps.push((path.to_path_buf(), stamp(path)));
-        Sheet::read(path).map(Arc::new)
+        let read = Sheet::read(path).inspect_err(|_| self.forget_stamps(1));
+        read.ok().flatten().map(Arc::new)
     }
 }
 

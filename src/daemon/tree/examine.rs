@@ -4,6 +4,7 @@
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
 use super::around::Surroundings;
+use super::content::{is_gone, is_shut};
 use super::mount;
 use super::names;
 use super::print::Node;
@@ -19,6 +20,7 @@ use crate::model::time::Tick;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -161,15 +163,28 @@ impl Tree {
         let path = self.snapshot.path(id);
         let directory = names::below(self.root.as_path(), &path);
         let about_rules = names.contains_key(GITIGNORE) || names.contains_key(IGNORE);
-        if about_rules && self.load_rules(id, &directory) {
+        // What cannot be found out now makes the whole look fail, as it does where a directory is listed.
+        let fail = || vec![Step::new(id, Reach::Only, Renew::No)];
+        let changed = if about_rules {
+            self.load_rules(id, &directory)
+        } else {
+            Ok(false)
+        };
+        let Ok(changed) = changed else {
+            return fail();
+        };
+        if changed {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
-        let found = with_backups(names)
+        let found = with_backups(names);
+        let found = found
             .iter()
-            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt))
-            .collect();
-        self.settle(id, found, Extent::Names, look)
+            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt));
+        match found.collect() {
+            Ok(found) => self.settle(id, found, Extent::Names, look),
+            Err(_) => fail(),
+        }
     }
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
@@ -305,18 +320,20 @@ pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
     backed_up(name).is_some_and(|of| fs::symlink_metadata(names::below(directory, of)).is_ok())
 }
 
-fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
+fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> io::Result<Found> {
     let path = names::below(directory, name);
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
         Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
         Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, || path.clone()),
-        // What cannot even be looked at is nothing that a stage could read.
-        Ok(_) | Err(_) => What::Nothing,
+        Ok(_) => What::Nothing,
+        // What may not even be looked at is nothing that a stage could read.
+        Err(error) if is_gone(&error) || is_shut(&error) => What::Nothing,
+        Err(error) => return Err(error),
     };
-    Found {
+    Ok(Found {
         name: name.into(),
         what,
         doubt: Some(doubt),
-    }
+    })
 }

@@ -209,24 +209,6 @@ struct Check {
     faults: Faults,
 }
 
-#[cfg(test)]
-impl Config {
-    /// What a workspace at `/w` with this `orchd.toml` and nothing else is configured for.
-    pub(crate) fn of_toml(text: &str) -> Result<Self, Problems> {
-        let root = RootPath::new(std::path::Path::new("/w")).unwrap();
-        let around = Surroundings {
-            root: &root,
-            listing: &Listing::default(),
-            task: None,
-        };
-        let texts = Texts {
-            toml: Some(text),
-            codex: None,
-        };
-        Self::assemble(texts, &around)
-    }
-}
-
 impl Check {
     /// Whether a name means a pipeline; `diagnostics` means what is found where no file defines it.
     fn exists(&mut self, id: &PipelineId) -> bool {

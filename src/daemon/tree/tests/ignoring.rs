@@ -201,3 +201,16 @@ proptest! {
         prop_assert_eq!(files(&it.tree), theirs);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rules_that_cannot_be_read_for_the_moment_are_not_taken_for_none() {
+    let dir = TempDir::new().unwrap();
+    let read = |path: &Path| rules::Sheet::read(path).map(|sheet| sheet.is_some());
+    assert!(!read(&dir.path().join("none")).unwrap());
+    assert!(!read(&dir.path().join("x".repeat(300))).unwrap());
+    write(&dir.path().join("some"), "*.o\n");
+    assert!(read(&dir.path().join("some")).unwrap());
+    // A file of which the kernel says that reading it fails.
+    read(Path::new("/proc/self/mem")).unwrap_err();
+}

@@ -6,6 +6,23 @@ use super::*;
 use crate::model::config::PipelineSource;
 use std::path::Path;
 
+impl Config {
+    /// What a workspace at `/w` with this `orchd.toml` and nothing else is configured for.
+    pub(crate) fn of_toml(text: &str) -> Result<Self, Problems> {
+        let root = RootPath::new(Path::new("/w")).unwrap();
+        let around = Surroundings {
+            root: &root,
+            listing: &Listing::default(),
+            task: None,
+        };
+        let texts = Texts {
+            toml: Some(text),
+            codex: None,
+        };
+        Self::assemble(texts, &around)
+    }
+}
+
 const OWN: &str =
     "[[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'own'\ncommand = 'own'\n";
 const JSON: &str = r#"{"defaultPipeline": "other", "pipelines": [
