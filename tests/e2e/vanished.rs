@@ -196,3 +196,73 @@ fn evidence_that_is_cleaned_away_during_a_run_is_made_anew() {
     let manifest = workspace.json(runs[0]["manifest"].as_str().unwrap());
     assert_eq!(manifest["status"], "succeeded");
 }
+
+/// The sidecar says what a run proves of which content: without it there is no proof, and no two answers about that.
+#[test]
+fn a_proof_whose_sidecar_is_gone_or_says_something_else_is_none() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let damages: [fn(&str) -> Option<String>; 4] = [
+        |_| None,
+        |whole| Some(whole[..whole.len() / 2].to_owned()),
+        |whole| Some(whole.replace("\"verdict\": \"pass\"", "\"verdict\": \"fail\"")),
+        |whole| Some(whole.replace("\"void\": null", "\"void\": {\"paths\": []}")),
+    ];
+    for damage in damages {
+        let run = gate(&workspace);
+        let id = run["run_id"].as_str().unwrap();
+        let path = format!(".runs/t/cli/{id}/orchd.json");
+        let damaged = damage(&workspace.read(&path));
+        match &damaged {
+            Some(damaged) => workspace.write(&path, damaged),
+            None => workspace.sh(&format!("rm {path}")),
+        }
+        let listed = workspace.runs();
+        let row = listed.iter().find(|row| row["run_id"] == id).unwrap();
+        let shown = workspace.done(&["show", id, "--json"]).json();
+        assert_eq!(row["verdict"], shown["verdict"], "{damaged:?}");
+        let again = gate(&workspace);
+        assert_ne!(again["run_id"], run["run_id"], "{damaged:?}");
+    }
+}
+
+#[test]
+fn what_a_manifest_knows_of_its_run_is_made_again_at_a_start() {
+    let mut world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let id = gate(&workspace)["run_id"].as_str().unwrap().to_owned();
+    drop(workspace);
+    world.signal(Signal::TERM);
+    world.ended();
+    let workspace = world.directory("w");
+    let gone = [
+        format!(".runs/t/cli/{id}/.resume-token"),
+        format!(".runs/t/cli/{id}/run-summary.json"),
+        format!(".runs/t/mcp/{id}/manifest.json"),
+        format!(".runs/local-mcp/{id}/manifest.json"),
+        format!(".runs/t/{id}/manifest.json"),
+    ];
+    let before = gone.each_ref().map(|path| workspace.read(path));
+    workspace.sh(&format!(
+        "rm -r {} .runs/t/mcp .runs/local-mcp",
+        gone.join(" ")
+    ));
+    world.start();
+    let workspace = world.directory("w");
+    gate(&workspace);
+    for (path, before) in gone.iter().zip(&before) {
+        let is_pointer = path.contains("/mcp/");
+        let after = workspace.read(path);
+        match is_pointer {
+            // It says when it was written.
+            true => assert_eq!(
+                workspace.json(path)["redirect_to"],
+                format!(".runs/t/cli/{id}")
+            ),
+            false => assert_eq!(after, *before, "{path}"),
+        }
+    }
+    let mode = std::fs::metadata(workspace.root.join(&gone[0])).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -115,6 +115,7 @@ impl Desk {
             }
             self.index.refresh(&runs, now)?;
             recovery.known = self.known(&runs, tasks);
+            self.restore(&runs);
             for task in tasks {
                 if let Err(error) = self.snapshots.mend(task, now) {
                     tracing::warn!(%task, %error, source = %error.source, "the list of a task's newest runs is not quite whole");
