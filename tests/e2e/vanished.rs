@@ -227,6 +227,32 @@ fn a_proof_whose_sidecar_is_gone_or_says_something_else_is_none() {
 }
 
 #[test]
+fn a_run_whose_first_manifest_was_never_written_leaves_nothing() {
+    let mut world = World::new();
+    world.watched("w", &check("true"));
+    world.kill();
+    let workspace = world.directory("w");
+    let run = "2026-11-23T06-00-00-000Z-aaaaaaaa";
+    let at = |name: &str| format!(".runs/t/cli/{run}/{name}");
+    workspace.sh(&format!("mkdir -p {} {}", at("commands"), at("errors")));
+    workspace.write(at(".heartbeat"), "2026-11-23T06:00:00.000Z\n");
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let owner = serde_json::json!({
+        "pid": 999_999, "start_time": 1, "boot_id": boot.trim(), "instance_id": "x",
+    });
+    workspace.write(at(".orchd-owner.json"), owner.to_string());
+    world.start();
+    let workspace = world.directory("w");
+    workspace.wait();
+    let shown = workspace.ctl(&["show", "aaaaaaaa", "--json"]);
+    assert_eq!(shown.json()["error"]["kind"], "unknown_run", "{shown:?}");
+    assert!(!workspace.has(&format!(".runs/t/cli/{run}")));
+    for file in [".runs/t/metrics.json", "out/t/runs.json"] {
+        assert!(!workspace.read(file).contains(run), "{file}");
+    }
+}
+
+#[test]
 fn what_a_manifest_knows_of_its_run_is_made_again_at_a_start() {
     let mut world = World::new();
     let workspace = world.watched("w", &check("true"));

@@ -4,7 +4,7 @@
 //! nobody knows any more is left out; the run is `cancelled` unless its summary says how it ended. A start looks for such
 //! runs, and so does every question about the history: what another tool tears meanwhile is not hidden until then.
 
-use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
+use super::files::{Files, HEARTBEAT, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
 use super::owner::{Life, Owner};
 use super::recover::Recovery;
 use super::{Desk, EvidenceError, ReadError};
@@ -93,7 +93,7 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
         let empty = empty
             .and_then(|dir| dir.list().ok())
             .is_some_and(|inside| inside.is_empty());
-        name == OWNER || temp_owner(name).is_some() || empty
+        [OWNER, HEARTBEAT].iter().any(|first| name == *first) || temp_owner(name).is_some() || empty
     };
     if !names.iter().all(early) {
         return Birth::Past;
