@@ -275,6 +275,9 @@ pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
 /// red): somebody waits for the end of it.
 pub const SCOPE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time beyond a `--timeout` that the daemon's own word has to come, before the client says that there is none: what was
+/// found until then is worth more.
+pub const LATE_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Events that a client keeps while it waits for an answer: those of the run that it waits for are the newest.
 pub const EVENTS_KEPT_MAX: usize = 1024;
 /// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.

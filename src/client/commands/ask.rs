@@ -7,6 +7,7 @@ use super::print;
 use crate::client::args::history::Explain;
 use crate::client::args::run::{Gate, Sync, Wait};
 use crate::client::args::workspace::Task;
+use crate::client::clock::Deadline;
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
@@ -15,7 +16,7 @@ use crate::client::place;
 use crate::client::render::daemon::error;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::limits::{ANSWER_TIME_MAX, LATE_ANSWER_MAX, SCOPE_TIME_MAX};
 use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
@@ -54,6 +55,7 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
 
 pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let workspace = session.scope(&mut connection, &[])?;
     let timeout_ms = Some(milliseconds(args.timeout));
     let call = Call::Sync(SyncWanted {
@@ -74,6 +76,7 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
     let timeout_ms = Some(milliseconds(args.timeout));
     let tasks: Vec<TaskId> = args.task.into_iter().collect();
@@ -260,6 +263,11 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;
     Ok(Exit::Done)
+}
+
+/// The daemon keeps the time, and tells what it has found by then; one that stands still keeps none.
+fn in_time(timeout: Duration) -> Deadline {
+    Deadline::after(timeout.saturating_add(LATE_ANSWER_MAX))
 }
 
 fn milliseconds(span: Duration) -> u64 {
