@@ -305,7 +305,8 @@ pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
 pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
+/// Bytes of a log that one `logs.read` returns, and of a line of output in it: lines stay whole, so that only one that
+/// another tool wrote may exceed it.
 pub const LOG_READ_BYTES_MAX: u64 = 256 * 1024;
 /// Runs that one `run.list` returns.
 pub const RUN_LIST_MAX: u32 = 10_000;
