@@ -253,6 +253,28 @@ fn a_run_whose_first_manifest_was_never_written_leaves_nothing() {
 }
 
 #[test]
+fn a_manifest_that_is_json_and_no_manifest_is_made_again() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let run = gate(&workspace);
+    let (id, path) = (
+        run["run_id"].as_str().unwrap(),
+        run["manifest"].as_str().unwrap(),
+    );
+    for wrong in ["{\"version\": \"1\"}", "[]", "{}"] {
+        // At rest for long, as far as its times tell.
+        workspace.write("wrong", wrong);
+        workspace.sh(&format!("touch -d '1 minute ago' wrong && mv wrong {path}"));
+        let listed = workspace.runs();
+        let row = listed.iter().find(|row| row["run_id"] == id);
+        let row = row.unwrap_or_else(|| panic!("{wrong}: {listed:#?}"));
+        assert_eq!(row["status"], "succeeded", "{wrong}");
+        workspace.done(&["show", id]);
+        assert_eq!(workspace.json(path)["run_id"], id);
+    }
+}
+
+#[test]
 fn what_a_manifest_knows_of_its_run_is_made_again_at_a_start() {
     let mut world = World::new();
     let workspace = world.watched("w", &check("true"));

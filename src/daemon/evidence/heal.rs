@@ -53,10 +53,10 @@ impl Desk {
         let Some(files) = Files::open(runs, task, run).ok().flatten() else {
             return false;
         };
-        let damaged = matches!(
-            files.read_manifest(),
-            Err(ReadError::Unreadable(Unreadable::Damaged(_)))
-        );
+        let damaged = match files.read_manifest() {
+            Err(ReadError::Unreadable(unreadable)) => can_be_made_again(&files, &unreadable),
+            Err(ReadError::Missing | ReadError::Disk(_)) | Ok(_) => false,
+        };
         let owner = files.read_owner();
         let owned = owner.is_some_and(|it| it != self.owner && it.life() != Life::Dead);
         damaged && !owned && !self.open.contains_key(run) && rests(&files, now)
@@ -75,6 +75,16 @@ impl Desk {
             Err(ReadError::Disk(error)) => Some(error.into()),
             Ok(_) | Err(ReadError::Missing) => None,
         }
+    }
+}
+
+/// Whether a manifest that cannot be read is no more than damage. What is whole and says something else may be that of a
+/// program that we do not know; not beside a sidecar of ours.
+pub(super) fn can_be_made_again(files: &Files, unreadable: &Unreadable) -> bool {
+    match unreadable {
+        Unreadable::Damaged(_) => true,
+        Unreadable::Newer { .. } => false,
+        Unreadable::Foreign(_) => files.read_sidecar().is_ok(),
     }
 }
 

@@ -167,7 +167,7 @@ impl Desk {
                 }
                 Birth::Past => {}
             },
-            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Unreadable(source)) if heal::can_be_made_again(&files, &source) => {}
             Err(ReadError::Unreadable(source)) => {
                 let path = files.run.path().join(super::MANIFEST);
                 return Err(EvidenceError::Unreadable { path, source });
