@@ -303,6 +303,8 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
 /// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
 pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a sentence that refuses something: what was asked may be echoed in it, and may have the size of a message.
+pub const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bytes of a log that one `logs.read` returns, and of a line of output in it: lines stay whole, so that only one that
