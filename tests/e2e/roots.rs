@@ -4,7 +4,7 @@
 //! What comes back is content that nobody has run, and would fail. What is mounted at a root is in `mounts`.
 
 use crate::events::Events;
-use crate::support::{Workspace, World, check};
+use crate::support::{Workspace, World, check, names};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -195,4 +195,18 @@ fn a_directory_that_cannot_be_read_for_a_while_is_read_again() {
         turns_red(&workspace, &mut events);
         turns_green(&workspace, &mut events, "sub/g");
     }
+}
+
+#[test]
+fn an_empty_directory_in_the_place_of_a_root_stays_empty() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    std::fs::rename(workspace.root(), world.path("away")).unwrap();
+    std::fs::create_dir(workspace.root()).unwrap();
+    events.until(is_state("invalid"));
+    workspace.ctl(&["gate"]);
+    world.ctl(&["remove", workspace.root()]);
+    assert!(names(&workspace.root).is_empty());
 }
