@@ -305,6 +305,8 @@ pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
 pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a sentence that refuses something: what was asked may be echoed in it, and may have the size of a message.
 pub const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a path that is asked about, as text: it is answered with, and no file is reached by a longer one at once.
+pub const PATH_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Bytes of a log that one `logs.read` returns, and of a line of output in it: lines stay whole, so that only one that

@@ -163,3 +163,14 @@ fn a_daemon_that_stands_still_is_waited_for_no_longer_than_was_said() {
     world.signal(Signal::CONT);
     workspace.done(&["sync", "--timeout", "20s"]);
 }
+
+#[test]
+fn a_path_that_cannot_be_one_is_refused_in_few_words() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let asked = workspace.ctl(&["explain", &"x".repeat(100_000), "--json"]);
+    assert_eq!(asked.code, Some(2), "{}", asked.err);
+    assert_eq!(asked.json()["error"]["kind"], "too_large");
+    assert!(asked.out.len() < 1000, "{}", asked.out.len());
+    workspace.done(&["explain", &"x".repeat(200)]);
+}
