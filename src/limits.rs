@@ -279,6 +279,9 @@ pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
 /// red): somebody waits for the end of it.
 pub const SCOPE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time beyond a `--timeout` that the daemon's own word has to come, before the client says that there is none: what was
+/// found until then is worth more.
+pub const LATE_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Events that a client keeps while it waits for an answer: those of the run that it waits for are the newest.
 pub const EVENTS_KEPT_MAX: usize = 1024;
 /// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
@@ -304,9 +307,14 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
 /// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
 pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a sentence that refuses something: what was asked may be echoed in it, and may have the size of a message.
+pub const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a path that is asked about, as text: it is answered with, and no file is reached by a longer one at once.
+pub const PATH_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
+/// Bytes of a log that one `logs.read` returns, and of a line of output in it: lines stay whole, so that only one that
+/// another tool wrote may exceed it.
 pub const LOG_READ_BYTES_MAX: u64 = 256 * 1024;
 /// Runs that one `run.list` returns.
 pub const RUN_LIST_MAX: u32 = 10_000;

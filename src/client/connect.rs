@@ -40,6 +40,8 @@ pub struct Connection {
     owed: BTreeMap<i64, Option<Result<Box<RawValue>, Failure>>>,
     asked: i64,
     welcome: Greeting,
+    /// When whoever asks has said that it has to be over.
+    until: Deadline,
     /// The daemon lives in this process, and only as long as this connection.
     is_hosted: bool,
 }
@@ -113,8 +115,14 @@ impl Connection {
             owed: BTreeMap::new(),
             asked: 0,
             welcome: Greeting::Due,
+            until: Deadline::never(),
             is_hosted,
         }
+    }
+
+    /// Waits for no answer after `until` from now on, whatever is asked.
+    pub fn keep_to(&mut self, until: Deadline) {
+        self.until = until;
     }
 
     /// Asks, and waits for the answer.
@@ -289,6 +297,10 @@ impl Connection {
         interrupts: Option<&Interrupts>,
         waited: Duration,
     ) -> Result<T, Failure> {
+        let deadline = match self.until.left() {
+            Some(left) => deadline.or_after(left),
+            None => deadline,
+        };
         loop {
             let arrived = self.owed.get_mut(&id).and_then(Option::take);
             let message = match arrived {
@@ -312,7 +324,10 @@ impl Connection {
                 }
                 Message::TimedOut => {
                     let socket = self.socket.clone();
-                    return Err(Failure::Silent { socket, waited });
+                    return Err(match self.until.is_over() {
+                        true => Failure::Late { socket },
+                        false => Failure::Silent { socket, waited },
+                    });
                 }
             }
         }

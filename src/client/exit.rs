@@ -63,7 +63,7 @@ impl Exit {
             | Failure::Host(_)
             | Failure::Log { .. }
             | Failure::Wait(_) => Self::Internal,
-            Failure::Interrupted => Self::NoVerdict,
+            Failure::Interrupted | Failure::Late { .. } => Self::NoVerdict,
             Failure::Place(_)
             | Failure::Root(_)
             | Failure::Places(_)

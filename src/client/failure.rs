@@ -56,6 +56,12 @@ pub enum Failure {
         /// How long it was given.
         waited: Duration,
     },
+    /// No answer came in the time that was named.
+    #[error("the daemon at `{}` has not answered in time", socket.display())]
+    Late {
+        /// The socket.
+        socket: PathBuf,
+    },
     /// What answers does not speak our protocol.
     #[error("what answers at `{}` does not speak this protocol", socket.display())]
     Gibberish {
@@ -207,6 +213,7 @@ impl Failure {
             | Self::Spawn { .. }
             | Self::GaveUp { .. }
             | Self::Silent { .. } => "no_daemon",
+            Self::Late { .. } => "unsynced",
             Self::Gibberish { .. } => "unsupported",
             Self::Host(_) | Self::Log { .. } | Self::Wait(_) => "internal",
             Self::Interrupted => "interrupted",
@@ -239,6 +246,9 @@ impl Failure {
             Self::NoDaemon { .. } | Self::Lost { .. } => START,
             Self::Silent { .. } => {
                 "try again; if it stays silent, `orchctl doctor` and its log tell more"
+            }
+            Self::Late { .. } => {
+                "give it more time with --timeout; if it stays silent, `orchctl doctor` and its log tell more"
             }
             Self::Gibberish { .. } => {
                 "check --socket and ORCHD_SOCKET, and that orchd and orchctl have one version"

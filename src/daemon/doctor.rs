@@ -35,6 +35,9 @@ impl Shell {
             checks.push(check);
             let misses = self.sites.get(&id);
             checks.extend(misses.and_then(|site| check_misses(&root, site)));
+            let odd = self.sites.get(&id).and_then(|site| site.loaded.as_ref());
+            let odd = odd.into_iter().flat_map(|loaded| &loaded.config.warnings);
+            checks.extend(odd.map(|warning| check_oddity(&root, warning.clone())));
             let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
             let unremoved = unremoved.into_iter().flatten();
             checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));
@@ -174,6 +177,16 @@ fn check_state(state: Health, detail: String, fix: Option<&str>) -> DoctorCheck 
         state,
         detail,
         fix: fix.map(str::to_owned),
+    }
+}
+
+/// That something of a configuration is not as its writer may think.
+fn check_oddity(root: &RootPath, detail: String) -> DoctorCheck {
+    DoctorCheck {
+        id: format!("configuration {root}"),
+        state: Health::Warn,
+        detail,
+        fix: None,
     }
 }
 

@@ -24,9 +24,10 @@ mod lock;
 mod owner;
 mod places;
 mod recover;
+mod restore;
 mod snapshots;
 
-pub use exhibits::{Exhibit, Exhibits, Inspected};
+pub use exhibits::{Exhibit, Exhibits, Inspected, Stamps};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
 pub use last::{Failure, Last};
 pub use owner::Owner;
@@ -34,7 +35,7 @@ pub use places::Places;
 pub use recover::{Known, Proof, Recovery};
 
 pub(crate) use files::{
-    LOCAL_POINTERS, MANIFEST, pointer_path, read_manifest, read_sidecar, run_path,
+    LOCAL_POINTERS, MANIFEST, SIDECAR, pointer_path, read_manifest, read_sidecar, run_path,
 };
 pub(crate) use places::{Base, Grown};
 

@@ -8,7 +8,7 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::waiting::{Purpose, refusal, removed_meanwhile};
 use crate::engine::ask::{Ask, Denied, Reply};
-use crate::limits::READING_WAIT_MAX;
+use crate::limits::{PATH_TEXT_BYTES_MAX, READING_WAIT_MAX};
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath, of_text};
@@ -46,7 +46,14 @@ impl Shell {
 
     /// Answers `explain` once what it is about has been looked at.
     pub(super) fn explain_present(&mut self, asked: Asked, named: PathNamed) {
-        let about = self.workspace_around(&named).map(Some);
+        let length = named.path.len();
+        let about = match length <= PATH_TEXT_BYTES_MAX {
+            true => self.workspace_around(&named).map(Some),
+            false => Err(Refusal::new(
+                ErrorKind::TooLarge,
+                format!("the path has {length} bytes: at most {PATH_TEXT_BYTES_MAX} are taken"),
+            )),
+        };
         self.look_first(asked, about, Read::Explain(named));
     }
 

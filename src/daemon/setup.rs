@@ -216,6 +216,23 @@ impl Shell {
         }
     }
 
+    /// Takes in what another program has allowed or taken back, before anything is begun or told that relies on it. What
+    /// a damaged file said stands.
+    pub(super) fn mind_trust(&mut self) {
+        if self.exiting || !self.trust.was_changed() {
+            return;
+        }
+        let open = self.sites.iter().filter(|(_, site)| !site.closing);
+        let ids: Vec<WorkspaceId> = open.map(|(id, _)| *id).collect();
+        for id in ids {
+            let trust = self.trust_of(id);
+            if self.engine.trust(id).is_some_and(|known| *known != trust) {
+                self.configure(id, BTreeMap::new());
+            }
+        }
+        self.settle();
+    }
+
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {
         match self.trust.glance(self.clock.wall()) {
             Ok(()) => {}

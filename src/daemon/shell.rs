@@ -176,6 +176,7 @@ impl Shell {
             };
             // First: no question is answered with what was known before a sleep.
             self.note_sleep(self.clock.ahead_ns());
+            self.mind_trust();
             match woken {
                 Woken::Told(Some(Signal::Drain) | None) => {
                     ends = ends.saturating_add(1);

@@ -7,8 +7,7 @@ use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::durable::Stamp;
-use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
+use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
@@ -87,8 +86,8 @@ pub(super) struct Site {
     /// How often its configuration has changed and is still to be read again: no verdict, and no run of the old one on
     /// the new content. One that was read before the last change lifts nothing.
     pub(super) rereads: u32,
-    /// The manifests of runs that prove something, as they stood when they were read last.
-    pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
+    /// The files of runs that prove something, as they stood when they were read last.
+    pub(super) exhibited: BTreeMap<(TaskId, RunId), Stamps>,
     pub(super) parked: Vec<Parked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -420,7 +419,7 @@ impl Site {
             misses: Misses::default(),
             preparing: true,
             rereads: 0,
-            manifests: BTreeMap::new(),
+            exhibited: BTreeMap::new(),
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

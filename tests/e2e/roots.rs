@@ -4,10 +4,11 @@
 //! What comes back is content that nobody has run, and would fail. What is mounted at a root is in `mounts`.
 
 use crate::events::Events;
-use crate::support::{Workspace, World, check, is_had};
+use crate::support::{Workspace, World, check, is_had, names};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::process::Command;
 
 fn is_state(state: &'static str) -> impl Fn(&Value) -> bool {
     move |event| event["type"] == "workspace" && event["state"] == state
@@ -216,4 +217,18 @@ fn what_the_daemon_could_not_open_for_a_while_is_never_green_by_what_was_known()
     open_files("1024");
     events.until(is_verdict("fail"));
     turns_green(&workspace, &mut events, "sub/deep/g");
+}
+
+#[test]
+fn an_empty_directory_in_the_place_of_a_root_stays_empty() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    std::fs::rename(workspace.root(), world.path("away")).unwrap();
+    std::fs::create_dir(workspace.root()).unwrap();
+    events.until(is_state("invalid"));
+    workspace.ctl(&["gate"]);
+    world.ctl(&["remove", workspace.root()]);
+    assert!(names(&workspace.root).is_empty());
 }

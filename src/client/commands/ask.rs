@@ -16,7 +16,7 @@ use crate::client::place;
 use crate::client::render::daemon::error;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::limits::{ANSWER_TIME_MAX, LATE_ANSWER_MAX, SCOPE_TIME_MAX};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
@@ -55,6 +55,7 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
 
 pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let workspace = session.scope(&mut connection, &[])?;
     let timeout_ms = Some(milliseconds(args.timeout));
     let call = Call::Sync(SyncWanted {
@@ -75,6 +76,7 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
     let timeout_ms = Some(milliseconds(args.timeout));
     let tasks: Vec<TaskId> = args.task.into_iter().collect();
@@ -269,6 +271,11 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;
     Ok(Exit::Done)
+}
+
+/// The daemon keeps the time, and tells what it has found by then; one that stands still keeps none.
+fn in_time(timeout: Duration) -> Deadline {
+    Deadline::after(timeout.saturating_add(LATE_ANSWER_MAX))
 }
 
 fn milliseconds(span: Duration) -> u64 {
