@@ -26,6 +26,8 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 mod arriving;
 mod auditing;
+#[cfg(target_os = "linux")]
+mod refused;
 mod unseen;
 
 type Answered = oneshot::Receiver<Result<Answer, Refusal>>;

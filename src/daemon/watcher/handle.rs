@@ -254,7 +254,7 @@ impl super::Watcher {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 impl Shared {
     /// Whether somebody asks something of the handle.
     pub(super) fn is_asked(&self) -> bool {

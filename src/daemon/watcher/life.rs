@@ -187,7 +187,7 @@ impl Guard {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 impl Post {
     /// Hears an event as the watcher of this number does, at its end.
     pub(super) fn hear(self: &Arc<Self>, number: u64, event: Event) {
