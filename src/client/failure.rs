@@ -11,7 +11,7 @@ use crate::model::places::PlacesError;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a command did not do what was asked.
@@ -189,6 +189,19 @@ impl Failure {
     #[must_use]
     pub fn is_unknown_workspace(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.kind == ErrorKind::UnknownWorkspace)
+    }
+
+    /// The same, where the workspace that nobody knows would be at `path`, and nothing is there.
+    #[must_use]
+    pub fn of_missing(self, path: &Path) -> Self {
+        if self.is_unknown_workspace()
+            && !path.exists()
+            && let Self::Refused(refusal) = self
+        {
+            let hint = "there is no such directory: `orchctl list` shows the registered ones";
+            return Self::Refused(refusal.hint(hint));
+        }
+        self
     }
 
     /// The word that programs tell it by, as in the daemon's own refusals.

@@ -7,7 +7,7 @@ use crate::client::connect::{Connection, Outstanding};
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::output::Output;
-use crate::client::place::{self, Place};
+use crate::client::place::{self, Place, PlaceError};
 use crate::client::render::waiting::Awaited;
 use crate::limits::{ANSWER_TIME_MAX, SUBPIPELINE_DEPTH_MAX, WAITING_TOLD_AFTER};
 use crate::model::id::TaskId;
@@ -86,17 +86,6 @@ impl<'a> Session<'a> {
     pub fn host(&self, root: &Path) -> Result<Connection, Failure> {
         let stream = (self.seams.host)(&self.places, root).map_err(Failure::Host)?;
         Ok(Connection::hosted(stream, &self.places.socket))
-    }
-
-    /// Connects to the daemon, or where none answers to one in this process.
-    ///
-    /// # Errors
-    /// When neither can be had.
-    pub fn connect_or_host(&self, root: &Path) -> Result<Connection, Failure> {
-        match self.connect() {
-            Err(Failure::NoDaemon { .. }) => self.host(root),
-            connected => connected,
-        }
     }
 
     /// Asks, and says once when the daemon is of another version.
@@ -209,7 +198,17 @@ impl<'a> Session<'a> {
         let Some(dir) = &self.named else {
             return Ok(None);
         };
-        Ok(Some(root(&place::absolute(dir)?)?))
+        Ok(Some(root(&place::workspace(dir)?)?))
+    }
+
+    /// A failure with what only this side sees of it: that nothing is where a workspace was named.
+    #[must_use]
+    pub fn explained(&self, failure: Failure) -> Failure {
+        let named = self.named.as_deref().map(place::directory);
+        match (failure, named) {
+            (failure, Some(Err(PlaceError::Missing { path }))) => failure.of_missing(&path),
+            (failure, _) => failure,
+        }
     }
 
     /// The task id that the surroundings name for a workspace whose files name none.
@@ -232,6 +231,20 @@ impl<'a> Session<'a> {
             None => place::directory(&self.place()?.directory())?,
         };
         root(&dir)
+    }
+
+    /// The directory that a command without one is about, where the daemon can say which workspaces are around.
+    ///
+    /// # Errors
+    /// When there is no such directory, or the daemon does not say it.
+    pub fn workspace_around(&mut self, connection: &mut Connection) -> Result<RootPath, Failure> {
+        let place = self.place()?;
+        let list: WorkspaceList = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        let roots = list.workspaces.iter().map(|entry| entry.root.as_path());
+        match place.among(roots) {
+            Some(dir) => root(&place::directory(&dir)?),
+            None => self.directory(None),
+        }
     }
 
     /// Whether this command, which runs in a stage, would wait for the run of that stage; all projects are meant where

@@ -17,7 +17,8 @@ use std::path::Path;
 pub enum RegistryError {
     /// It is part of one that is there.
     #[error(
-        "`{root}` is inside the workspace `{outer}`: make it a [[project]] of that one, or `orchctl remove {outer}` first"
+        "`{root}` is inside the workspace `{outer}`: make it a [[project]] of that one, or `orchctl remove {}` first",
+        outer.quoted()
     )]
     Inside {
         /// What was asked.
@@ -26,7 +27,7 @@ pub enum RegistryError {
         outer: RootPath,
     },
     /// One that is there is part of it.
-    #[error("`{root}` contains the workspace `{inner}`: `orchctl remove {inner}` first")]
+    #[error("`{root}` contains the workspace `{inner}`: `orchctl remove {}` first", inner.quoted())]
     Contains {
         /// What was asked.
         root: RootPath,

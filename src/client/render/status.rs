@@ -8,7 +8,7 @@ use crate::client::render::text::{
     BOLD, DIM, RED, add, ago, clean, clip, columns, count, middle, pad, size, styled, took,
 };
 use crate::model::evidence::DAEMON_LOST;
-use crate::model::path::RootPath;
+use crate::model::path::{RootPath, quoted};
 use crate::model::report::status::{
     DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, Status, WorkspaceState,
     WorkspaceStatus,
@@ -277,10 +277,4 @@ fn wrapped(line: &str, look: &Look) -> Vec<String> {
         }
     }
     lines
-}
-
-/// `word` as somebody would type it into a shell.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
 }

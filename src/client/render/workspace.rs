@@ -4,8 +4,9 @@
 
 use crate::client::output::Look;
 use crate::client::render::mark;
-use crate::client::render::status::{indented, quoted, short_path};
+use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{add, clean, columns, count, pad};
+use crate::model::path::quoted;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{AllowAnswer, WorkspaceChange, WorkspaceEntry, WorkspaceList};
 

@@ -1,0 +1,129 @@
+//! What is named means itself: a directory, a workspace, a name as it was shown.
+//!
+//! Nothing that is named leads to a workspace around it, and what leads nowhere is refused with the remedy.
+
+use crate::support::{Done, Workspace, World, check};
+use serde_json::json;
+
+/// A registered workspace without a configuration of its own, and a directory in it that has one.
+fn nested(world: &World) -> (Workspace<'_>, Workspace<'_>) {
+    let outer = world.directory("a");
+    outer.write("Makefile", "test:\n\ttrue\n");
+    outer.done(&["add", "--allow"]);
+    outer.wait();
+    let inner = world.directory("a/fix/x");
+    inner.write("orchd.toml", check("true"));
+    (outer, inner)
+}
+
+fn refused(done: &Done, said: &[&str]) {
+    assert_eq!(done.code, Some(2), "{done:?}");
+    for said in said {
+        assert!(done.err.contains(said), "{said}: {done:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_named_means_itself() {
+    let world = World::new();
+    let (outer, inner) = nested(&world);
+    outer.done(&["deny", outer.root()]);
+    let gate = inner.ctl(&["gate", "--no-daemon"]);
+    refused(&gate, &[&format!("orchctl allow {}", inner.root())]);
+    let allowed = world.ctl(&["allow", inner.root(), "--json"]);
+    assert_eq!(allowed.json()["root"], inner.root(), "{allowed:?}");
+    assert_eq!(inner.done(&["gate", "--no-daemon"]).code, Some(0));
+    assert_eq!(outer.status()["state"], "untrusted", "it was not allowed");
+    // What is not registered is not the workspace around it either.
+    for arguments in [&["gate"][..], &["plan"], &["run"], &["wait"]] {
+        refused(
+            &inner.ctl(arguments),
+            &["a/fix/x` is not a registered workspace"],
+        );
+    }
+    let around = format!("it lies in the workspace `{}`", outer.root());
+    refused(&inner.ctl(&["gate"]), &[&around]);
+    assert_eq!(
+        inner.done(&["status", "--json"]).json()["workspaces"],
+        json!([])
+    );
+    // A directory with nothing of its own is refused, and the one around it named; without a name it is meant.
+    let plain = world.directory("a/plain");
+    refused(&world.ctl(&["allow", plain.root()]), &[&around]);
+    let allowed = plain.done(&["allow", "--json"]);
+    assert_eq!(allowed.json()["root"], outer.root());
+    assert_eq!(plain.done(&["gate"]).code, Some(0));
+    let removed = world.ctl(&["remove", plain.root(), "--json"]).json();
+    assert_eq!(removed, json!({"root": plain.root(), "changed": false}));
+    // What counts for --no-daemon is taken back as it was given.
+    world.ctl(&["deny", inner.root()]);
+    refused(
+        &inner.ctl(&["gate", "--no-daemon"]),
+        &["have not been allowed"],
+    );
+}
+
+#[test]
+fn what_is_no_workspace_is_refused_and_nothing_is_done_to_the_one_around() {
+    let mut world = World::new();
+    let root = {
+        let (outer, _) = nested(&world);
+        outer.write("orchd.toml", check("true"));
+        outer.done(&["allow"]);
+        outer.wait();
+        outer.root
+    };
+    let at = |below: &str| root.join(below).to_str().unwrap().to_owned();
+    let (typo, file, plain) = (at("p/tpyo"), at("orchd.toml"), at("fix"));
+    for arguments in [
+        &["deny"][..],
+        &["status", "--workspace"],
+        &["gate", "--workspace"],
+        &["run", "--workspace"],
+        &["reload", "--workspace"],
+    ] {
+        let with = |name: &str| world.ctl(&[arguments, &[name]].concat());
+        refused(&with(&typo), &["p/tpyo`", "there is no such directory"]);
+        refused(&with(&file), &["orchd.toml` is no directory"]);
+        refused(
+            &with(&plain),
+            &["a/fix` is not a registered workspace", "/a`"],
+        );
+    }
+    refused(&world.ctl(&["remove", &file]), &["is no directory"]);
+    assert_eq!(world.ctl(&["gate", "--task", "t"]).code, Some(0));
+    world.ctl(&["shutdown"]);
+    world.ended();
+    for (name, said) in [(&typo, "does not exist"), (&file, "is no directory")] {
+        refused(&world.ctl(&["deny", name]), &[said]);
+        let gate = ["gate", "--no-daemon", "--workspace", name];
+        refused(&world.ctl(&gate), &[said]);
+    }
+    world.start();
+    assert_eq!(world.ctl(&["gate", "--task", "t"]).code, Some(0));
+}
+
+#[test]
+fn a_name_that_is_shown_can_be_typed() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let world = World::new();
+    let name = std::ffi::OsStr::from_bytes(b"we\xffi rd");
+    let root = world.path("x").with_file_name(name);
+    std::fs::create_dir(&root).unwrap();
+    let shown = world.path("we\\xffi rd").to_str().unwrap().to_owned();
+    std::fs::write(root.join("orchd.toml"), check("true")).unwrap();
+    let added = world.ctl(&["add", &shown]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let status = world.ctl(&["status", "--workspace", &shown]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    // The hint is a line for a shell.
+    let (_, hint) = status.out.split_once("run `orchctl").unwrap();
+    let (hint, _) = hint.split_once('`').unwrap();
+    let place = world.directory("elsewhere");
+    place.sh(&format!("{}{hint}", env!("CARGO_BIN_EXE_orchctl")));
+    let gate = world.ctl(&["gate", "--workspace", &shown]);
+    assert_eq!(gate.code, Some(0), "{gate:?}");
+    std::fs::remove_dir_all(&root).unwrap();
+    let removed = world.ctl(&["remove", &shown, "--json"]).json();
+    assert_eq!(removed, json!({"root": shown, "changed": true}));
+}
