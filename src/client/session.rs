@@ -10,7 +10,8 @@ use crate::client::output::Output;
 use crate::client::place::{self, Place, PlaceError};
 use crate::client::render::waiting::Awaited;
 use crate::limits::{ANSWER_TIME_MAX, SUBPIPELINE_DEPTH_MAX, WAITING_TOLD_AFTER};
-use crate::model::id::TaskId;
+use crate::model::around::{self, RUNS_AROUND, RunAround};
+use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::places::{Places, Platform, Surroundings};
 use crate::model::report::runs::RunDetail;
@@ -258,12 +259,16 @@ impl<'a> Session<'a> {
         workspace: Option<&RootPath>,
         tasks: &[TaskId],
     ) -> Result<(), Failure> {
-        let Some(own) = std::env::var("ORCHD_RUN_ID")
-            .ok()
-            .filter(|id| !id.is_empty())
-        else {
+        let around = runs_around().into_iter().map(|run| run.run_id.to_string());
+        let mut ids: Vec<String> = around.collect();
+        // All that a stage of an older daemon knows.
+        let own = std::env::var("ORCHD_RUN_ID").unwrap_or_default();
+        if !own.is_empty() && !ids.contains(&own) {
+            ids.push(own);
+        }
+        if ids.is_empty() {
             return Ok(());
-        };
+        }
         let scope = Scope {
             workspace: workspace.cloned(),
             task: None,
@@ -275,7 +280,20 @@ impl<'a> Session<'a> {
         let running: Vec<_> = running
             .filter_map(|project| Some((&project.task_id, &project.running.as_ref()?.run_id)))
             .collect();
-        let mut run_id = own;
+        for run_id in ids {
+            self.refuse_running(connection, workspace, &running, run_id)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this run is one of those that are under way, or a child of one.
+    fn refuse_running(
+        &mut self,
+        connection: &mut Connection,
+        workspace: Option<&RootPath>,
+        running: &[(&TaskId, &RunId)],
+        mut run_id: String,
+    ) -> Result<(), Failure> {
         // A stage of a subpipeline is in a child of the run that its project is busy with.
         for _ in 0..SUBPIPELINE_DEPTH_MAX {
             let busy = running.iter().find(|(_, run)| run.as_str() == run_id);
@@ -301,6 +319,24 @@ impl<'a> Session<'a> {
             run_id = parent.to_string();
         }
         Ok(())
+    }
+
+    /// Whether this command, which is to run the projects of `root` in this process, runs in a stage of one of them; all
+    /// are meant where none is named.
+    ///
+    /// # Errors
+    /// When it does: it would do the same again for ever.
+    pub fn refuse_nested(root: &RootPath, tasks: &[TaskId]) -> Result<(), Failure> {
+        let asked = |run: &RunAround| {
+            run.workspace == *root && (tasks.is_empty() || tasks.contains(&run.task_id))
+        };
+        match runs_around().into_iter().rfind(asked) {
+            Some(own) => Err(Failure::OwnRun {
+                run: own.run_id,
+                task: own.task_id,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The workspace to speak of; none when all are meant. A task that is named finds its project among all.
@@ -360,6 +396,12 @@ impl<'a> Session<'a> {
             }),
         }
     }
+}
+
+/// The runs that this command is in, as its stage was told.
+fn runs_around() -> Vec<RunAround> {
+    let text = std::env::var(RUNS_AROUND).unwrap_or_default();
+    around::read(&text)
 }
 
 /// Whether nothing is known of a workspace yet.

@@ -100,7 +100,12 @@ pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failu
         None
     };
     let mut connection = match &hosted {
-        Some(root) => session.host(root.as_path())?,
+        Some(root) => {
+            if !args.no_wait {
+                Session::refuse_nested(root, &args.task)?;
+            }
+            session.host(root.as_path())?
+        }
         None => session.connect()?,
     };
     let mut workspace = hosted;
