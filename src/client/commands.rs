@@ -71,6 +71,6 @@ fn print<T: Serialize>(
         session.output.document(answer)
     } else {
         let text = render(answer, &session.output.look());
-        session.output.text(&text)
+        session.output.answer(&text)
     }
 }
