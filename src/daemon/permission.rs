@@ -168,14 +168,15 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
 /// Every command of a configuration; known where it was allowed before as it is, and compared where the stage was.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
     let stages = config.pipelines.iter().flat_map(|pipeline| {
-        let stages = pipeline.stages.iter();
-        stages.filter_map(move |stage| {
+        let stages = pipeline.stages.iter().enumerate();
+        stages.filter_map(move |(index, stage)| {
             let now = CommandText::of_stage(pipeline, stage);
-            Some((pipeline, stage, stage.command()?, now))
+            let moves = pipeline.moves(index, known);
+            Some((pipeline, stage, stage.command()?, (now, moves)))
         })
     });
     let stages: Vec<_> = stages.collect();
-    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, now)| now).collect();
+    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, (now, _))| now).collect();
     let gone = known.iter().filter(|known| !present.contains(known));
     // Several of one name, in their order, where stages share an id.
     let mut before: BTreeMap<&str, VecDeque<&CommandText>> = BTreeMap::new();
@@ -184,17 +185,19 @@ fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedComman
     }
     stages
         .iter()
-        .map(|(pipeline, stage, command, now)| {
+        .map(|(pipeline, stage, command, (now, moves))| {
             let known = known.contains(now);
             let before = before.get_mut(now.of.as_str()).filter(|_| !known);
             let before = before.and_then(VecDeque::pop_front);
+            let mut changes = before.map(|it| command.changes(it)).unwrap_or_default();
+            changes.extend_from_slice(moves);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
                 notes: command.shown_notes(),
-                known,
-                changes: before.map(|it| command.changes(it)).unwrap_or_default(),
+                known: known && moves.is_empty(),
+                changes,
             }
         })
         .collect()

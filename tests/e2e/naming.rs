@@ -127,3 +127,34 @@ fn a_name_that_is_shown_can_be_typed() {
     let removed = world.ctl(&["remove", &shown, "--json"]).json();
     assert_eq!(removed, json!({"root": shown, "changed": true}));
 }
+
+#[test]
+fn what_runs_at_another_time_than_it_was_allowed_is_named() {
+    let world = World::new();
+    let stages = |order: [&str; 2], more: &str| {
+        let command = |id: &str| (id.to_owned(), format!("command = 'true {id}'\n"));
+        let [first, second] = order.map(command);
+        let second = (second.0, second.1 + more);
+        crate::support::pipeline(&[(&first.0, &first.1), (&second.0, &second.1)])
+    };
+    let workspace = world.watched("w", &stages(["a", "b"], ""));
+    for (toml, said, marked) in [
+        (
+            stages(["b", "a"], ""),
+            "~ order of diagnostics: b, then a",
+            "~ after b, was first",
+        ),
+        (
+            stages(["b", "a"], "needs = ['b']"),
+            "+ needs of diagnostics/a: b",
+            "~ needs b, needed nothing",
+        ),
+    ] {
+        workspace.write("orchd.toml", toml);
+        let gate = workspace.ctl(&["gate"]);
+        refused(&gate, &["have changed since they were allowed", said]);
+        let allowed = workspace.done(&["allow"]);
+        assert!(allowed.out.contains(marked), "{allowed:?}");
+        assert!(allowed.out.contains("~ diagnostics/a"), "{allowed:?}");
+    }
+}
