@@ -129,6 +129,30 @@ fn a_name_that_is_shown_can_be_typed() {
 }
 
 #[test]
+fn a_workspace_keeps_the_task_of_the_add_that_registered_it() {
+    let mut world = World::new();
+    world.set("MCP_RUNNER_TASK_ID", "one");
+    {
+        let workspace = world.directory("w");
+        workspace.write("Makefile", "test:\n\ttrue\n");
+        workspace.done(&["add", "--allow"]);
+        assert_eq!(workspace.wait()["projects"][0]["task_id"], "one");
+    }
+    world.set("MCP_RUNNER_TASK_ID", "two");
+    let workspace = world.directory("w");
+    let mut events = world.events();
+    let added = workspace.done(&["add", "--json"]).json();
+    assert_eq!(added["tasks"], json!(["one"]));
+    workspace.settle(&mut events);
+    let gate = workspace.done(&["gate", "--json"]).json();
+    assert_eq!(gate["projects"][0]["task_id"], "one");
+    assert_eq!(workspace.runs().len(), 1, "nothing was run again");
+    workspace.done(&["remove", workspace.root()]);
+    let added = workspace.done(&["add", "--json"]).json();
+    assert_eq!(added["tasks"], json!(["two"]));
+}
+
+#[test]
 fn what_runs_at_another_time_than_it_was_allowed_is_named() {
     let world = World::new();
     let stages = |order: [&str; 2], more: &str| {
