@@ -144,6 +144,14 @@ pub enum Failure {
         /// The file.
         path: PathBuf,
     },
+    /// What tells how the project is built is broken.
+    #[error("`{}` cannot be parsed: {said}", plain(path.as_os_str()))]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the place.
+        said: String,
+    },
     /// A file of the user could not be read or written.
     #[error("could not {act} `{}`", plain(path.as_os_str()))]
     File {
@@ -213,6 +221,7 @@ impl Failure {
             | Self::Root(_)
             | Self::File { .. }
             | Self::Exists { .. }
+            | Self::Broken { .. }
             | Self::Configured { .. } => "file",
             Self::Places(_) | Self::Task(_) => "invalid_config",
             Self::NoDaemon { .. }
@@ -273,6 +282,7 @@ impl Failure {
                 "it is read as it is: `orchctl watch`; write an orchd.toml by hand to add to it"
             }
             Self::Exists { .. } => "edit it, or move it away first",
+            Self::Broken { .. } => "correct it: what it offers to run is not known",
             Self::Output(_)
             | Self::Place(_)
             | Self::Root(_)

@@ -162,3 +162,21 @@ fn completions_and_man_are_one_document_too() {
         assert_eq!(page["text"], written, "{}", page["name"]);
     }
 }
+
+#[test]
+fn what_cannot_be_parsed_is_not_written_down_as_all_there_is() {
+    let place = Place::new();
+    place.write("package.json", "{\"scripts\":{\"te");
+    place.write("Cargo.toml", "[package]\nname = \"x\"\n");
+    for arguments in [&["init"][..], &["init", "--dry-run"]] {
+        let done = place.run(arguments);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(
+            done.err.contains(
+                "package.json` cannot be parsed: EOF while parsing a string at line 1 column 15"
+            ),
+            "{done:?}"
+        );
+    }
+    assert!(!place.work.join("orchd.toml").exists());
+}

@@ -242,6 +242,14 @@ pub enum Fault {
         /// The pipeline.
         pipeline: String,
     },
+    /// What is found is broken.
+    #[error("`{file}` cannot be parsed: {said}")]
+    Broken {
+        /// The file.
+        file: &'static str,
+        /// What the parser said.
+        said: String,
+    },
     /// Nothing is defined and nothing was found.
     #[error("there is nothing to run")]
     NothingToRun,
@@ -281,6 +289,10 @@ impl Fault {
             )),
             Self::NoStages { .. } => Some(
                 "its run would be green and prove nothing: give it a stage with a command, or take it out".to_owned(),
+            ),
+            Self::Broken { .. } => Some(
+                "what it offers to run is not known; correct it, or write a [[pipeline]] into `orchd.toml`"
+                    .to_owned(),
             ),
             Self::NothingToRun => Some(
                 "no file defines a pipeline, and neither package.json scripts (build, lint, typecheck, test), Cargo.toml, \
