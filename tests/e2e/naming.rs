@@ -182,3 +182,31 @@ fn what_runs_at_another_time_than_it_was_allowed_is_named() {
         assert!(allowed.out.contains("~ diagnostics/a"), "{allowed:?}");
     }
 }
+
+#[test]
+fn where_several_workspaces_are_spoken_of_each_is_named() {
+    let world = World::new();
+    let one = world.watched("one", &check("true"));
+    let alone = world.ctl(&["gate", "--json"]).json();
+    assert!(alone["projects"][0]["workspace"].is_null(), "{alone}");
+    let two = world.watched("two", &check("true"));
+    for command in ["gate", "wait", "runs"] {
+        let done = world.ctl(&[command]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        for workspace in [&one, &two] {
+            assert!(done.out.contains(workspace.root()), "{done:?}");
+        }
+        let json = world.ctl(&[command, "--json"]).json();
+        let list = if command == "runs" {
+            "runs"
+        } else {
+            "projects"
+        };
+        let roots = json[list].as_array().unwrap().iter();
+        let mut roots: Vec<_> = roots.map(|it| it["workspace"].as_str().unwrap()).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        assert_eq!(roots, [one.root(), two.root()], "{command}");
+        assert!(!one.done(&[command]).out.contains(two.root()));
+    }
+}

@@ -176,6 +176,7 @@ fn tell_verdicts(
     session.output.words(&words)?;
     let unknown = |task_id| GateProject {
         task_id,
+        workspace: None,
         verdict: Verdict::Unknown,
         input_digest: None,
         run_id: None,
