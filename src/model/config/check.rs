@@ -308,8 +308,7 @@ impl Check {
     fn emptiness(&mut self, draft: &Draft) {
         for pipeline in &draft.pipelines {
             let id = &pipeline.pipeline.id;
-            let empty = pipeline.pipeline.stages.is_empty() && pipeline.broken.is_empty();
-            if empty && pipeline.spot.origin == Origin::Toml {
+            if !pipeline.has_stages && pipeline.spot.origin == Origin::Toml {
                 let pipeline = (id.to_string(), pipeline.spot);
                 self.faults.add_with(Some(pipeline.1), || Fault::NoStages {
                     pipeline: pipeline.0.clone(),
