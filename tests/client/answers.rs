@@ -212,6 +212,11 @@ fn wrong_usage_is_exit_two_in_words_and_in_json() {
     let done = place.run(&["status", "--task", "../x"]);
     assert_eq!(done.code, Some(2));
     assert!(done.err.contains("may not contain '/'"), "{done:?}");
+    let json = place.run(&["deny", "--json"]).json();
+    assert_eq!(
+        json["error"]["message"],
+        "the following required arguments were not provided: <DIR>"
+    );
     assert_eq!(place.run(&[]).code, Some(2));
     assert_eq!(
         place.run(&["--version"]).text(),

@@ -209,4 +209,9 @@ fn where_several_workspaces_are_spoken_of_each_is_named() {
         assert_eq!(roots, [one.root(), two.root()], "{command}");
         assert!(!one.done(&[command]).out.contains(two.root()));
     }
+    // A task that is named is looked for, here too.
+    let other = world.directory("other");
+    other.write("orchd.toml", check("true"));
+    let done = other.ctl(&["status", "--task", "x"]);
+    refused(&done, &["is not a registered workspace"]);
 }

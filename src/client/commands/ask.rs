@@ -30,13 +30,16 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
     let task = args.task;
+    let is_narrowed = task.is_some();
     let call = Call::Status(Scope {
         workspace: workspace.clone(),
         task,
     });
     let answer = match session.ask(&mut connection, &call) {
         // Nobody named it: then it is no mistake to stand here, and the daemon has something to say of itself.
-        Err(failure) if failure.is_unknown_workspace() && session.named()?.is_none() => {
+        Err(failure)
+            if failure.is_unknown_workspace() && !is_narrowed && session.named()?.is_none() =>
+        {
             let all = Call::Status(Scope::default());
             let answer: Status = session.ask(&mut connection, &all)?;
             Status {

@@ -177,7 +177,8 @@ fn stage_line(stage: &StageRecord, name: &str, look: &Look) -> String {
     let mark = mark::stage(stage.status, stage.outcome);
     let symbol = styled(mark.style, &mark.symbol.to_string());
     let mut line = format!("  {symbol} {name}  {}", mark.word);
-    if let Some(code) = stage.exit_code.filter(|code| *code != 0) {
+    let code = stage.exit_code.filter(|code| *code != 0);
+    if let Some(code) = code.filter(|_| stage.outcome != Some(Outcome::Cancelled)) {
         add(&mut line, format_args!(", exit {code}"));
     }
     if let Some(ms) = stage.duration_ms {

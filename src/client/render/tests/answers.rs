@@ -239,6 +239,17 @@ fn commands_to_be_allowed_are_shown_in_full() {
           ~ CI: 0 -> 1
       command set 4be14be14be1…
     ");
+    let mut long = allow;
+    long.commands.truncate(1);
+    let name = "a-name-that-is-as-long-as-a-whole-sentence";
+    long.commands.push(command(name, "true", true));
+    insta::assert_snapshot!(plain(&workspace::commands(&long, &look(None))), @"
+    /srv/ann/src/shop would run 2 commands:
+        diagnostics/lint  npm run lint
+        diagnostics/a-name-that-is-as-long-as-a-whole-sentence
+                          true
+      command set 4be14be14be1…
+    ");
 }
 
 #[test]
