@@ -77,6 +77,7 @@ impl Exit {
             | Failure::NotAllowed { .. }
             | Failure::Exists { .. }
             | Failure::Configured { .. }
+            | Failure::Broken { .. }
             | Failure::File { .. } => Self::Refused,
             Failure::Refused(refusal) => match refusal.kind {
                 ErrorKind::UnknownWorkspace

@@ -11,7 +11,7 @@ use crate::model::places::PlacesError;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a command did not do what was asked.
@@ -150,6 +150,14 @@ pub enum Failure {
         /// The file.
         path: PathBuf,
     },
+    /// What tells how the project is built is broken.
+    #[error("`{}` cannot be parsed: {said}", plain(path.as_os_str()))]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the place.
+        said: String,
+    },
     /// A file of the user could not be read or written.
     #[error("could not {act} `{}`", plain(path.as_os_str()))]
     File {
@@ -197,6 +205,19 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.kind == ErrorKind::UnknownWorkspace)
     }
 
+    /// The same, where the workspace that nobody knows would be at `path`, and nothing is there.
+    #[must_use]
+    pub fn of_missing(self, path: &Path) -> Self {
+        if self.is_unknown_workspace()
+            && !path.exists()
+            && let Self::Refused(refusal) = self
+        {
+            let hint = "there is no such directory: `orchctl list` shows the registered ones";
+            return Self::Refused(refusal.hint(hint));
+        }
+        self
+    }
+
     /// The word that programs tell it by, as in the daemon's own refusals.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -206,6 +227,7 @@ impl Failure {
             | Self::Root(_)
             | Self::File { .. }
             | Self::Exists { .. }
+            | Self::Broken { .. }
             | Self::Configured { .. } => "file",
             Self::Places(_) | Self::Task(_) => "invalid_config",
             Self::NoDaemon { .. }
@@ -270,6 +292,7 @@ impl Failure {
                 "it is read as it is: `orchctl watch`; write an orchd.toml by hand to add to it"
             }
             Self::Exists { .. } => "edit it, or move it away first",
+            Self::Broken { .. } => "correct it: what it offers to run is not known",
             Self::Output(_)
             | Self::Place(_)
             | Self::Root(_)

@@ -8,7 +8,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::store::{Condition, StoreError};
 use crate::daemon::watcher::Limit;
 use crate::model::id::TaskId;
-use crate::model::path::RootPath;
+use crate::model::path::{RootPath, quoted};
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -209,9 +209,15 @@ fn check_workspace(root: &str, state: WorkspaceState, detail: Option<String>) ->
         WorkspaceState::Rescanning | WorkspaceState::Polling => (Health::Warn, None),
         WorkspaceState::Missing => (
             Health::Warn,
-            Some(format!("bring it back, or `orchctl remove {root}`")),
+            Some(format!(
+                "bring it back, or `orchctl remove {}`",
+                quoted(root)
+            )),
         ),
-        WorkspaceState::Untrusted => (Health::Warn, Some(format!("orchctl allow {root}"))),
+        WorkspaceState::Untrusted => (
+            Health::Warn,
+            Some(format!("orchctl allow {}", quoted(root))),
+        ),
         WorkspaceState::Invalid => (
             Health::Fail,
             Some("correct the file that is named".to_owned()),

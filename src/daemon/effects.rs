@@ -216,7 +216,8 @@ impl Shell {
         let Some(site) = self.sites.get(&report.workspace) else {
             return;
         };
-        let Some(attempt) = stage::attempt(site, config, report, index) else {
+        let around = stage::runs_around(self.tenancy);
+        let Some(attempt) = stage::attempt(site, config, report, index, around) else {
             return;
         };
         let (stopper, ending) = runner::start(attempt, self.clock).split();

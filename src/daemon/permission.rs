@@ -169,14 +169,15 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
 /// Every command of a configuration; known where it was allowed before as it is, and compared where the stage was.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
     let stages = config.pipelines.iter().flat_map(|pipeline| {
-        let stages = pipeline.stages.iter();
-        stages.filter_map(move |stage| {
+        let stages = pipeline.stages.iter().enumerate();
+        stages.filter_map(move |(index, stage)| {
             let now = CommandText::of_stage(pipeline, stage);
-            Some((pipeline, stage, stage.command()?, now))
+            let moves = pipeline.moves(index, known);
+            Some((pipeline, stage, stage.command()?, (now, moves)))
         })
     });
     let stages: Vec<_> = stages.collect();
-    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, now)| now).collect();
+    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, (now, _))| now).collect();
     let gone = known.iter().filter(|known| !present.contains(known));
     // Several of one name, where stages share an id: in which order they stood is not kept.
     let mut before: BTreeMap<&str, BTreeSet<&CommandText>> = BTreeMap::new();
@@ -184,22 +185,25 @@ fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedComman
         before.entry(&text.of).or_default().insert(text);
     }
     let mut changed: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, _, _, now) in stages.iter().filter(|(.., now)| !known.contains(now)) {
+    let others = stages.iter().map(|(.., (now, _))| now);
+    for now in others.filter(|now| !known.contains(now)) {
         *changed.entry(&now.of).or_default() += 1;
     }
     stages
         .iter()
-        .map(|(pipeline, stage, command, now)| {
+        .map(|(pipeline, stage, command, (now, moves))| {
             let known = known.contains(now);
             let before = before.get(now.of.as_str()).filter(|_| !known);
             let alone = changed.get(now.of.as_str()) == Some(&1);
+            let mut told = before.map_or_else(Vec::new, |it| changes(command, it, alone));
+            told.extend_from_slice(moves);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
                 notes: command.shown_notes(),
-                known,
-                changes: before.map_or_else(Vec::new, |it| changes(command, it, alone)),
+                known: known && moves.is_empty(),
+                changes: told,
             }
         })
         .collect()

@@ -144,8 +144,10 @@ impl Shell {
     fn workspace_around(&self, named: &PathNamed) -> Result<WorkspaceId, Refusal> {
         let path = of_text(&named.path);
         let path = path.as_path();
-        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
-        let Some(root) = root else {
+        if let Some(root) = &named.workspace {
+            return self.site_at(root);
+        }
+        if !path.is_absolute() {
             return Err(Refusal::new(
                 ErrorKind::UnknownWorkspace,
                 format!(
@@ -154,16 +156,15 @@ impl Shell {
                 ),
             )
             .hint("name the `workspace`, or send the whole path"));
-        };
-        self.site_at(&root)
-            .map_err(|refusal| match path.is_absolute() {
-                true if named.workspace.is_none() => Refusal::new(
-                    refusal.kind,
-                    format!("`{}` is in no registered workspace", named.path),
-                )
-                .hint("`orchctl add DIR` registers one, `orchctl list` shows the registered ones"),
-                _ => refusal,
-            })
+        }
+        let around = self.site_around(path).map(|(id, _)| id);
+        around.ok_or_else(|| {
+            Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                format!("`{}` is in no registered workspace", named.path),
+            )
+            .hint("`orchctl add DIR` registers one, `orchctl list` shows the registered ones")
+        })
     }
 
     /// Has the tree answer; a refusal is for the caller to tell.

@@ -259,7 +259,8 @@ impl Shell {
             Trusted::Never => Trust::Denied {
                 detail: format!(
                     "the commands of `{}` have not been allowed: run `orchctl allow {}`",
-                    site.root, site.root
+                    site.root,
+                    site.root.quoted()
                 ),
             },
             Trusted::Changed { diff } => {
@@ -271,7 +272,8 @@ impl Shell {
                 };
                 untrusted(&format!(
                     "the commands of `{}` have changed since they were allowed{what}: run `orchctl allow {}`",
-                    site.root, site.root
+                    site.root,
+                    site.root.quoted()
                 ))
             }
         }

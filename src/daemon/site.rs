@@ -15,6 +15,7 @@ use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
+use crate::model::around::{self, RUNS_AROUND};
 use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -139,10 +140,12 @@ pub(super) struct Prepared {
 }
 
 impl Spots {
-    /// The places below `root`, unless the environment names others.
+    /// The places below `root`, unless the environment names others. What a stage has in its environment is about the
+    /// workspace of the stage, and about no other that it asks for in its own process.
     pub(super) fn of(root: &RootPath, state: &Path) -> Self {
+        let is_elsewhere = is_of_other_stage(root);
         let named = |variable: &str, usual: &str| {
-            let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+            let path = std::env::var_os(variable).filter(|path| !path.is_empty() && !is_elsewhere);
             let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
             resolved(&root.as_path().join(path))
         };
@@ -323,11 +326,18 @@ impl Preparation {
     }
 }
 
+/// Whether this process runs in a stage of another workspace than this one.
+fn is_of_other_stage(root: &RootPath) -> bool {
+    let around = std::env::var(RUNS_AROUND).unwrap_or_default();
+    let around = around::read(&around).pop();
+    around.is_some_and(|run| run.workspace != *root)
+}
+
 /// The task that the environment names, for a workspace whose files and whose `add` name none.
-fn own_task() -> Option<TaskId> {
+fn own_task(root: &RootPath) -> Option<TaskId> {
     let named = std::env::var("MCP_RUNNER_TASK_ID")
         .ok()
-        .filter(|task| !task.is_empty())?;
+        .filter(|task| !task.is_empty() && !is_of_other_stage(root))?;
     match TaskId::parse(&named) {
         Ok(task) => Some(task),
         Err(error) => {
@@ -387,8 +397,8 @@ impl Site {
             .unwrap_or(&spots.runs);
         let layout = Layout::new(&crate::model::path::to_text(below.as_os_str()));
         Self {
+            task: task.or_else(|| own_task(&root)),
             root,
-            task: task.or_else(own_task),
             spots,
             layout,
             desk: None,

@@ -1,7 +1,7 @@
 //! Answers that take long for good reasons, and what is told of those that do not come in time.
 
 use crate::deadline::within;
-use crate::support::{Done, Running, World, check, pipeline, signal_to};
+use crate::support::{Done, Running, Workspace, World, check, pipeline, signal_to};
 use rustix::process::Signal;
 use serde_json::json;
 use std::process::{Command, Stdio};
@@ -258,4 +258,51 @@ fn who_waits_in_vain_for_one_project_is_told_what_is_known_of_the_others() {
         );
     }
     world.say(&gate, "");
+}
+
+#[test]
+fn a_stage_that_would_run_its_own_run_again_in_its_own_process_is_refused() {
+    let world = World::new();
+    let orchctl = env!("CARGO_BIN_EXE_orchctl");
+    let line = |what: &str| format!("command = '''{orchctl} {what} 2>&1; echo \"exit $?\"'''");
+    let there = world.directory("there");
+    let own = world.watched(
+        "w",
+        &pipeline(&[
+            ("gate", &line("gate --no-daemon")),
+            ("run", &line("run --no-daemon")),
+            ("look", &line("gate --no-daemon --no-wait")),
+            (
+                "far",
+                &line(&format!("gate --no-daemon --workspace {}", there.root())),
+            ),
+        ]),
+    );
+    // A stage there asks for the run that its own run is a part of, in both ways.
+    let back = |how: &str| line(&format!("gate {how} --workspace {}", own.root()));
+    let toml = pipeline(&[("host", &back("--no-daemon")), ("ask", &back(""))]);
+    there.write("orchd.toml", toml);
+    there.done(&["allow", there.root()]);
+    let run = own.done(&["run", "--force", "--json"]).json();
+    assert_eq!(run["status"], "succeeded", "{run}");
+    let said = |workspace: &Workspace<'_>, log: &str, run: &str| {
+        let path = format!(".runs/t/cli/{run}/commands/{log}.ndjson");
+        workspace.read(&path)
+    };
+    let id = run["run_id"].as_str().unwrap();
+    for (log, code) in [("01-gate", 2), ("02-run", 2), ("03-look", 0), ("04-far", 0)] {
+        let text = said(&own, log, id);
+        assert!(text.contains(&format!("exit {code}")), "{log}: {text}");
+        assert_eq!(text.contains("wait for itself"), code == 2, "{log}: {text}");
+    }
+    let runs = std::fs::read_dir(there.root.join(".runs/t/cli")).unwrap();
+    let runs: Vec<_> = runs.map(|run| run.unwrap().file_name()).collect();
+    let [inner] = runs.as_slice() else {
+        panic!("{runs:?}")
+    };
+    for log in ["01-host", "02-ask"] {
+        let text = said(&there, log, inner.to_str().unwrap());
+        assert!(text.contains("exit 2"), "{log}: {text}");
+        assert!(text.contains("wait for itself"), "{log}: {text}");
+    }
 }

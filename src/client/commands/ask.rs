@@ -31,13 +31,16 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
     let task = args.task;
+    let is_narrowed = task.is_some();
     let call = Call::Status(Scope {
         workspace: workspace.clone(),
         task,
     });
     let answer = match session.ask(&mut connection, &call) {
         // Nobody named it: then it is no mistake to stand here, and the daemon has something to say of itself.
-        Err(failure) if failure.is_unknown_workspace() && session.named()?.is_none() => {
+        Err(failure)
+            if failure.is_unknown_workspace() && !is_narrowed && session.named()?.is_none() =>
+        {
             let all = Call::Status(Scope::default());
             let answer: Status = session.ask(&mut connection, &all)?;
             Status {
@@ -103,7 +106,12 @@ pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failu
         None
     };
     let mut connection = match &hosted {
-        Some(root) => session.host(root.as_path())?,
+        Some(root) => {
+            if !args.no_wait {
+                Session::refuse_nested(root, &args.task)?;
+            }
+            session.host(root.as_path())?
+        }
         None => session.connect()?,
     };
     let mut workspace = hosted;
@@ -186,6 +194,7 @@ fn tell_verdicts(
     session.output.words(&words)?;
     let unknown = |task_id| GateProject {
         task_id,
+        workspace: None,
         verdict: Verdict::Unknown,
         input_digest: None,
         run_id: None,

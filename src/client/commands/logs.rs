@@ -69,7 +69,7 @@ fn newest(session: &mut Session<'_>, connection: &mut Connection) -> Result<RunI
     });
     let list: RunList = session.ask(connection, &call)?;
     let newest = list.runs.into_iter().next().ok_or(Failure::NoRun)?;
-    Ok(newest.run_id)
+    Ok(newest.record.run_id)
 }
 
 /// The stage that was named, else the first that failed; none is the run's own log, which has all of them.

@@ -22,6 +22,9 @@ use crate::model::report::runs::RunAnswer;
 use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart, Scope};
 
 pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
+    if args.no_daemon {
+        Session::refuse_nested(&session.directory(None)?, args.task.as_slice())?;
+    }
     let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
     if !args.no_daemon {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;

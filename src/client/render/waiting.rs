@@ -68,7 +68,7 @@ impl Awaited {
                 "\nA run that has begun goes on: end it with `orchctl cancel RUN`. One that has not is not run for this command. See which with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
-                format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")
+                format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {}\n", root.quoted())
             }
             Self::Read(_) => "\nThe daemon reads on. See how it stands with: orchctl status\n".to_owned(),
             Self::Removed(root) => {

@@ -57,7 +57,18 @@ impl RunAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunList {
     /// The runs, newest first.
-    pub runs: Vec<RunRecord>,
+    pub runs: Vec<ListedRun>,
+}
+
+/// A run of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedRun {
+    /// What the history has of it.
+    #[serde(flatten)]
+    pub record: RunRecord,
+    /// Its workspace; told only where runs of more than one are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<RootPath>,
 }
 
 /// The answer to `run.get`: one run in full.
