@@ -21,7 +21,7 @@ pub struct RunAround {
     pub workspace: RootPath,
 }
 
-/// Reads what [`write`] wrote; what anybody else wrote there says nothing.
+/// Reads what [`write()`] wrote; what anybody else wrote there says nothing.
 #[must_use]
 pub fn read(text: &str) -> Vec<RunAround> {
     serde_json::from_str(text).unwrap_or_default()
