@@ -228,6 +228,26 @@ fn a_proof_whose_sidecar_is_gone_or_says_something_else_is_none() {
 
 #[test]
 fn a_run_whose_first_manifest_was_never_written_leaves_nothing() {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let (world, run) = killed_at_the_first_heartbeat(boot.trim());
+    let workspace = world.directory("w");
+    let shown = workspace.ctl(&["show", "aaaaaaaa", "--json"]);
+    assert_eq!(shown.json()["error"]["kind"], "unknown_run", "{shown:?}");
+    assert!(!workspace.has(&format!(".runs/t/cli/{run}")));
+    for file in [".runs/t/metrics.json", "out/t/runs.json"] {
+        assert!(!workspace.read(file).contains(run), "{file}");
+    }
+}
+
+#[test]
+fn a_run_whose_first_manifest_a_power_cut_took_along_was_lost() {
+    let (world, _) = killed_at_the_first_heartbeat("00000000-0000-4000-8000-000000000000");
+    let shown = world.directory("w").done(&["show", "aaaaaaaa", "--json"]);
+    assert_eq!(shown.json()["status_detail"], "daemon-lost");
+}
+
+/// A daemon that has started after another one, of this start of the system, had come so far with a run.
+fn killed_at_the_first_heartbeat(boot: &str) -> (World, &'static str) {
     let mut world = World::new();
     world.watched("w", &check("true"));
     world.kill();
@@ -236,20 +256,13 @@ fn a_run_whose_first_manifest_was_never_written_leaves_nothing() {
     let at = |name: &str| format!(".runs/t/cli/{run}/{name}");
     workspace.sh(&format!("mkdir -p {} {}", at("commands"), at("errors")));
     workspace.write(at(".heartbeat"), "2026-11-23T06:00:00.000Z\n");
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let owner = serde_json::json!({
-        "pid": 999_999, "start_time": 1, "boot_id": boot.trim(), "instance_id": "x",
+        "pid": 999_999, "start_time": 1, "boot_id": boot, "instance_id": "x",
     });
     workspace.write(at(".orchd-owner.json"), owner.to_string());
     world.start();
-    let workspace = world.directory("w");
-    workspace.wait();
-    let shown = workspace.ctl(&["show", "aaaaaaaa", "--json"]);
-    assert_eq!(shown.json()["error"]["kind"], "unknown_run", "{shown:?}");
-    assert!(!workspace.has(&format!(".runs/t/cli/{run}")));
-    for file in [".runs/t/metrics.json", "out/t/runs.json"] {
-        assert!(!workspace.read(file).contains(run), "{file}");
-    }
+    world.directory("w").wait();
+    (world, run)
 }
 
 #[test]

@@ -98,12 +98,15 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     let Ok(names) = files.run.list() else {
         return Birth::UnderWay;
     };
+    let owner = files.read_owner();
+    // A power cut may have taken the manifest's name along after somebody was told of the run; a kill takes nothing.
+    let is_told = owner.as_ref().is_some_and(Owner::is_of_an_earlier_start);
     let early = |name: &OsString| {
         let empty = files.run.descend(Path::new(name)).ok().flatten();
         let empty = empty
             .and_then(|dir| dir.list().ok())
             .is_some_and(|inside| inside.is_empty());
-        [OWNER, HEARTBEAT].iter().any(|first| name == *first) || temp_owner(name).is_some() || empty
+        name == OWNER || (name == HEARTBEAT && !is_told) || temp_owner(name).is_some() || empty
     };
     if !names.iter().all(early) {
         return Birth::Past;
@@ -111,7 +114,7 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     let stamp = files.run.stamp(Path::new(""));
     let old = stamp.is_none_or(|stamp| now.since(stamp.modified()) > UNBORN_RUN);
     let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
-    let abandoned = match files.read_owner() {
+    let abandoned = match owner {
         // Ours, and not in our hands: an earlier desk of this daemon's.
         Some(owner) => owner == *own || owner.life() == Life::Dead,
         None => {
