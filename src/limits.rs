@@ -396,6 +396,9 @@ const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
+/// Newest runs of a workspace of which a start makes pointers, summaries and tokens again: as many as are kept by default
+/// and some more, at five calls of `stat` each, so that a long history does not hold up a start.
+pub const RESTORED_RUNS_MAX: usize = 256;
 /// Proofs that a project remembers, so that a content seen before needs no run.
 pub const PROOFS_MAX: usize = 64;
 /// Runs with a failed stage whose word against stage keys a project remembers: some days of red runs, four times what a

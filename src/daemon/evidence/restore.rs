@@ -1,21 +1,25 @@
 //! What has gone of a run that has ended, and can be made again of its manifest.
 //!
-//! No verdict needs any of it, so it is looked for at a start and when runs are judged again: a `stat` each. Logs, error
-//! files and the sidecar are made again by nobody. Trouble with one run costs only that run.
+//! No verdict needs any of it, so it is looked for at a start and when runs are judged again, and of the newest runs only:
+//! a `stat` each. Logs, error files and the sidecar are made again by nobody. Trouble with one run costs only that run.
 
 use super::files::{Files, MANIFEST, SUMMARY, TOKEN};
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, pointer_path, run_path};
 use crate::daemon::durable::{Dir, Staged};
 use crate::daemon::index::Key;
+use crate::limits::RESTORED_RUNS_MAX;
 use crate::model::evidence::RunSummary;
 use std::path::Path;
 
 impl Desk {
-    /// Makes pointers, summaries and tokens again that are gone of runs that have ended.
+    /// Makes pointers, summaries and tokens again that are gone of the newest runs that have ended.
     pub(super) fn restore(&self, runs: &Dir) {
         let rows = self.index.rows().filter(|row| row.complete && row.ours);
-        let ended = rows.map(|row| (row.record.task_id.clone(), row.record.run_id.clone()));
+        let mut ended: Vec<_> = rows.map(|row| &row.record).collect();
+        ended.sort_unstable_by(|one, other| other.run_id.cmp(&one.run_id));
+        let ended = ended.into_iter().take(RESTORED_RUNS_MAX);
+        let ended = ended.map(|record| (record.task_id.clone(), record.run_id.clone()));
         let held = |key: &Key| self.open.contains_key(&key.1);
         for key in ended.filter(|key| !held(key) && lacks_something(runs, key)) {
             if let Err(error) = self.make_again(runs, &key) {
