@@ -3,6 +3,7 @@
 //! A duration on the command line is whole numbers with units, or a bare number of seconds; `orchd.toml` is stricter and
 //! wants the unit.
 
+use crate::model::config::duration::UNITS;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -24,15 +25,6 @@ pub enum DurationError {
     #[error("longer than this program can count")]
     TooLong,
 }
-
-/// Units with their length in milliseconds, the largest first.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
 
 /// Reads `500ms`, `10s`, `2m`, `1h30m` or a bare number of seconds.
 ///
