@@ -7,8 +7,8 @@
 
 use super::content::{is_gone, is_shut};
 use super::names;
-use super::print::Print;
 use crate::limits::IGNORE_FILE_BYTES_MAX;
+use crate::model::digest::Digest;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 use std::fs;
@@ -27,7 +27,8 @@ pub(super) struct Sheet {
     pub(super) globs: Gitignore,
     /// The file.
     pub(super) source: PathBuf,
-    print: Print,
+    /// What was read: two states of a file within one tick of its clock look the same to `stat`.
+    text: Digest,
 }
 
 /// The patterns that one directory holds.
@@ -100,7 +101,7 @@ impl Sheet {
         Ok(Some(Self {
             globs: builder.build().unwrap_or_else(|_| Gitignore::empty()),
             source: source.to_path_buf(),
-            print: Print::of(&meta),
+            text: Digest::of(&text),
         }))
     }
 
@@ -136,15 +137,15 @@ impl Rules {
         Ok(any.then(|| Arc::new(rules)))
     }
 
-    /// Whether both come from the same files in the same state.
+    /// Whether both say the same.
     pub(super) fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let print = |rules: Option<&Self>| {
+        let text = |rules: Option<&Self>| {
             rules.map(|rules| {
-                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.print);
+                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.text);
                 (of(&rules.gitignore), of(&rules.ignore))
             })
         };
-        print(one) == print(other)
+        text(one) == text(other)
     }
 }
 
