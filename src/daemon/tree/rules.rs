@@ -27,8 +27,8 @@ pub(super) struct Sheet {
     pub(super) globs: Gitignore,
     /// The file.
     pub(super) source: PathBuf,
-    /// What was read: two states of a file within one tick of its clock look the same to `stat`.
-    text: Digest,
+    /// Of what was read: two states of a file within one tick of its clock look the same to `stat`.
+    digest: Digest,
 }
 
 /// The patterns that one directory holds.
@@ -101,7 +101,7 @@ impl Sheet {
         Ok(Some(Self {
             globs: builder.build().unwrap_or_else(|_| Gitignore::empty()),
             source: source.to_path_buf(),
-            text: Digest::of(&text),
+            digest: Digest::of(&text),
         }))
     }
 
@@ -139,13 +139,13 @@ impl Rules {
 
     /// Whether both say the same.
     pub(super) fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let text = |rules: Option<&Self>| {
+        let said = |rules: Option<&Self>| {
             rules.map(|rules| {
-                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.text);
+                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.digest);
                 (of(&rules.gitignore), of(&rules.ignore))
             })
         };
-        text(one) == text(other)
+        said(one) == said(other)
     }
 }
 
