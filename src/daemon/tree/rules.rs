@@ -86,14 +86,9 @@ impl Sheet {
     }
 
     fn try_read(source: &Path) -> io::Result<Option<Self>> {
-        let meta = fs::symlink_metadata(source)?;
-        // git does not follow a link here either, and a pipe would never end.
-        if !meta.is_file() {
+        let Some(text) = text(source)? else {
             return Ok(None);
-        }
-        let mut text = Vec::new();
-        let file = fs::File::open(source)?;
-        file.take(IGNORE_FILE_BYTES_MAX).read_to_end(&mut text)?;
+        };
         let mut builder = GitignoreBuilder::new("");
         for line in lines(&text) {
             drop(builder.add_line(None, &line.pattern));
@@ -117,6 +112,19 @@ impl Sheet {
             None => (glob.original().to_owned(), None),
         }
     }
+}
+
+/// What a file of patterns says; `None` where there is none.
+pub(super) fn text(source: &Path) -> io::Result<Option<Vec<u8>>> {
+    let meta = fs::symlink_metadata(source)?;
+    // git does not follow a link here either, and a pipe would never end.
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let file = fs::File::open(source)?;
+    file.take(IGNORE_FILE_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(Some(text))
 }
 
 impl Rules {
