@@ -19,6 +19,7 @@ mod errands;
 pub mod evidence;
 mod exhibits;
 pub mod hosted;
+pub mod identity;
 pub mod index;
 pub mod leftovers;
 mod lend;

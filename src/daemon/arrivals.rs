@@ -197,6 +197,7 @@ impl Shell {
                 }
                 TreeError::Missing { .. }
                 | TreeError::Unmounted { .. }
+                | TreeError::Replaced { .. }
                 | TreeError::Root { .. }
                 | TreeError::Unwatched => None,
             };
@@ -248,7 +249,10 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        site.facts = facts;
+        let before = std::mem::replace(&mut site.facts, facts);
+        if before.root.is_some() && before.root != site.facts.root {
+            self.inputs.push_back(Input::Replaced { workspace: id });
+        }
         site.lost_after.take_if(|last| settles > Some(*last));
         site.examining &= !examined;
         // Before what was touched: what git changes is put off from its first file on.
@@ -256,12 +260,20 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let (mut reload, mut unsettled) = (false, false);
-        match touches {
+        let mut reload = false;
+        let unsettled = match touches {
             Ok(touches) => {
                 site.failing_since = None;
-                unsettled = site.lost_after.is_some();
-                reload = touches.configuration | std::mem::take(&mut site.was_missing);
+                let unsettled = site.lost_after.is_some();
+                let was_missing = std::mem::take(&mut site.was_missing);
+                if let Some(desk) = site.desk.as_mut().filter(|_| was_missing) {
+                    let root = site.facts.root;
+                    desk.push(move |desk| {
+                        desk.hold(root);
+                        None
+                    });
+                }
+                reload = touches.configuration | was_missing;
                 site.rereads += u32::from(reload);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
@@ -271,14 +283,19 @@ impl Shell {
                         projects,
                     });
                 }
+                unsettled
             }
             Err(TreeError::Unwatched) => {
                 // The next watcher puts everything in doubt; unless it has begun meanwhile, and this look took that along.
-                unsettled = !self.watcher.has_ended();
                 self.note_watch(id);
+                !self.watcher.has_ended()
             }
-            Err(error) => self.note_missing(id, &error),
-        }
+            Err(error) => {
+                // There is something to look at already.
+                self.note_missing(id, &error);
+                matches!(error, TreeError::Replaced { .. })
+            }
+        };
         self.take_inspected(id, inspected);
         if let Some((capture, views)) = capture {
             self.inputs.push_back(Input::Captured {

@@ -391,7 +391,10 @@ pub(super) fn internal(error: &EvidenceError) -> Refusal {
     let refuse = |kind| Refusal::new(kind, chain(error));
     match error {
         EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),
-        EvidenceError::Disk(_) | EvidenceError::Random(_) | EvidenceError::Unanchored { .. } => refuse(ErrorKind::Internal),
+        EvidenceError::Disk(_)
+        | EvidenceError::Random(_)
+        | EvidenceError::Unanchored { .. }
+        | EvidenceError::Elsewhere { .. } => refuse(ErrorKind::Internal),
         EvidenceError::Unreadable {
             source: Unreadable::Damaged(_),
             ..

@@ -8,6 +8,7 @@ use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
+use crate::daemon::identity::Identity;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
@@ -100,6 +101,8 @@ pub(super) struct Site {
 /// What the last look told of the watching itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
+    /// Which directory is its root; `None` before the first look.
+    pub(super) root: Option<Identity>,
     pub(super) watches: usize,
     pub(super) files: usize,
     pub(super) directories: usize,
@@ -192,6 +195,7 @@ impl Facts {
     pub(super) fn of(tree: &Tree) -> Self {
         let seeing = tree.seeing();
         Self {
+            root: Some(tree.identity()),
             watches: tree.watches(),
             files: tree.files(),
             written: tree.is_written(),
@@ -307,6 +311,7 @@ impl Preparation {
         let facts = tree
             .as_ref()
             .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        desk.hold(facts.root);
         // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
         let again = crate::daemon::configuration::load(&root, self.task.as_ref());
         let outdated = match (&loaded, &again) {

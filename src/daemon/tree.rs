@@ -37,6 +37,7 @@ pub use places::Places;
 pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
 
+use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
 use crate::model::config::Poll;
 use crate::model::digest::Digest;
@@ -72,6 +73,12 @@ pub enum TreeError {
     /// What was mounted at the root is not any more, and there is nothing below.
     #[error("nothing is mounted at `{root}` any more")]
     Unmounted {
+        /// The root.
+        root: RootPath,
+    },
+    /// What was at the root is elsewhere or gone, and another directory is there now; the next look is at that one.
+    #[error("another directory has taken the place of `{root}`")]
+    Replaced {
         /// The root.
         root: RootPath,
     },
@@ -138,6 +145,8 @@ impl Seeing {
 #[derive(Debug)]
 pub struct Tree {
     root: RootPath,
+    /// Which directory is at the root.
+    identity: Identity,
     eye: Eye,
     scopes: Scopes,
     surroundings: Surroundings,
@@ -177,7 +186,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing or no directory.
     pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
-        let node = look_at(&root)?;
+        let (node, identity) = look_at(&root)?;
         let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
         let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
@@ -189,6 +198,7 @@ impl Tree {
             repositories,
             signs_before: Signs::new(),
             root,
+            identity,
             eye,
             scopes,
             surroundings,
@@ -277,6 +287,12 @@ impl Tree {
     #[must_use]
     pub fn root_state(&self) -> RootState {
         self.state
+    }
+
+    /// Which directory is at the root, as far as the last look told.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// How changes are found.
@@ -431,9 +447,9 @@ impl Tree {
 }
 
 /// Which directory is at the root now.
-fn look_at(root: &RootPath) -> Result<Node, TreeError> {
+fn look_at(root: &RootPath) -> Result<(Node, Identity), TreeError> {
     match fs::symlink_metadata(root.as_path()) {
-        Ok(meta) if meta.is_dir() => Ok(Node::of(&meta)),
+        Ok(meta) if meta.is_dir() => Ok((Node::of(&meta), Identity::of(&meta))),
         Ok(_) => Err(TreeError::Missing { root: root.clone() }),
         Err(error) if content::is_gone(&error) => Err(TreeError::Missing { root: root.clone() }),
         Err(source) => Err(TreeError::Root {

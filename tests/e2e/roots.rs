@@ -5,7 +5,7 @@
 
 use crate::deadline::within;
 use crate::events::Events;
-use crate::support::{Workspace, World, check, is_had, names};
+use crate::support::{Workspace, World, check, is_had, names, pipeline};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -243,4 +243,48 @@ fn an_empty_directory_in_the_place_of_a_root_stays_empty() {
     workspace.ctl(&["gate"]);
     world.ctl(&["remove", workspace.root()]);
     assert!(names(&workspace.root).is_empty());
+}
+
+#[test]
+fn a_run_of_a_root_that_another_takes_the_place_of_ends_and_leaves_nothing_there() {
+    let world = World::new();
+    let up = world.fifo("up");
+    let waits = format!(
+        "command = 'test -e free || {{ echo > {}; sleep 600; }}'",
+        up.display()
+    );
+    let stages = pipeline(&[
+        ("first", &waits),
+        ("second", "command = 'touch ../second-$ORCHD_RUN_ID'"),
+    ]);
+    world.directory("w").write("free", "");
+    let workspace = world.watched("w", &stages);
+    let mut events = world.events();
+    workspace.sh("rm free");
+    world.heard(&up);
+    let run = workspace.status()["projects"][0]["running"]["run_id"].clone();
+    let run = run.as_str().unwrap().to_owned();
+    workspace.sh("mkdir ../next && cp orchd.toml ../next && touch ../next/free");
+    world
+        .directory("beside")
+        .sh("mv ../w ../away && mv ../next ../w");
+    let ended =
+        events.until(|event| event["type"] == "run.ended" && event["status"] == "cancelled");
+    assert_eq!(ended["run_id"], run, "{ended}");
+    events.until(is_verdict("pass"));
+    workspace.settle(&mut events);
+    let runs: Vec<Value> = workspace.runs();
+    assert!(
+        runs.iter().all(|it| it["run_id"] != run.as_str()),
+        "{runs:?}"
+    );
+    let kept = names(&workspace.root.join(".runs/t/cli"));
+    assert_eq!(kept.len(), runs.len(), "{kept:?}");
+    assert!(!world.path(&format!("second-{run}")).exists());
+    let state = workspace.json("out/t/state.json");
+    assert_ne!(
+        state["orchd"]["last_run"]["run_id"],
+        run.as_str(),
+        "{state}"
+    );
 }

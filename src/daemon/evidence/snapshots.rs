@@ -6,6 +6,7 @@
 use super::files::{SUMMARY, set_aside, sweep};
 use super::places::{Base, Grown};
 use crate::daemon::durable::{Dir, DurableError, SHARED, Staged, Stamp};
+use crate::daemon::identity::Identity;
 use crate::limits::{EVIDENCE_BYTES_MAX, SNAPSHOT_RUNS_MAX};
 use crate::model::evidence::{Entry, Snapshot, TaskState};
 use crate::model::id::{RunId, TaskId};
@@ -42,6 +43,14 @@ impl Snapshots {
             out,
             runs,
             tasks: BTreeMap::new(),
+        }
+    }
+
+    /// See [`Base::hold`].
+    pub(super) fn hold(&mut self, root: Option<Identity>) {
+        let others = [self.out.hold(root), self.runs.hold(root)];
+        if others.contains(&true) {
+            self.tasks.clear();
         }
     }
 

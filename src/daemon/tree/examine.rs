@@ -14,6 +14,7 @@ use super::snapshot::DirId;
 use super::survey::Sieve;
 use super::walk::{Reach, Renew, Step};
 use super::{RootState, Tree, TreeError, look_at};
+use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
 use crate::limits::{SURROUND_TRIES_MAX, WRITING_MAX};
 use crate::model::time::Tick;
@@ -189,12 +190,22 @@ impl Tree {
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
+        let is_told = self.state == RootState::Missing || !self.scanned;
+        self.meet_root(is_told)
+    }
+
+    /// That the root was gone is told before another one in its place is looked at.
+    fn meet_root(&mut self, is_told: bool) -> Result<Renew, TreeError> {
         if !self.surroundings.watched || self.state == RootState::Missing {
             self.surround();
         }
         match self.find_root() {
-            Ok(node) => {
-                let is_other = self.snapshot.dir(DirId::ROOT).node != node;
+            Ok((node, identity)) => {
+                let known = std::mem::replace(&mut self.identity, identity);
+                let is_other = known != identity || self.snapshot.dir(DirId::ROOT).node != node;
+                if is_other && !is_told {
+                    return Err(self.replaced_root());
+                }
                 if is_other {
                     self.unwatch(DirId::ROOT);
                     self.snapshot.dir_mut(DirId::ROOT).node = node;
@@ -209,7 +220,7 @@ impl Tree {
                 self.unwatch_below(DirId::ROOT);
                 if was == RootState::Present {
                     // It may be back before what is above it is watched: so look once more.
-                    return self.check_root();
+                    return self.meet_root(is_told);
                 }
                 Err(error)
             }
@@ -218,8 +229,8 @@ impl Tree {
 
     /// Which directory is at the root now. The one below a file system that was unmounted is none: it is empty, but for
     /// evidence that was written there before anybody knew.
-    fn find_root(&mut self) -> Result<Node, TreeError> {
-        let node = look_at(&self.root)?;
+    fn find_root(&mut self) -> Result<(Node, Identity), TreeError> {
+        let found = look_at(&self.root)?;
         let path = self.root.as_path();
         let mounted = mount::is_at(path);
         if self.mounted && !mounted && mount::is_bare(path, &self.scopes.excluded) {
@@ -227,7 +238,7 @@ impl Tree {
             return Err(TreeError::Unmounted { root });
         }
         self.mounted = mounted;
-        Ok(node)
+        Ok(found)
     }
 
     /// The root vanished while it was looked at.
@@ -238,6 +249,13 @@ impl Tree {
         TreeError::Missing {
             root: self.root.clone(),
         }
+    }
+
+    /// What was at the root is not there any more, and something else is.
+    pub(super) fn replaced_root(&mut self) -> TreeError {
+        drop(self.lost_root());
+        let root = self.root.clone();
+        TreeError::Replaced { root }
     }
 
     /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.

@@ -267,7 +267,11 @@ impl Tree {
                 self.snapshot.hook(id, turn);
                 if let Some(inode) = inode {
                     // Another one may have come here since the directory above was listed.
-                    self.snapshot.dir_mut(id).node = Node::watched(inode);
+                    let node = Node::watched(inode);
+                    if id == DirId::ROOT && self.snapshot.dir(id).node != node {
+                        return Err(self.replaced_root());
+                    }
+                    self.snapshot.dir_mut(id).node = node;
                 }
                 Ok(Hooked::Yes)
             }

@@ -88,6 +88,8 @@ fn a_directory_above_a_root_that_went_to_another_workspace_is_seen_there() {
     let (mut it, mut inner) = parent_moved();
     assert_eq!(paths(&it.touched()), ["d/in/f"]);
     fs::create_dir_all(inner.root.as_path()).unwrap();
+    let other = inner.tree.examine().unwrap_err().to_string();
+    assert!(other.starts_with("another directory"), "{other}");
     inner.touched();
     sees(&mut it, "d/g");
     sees(&mut inner, "g");

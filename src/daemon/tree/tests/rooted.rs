@@ -40,6 +40,18 @@ fn a_root_that_is_deleted_is_missing_and_is_picked_up_again() {
     it.true_view();
 }
 
+impl Fixture {
+    /// The next look tells that what was the root is not there any more, before anything of the other one.
+    fn is_replaced(&mut self) {
+        self.tree.eye.sync(TIMEOUT).unwrap();
+        let known = self.tree.identity();
+        let error = self.tree.examine().unwrap_err();
+        assert!(matches!(error, TreeError::Replaced { .. }), "{error}");
+        assert_eq!(self.tree.root_state(), RootState::Missing);
+        assert_ne!(self.tree.identity(), known);
+    }
+}
+
 #[test]
 fn a_root_that_is_swapped_is_seen_by_its_name() {
     let mut it = Fixture::new();
@@ -49,6 +61,7 @@ fn a_root_that_is_swapped_is_seen_by_its_name() {
     fs::rename(it.root.as_path(), &aside).unwrap();
     it.write("d/f", "2");
     it.write("g", "1");
+    it.is_replaced();
     assert_eq!(paths(&it.touched()), ["d/f", "g"]);
     it.true_view();
     write(&aside.join("d/f"), "not ours");
@@ -57,6 +70,7 @@ fn a_root_that_is_swapped_is_seen_by_its_name() {
     assert_eq!(paths(&it.touched()), ["d/f"]);
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, it.root.as_path(), CWD, &aside, RenameFlags::EXCHANGE).unwrap();
+    it.is_replaced();
     assert_eq!(paths(&it.touched()), ["d/f", "g"]);
     it.write("d/f", "4");
     assert_eq!(paths(&it.touched()), ["d/f"]);
