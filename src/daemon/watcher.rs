@@ -19,6 +19,7 @@ mod mounts;
 mod narrow;
 mod noise;
 mod outside;
+mod pin;
 mod resume;
 mod spelling;
 mod streams;

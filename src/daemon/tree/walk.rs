@@ -278,6 +278,7 @@ impl Tree {
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
             Err(WatchError::Ended) => Err(TreeError::Unwatched),
+            Err(WatchError::Open { path, source }) => Err(TreeError::Directory { path, source }),
             Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
                 root: self.root.clone(),
                 source,

@@ -8,6 +8,7 @@
 use super::life::Ear;
 use super::narrow::{Interest, Narrow};
 use super::outside::{self, Outside};
+use super::pin::Pin;
 use super::streams::Streamed;
 use super::{Inode, PER_DIRECTORY, Post, WatchError, spelling};
 use crate::limits::WATCHER_CLOSE_MAX;
@@ -47,6 +48,7 @@ struct Handle {
     streamed: Streamed,
     outside: Outside,
     narrow: Narrow,
+    pin: Pin,
 }
 
 impl Shared {
@@ -107,12 +109,8 @@ impl Shared {
         directory: &Path,
         interest: Interest,
     ) -> Result<Option<Inode>, WatchError> {
-        let spelled = spelling::of_watch(directory);
         self.with(|handle| {
-            let mode = RecursiveMode::NonRecursive;
-            handle.ear.watch(directory, &spelled, mode)?;
-            handle.narrow.narrow(&spelled, interest);
-            let inode = fs::metadata(&spelled).ok().map(|meta| outside::node(&meta));
+            let inode = handle.watch_one(directory, interest)?;
             if let Some(inode) = inode {
                 handle.holders.insert(inode, by);
             }
@@ -130,7 +128,8 @@ impl Shared {
             handle.holders.remove(&inode);
             let is_let_go = !handle.outside.has_elsewhere(directory, inode);
             if is_let_go {
-                handle.ear.unwatch(&spelling::of_watch(directory));
+                let spelled = spelling::of_watch(directory, handle.pin.number());
+                handle.ear.unwatch(&spelled);
             }
             is_let_go
         })
@@ -271,7 +270,33 @@ impl Handle {
             streamed: Streamed::default(),
             outside: Outside::default(),
             narrow: Narrow::default(),
+            pin: Pin::new(),
         }
+    }
+
+    /// Watches the directory that is at this path now, and says which one that is, where it can be said for certain.
+    fn watch_one(
+        &mut self,
+        directory: &Path,
+        interest: Interest,
+    ) -> Result<Option<Inode>, WatchError> {
+        let Self {
+            ear, narrow, pin, ..
+        } = self;
+        let spelled = spelling::of_watch(directory, pin.number());
+        let watched = pin.during(directory, || {
+            ear.watch(directory, &spelled, RecursiveMode::NonRecursive)?;
+            narrow.narrow(&spelled, interest);
+            Ok(())
+        });
+        let (watched, inode) = watched.map_err(|source| WatchError::open(directory, source))?;
+        watched?;
+        let by_name = || {
+            fs::metadata(directory)
+                .ok()
+                .map(|meta| outside::node(&meta))
+        };
+        Ok(inode.or_else(by_name))
     }
 
     /// Watches a directory around a workspace's root; `None` if the one stream tells of it already.
