@@ -6,15 +6,17 @@ use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;
 use super::heal::Birth;
 use super::last::Last;
+use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
-use super::{Anchor, Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path};
+use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, pointer_path};
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
+use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
 use crate::engine::history::History;
 use crate::limits::PROOFS_MAX;
-use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable};
+use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable, numbered};
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::{Cause, Outcome, Verdict};
 use crate::model::time::Timestamp;
@@ -114,6 +116,7 @@ impl Desk {
                 }
             }
             self.index.refresh(&runs, now)?;
+            self.restore(&runs);
             recovery.known = self.known(&runs, tasks);
             for task in tasks {
                 if let Err(error) = self.snapshots.mend(task, now) {
@@ -166,7 +169,7 @@ impl Desk {
                 }
                 Birth::Past => {}
             },
-            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Unreadable(source)) if heal::can_be_made_again(&files, &source) => {}
             Err(ReadError::Unreadable(source)) => {
                 let path = files.run.path().join(super::MANIFEST);
                 return Err(EvidenceError::Unreadable { path, source });
@@ -295,7 +298,7 @@ impl Desk {
         let sidecar = files
             .read_sidecar()
             .ok()
-            .map(|found| believed(found, &manifest));
+            .map(|found| believed(found, &manifest, &files.run));
         let state = self.snapshots.state(&task, now);
         let mut open = Open {
             manifest,
@@ -388,9 +391,16 @@ fn proofs_of(told: Vec<(RunId, Sidecar)>) -> Vec<Proof> {
 }
 
 /// A sidecar from before its run's end proves nothing.
-fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
+fn believed(mut sidecar: Sidecar, manifest: &Manifest, run: &Dir) -> Sidecar {
     if manifest.status_detail.as_deref() == Some(DAEMON_LOST) {
         sidecar.lose(manifest);
+        let commands = run.descend(Path::new("commands")).ok().flatten();
+        for (place, stage) in (1..).zip(&mut sidecar.stages) {
+            let name = format!("{}.ndjson", numbered(place, &stage.id));
+            let logged = commands.as_ref().filter(|_| stage.log_bytes == 0);
+            let logged = logged.and_then(|dir| output_bytes(dir, OsStr::new(&name)).ok());
+            stage.log_bytes += logged.unwrap_or_default();
+        }
     }
     sidecar
 }

@@ -6,10 +6,10 @@
 
 use super::git::{common_dir, git_dir};
 use super::names;
-use super::print::Print;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules};
 use super::settings::{Home, Repository, Settings};
-use super::sheet::Sheet;
+use super::sheet::{Links, Sheet};
+use super::stamp::Stamp;
 use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use crate::model::pattern::Patterns;
 use std::collections::BTreeSet;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) around: Around,
-    stamps: Vec<(PathBuf, Option<Print>)>,
+    stamps: Vec<Stamp>,
     /// Files beside which much else changes: they are compared at each look, and nothing is watched for them.
-    unwatched: Vec<(PathBuf, Option<Print>)>,
+    unwatched: Vec<Stamp>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
     /// Whether what lies around the root is watched, as far as anybody knows.
@@ -47,7 +47,7 @@ impl Surroundings {
             watched: false,
         };
         let Some(top) = found.top_of(root) else {
-            found.global(home, &Settings::read(home, None));
+            found.global(home, Settings::read(home, None));
             return found;
         };
         let prefix = root.strip_prefix(&top).unwrap_or(Path::new(""));
@@ -72,7 +72,7 @@ impl Surroundings {
             own,
             common,
         });
-        found.global(home, &Settings::read(home, repository));
+        found.global(home, Settings::read(home, repository));
         if let Some(common) = &common {
             found.around.exclude = found.sheet(&common.join("info/exclude"));
         }
@@ -80,17 +80,16 @@ impl Surroundings {
     }
 
     /// Whether something around the workspace is not as it was read.
-    pub(super) fn is_outdated(&self) -> bool {
-        let other = |(path, print): &(PathBuf, Option<Print>)| stamp(path) != *print;
+    pub(super) fn is_outdated(&mut self) -> bool {
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
-        let mut stamps = self.stamps.iter().chain(&self.unwatched);
-        stamps.any(other) || self.repositories.iter().any(moved)
+        let mut stamps = self.stamps.iter_mut().chain(&mut self.unwatched);
+        stamps.any(Stamp::is_outdated) || self.repositories.iter().any(moved)
     }
 
     /// The files that a change of the workspace's rules may come from, and that are no content of it.
     pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
         let stamps = self.stamps.iter().chain(&self.unwatched);
-        let stamps = stamps.map(|(path, _)| path);
+        let stamps = stamps.map(Stamp::path);
         let repositories = self.repositories.iter().map(|(path, _)| path);
         let outside = stamps.chain(repositories);
         let outside = outside.filter(|path| !is_content(path, root));
@@ -101,7 +100,7 @@ impl Surroundings {
     /// repository that appears further up than the root's parent shows at the next look: busy directories are there.
     pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
         let stamps = self.stamps.iter().filter(|_| PER_DIRECTORY);
-        let directories = stamps.filter_map(|(path, _)| telling(path));
+        let directories = stamps.filter_map(|stamp| telling(stamp.path()));
         directories.filter(move |(directory, _)| !is_content(directory, root))
     }
 
@@ -118,32 +117,39 @@ impl Surroundings {
     }
 
     fn directory(&mut self, directory: &Path, at: usize) {
-        for name in [GITIGNORE, IGNORE] {
-            let path = names::below(directory, name);
-            let print = stamp(&path);
-            self.stamps.push((path, print));
-        }
-        if let Some(rules) = Rules::read(directory, Present::UNKNOWN) {
-            self.around.rules.push((rules, at));
+        let stamps = [GITIGNORE, IGNORE]
+            .map(|name| Stamp::of(names::below(directory, name), Links::Shunned));
+        self.stamps.extend(stamps);
+        match Rules::read(directory, Present::UNKNOWN) {
+            Ok(Some(rules)) => self.around.rules.push((rules, at)),
+            Ok(None) => {}
+            Err(_) => self.forget_stamps(2),
         }
     }
 
-    fn global(&mut self, home: &Home, settings: &Settings) {
-        for path in &settings.files {
-            let stamps = match home.holds(path) {
-                true => &mut self.stamps,
-                false => &mut self.unwatched,
-            };
-            stamps.push((path.clone(), stamp(path)));
+    fn global(&mut self, home: &Home, settings: Settings) {
+        for stamp in settings.files {
+            match home.holds(stamp.path()) {
+                true => self.stamps.push(stamp),
+                false => self.unwatched.push(stamp),
+            }
         }
         if let Some(path) = &settings.excludes {
             self.around.global = self.sheet(path);
         }
     }
 
+    /// What was read last could not be read for the moment: at the next look it is not as it was.
+    fn forget_stamps(&mut self, count: usize) {
+        let stamps = self.stamps.iter_mut().rev().take(count);
+        stamps.for_each(Stamp::forget);
+    }
+
     fn sheet(&mut self, path: &Path) -> Option<Arc<Sheet>> {
-        self.stamps.push((path.to_path_buf(), stamp(path)));
-        Sheet::read_linked(path).map(Arc::new)
+        self.stamps
+            .push(Stamp::of(path.to_path_buf(), Links::Followed));
+        let read = Sheet::read_linked(path).inspect_err(|_| self.forget_stamps(1));
+        read.ok().flatten().map(Arc::new)
     }
 }
 
@@ -164,10 +170,6 @@ fn telling(file: &Path) -> Option<(PathBuf, Interest)> {
     let found = above.find(|path| path.is_dir());
     let found = found.filter(|_| !file.ends_with("info/exclude"))?;
     Some((found.to_path_buf(), Interest::Names))
-}
-
-fn stamp(path: &Path) -> Option<Print> {
-    fs::metadata(path).ok().map(|meta| Print::of(&meta))
 }
 
 fn is_there(path: &Path) -> bool {

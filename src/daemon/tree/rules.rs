@@ -9,6 +9,7 @@
 use super::names;
 use super::sheet::{Decides, Form, Sheet, judge};
 use crate::model::pattern::{Flaw, Pattern, Patterns};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,17 +63,20 @@ pub(super) struct Around {
 
 impl Rules {
     /// Reads what a directory holds; `None` if it holds no rules.
-    pub(super) fn read(directory: &Path, present: Present) -> Option<Arc<Self>> {
-        let read = |name, form, there: bool| {
-            there
-                .then(|| Sheet::read(&names::below(directory, name), form))
-                .flatten()
+    ///
+    /// # Errors
+    /// As [`Sheet::read`].
+    pub(super) fn read(directory: &Path, present: Present) -> io::Result<Option<Arc<Self>>> {
+        let read = |name, form, there: bool| match there {
+            true => Sheet::read(&names::below(directory, name), form),
+            false => Ok(None),
         };
         let rules = Self {
-            gitignore: read(GITIGNORE, Form::Git, present.gitignore),
-            ignore: read(IGNORE, Form::Ripgrep, present.ignore),
+            gitignore: read(GITIGNORE, Form::Git, present.gitignore)?,
+            ignore: read(IGNORE, Form::Ripgrep, present.ignore)?,
         };
-        (rules.gitignore.is_some() || rules.ignore.is_some()).then(|| Arc::new(rules))
+        let any = rules.gitignore.is_some() || rules.ignore.is_some();
+        Ok(any.then(|| Arc::new(rules)))
     }
 
     /// Whether both say the same.

@@ -6,9 +6,10 @@
 
 use super::git::common_dir;
 use super::names;
+use super::sheet::{Links, text};
+use super::stamp::Stamp;
 use crate::limits::{GIT_INCLUDES_MAX, GIT_SETTINGS_BYTES_MAX};
-use std::fs;
-use std::io::Read as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where the settings of the machine and of the user are.
@@ -36,8 +37,8 @@ pub(super) struct Repository<'a> {
 pub(super) struct Settings {
     /// The file of global excludes; it need not be there.
     pub(super) excludes: Option<PathBuf>,
-    /// The files that were read, or looked for.
-    pub(super) files: Vec<PathBuf>,
+    /// The files that were read, or looked for, as they were then.
+    pub(super) files: Vec<Stamp>,
     says: Says,
 }
 
@@ -123,8 +124,13 @@ impl Settings {
     }
 
     fn file(&mut self, path: &Path, home: &Home, depth: usize) {
-        self.files.push(path.to_path_buf());
-        let text = read(path).unwrap_or_default();
+        let mut stamp = Stamp::of(path.to_path_buf(), Links::Followed);
+        let text = read(path).unwrap_or_else(|_| {
+            stamp.forget();
+            None
+        });
+        self.files.push(stamp);
+        let text = text.unwrap_or_default();
         for line in lines(&text) {
             match &*line.name {
                 "core.excludesfile" => self.says.excludes = Some(line.value),
@@ -145,7 +151,8 @@ impl Settings {
 
 /// Bytes of an object's name in the repository with this git directory.
 pub(super) fn hash_bytes(own: &Path) -> usize {
-    let text = read(&common_dir(own).join("config")).unwrap_or_default();
+    let text = read(&common_dir(own).join("config"));
+    let text = text.ok().flatten().unwrap_or_default();
     let mut lines = lines(&text).into_iter().rev();
     let format = lines.find(|line| line.name == "extensions.objectformat");
     match format {
@@ -154,16 +161,8 @@ pub(super) fn hash_bytes(own: &Path) -> usize {
     }
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
-    // A pipe would never end.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut text = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    let mut file = file.take(GIT_SETTINGS_BYTES_MAX);
-    file.read_to_end(&mut text).ok()?;
-    Some(text)
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    text(path, Links::Followed, GIT_SETTINGS_BYTES_MAX)
 }
 
 /// A path as git reads one: `~/` is the user's directory.
@@ -318,6 +317,7 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use std::fs;
     use std::process::Command;
     use tempfile::TempDir;
 

@@ -4,6 +4,7 @@
 //! means what the `ignore` crate says, to which `{a,b}` is a choice, which passes over blanks at the end and ends at a line
 //! that is no text. Neither is ever more than `IGNORE_FILE_BYTES_MAX`, and what is only touched is the same sheet.
 
+use super::content::{is_gone, is_shut};
 use super::names;
 use crate::limits::IGNORE_FILE_BYTES_MAX;
 use crate::model::digest::Digest;
@@ -11,7 +12,7 @@ use crate::model::pattern::{Pattern, Patterns};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Whose form a sheet has.
@@ -23,13 +24,22 @@ pub(super) enum Form {
     Ripgrep,
 }
 
+/// Whether a file is read by way of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// git does not follow one in a directory of the workspace.
+    Shunned,
+    /// Many keep git's settings elsewhere.
+    Followed,
+}
+
 /// The patterns of one file.
 #[derive(Debug)]
 pub(super) struct Sheet {
     says: Says,
     /// The file.
     pub(super) source: PathBuf,
-    /// Of its text.
+    /// Of its text: two states of a file within one tick of its clock look the same to `stat`.
     digest: Digest,
 }
 
@@ -50,37 +60,33 @@ pub(super) enum Decides<'a> {
 }
 
 impl Sheet {
-    /// Reads a file of patterns in a directory of the workspace; `None` where there is none to read. A link is none: git
-    /// does not follow it either.
-    pub(super) fn read(source: &Path, form: Form) -> Option<Self> {
-        let meta = fs::symlink_metadata(source).ok()?;
-        Self::read_file(source, &meta, form)
+    /// Reads a file of patterns in a directory of the workspace; `None` where there is none to read, or it may not be
+    /// read.
+    ///
+    /// # Errors
+    /// When it cannot be read for the moment: without its patterns everything that they ignore would be content.
+    pub(super) fn read(source: &Path, form: Form) -> io::Result<Option<Self>> {
+        Self::read_by(source, form, Links::Shunned)
     }
 
-    /// As [`Sheet::read`], but a link is followed: many keep git's settings elsewhere.
-    pub(super) fn read_linked(source: &Path) -> Option<Self> {
-        let meta = fs::metadata(source).ok()?;
-        Self::read_file(source, &meta, Form::Git)
+    /// As [`Sheet::read`], for what git reads by way of a link, too.
+    ///
+    /// # Errors
+    /// As [`Sheet::read`].
+    pub(super) fn read_linked(source: &Path) -> io::Result<Option<Self>> {
+        Self::read_by(source, Form::Git, Links::Followed)
     }
 
-    fn read_file(source: &Path, meta: &fs::Metadata, form: Form) -> Option<Self> {
-        // A pipe would never end.
-        if !meta.is_file() {
-            return None;
-        }
-        let mut text = Vec::new();
-        let file = fs::File::open(source).ok()?;
-        file.take(IGNORE_FILE_BYTES_MAX)
-            .read_to_end(&mut text)
-            .ok()?;
-        Some(Self {
+    fn read_by(source: &Path, form: Form, links: Links) -> io::Result<Option<Self>> {
+        let text = text(source, links, IGNORE_FILE_BYTES_MAX)?;
+        Ok(text.map(|text| Self {
             says: match form {
                 Form::Git => Says::Git(Patterns::of_file(&text)),
                 Form::Ripgrep => ripgreps(&text),
             },
             source: source.to_path_buf(),
             digest: Digest::of(&text),
-        })
+        }))
     }
 
     /// Whether both say the same.
@@ -107,6 +113,41 @@ impl Sheet {
             Match::None => None,
             Match::Ignore(glob) => Some((true, Decides::Ripgrep(glob, lines))),
             Match::Whitelist(glob) => Some((false, Decides::Ripgrep(glob, lines))),
+        }
+    }
+}
+
+/// What a file says, as far as that is read; `None` where there is none, or it may not be read.
+///
+/// # Errors
+/// When it cannot be read for the moment.
+pub(super) fn text(source: &Path, links: Links, most: u64) -> io::Result<Option<Vec<u8>>> {
+    match try_text(source, links, most) {
+        Err(error) if is_gone(&error) || is_shut(&error) => Ok(None),
+        read => read,
+    }
+}
+
+fn try_text(source: &Path, links: Links, most: u64) -> io::Result<Option<Vec<u8>>> {
+    // A pipe would never end.
+    if !links.meta(source)?.is_file() {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let file = fs::File::open(source)?;
+    file.take(most).read_to_end(&mut text)?;
+    Ok(Some(text))
+}
+
+impl Links {
+    /// What `stat` says of the file that is read.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn meta(self, path: &Path) -> io::Result<fs::Metadata> {
+        match self {
+            Self::Shunned => fs::symlink_metadata(path),
+            Self::Followed => fs::metadata(path),
         }
     }
 }

@@ -13,6 +13,7 @@ mod changes;
 mod gits;
 mod ignoring;
 mod moved;
+mod moving;
 mod random;
 mod reading;
 mod ripgrep;

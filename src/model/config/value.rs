@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn only_patterns_that_can_match_are_taken() {
         for good in [
-            "src/**", "*.rs", "/dist/", "!keep", "\\#odd", "a b", "[ab].c", "...",
+            "src/**", "*.rs", "/dist/", "!keep", "\\#odd", "a b", "[ab].c", "...", "[]a]",
+            "[!]a].c", "\\[a", "a]",
         ] {
             assert!(pattern("inputs", good).is_ok(), "{good} was refused");
         }
@@ -107,6 +108,9 @@ mod tests {
             ("a\nb", "line break"),
             ("[z-a]", "no gitignore pattern"),
             ("a[", "lacks its `]`"),
+            ("src/[", "lacks its `]`"),
+            ("[a]b[]c", "lacks its `]`"),
+            ("[!]", "lacks its `]`"),
             ("a\\", "escapes nothing"),
             ("!/", "empty"),
             ("a\0", "NUL"),

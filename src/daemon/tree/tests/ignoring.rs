@@ -3,6 +3,8 @@
 //! On generated trees and patterns; where git and the tree differ, git is right.
 
 use super::*;
+use crate::daemon::tree::rules::{Present, Rules};
+use crate::daemon::tree::sheet::Form;
 use crate::model::view::Explanation;
 
 #[test]
@@ -171,4 +173,34 @@ fn rules_that_are_only_written_again_have_nothing_looked_at() {
     // What differs has everything looked at.
     write(&exclude, "*.a\n");
     assert_eq!(paths(&it.touched()), ["sub/deep/f"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rules_that_cannot_be_read_for_the_moment_are_not_taken_for_none() {
+    let dir = TempDir::new().unwrap();
+    let read = |path: &Path| sheet::Sheet::read(path, Form::Git).map(|sheet| sheet.is_some());
+    assert!(!read(&dir.path().join("none")).unwrap());
+    assert!(!read(&dir.path().join("x".repeat(300))).unwrap());
+    write(&dir.path().join("some"), "*.o\n");
+    assert!(read(&dir.path().join("some")).unwrap());
+    // A file of which the kernel says that reading it fails.
+    read(Path::new("/proc/self/mem")).unwrap_err();
+}
+
+#[test]
+fn rules_are_the_same_by_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let present = Present {
+        gitignore: true,
+        ignore: false,
+    };
+    let read = |text: &str| {
+        fs::write(dir.path().join(".gitignore"), text).unwrap();
+        Rules::read(dir.path(), present).unwrap()
+    };
+    let first = read("a.x\n");
+    let (again, other) = (read("a.x\n"), read("b.x\n"));
+    assert!(Rules::same(first.as_deref(), again.as_deref()));
+    assert!(!Rules::same(first.as_deref(), other.as_deref()));
 }
