@@ -109,6 +109,61 @@ async fn a_look_that_met_no_watcher_is_done_again_where_there_is_one_by_now() {
     drive(&mut shell, |_| (), |shell| state(shell) == "watching").await;
 }
 
+/// Lets the shell look at what it is told of until it is as wanted.
+async fn hear(shell: &mut Shell, until: impl Fn(&Shell) -> bool) {
+    let watcher = shell.watcher.clone();
+    while !until(shell) {
+        while watcher.ready().is_empty() {
+            let woken = tokio::time::timeout(Duration::from_secs(20), shell.wake.notified());
+            woken.await.unwrap();
+        }
+        shell.examine_doubts();
+        drive(shell, |_| (), is_read).await;
+    }
+}
+
+/// Saves a file of the workspace at once.
+fn save(root: &RootPath, text: &str) {
+    let beside = root.as_path().with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(&beside, root.as_path().join("f")).unwrap();
+}
+
+#[tokio::test]
+async fn a_look_that_finds_nothing_leaves_the_end_of_git_to_the_look_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, root) = read(&dir).await;
+    let git = root.as_path().join(".git");
+    std::fs::create_dir(&git).unwrap();
+    std::fs::write(git.join("index.lock"), "").unwrap();
+    save(&root, "half");
+    hear(&mut shell, |shell| shell.engine.is_holding(id)).await;
+    // Between two steps of git its lock is gone, and the index is in its place.
+    std::fs::rename(git.join("index.lock"), git.join("index")).unwrap();
+    let due = shell.sites.get(&id).unwrap().git_at.unwrap();
+    for _ in 0..2 {
+        shell.examine(id);
+        drive(&mut shell, |_| (), is_read).await;
+        assert!(
+            shell.engine.is_holding(id),
+            "that may not have been its end"
+        );
+        let site = shell.sites.get(&id).unwrap();
+        assert_eq!((site.git_at, site.facts.signs.len()), (Some(due), 0));
+    }
+    assert!(shell.next_due() <= due, "nobody would wake the loop");
+    shell.look_for_git(due);
+    drive(&mut shell, |_| (), is_read).await;
+    assert!(!shell.engine.is_holding(id));
+    // A look that finds something tells of the end as well.
+    std::fs::rename(git.join("index"), git.join("index.lock")).unwrap();
+    save(&root, "more");
+    hear(&mut shell, |shell| shell.engine.is_holding(id)).await;
+    std::fs::remove_file(git.join("index.lock")).unwrap();
+    save(&root, "whole");
+    hear(&mut shell, |shell| !shell.engine.is_holding(id)).await;
+}
+
 #[tokio::test]
 async fn what_changes_while_no_watcher_lives_is_found_and_what_changes_later_is_seen() {
     let dir = tempfile::tempdir().unwrap();
