@@ -97,10 +97,10 @@ pub enum TreeError {
         /// Why.
         source: io::Error,
     },
-    /// What a directory holds could not be found out; it may be another time.
+    /// What a directory holds, or what decides on what is ignored in it, could not be found out; it may be another time.
     #[error("failed to look at `{}`", path.display())]
     Directory {
-        /// The directory.
+        /// The directory or the file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -262,8 +262,8 @@ impl Tree {
         self.find_repositories();
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
-        self.read_surroundings();
         self.tracked.outdated = true;
+        self.read_surroundings()?;
         self.full_scan(renew)
     }
 

@@ -14,6 +14,7 @@ use crate::daemon::watcher::{Interest, PER_DIRECTORY};
 use crate::model::pattern::Patterns;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub(super) struct Surroundings {
     unwatched: Vec<Stamp>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
+    /// What could not be read for the moment, and why: then all of it is read again.
+    pub(super) failed: Option<(PathBuf, io::Error)>,
     /// Whether what lies around the root is watched, as far as anybody knows.
     pub(super) watched: bool,
 }
@@ -44,6 +47,7 @@ impl Surroundings {
             stamps: Vec::new(),
             unwatched: Vec::new(),
             repositories: Vec::new(),
+            failed: None,
             watched: false,
         };
         let Some(top) = found.top_of(root) else {
@@ -83,7 +87,9 @@ impl Surroundings {
     pub(super) fn is_outdated(&mut self) -> bool {
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
         let mut stamps = self.stamps.iter_mut().chain(&mut self.unwatched);
-        stamps.any(Stamp::is_outdated) || self.repositories.iter().any(moved)
+        self.failed.is_some()
+            || stamps.any(Stamp::is_outdated)
+            || self.repositories.iter().any(moved)
     }
 
     /// The files that a change of the workspace's rules may come from, and that are no content of it.
@@ -123,11 +129,14 @@ impl Surroundings {
         match Rules::read(directory, Present::UNKNOWN) {
             Ok(Some(rules)) => self.around.rules.push((rules, at)),
             Ok(None) => {}
-            Err(_) => self.forget_stamps(2),
+            Err(source) => self.failed = Some((directory.to_path_buf(), source)),
         }
     }
 
     fn global(&mut self, home: &Home, settings: Settings) {
+        if settings.failed.is_some() {
+            self.failed = settings.failed;
+        }
         for stamp in settings.files {
             match home.holds(stamp.path()) {
                 true => self.stamps.push(stamp),
@@ -139,17 +148,16 @@ impl Surroundings {
         }
     }
 
-    /// What was read last could not be read for the moment: at the next look it is not as it was.
-    fn forget_stamps(&mut self, count: usize) {
-        let stamps = self.stamps.iter_mut().rev().take(count);
-        stamps.for_each(Stamp::forget);
-    }
-
     fn sheet(&mut self, path: &Path) -> Option<Arc<Sheet>> {
         self.stamps
             .push(Stamp::of(path.to_path_buf(), Links::Followed));
-        let read = Sheet::read_linked(path).inspect_err(|_| self.forget_stamps(1));
-        read.ok().flatten().map(Arc::new)
+        match Sheet::read_linked(path) {
+            Ok(sheet) => sheet.map(Arc::new),
+            Err(source) => {
+                self.failed = Some((path.to_path_buf(), source));
+                None
+            }
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Tree {
             self.surround_anew();
         }
         self.signs_before = self.signs_now();
-        let differs = outdated && self.read_surroundings();
+        let differs = outdated && self.read_surroundings()?;
         let mut paths = match dirty {
             Dirty::Paths(paths) if self.seeing.is_by_events() && !differs && !self.doubted => paths,
             Dirty::Paths(_) | Dirty::Everything => return self.full_scan(renew),
@@ -304,20 +304,28 @@ impl Tree {
     }
 
     /// Reads the rules around the root as they stand while they are watched; true if they are others than before.
-    pub(super) fn read_surroundings(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// When one cannot be read for the moment: then those from before stand, and the next look is at everything.
+    pub(super) fn read_surroundings(&mut self) -> Result<bool, TreeError> {
         let mut differs = false;
         for _ in 0..SURROUND_TRIES_MAX {
             let setting = Arc::clone(&self.scopes.setting);
-            let found = Surroundings::read(self.root.as_path(), &self.home, setting);
+            let mut found = Surroundings::read(self.root.as_path(), &self.home, setting);
+            if let Some((path, source)) = found.failed.take() {
+                self.doubted = true;
+                self.surroundings.failed = Some((path.clone(), source.kind().into()));
+                return Err(TreeError::Directory { path, source });
+            }
             differs |= !found.around.same(&self.surroundings.around);
+            self.tracked.outdated |= differs;
             self.surroundings = found;
             self.surround();
             if !self.surroundings.is_outdated() {
                 break;
             }
         }
-        self.tracked.outdated |= differs;
-        differs
+        Ok(differs)
     }
 }
 

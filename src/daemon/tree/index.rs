@@ -4,7 +4,6 @@
 //! whole file into place, so what was opened is of one piece. Its checksum is not verified; what cannot be an index is an
 //! error, and never more than the paths up to there.
 
-use super::content::is_gone;
 use crate::limits::{INDEX_BYTES_MAX, INDEX_PATH_BYTES_MAX};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -23,18 +22,6 @@ pub(super) enum IndexError {
     /// What is in it is no index.
     #[error("`{}` is no index that can be read", path.display())]
     Format { path: PathBuf },
-}
-
-impl IndexError {
-    /// Whether it may be read a moment later.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::Read { source, .. } => {
-                !is_gone(source) && source.kind() != io::ErrorKind::PermissionDenied
-            }
-            Self::Format { .. } => false,
-        }
-    }
 }
 
 /// What is amiss with a part of it.

@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub(super) excludes: Option<PathBuf>,
     /// The files that were read, or looked for, as they were then.
     pub(super) files: Vec<Stamp>,
+    /// One that could not be read for the moment, and why.
+    pub(super) failed: Option<(PathBuf, io::Error)>,
     says: Says,
 }
 
@@ -124,13 +126,15 @@ impl Settings {
     }
 
     fn file(&mut self, path: &Path, home: &Home, depth: usize) {
-        let mut stamp = Stamp::of(path.to_path_buf(), Links::Followed);
-        let text = read(path).unwrap_or_else(|_| {
-            stamp.forget();
-            None
-        });
-        self.files.push(stamp);
-        let text = text.unwrap_or_default();
+        self.files
+            .push(Stamp::of(path.to_path_buf(), Links::Followed));
+        let text = match read(path) {
+            Ok(text) => text.unwrap_or_default(),
+            Err(source) => {
+                self.failed = Some((path.to_path_buf(), source));
+                return;
+            }
+        };
         for line in lines(&text) {
             match &*line.name {
                 "core.excludesfile" => self.says.excludes = Some(line.value),
@@ -150,15 +154,17 @@ impl Settings {
 }
 
 /// Bytes of an object's name in the repository with this git directory.
-pub(super) fn hash_bytes(own: &Path) -> usize {
-    let text = read(&common_dir(own).join("config"));
-    let text = text.ok().flatten().unwrap_or_default();
+///
+/// # Errors
+/// When the settings cannot be read for the moment.
+pub(super) fn hash_bytes(own: &Path) -> io::Result<usize> {
+    let text = read(&common_dir(own).join("config"))?.unwrap_or_default();
     let mut lines = lines(&text).into_iter().rev();
     let format = lines.find(|line| line.name == "extensions.objectformat");
-    match format {
+    Ok(match format {
         Some(line) if line.value.eq_ignore_ascii_case(b"sha256") => 32,
         Some(_) | None => 20,
-    }
+    })
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -1,8 +1,7 @@
 //! Stamps: a file that decides on what is ignored, as it was when it was read.
 //!
 //! A fingerprint is no proof as long as the clock of its file system may not have ticked since: until then what the file
-//! says is compared, by digest. A stamp is taken before the file is read, so that a change in between shows; and one of a
-//! file that could not be read for the moment is forgotten, so that it is read again.
+//! says is compared, by digest. A stamp is taken before the file is read, so that a change in between shows.
 
 use super::print::{Moment, Print};
 use super::sheet::{Links, text};
@@ -18,7 +17,6 @@ pub(super) struct Stamp {
     print: Option<Print>,
     /// What it said, as long as its fingerprint is no proof that it still does.
     said: Option<Option<Digest>>,
-    forgotten: bool,
 }
 
 impl Stamp {
@@ -29,7 +27,6 @@ impl Stamp {
             links,
             print: None,
             said: None,
-            forgotten: false,
         };
         let now = Moment::now();
         stamp.print = stamp.print();
@@ -42,16 +39,11 @@ impl Stamp {
         &self.path
     }
 
-    /// It could not be read for the moment: it is not as it was.
-    pub(super) fn forget(&mut self) {
-        self.forgotten = true;
-    }
-
     /// Whether the file is not as it was.
     pub(super) fn is_outdated(&mut self) -> bool {
         let now = Moment::now();
         let print = self.print();
-        if self.forgotten || print != self.print {
+        if print != self.print {
             return true;
         }
         if self.said.is_some_and(|before| self.says() != before) {

@@ -5,9 +5,10 @@
 //! `.ignore` file) is not git's and hides what is tracked too. An index is read again when its fingerprint differs or a
 //! rule does, and only where there is a rule.
 
-use super::index;
+use super::content::{is_gone, is_shut};
+use super::index::{self, IndexError};
 use super::names;
-use super::print::Print;
+use super::print::{Moment, Print};
 use super::rules::Chain;
 use super::settings::hash_bytes;
 use super::settle::Look;
@@ -19,6 +20,7 @@ use crate::daemon::watcher::{Doubt, is_noise};
 use crate::limits::{TRACKED_HIDDEN_MAX, TRACKED_TRIES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,9 +58,11 @@ type Stamps = BTreeMap<PathBuf, Option<Print>>;
 #[derive(Debug, Default)]
 pub(super) struct Tracked {
     held: HeldByDirectory,
-    stamps: Stamps,
+    pub(super) stamps: Stamps,
     /// A rule is another since the indexes were read.
     pub(super) outdated: bool,
+    /// One of the indexes may have changed since without a change of its fingerprint.
+    racy: bool,
 }
 
 impl Tracked {
@@ -75,17 +79,23 @@ impl Tracked {
 impl Tree {
     /// Brings what is shown though ignored up to date, once everything else is.
     pub(super) fn settle_tracked(&mut self, look: &mut Look) -> Result<(), TreeError> {
+        self.tracked.outdated |= std::mem::take(&mut self.tracked.racy);
         for _ in 0..TRACKED_TRIES_MAX {
+            let now = Moment::now();
             let stamps = self.index_stamps();
             if !self.tracked.outdated && stamps == self.tracked.stamps {
                 return Ok(());
             }
+            let mut prints = stamps.values().flatten();
+            self.tracked.racy = prints.any(|print| print.is_racy_at(now));
             self.tracked.outdated = false;
             self.tracked.stamps = stamps;
-            let Some(held) = self.find_tracked() else {
-                // What was tracked before still is, as far as anybody knows; the next look reads it again.
-                self.tracked.outdated = true;
-                return Ok(());
+            let held = match self.find_tracked() {
+                Ok(held) => held,
+                Err((path, source)) => {
+                    self.tracked.outdated = true;
+                    return Err(self.failed_look(look, path, source));
+                }
             };
             let before = std::mem::replace(&mut self.tracked.held, held);
             let start = self.settle_differences(&before, look);
@@ -94,7 +104,7 @@ impl Tree {
         Ok(())
     }
 
-    fn index_stamps(&self) -> Stamps {
+    pub(super) fn index_stamps(&self) -> Stamps {
         let stamp = |path: PathBuf| {
             let meta = fs::metadata(&path).ok();
             (path, meta.map(|meta| Print::of(&meta)))
@@ -134,11 +144,14 @@ impl Tree {
         start
     }
 
-    /// What the indexes name and rules of git hide; `None` where one cannot be read for the moment.
-    fn find_tracked(&self) -> Option<HeldByDirectory> {
+    /// What the indexes name and rules of git hide.
+    ///
+    /// # Errors
+    /// When one cannot be read for the moment: without it content would be missing.
+    fn find_tracked(&self) -> Result<HeldByDirectory, (PathBuf, io::Error)> {
         let mut sorter = Sorter::new(self);
         if !self.has_rules() {
-            return Some(BTreeMap::new());
+            return Ok(BTreeMap::new());
         }
         let root = self.root.as_path();
         for (own, top) in self.repositories.tops() {
@@ -160,18 +173,22 @@ impl Tree {
                 }
             };
             let index = own.join("index");
-            if let Err(failed) = index::read(&index, hash_bytes(own), &mut each)
-                && fs::symlink_metadata(&index).is_ok()
-            {
-                let error = chain(&failed);
-                tracing::warn!(%error, "what git tracks though it is ignored may not be seen");
-                if failed.may_pass() {
-                    return None;
+            let hash = hash_bytes(own).map_err(|source| (own.to_path_buf(), source))?;
+            match index::read(&index, hash, &mut each) {
+                Err(IndexError::Read { path, source })
+                    if !is_gone(&source) && !is_shut(&source) =>
+                {
+                    return Err((path, source));
                 }
+                Err(failed) if fs::symlink_metadata(&index).is_ok() => {
+                    let error = chain(&failed);
+                    tracing::warn!(%error, "what git tracks though it is ignored may not be seen");
+                }
+                Ok(()) | Err(_) => {}
             }
         }
         let held = sorter.held.into_iter();
-        Some(held.map(|(path, held)| (path, Arc::new(held))).collect())
+        Ok(held.map(|(path, held)| (path, Arc::new(held))).collect())
     }
 
     fn has_rules(&self) -> bool {

@@ -74,10 +74,26 @@ impl Tree {
         }
         self.eye.note_watches(self.snapshot.watches());
         if walked.is_err() {
-            self.doubted = true;
-            self.untold = std::mem::replace(&mut look.changes, Changes::none());
+            self.give_up(look);
         }
         walked
+    }
+
+    /// A look has failed: what it has found is told by the next one, which is at everything.
+    fn give_up(&mut self, look: &mut Look) {
+        self.doubted = true;
+        self.untold = std::mem::replace(&mut look.changes, Changes::none());
+    }
+
+    /// As [`Tree::give_up`], because something cannot be read for the moment.
+    pub(super) fn failed_look(
+        &mut self,
+        look: &mut Look,
+        path: PathBuf,
+        source: io::Error,
+    ) -> TreeError {
+        self.give_up(look);
+        TreeError::Directory { path, source }
     }
 
     fn walk_all(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {

@@ -188,6 +188,42 @@ fn rules_that_cannot_be_read_for_the_moment_are_not_taken_for_none() {
     read(Path::new("/proc/self/mem")).unwrap_err();
 }
 
+/// What a look says that could not read this for the moment.
+#[cfg(target_os = "linux")]
+pub(super) fn failure(path: &Path) -> String {
+    let path = path.display();
+    format!("failed to look at `{path}`: Input/output error (os error 5)")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rules_around_that_cannot_be_read_for_the_moment_fail_the_look() {
+    let user = TempDir::new().unwrap();
+    let home = user.path().canonicalize().unwrap();
+    let mut it = Fixture::at_home(&plain(), &home, |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&home.join(".gitconfig"), "[core]\n\texcludesFile = ~/all\n");
+        write(&home.join("all"), "*.o\n");
+        write(&root.join("f"), "1");
+        write(&root.join("x.o"), "1");
+    });
+    it.view();
+    for sheet in [home.join("all"), home.join(".gitconfig")] {
+        let kept = home.join("kept");
+        fs::rename(&sheet, &kept).unwrap();
+        std::os::unix::fs::symlink("/proc/self/mem", &sheet).unwrap();
+        it.write("f", &sheet.display().to_string());
+        for _ in 0..2 {
+            it.tree.eye.sync(TIMEOUT).unwrap();
+            let failed = it.tree.examine().unwrap_err();
+            assert_eq!(crate::daemon::chain::chain(&failed), failure(&sheet));
+        }
+        fs::rename(&kept, &sheet).unwrap();
+        assert_eq!(paths(&it.touched()), ["f"]);
+        assert_eq!(files(&it.tree), set(&["f"]));
+    }
+}
+
 #[test]
 fn rules_are_the_same_by_what_they_say() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,9 @@
 //! hand.
 
 use super::gits::{Bytes, all, at, cases, hidden, ignored, texts, world};
+use super::ignoring::failure;
 use super::*;
+use crate::daemon::chain::chain;
 use crate::model::view::Explanation;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -40,7 +42,7 @@ proptest! {
             let mut note = |path: &[u8]| {
                 read.insert(path.to_vec());
             };
-            let hash = settings::hash_bytes(&root.join(".git"));
+            let hash = settings::hash_bytes(&root.join(".git")).unwrap();
             index::read(&root.join(".git/index"), hash, &mut note).unwrap();
             prop_assert_eq!(texts(&read), texts(&wanted));
             named = wanted;
@@ -268,6 +270,22 @@ fn a_repository_that_comes_later_is_watched_too() {
 }
 
 #[test]
+fn an_index_that_changed_within_a_tick_of_the_clock_is_read_again() {
+    let mut it = with_tracked(|_| {});
+    it.touched();
+    let root = it.root.as_path().to_path_buf();
+    run(&root, "git", &["add", "-f", "build/not/f"]);
+    let index = fs::File::options().write(true).open(it.path(".git/index"));
+    let ahead = std::time::SystemTime::now() + Duration::from_hours(1);
+    index.unwrap().set_modified(ahead).unwrap();
+    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+    run(&root, "git", &["add", "-f", "node_modules/x/y"]);
+    // As a file system says whose clock has not ticked since.
+    it.tree.tracked.stamps = it.tree.index_stamps();
+    assert_eq!(paths(&it.touched()), ["node_modules/x/y"]);
+}
+
+#[test]
 fn an_index_that_only_git_sees_another_in_has_nothing_looked_at() {
     let mut it = with_tracked(|_| {});
     it.view();
@@ -300,8 +318,20 @@ fn an_index_that_cannot_be_read_for_the_moment_is_not_taken_for_empty() {
     fs::rename(&index, &kept).unwrap();
     // A file of which the kernel says that reading it fails.
     std::os::unix::fs::symlink("/proc/self/mem", &index).unwrap();
-    assert_eq!(it.touched(), Touches::default());
+    it.write("src/f", "2");
+    for _ in 0..2 {
+        it.tree.eye.sync(TIMEOUT).unwrap();
+        let failed = it.tree.examine().unwrap_err();
+        assert_eq!(chain(&failed), failure(&index));
+    }
+    let root = it.root.clone();
+    let eye = it.watcher.eye(WorkspaceId(2), &root);
+    let scopes = Scopes::compile(&plain(), &root, &Places::default()).unwrap();
+    let mut other = Tree::open_for(Home::default(), root, eye, scopes).unwrap();
+    assert_eq!(chain(&other.scan().unwrap_err()), failure(&index));
     fs::rename(&kept, &index).unwrap();
     run(it.root.as_path(), "git", &["add", "-f", "build/not/f"]);
-    assert_eq!(paths(&it.touched()), ["build/not/f"]);
+    assert_eq!(paths(&it.touched()), ["build/not/f", "src/f"]);
+    other.scan().unwrap();
+    assert_eq!(files(&other), files(&it.tree));
 }
