@@ -68,7 +68,13 @@ impl Surroundings {
             names::push(&mut between, names::bytes(name));
         }
         found.around.prefix = between;
+        let git = top.join(".git");
+        let stamp = Stamp::of(git.clone(), Links::Shunned);
         let own = git_dir(&top);
+        if own.as_deref() != Some(&*git) {
+            // It names the directory.
+            found.stamps.push(stamp);
+        }
         let common = own.as_deref().map(common_dir);
         let repository = own.as_deref().zip(common.as_deref());
         let repository = repository.map(|(own, common)| Repository {

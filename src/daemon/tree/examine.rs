@@ -3,7 +3,7 @@
 //! Each doubt ends in a comparison with the disk at the deepest directory that is known on the way to it, so an event
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
-use super::around::Surroundings;
+use super::around::{Surroundings, is_content};
 use super::content::{is_gone, is_shut};
 use super::mount;
 use super::names;
@@ -62,12 +62,13 @@ impl Tree {
         }
         self.find_watcher()?;
         let dirty = self.doubts(now);
-        if is_about_root(&dirty) {
+        if is_about_root(&dirty) || self.is_above_heeded(&dirty) {
             self.surroundings.watched = false;
         }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
-        if outdated || !self.seeing.is_by_events() || is_about_git(&dirty) {
+        let is_about_git = renew == Renew::Yes || self.is_about_git(&dirty);
+        if outdated || !self.seeing.is_by_events() || is_about_git {
             self.find_repositories();
             self.surround_anew();
         }
@@ -327,6 +328,44 @@ impl Tree {
         }
         Ok(differs)
     }
+
+    /// Whether a repository may have come or gone, also with a directory that holds it and a project.
+    fn is_about_git(&self, dirty: &Dirty) -> bool {
+        let Dirty::Paths(paths) = dirty else {
+            return true;
+        };
+        let git = |path: &[u8]| names::split(path).map_or(path, |(_, name)| name) == b".git";
+        let is_moved = |place: &[u8]| {
+            let above = |path| names::split(path).map(|(above, _)| above);
+            std::iter::successors(Some(place), |path| above(*path))
+                .any(|path| paths.contains_key(path))
+        };
+        let mut places = self.scopes.places();
+        paths.keys().any(|path| git(path)) || places.any(|(_, place)| is_moved(place))
+    }
+
+    /// Whether something has happened to a directory in a git directory that holds what decides: its watch may be gone,
+    /// or there was none.
+    fn is_above_heeded(&self, dirty: &Dirty) -> bool {
+        let Dirty::Paths(paths) = dirty else {
+            return true;
+        };
+        let gits = paths
+            .keys()
+            .map(|path| names::below(self.root.as_path(), path));
+        let gits: Vec<_> = gits
+            .filter(|path| !is_content(path, self.root.as_path()))
+            .collect();
+        if gits.is_empty() {
+            return false;
+        }
+        let files = self.surroundings.files(self.root.as_path()).into_iter();
+        let mut files = files.chain(self.repositories.indexes());
+        files.any(|file| {
+            let mut above = gits.iter().filter(|path| **path != file);
+            above.any(|path| file.starts_with(path))
+        })
+    }
 }
 
 /// Whether something has happened to the root itself or to what lies around it.
@@ -334,15 +373,6 @@ fn is_about_root(dirty: &Dirty) -> bool {
     match dirty {
         Dirty::Everything => true,
         Dirty::Paths(paths) => paths.contains_key(&b""[..]),
-    }
-}
-
-/// Whether a repository may have come or gone.
-fn is_about_git(dirty: &Dirty) -> bool {
-    let git = |path: &[u8]| names::split(path).map_or(path, |(_, name)| name) == b".git";
-    match dirty {
-        Dirty::Everything => true,
-        Dirty::Paths(paths) => paths.keys().any(|path| git(path)),
     }
 }
 

@@ -136,11 +136,11 @@ impl Tree {
     }
 }
 
-/// The git directory of the repository whose top is here: `.git`, or the one that it names where it is a file.
+/// The git directory of the repository whose top is here: `.git`, or the one that it names where it is a file or a link.
 pub(super) fn git_dir(top: &Path) -> Option<PathBuf> {
     let git = top.join(".git");
-    if fs::symlink_metadata(&git).ok()?.is_dir() {
-        return Some(git);
+    if fs::metadata(&git).ok()?.is_dir() {
+        return Some(if git.is_symlink() { real(git) } else { git });
     }
     let text = fs::read_to_string(&git).ok()?;
     Some(real(top.join(text.strip_prefix("gitdir:")?.trim())))

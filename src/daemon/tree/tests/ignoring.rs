@@ -90,6 +90,50 @@ fn an_edit_of_exclude_is_an_event() {
 }
 
 #[test]
+fn an_edit_of_exclude_is_an_event_though_its_directory_was_made_or_moved_later() {
+    let mut it = Fixture::with(&plain(), |root| {
+        run(root, "git", &["init", "-q", "--template=", "."]);
+        write(&root.join("f"), "1");
+        write(&root.join("g"), "1");
+    });
+    it.view();
+    let is_told = |it: &mut Fixture| {
+        it.tree.eye.sync(TIMEOUT).unwrap();
+        let is_told = !it.watcher.ready().is_empty();
+        is_told.then(|| paths(&it.tree.examine().unwrap()))
+    };
+    fs::create_dir(it.path(".git/info")).unwrap();
+    assert_eq!(is_told(&mut it), Some(Vec::new()));
+    it.write(".git/info/exclude", "f\n");
+    assert_eq!(is_told(&mut it), Some(vec!["f".to_owned()]));
+    let (info, away) = (it.path(".git/info"), it.above.path().join("away"));
+    fs::rename(&info, &away).unwrap();
+    fs::rename(&away, &info).unwrap();
+    assert_eq!(is_told(&mut it), Some(Vec::new()));
+    it.write(".git/info/exclude", "g\n");
+    let both = vec!["f".to_owned(), "g".to_owned()];
+    assert_eq!(is_told(&mut it), Some(both));
+}
+
+#[test]
+fn a_git_file_that_names_another_directory_brings_its_rules() {
+    let mut it = Fixture::with(&plain(), |root| {
+        for (git, hidden) in [("../one", "f\n"), ("../two", "g\n")] {
+            run(root, "git", &["init", "-q", "."]);
+            fs::rename(root.join(".git"), root.join(git)).unwrap();
+            write(&root.join(git).join("info/exclude"), hidden);
+        }
+        write(&root.join(".git"), "gitdir: ../one\n");
+        write(&root.join("f"), "1");
+        write(&root.join("g"), "1");
+    });
+    assert_eq!(files(&it.tree), set(&["g"]));
+    it.write(".git", "gitdir: ../two\n");
+    it.touched();
+    assert_eq!(files(&it.tree), set(&["f"]));
+}
+
+#[test]
 fn the_setting_has_the_last_word_and_explain_names_the_rule() {
     let mut config = plain();
     config.settings.ignore = vec!["*.snap.new".to_owned(), "!keep.log".to_owned()];

@@ -270,6 +270,51 @@ fn a_repository_that_comes_later_is_watched_too() {
 }
 
 #[test]
+fn a_repository_that_moves_in_with_its_directory_is_known() {
+    let stages = vec![stage("all", None, &[])];
+    let projects = vec![project("0101", "deep/in", "diagnostics")];
+    let config = config(projects, vec![pipeline("diagnostics", stages)]);
+    let mut it = Fixture::with(&config, |root| {
+        let other = root.parent().unwrap().join("other/in");
+        write(&other.join(".gitignore"), "*.log\n");
+        write(&other.join("a.log"), "1");
+        write(&other.join("b.log"), "1");
+        run(&other, "git", &["init", "-q", "."]);
+        run(&other, "git", &["add", "-f", "a.log"]);
+    });
+    let (other, deep) = (it.above.path().join("other"), it.path("deep"));
+    for _ in 0..2 {
+        fs::rename(&other, &deep).unwrap();
+        let there = ["deep/in/.gitignore", "deep/in/a.log"];
+        assert_eq!(paths(&it.touched()), there);
+        run(&deep.join("in"), "git", &["add", "-f", "b.log"]);
+        assert_eq!(told(&mut it), Some(vec!["deep/in/b.log".to_owned()]));
+        run(
+            &deep.join("in"),
+            "git",
+            &["rm", "-q", "-f", "--cached", "b.log"],
+        );
+        assert_eq!(told(&mut it), Some(vec!["deep/in/b.log".to_owned()]));
+        fs::rename(&deep, &other).unwrap();
+        assert_eq!(paths(&it.touched()), there);
+    }
+}
+
+#[test]
+fn a_git_directory_may_be_a_link() {
+    let mut it = with_tracked(|root| {
+        let store = root.parent().unwrap().join("store");
+        fs::rename(root.join(".git"), &store).unwrap();
+        std::os::unix::fs::symlink(&store, root.join(".git")).unwrap();
+    });
+    let shown = [".gitignore", "build/deep/kept", "src/a.log", "src/f"];
+    assert_eq!(files(&it.tree), set(&shown));
+    it.touched();
+    run(it.root.as_path(), "git", &["add", "-f", "node_modules/x/y"]);
+    assert_eq!(told(&mut it), Some(vec!["node_modules/x/y".to_owned()]));
+}
+
+#[test]
 fn an_index_that_changed_within_a_tick_of_the_clock_is_read_again() {
     let mut it = with_tracked(|_| {});
     it.touched();
