@@ -98,6 +98,14 @@ pub enum TreeError {
         /// Why.
         source: io::Error,
     },
+    /// What a file holds could not be found out; it may be another time.
+    #[error("failed to read `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Nobody tells of events now; a look is of no use until somebody does.
     #[error("no event comes: the watcher has ended, and another one is being started")]
     Unwatched,
