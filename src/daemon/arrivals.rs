@@ -193,7 +193,7 @@ impl Shell {
         if let Some(site) = self.sites.get_mut(&id) {
             // Whether there is a root costs one call; past that, each look reads as much as it can.
             site.failing_since = match error {
-                TreeError::Watch { .. } | TreeError::Directory { .. } => {
+                TreeError::Watch { .. } | TreeError::Directory { .. } | TreeError::File { .. } => {
                     site.failing_since.or(Some(now))
                 }
                 TreeError::Missing { .. }

@@ -97,10 +97,18 @@ pub enum TreeError {
         /// Why.
         source: io::Error,
     },
-    /// What a directory holds, or what decides on what is ignored in it, could not be found out; it may be another time.
+    /// What a directory holds could not be found out; it may be another time.
     #[error("failed to look at `{}`", path.display())]
     Directory {
-        /// The directory or the file.
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a file holds, or says of what is ignored, could not be found out; it may be another time.
+    #[error("failed to read `{}`", path.display())]
+    File {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,

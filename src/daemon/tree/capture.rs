@@ -18,6 +18,7 @@ use crate::model::digest::{Digest, InputDigest};
 use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -137,11 +138,14 @@ impl Tree {
         }
         let pending: Vec<Pending> = pending.into_iter().collect();
         let mut look = self.look();
-        let mut gone = Vec::new();
+        let (mut gone, mut failed) = (Vec::new(), None);
         for batch in pending.chunks(HASH_BATCH_FILES) {
             let paths: Vec<PathBuf> = batch.iter().map(|place| self.place(*place)).collect();
             let readings = read_all(&paths);
-            for (place, reading) in batch.iter().zip(readings) {
+            for ((place, reading), path) in batch.iter().zip(readings).zip(paths) {
+                if let Reading::Failed(reason) = reading {
+                    failed = Some((path, io::Error::from_raw_os_error(reason)));
+                }
                 self.take_reading(*place, reading, &mut gone, &mut look);
             }
         }
@@ -156,7 +160,11 @@ impl Tree {
             start.extend(self.settle(id, vec![found], Extent::Names, &mut look));
         }
         self.walk(start, &mut look)?;
-        Ok(self.tell(look.changes, false))
+        match failed {
+            // Of two contents that nobody could read nobody can say that they are the same.
+            Some((path, source)) => Err(TreeError::File { path, source }),
+            None => Ok(self.tell(look.changes, false)),
+        }
     }
 
     pub(super) fn place(&self, pending: Pending) -> PathBuf {
@@ -207,6 +215,8 @@ impl Tree {
                 let path = self.snapshot.path_of(id, &name);
                 look.changes.note(path, Was::Unknown);
             }
+            // It stays unread: the next look tries again.
+            Reading::Failed(_) => {}
             // Its event is on the way; the view is without it already.
             Reading::Gone => gone.push((id, name)),
             Reading::Unreadable(kind) => {

@@ -24,8 +24,10 @@ pub(super) enum Reading {
     Torn { print: Print, hash: [u8; 32] },
     /// It is no file any more.
     Gone,
-    /// It may not or cannot be read.
+    /// It will not be read however often it is tried.
     Unreadable(io::ErrorKind),
+    /// It cannot be read for the moment; the system's number of the reason.
+    Failed(i32),
 }
 
 /// Reads one file.
@@ -33,7 +35,8 @@ pub(super) fn read(path: &Path) -> Reading {
     match try_read(path) {
         Ok(reading) => reading,
         Err(error) if is_gone(&error) => Reading::Gone,
-        Err(error) => Reading::Unreadable(error.kind()),
+        Err(error) if is_shut(&error) => Reading::Unreadable(error.kind()),
+        Err(error) => Reading::Failed(error.raw_os_error().unwrap_or_default()),
     }
 }
 

@@ -316,7 +316,7 @@ impl Tree {
             if let Some((path, source)) = found.failed.take() {
                 self.doubted = true;
                 self.surroundings.failed = Some((path.clone(), source.kind().into()));
-                return Err(TreeError::Directory { path, source });
+                return Err(TreeError::File { path, source });
             }
             differs |= !found.around.same(&self.surroundings.around);
             self.tracked.outdated |= differs;

@@ -93,7 +93,7 @@ impl Tree {
         source: io::Error,
     ) -> TreeError {
         self.give_up(look);
-        TreeError::Directory { path, source }
+        TreeError::File { path, source }
     }
 
     fn walk_all(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {

@@ -236,7 +236,7 @@ fn rules_that_cannot_be_read_for_the_moment_are_not_taken_for_none() {
 #[cfg(target_os = "linux")]
 pub(super) fn failure(path: &Path) -> String {
     let path = path.display();
-    format!("failed to look at `{path}`: Input/output error (os error 5)")
+    format!("failed to read `{path}`: Input/output error (os error 5)")
 }
 
 #[cfg(target_os = "linux")]
