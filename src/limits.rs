@@ -148,6 +148,8 @@ pub const LOOKS_AT_ONCE_MAX: u32 = 8;
 /// From the beginning of one look to the next where more come: a fraction of `settle_ms`, and long enough to gather what
 /// a fast writer makes of a directory.
 pub const LOOK_PAUSE: Duration = Duration::from_millis(4);
+/// A look that takes no longer has seen what was there when it began: things are quiet since then. A tenth of `settle_ms`.
+pub const LOOK_SHORT: Duration = Duration::from_millis(2);
 /// Without a look for so long, the next ones come at once again.
 pub const LOOK_REST: Duration = Duration::from_millis(15);
 

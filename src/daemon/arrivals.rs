@@ -12,7 +12,8 @@ use crate::daemon::site::Prepared;
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{
-    HEARTBEAT_STALE, HOLD_PAUSE, POLL_INTERVAL_DEFAULT, ROOT_LOOK_PAUSE, WATCH_AGAIN, WRITING_MAX,
+    HEARTBEAT_STALE, HOLD_PAUSE, LOOK_SHORT, POLL_INTERVAL_DEFAULT, ROOT_LOOK_PAUSE, WATCH_AGAIN,
+    WRITING_MAX,
 };
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
@@ -317,10 +318,10 @@ impl Shell {
                 site.rereads += u32::from(reload);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
-                    let projects = touches.projects;
                     self.inputs.push_back(Input::Touched {
                         workspace: id,
-                        projects,
+                        projects: touches.projects,
+                        at: touches.at.unwrap_or_else(|| self.clock.tick()),
                     });
                 }
             }
@@ -380,11 +381,18 @@ impl Shell {
         };
         site.examining = true;
         let due = site.ask_at.take_if(|at| *at <= tick).is_some();
+        let clock = self.clock;
         tree.push(move |tree| {
             if due {
                 tree.note_time_to_ask();
             }
-            let touches = tree.examine_closed(tick);
+            let mut touches = tree.examine_closed(tick);
+            // Its events came before it began. One that takes long meets what came since.
+            if clock.tick().since(tick) <= LOOK_SHORT
+                && let Ok(touches) = &mut touches
+            {
+                touches.at = Some(tick);
+            }
             let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {

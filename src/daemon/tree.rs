@@ -432,6 +432,7 @@ impl Tree {
                 .map(|(task, paths)| (task, sorted(paths)))
                 .collect(),
             configuration,
+            at: None,
         }
     }
 
@@ -444,6 +445,7 @@ impl Tree {
         Touches {
             projects: tasks.map(|task| (task, Changed::Everything)).collect(),
             configuration: false,
+            at: None,
         }
     }
 }

@@ -82,6 +82,7 @@ fn touched(task: &str) -> Input {
     Input::Touched {
         workspace: WORKSPACE,
         projects: BTreeMap::from([(project(task).task, Changed::Paths(vec![file]))]),
+        at: Tick::default(),
     }
 }
 
