@@ -8,7 +8,7 @@ use crate::daemon::evidence::{Desk, Inspected, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
-use crate::daemon::site::Prepared;
+use crate::daemon::site::{Prepared, Readiness};
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{
@@ -318,6 +318,7 @@ impl Shell {
                 site.rereads += u32::from(reload);
                 self.note_watch(id);
                 if !touches.projects.is_empty() {
+                    self.want_readiness(id);
                     self.inputs.push_back(Input::Touched {
                         workspace: id,
                         projects: touches.projects,
@@ -342,6 +343,14 @@ impl Shell {
         }
         if unsettled {
             self.examine(id);
+        }
+    }
+
+    fn want_readiness(&mut self, id: WorkspaceId) {
+        if let Some(site) = self.sites.get_mut(&id)
+            && site.readiness == Readiness::None
+        {
+            site.readiness = Readiness::Wanted;
         }
     }
 

@@ -14,6 +14,7 @@
 //!
 //! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
 
+mod begin;
 mod exhibits;
 mod files;
 mod finish;
@@ -25,6 +26,7 @@ mod owner;
 mod places;
 mod recover;
 mod snapshots;
+mod spare;
 
 pub use exhibits::{Exhibit, Exhibits, Inspected};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
@@ -38,20 +40,19 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
-use crate::daemon::durable::{Dir, DurableError, Former, Staged};
+use crate::daemon::durable::{Dir, DurableError, Former};
 use crate::daemon::index::Index;
-use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
-use crate::model::run::{RunReport, RunStatus};
+use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 use files::Files;
 use finish::Ending;
 use snapshots::Snapshots;
+use spare::Spare;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why evidence could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +108,8 @@ pub struct Desk {
     index: Index,
     /// What has been replaced, until there is time.
     former: Vec<Former>,
+    /// For the next new run.
+    spare: Option<Spare>,
 }
 
 /// A run whose manifest is in our hands.
@@ -123,7 +126,7 @@ struct Open {
 #[derive(Debug)]
 enum Anchor {
     /// They do, once this is synced.
-    Loose(Grown),
+    Loose(Grown, Option<Box<Spare>>),
     /// They do.
     Held,
     /// Nobody knows.
@@ -146,57 +149,14 @@ impl Desk {
             owner,
             open: BTreeMap::new(),
             former: Vec::new(),
+            spare: None,
         }
     }
 
-    /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
-    /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
-    ///
-    /// # Errors
-    /// When the disk says no; then the run has not begun, and the next start clears away what there is of it.
-    pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        let mut grown = Grown::default();
-        let runs = self.runs.create(&mut grown)?;
-        let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
-        files.write_owner(&self.owner)?;
-        let mut staged = Vec::new();
-        let mut manifest = match taken_up(&files)? {
-            Some(manifest) => manifest,
-            None => {
-                let held = self.open.get(&report.run).map(Open::anew);
-                let manifest = held.map_or_else(|| self.first(report), Ok)?;
-                staged.push(files.stage_manifest(&manifest)?);
-                manifest
-            }
-        };
-        let sidecar = Sidecar::of(report);
-        staged.push(files.stage_token(&manifest.resume_token)?);
-        files.beat(now)?;
-        staged.push(files.stage_sidecar(&sidecar)?);
-        manifest.note(report, &self.layout, now);
-        if manifest.status == RunStatus::Queued {
-            manifest.status = RunStatus::InProgress;
-        }
-        staged.extend(files.stage_pointer(&manifest, &mut grown)?);
-        let mut begun = files.stage_manifest(&manifest)?;
-        Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
-        for staged in staged {
-            drop(staged.place()?);
-        }
-        files.link(&manifest, &mut grown)?;
-        self.former.push(begun.place()?);
-        grown.note(files.run);
-        self.index.note(&runs, &manifest, Some(&sidecar));
-        let before = self.open.get(&report.run);
-        let open = Open {
-            manifest,
-            sidecar: Some(sidecar),
-            guardrails_required: report.guardrails_required,
-            anchor: Anchor::Loose(grown),
-            ending: before.map_or(Ending::New, |open| open.ending),
-        };
-        drop(self.open.insert(report.run.clone(), open));
-        Ok(())
+    /// Whether a run has begun here and has not ended.
+    #[must_use]
+    pub fn holds(&self, run: &RunId) -> bool {
+        self.open.contains_key(run)
     }
 
     /// Makes a run that has begun survive a power cut; of a run that is not under way there is nothing to do.
@@ -208,7 +168,11 @@ impl Desk {
             return Ok(());
         };
         match std::mem::replace(&mut open.anchor, Anchor::Lost) {
-            Anchor::Loose(grown) => grown.sync()?,
+            Anchor::Loose(grown, spare) => {
+                grown.sync()?;
+                // Only now: what names it has given away must not come back with it.
+                drop(spare);
+            }
             Anchor::Held => {}
             Anchor::Lost => return Err(EvidenceError::Unanchored { run: run.clone() }),
         }
@@ -365,33 +329,6 @@ impl Desk {
         Ok(self.snapshots.forget(task, gone, now)?)
     }
 
-    fn first(&self, report: &RunReport) -> Result<Manifest, EvidenceError> {
-        let slug = self.slug(&report.task);
-        let token = files::random_token()?;
-        Ok(Manifest::new(report, &slug, &token, &self.layout))
-    }
-
-    /// The slug of a task in `tasks/index.json`; its id where that says nothing.
-    fn slug(&self, task: &TaskId) -> String {
-        let slug = || {
-            let tasks = Dir::open(self.root.as_path())
-                .ok()?
-                .descend(Path::new("tasks"))
-                .ok()??;
-            let bytes = tasks
-                .read(OsStr::new("index.json"), EVIDENCE_BYTES_MAX)
-                .ok()??;
-            let index: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-            let mut items = index.get("items")?.as_array()?.iter();
-            let item = items
-                .find(|item| item.get("id").and_then(|id| id.as_str()) == Some(task.as_str()))?;
-            item.get("slug")?.as_str().map(str::to_owned)
-        };
-        slug()
-            .filter(|slug| !slug.is_empty())
-            .unwrap_or_else(|| task.to_string())
-    }
-
     /// The directories of a run that is in our hands and has its manifest; `git clean` may have taken what had begun.
     fn standing(&self, report: &RunReport) -> Result<Option<Files>, EvidenceError> {
         if !self.open.contains_key(&report.run) {
@@ -438,19 +375,6 @@ impl Open {
         if let Ok(found) = files.read_manifest() {
             self.manifest.approvals = found.approvals;
             self.manifest.rest = found.rest;
-        }
-    }
-}
-
-/// The manifest of a run that is taken up again; none of a new one.
-fn taken_up(files: &Files) -> Result<Option<Manifest>, EvidenceError> {
-    match files.read_manifest() {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => Ok(None),
-        Err(ReadError::Disk(error)) => Err(error.into()),
-        Err(ReadError::Unreadable(source)) => {
-            let path = files.run.path().join(MANIFEST);
-            Err(EvidenceError::Unreadable { path, source })
         }
     }
 }

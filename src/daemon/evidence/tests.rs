@@ -5,15 +5,17 @@
 use super::*;
 use crate::daemon::durable::{Stamp, crash_after, measure};
 use crate::model::evidence::tests::{at, report, task_state};
-use crate::model::run::{Outcome, ResumeReport, StageStatus, Verdict};
+use crate::model::run::{Outcome, ResumeReport, RunStatus, StageStatus, Verdict};
 use serde_json::Value;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use tempfile::TempDir;
 
 mod cost;
 mod exhibits;
 mod lost;
 mod recovery;
+mod spare;
 
 pub(crate) struct Space {
     pub(crate) dir: TempDir,
@@ -214,7 +216,13 @@ fn history_survives_a_tool_that_overwrites_our_snapshots() {
 
 #[test]
 fn links_planted_in_the_workspace_are_refused() {
-    for planted in [".runs", "out", ".runs/demo", "out/demo"] {
+    for planted in [
+        ".runs",
+        "out",
+        ".runs/demo",
+        "out/demo",
+        ".runs/.orchd-spare",
+    ] {
         let space = Space::new();
         let victim = space.dir.path().join("victim");
         std::fs::create_dir(&victim).unwrap();
