@@ -11,39 +11,19 @@ the oldest one is shown. Binaries: ORCHD_BIN and ORCHCTL_BIN, default target/deb
 
 import argparse
 import datetime
-import importlib.util
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+import bench  # noqa: E402
+
 BEGIN, END = "<!-- bench:many-runs:begin -->", "<!-- bench:many-runs:end -->"
 TIMES = 15
-CONFIG = """\
-[workspace]
-retain = {{ runs = {runs}, days = 36500 }}
-
-[[project]]
-task = "{task}"
-pipeline = "diagnostics"
-
-[[pipeline]]
-id = "diagnostics"
-
-[[pipeline.stage]]
-id = "only"
-command = "true"
-"""
-
-
-def four_stages():
-    spec = importlib.util.spec_from_file_location("four_stages", HERE / "four-stages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def copy_runs(root, task, count):
@@ -70,47 +50,48 @@ def copy_runs(root, task, count):
     return run
 
 
-def started(bench, scratch, socket_dir, root):
+def started(scratch, socket_dir, root):
     """A daemon, and how long it took until it had read its workspace."""
     before = time.perf_counter()
-    daemon = bench.Daemon(scratch, socket_dir, *binaries(bench))
+    daemon = bench.Daemon(scratch, socket_dir, *binaries())
     daemon.ctl("ping", "--wait", "30s")
     daemon.ctl("runs", "--json", "--limit", "1", cwd=root)
     return daemon, (time.perf_counter() - before) * 1e3
 
 
-def binaries(bench):
+def binaries():
     return bench.binary("ORCHD_BIN", "orchd"), bench.binary("ORCHCTL_BIN", "orchctl")
 
 
-def median_of(bench, daemon, root, *args):
+def median_of(daemon, root, *args):
     argv = [daemon.orchctl, *args]
     return statistics.median(bench.timed(argv, root, daemon.env) for _ in range(TIMES))
 
 
-def measure(bench, scratch, socket_dir, count):
-    root = bench.make_workspace(scratch / "ours")
+def measure(scratch, socket_dir, count):
+    root = scratch / "ours"
+    root.mkdir()
     # Kept, as otherwise there would not be as many any more.
-    (root / "orchd.toml").write_text(CONFIG.format(task=bench.TASK, runs=count + 100))
-    (root / "codex.orchestrator.json").unlink()
-    daemon = bench.Daemon(scratch, socket_dir, *binaries(bench))
+    kept = f"{{ runs = {count + 100}, days = 36500 }}"
+    (root / "orchd.toml").write_text(bench.config(bench.TASK, "only", "true", retain=kept))
+    daemon = bench.Daemon(scratch, socket_dir, *binaries())
     daemon.ctl("ping", "--wait", "10s")
     daemon.ctl("add", "--allow", str(root))
     daemon.ctl("wait", "--timeout", "30s", cwd=root)
     daemon.stop()
     oldest = copy_runs(root, bench.TASK, count)
     rows = {}
-    daemon, rows["start, no index"] = started(bench, scratch, socket_dir, root)
+    daemon, rows["start, no index"] = started(scratch, socket_dir, root)
     daemon.stop()
-    daemon, rows["start, with index"] = started(bench, scratch, socket_dir, root)
+    daemon, rows["start, with index"] = started(scratch, socket_dir, root)
     try:
         listed = json.loads(daemon.ctl("runs", "--json", "--limit", str(count), cwd=root))["runs"]
         if len(listed) != count or listed[-1]["run_id"] != oldest:
             bench.fail(f"{count} runs are on disk, {len(listed)} were listed, down to {listed[-1]['run_id']}")
-        rows["`orchctl runs`"] = median_of(bench, daemon, root, "runs")
-        rows[f"`orchctl runs --limit {count} --json`"] = median_of(bench, daemon, root, "runs", "--limit", str(count), "--json")
-        rows["`orchctl show` of the oldest, by a part of its id"] = median_of(bench, daemon, root, "show", oldest[-8:])
-        rows["`orchctl run --force`, one `true`"] = median_of(bench, daemon, root, "run", "--force")
+        rows["`orchctl runs`"] = median_of(daemon, root, "runs")
+        rows[f"`orchctl runs --limit {count} --json`"] = median_of(daemon, root, "runs", "--limit", str(count), "--json")
+        rows["`orchctl show` of the oldest, by a part of its id"] = median_of(daemon, root, "show", oldest[-8:])
+        rows["`orchctl run --force`, one `true`"] = median_of(daemon, root, "run", "--force")
         rss = json.loads(daemon.ctl("status", "--json", cwd=root))["daemon"]["rss_bytes"]
     finally:
         daemon.stop()
@@ -120,23 +101,22 @@ def measure(bench, scratch, socket_dir, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="?", type=int, default=10_000)
-    parser.add_argument("--dir", type=Path, default=HERE.parent / "target", help="where the workspace goes; a real disk")
+    parser.add_argument("--dir", type=Path, default=bench.REPOSITORY / "target", help="where the workspace goes; a real disk")
     parser.add_argument("--write", action="store_true", help="put the block into docs/benchmarks.md, between its markers")
     args = parser.parse_args()
-    bench = four_stages()
     args.dir.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="bench-many-runs-", dir=args.dir.resolve()))
     socket_dir = Path(tempfile.mkdtemp(prefix="orchd-bench-"))  # a socket's path must be short
     try:
-        rows, rss = measure(bench, scratch, socket_dir, args.runs)
-        orchd, orchctl = binaries(bench)
+        rows, rss = measure(scratch, socket_dir, args.runs)
+        orchd, orchctl = binaries()
         lines = [f"{args.runs:,} runs of one project, {orchctl.parent.name} build, whole client processes, median of {TIMES}; "
                  "a start is measured once, until the daemon has answered `runs`.", "", "| what | ms |", "|---|---:|"]
         lines += [f"| {name} | {ms:.1f} |" for name, ms in rows.items()]
         lines += ["", f"The daemon then holds {rss / 2**20:.0f} MiB.", "", bench.machine(scratch, orchd)]
         print("\n".join(lines))
         if args.write:
-            bench.write_block(HERE.parent / "docs/benchmarks.md", lines, "Many runs", (BEGIN, END))
+            bench.write_block(bench.PAGE, lines, "Many runs", (BEGIN, END))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(socket_dir, ignore_errors=True)

@@ -22,7 +22,6 @@ Binaries: --bin, default target/release/. Linux, Python 3.11, standard library o
 
 import argparse
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
@@ -34,8 +33,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
+import bench  # noqa: E402
 from watching import alone, rows, table, tools, trees  # noqa: E402
 
 BEGIN, END = "<!-- bench:watching:begin -->", "<!-- bench:watching:end -->"
@@ -66,22 +64,6 @@ QUICK = Size(saves=5, few_saves=3, calm_s=0.3, large=(300, 3, 300), storm=(50, 5
              pairs=10, requests_s=1)
 
 
-def fail(message):
-    print(f"watching: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-def say(message):
-    print(f"watching: {message}", file=sys.stderr, flush=True)
-
-
-def four_stages():
-    spec = importlib.util.spec_from_file_location("four_stages", HERE / "four-stages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def some_of(known):
     def parse(text):
         words = [word for word in text.split(",") if word]
@@ -110,7 +92,7 @@ def arguments():
 def compile_floor(scratch):
     floor = scratch / "floor"
     if shutil.which("rustc") is None:
-        fail("there is no rustc on PATH, which the floor is compiled with")
+        bench.fail("there is no rustc on PATH, which the floor is compiled with")
     subprocess.run(["rustc", "-O", "--edition", "2024", "-o", floor, HERE / "watching/floor.rs"], check=True)
     return floor
 
@@ -119,15 +101,15 @@ def choose(place, names):
     chosen = [kind(place) for kind in tools.ALL if kind.name in names]
     missing = [tool.name for tool in chosen if tool.program is None]
     if missing:
-        say(f"not installed, so left out: {', '.join(missing)}")
+        bench.say(f"not installed, so left out: {', '.join(missing)}")
     return [tool for tool in chosen if tool.program is not None]
 
 
 def in_turns(place, chosen, size, only, rounds):
-    turns = rows.Turns(place, chosen, size, only, say)
+    turns = rows.Turns(place, chosen, size, only, bench.say)
     large = None
     if only & {"ready", "memory", "idle"}:
-        say("building the large tree")
+        bench.say("building the large tree")
         large = trees.build(place.fresh("tree"), *size.large)
     for number in range(rounds):
         turns.round(number, large)
@@ -143,10 +125,10 @@ def of_the_daemon(place, ours, size, only):
                           ("requests", lambda: alone.requests(session, size.requests_s)),
                           ("events", lambda: alone.events(session, size.saves))):
             if row in only:
-                say(row)
+                bench.say(row)
                 told[row] = work()
     except tools.Failed as error:
-        say(str(error))
+        bench.say(str(error))
     finally:
         session.stop()
     return told
@@ -159,9 +141,9 @@ def measure(place, chosen, size, only, rounds):
         told["tools"] = in_turns(place, chosen, size, only, rounds)
     if "growth" in only:
         bare = [tool for tool in chosen if isinstance(tool, (tools.Ours, tools.Floor))]
-        told["growth"] = alone.growth(place, bare, size.growth, size.few_saves, say)
+        told["growth"] = alone.growth(place, bare, size.growth, size.few_saves, bench.say)
     if ours and "workspaces" in only:
-        told["workspaces"] = alone.workspaces(place, ours, size, say)
+        told["workspaces"] = alone.workspaces(place, ours, size, bench.say)
     if ours and only & SMALL_TREE:
         told |= of_the_daemon(place, ours, size, only)
     return told
@@ -187,18 +169,17 @@ def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     size, rounds, only = (QUICK, 1, set(args.only)) if args.quick else (Size(), args.rounds, set(args.only))
-    bench = four_stages()
     peers = [args.peers, args.peers / "bin", args.peers / "npm/node_modules/.bin"] if args.peers else []
     binaries = [args.bin.absolute() / name for name in ("orchd", "orchctl")]
     if "ours" in args.tools and not all(os.access(path, os.X_OK) for path in binaries):
-        fail(f"{args.bin} has no orchd and orchctl: build them (`cargo build --release`), or name the directory with --bin")
+        bench.fail(f"{args.bin} has no orchd and orchctl: build them (`cargo build --release`), or name the directory with --bin")
     if args.dir:
         args.dir.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="bench-watching-", dir=args.dir)).resolve()
     sockets = Path(tempfile.mkdtemp(prefix="orchd-bench-"))  # a socket's path must be short
     try:
         if bench.file_system(scratch) in ("tmpfs", "ramfs"):
-            say(f"{scratch} is in memory, where fsync costs nothing: name a disk with --dir")
+            bench.say(f"{scratch} is in memory, where fsync costs nothing: name a disk with --dir")
         place = tools.Place(scratch, sockets, compile_floor(scratch), *binaries, [path.absolute() for path in peers])
         chosen = choose(place, args.tools)
         told = measure(place, chosen, size, only, rounds)
@@ -208,7 +189,7 @@ def main():
         if args.json:
             args.json.write_text(json.dumps(told, indent=1) + "\n")
         if args.write:
-            bench.write_block(HERE.parent / "docs/benchmarks.md", lines, "Watching", (BEGIN, END))
+            bench.write_block(bench.PAGE, lines, "Watching", (BEGIN, END))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(sockets, ignore_errors=True)

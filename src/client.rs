@@ -77,8 +77,11 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> Exit {
     }
     let told = output.words(&text);
     let plain = error.render().to_string();
-    let message = plain.lines().next().unwrap_or_default();
-    let message = message.strip_prefix("error: ").unwrap_or(message);
+    // What is missing stands in lines of its own.
+    let lines = plain.lines().map(str::trim);
+    let first: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let first = first.join(" ");
+    let message = first.strip_prefix("error: ").unwrap_or(&first);
     // Where nobody can be told, the exit code has to do.
     drop(told.and_then(|()| output.error_document("usage", message, Some("see orchctl --help"))));
     Exit::Refused

@@ -50,6 +50,7 @@ use ask::{Ask, Reply, Stop};
 use history::History;
 use keys::Proof;
 use news::News;
+use run::MISSING;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -100,6 +101,11 @@ pub enum Input {
         workspace: WorkspaceId,
         /// How well.
         watch: Watch,
+    },
+    /// Another directory has taken the place of its root.
+    Replaced {
+        /// The workspace.
+        workspace: WorkspaceId,
     },
     /// Content may differ.
     Touched {
@@ -368,6 +374,7 @@ impl Engine {
             Input::Configured { workspace, setup } => self.configure(workspace, setup),
             Input::Misconfigured { workspace, detail } => self.misconfigure(workspace, detail),
             Input::Watched { workspace, watch } => self.watch(workspace, watch),
+            Input::Replaced { workspace } => self.end_runs(workspace, MISSING),
             Input::Touched {
                 workspace,
                 projects,

@@ -45,8 +45,13 @@ pub const GRACE_DEFAULT: Duration = Duration::from_secs(5);
 pub const AUDIT_DEFAULT: Duration = Duration::from_secs(600);
 /// Longest time between two self-audits that a configuration may ask for; past it, `off` says what is meant.
 pub const AUDIT_MAX: Duration = Duration::from_secs(7 * 86_400);
-/// Directories that a self-audit compares before it pauses: a few milliseconds, in which a look at them has to wait.
+/// Directories that a self-audit compares before it pauses, and entries after which it pauses earlier: a few milliseconds,
+/// in which a look has to wait. A directory is compared as a whole, so one of 500,000 files takes a second.
 pub const AUDIT_SLICE_DIRECTORIES: usize = 64;
+/// See [`AUDIT_SLICE_DIRECTORIES`].
+pub const AUDIT_SLICE_ENTRIES: usize = 4_096;
+/// Time that such a part may take, or wait for its turn, before the next workspace is compared instead: its disk hangs.
+pub const AUDIT_PART_MAX: Duration = Duration::from_secs(60);
 /// Pause after such a part, in times of what it took: what is left is one hundredth of a core. And the shortest, because
 /// giving the part away costs something too.
 pub const AUDIT_PAUSE: (u32, Duration) = (120, Duration::from_millis(10));
@@ -70,9 +75,11 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONFIG_PAUSE: Duration = Duration::from_millis(5);
 /// Bytes of a state file of the daemon that is read whole: the trust store lists the commands of every workspace.
 pub const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Workspaces that are no longer registered of which the trust store remembers what was allowed: a person who adds one
-/// again has removed it among the last few.
+/// Workspaces that are no longer registered of which the trust store remembers what was allowed: those that were allowed
+/// last, because a person who adds one again has mostly allowed it not long ago.
 pub const FORMER_TRUST_MAX: usize = 200;
+/// Commands of stages with one id that are shown as what one of them may have been.
+pub const FORMER_SHOWN_MAX: usize = 8;
 /// Registered workspaces.
 pub const WORKSPACES_MAX: usize = 1_000;
 /// Projects of one workspace.
@@ -136,9 +143,6 @@ pub const WRITING_MAX: Duration = Duration::from_millis(20);
 /// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
 /// the latest, and a formatter that never rests costs one run more for each edit.
 pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);
-/// How long a stage takes during which somebody may save a file in two runs in a row: what is rewritten in a shorter one
-/// is the stage's own work.
-pub const SAVE_STAGE_MIN: Duration = Duration::from_millis(250);
 /// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
 /// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
 pub const RESTARTS_ALIKE_MAX: u32 = 2;
@@ -279,6 +283,9 @@ pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
 /// red): somebody waits for the end of it.
 pub const SCOPE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time beyond a `--timeout` that the daemon's own word has to come, before the client says that there is none: what was
+/// found until then is worth more.
+pub const LATE_ANSWER_MAX: Duration = Duration::from_secs(1);
 /// Events that a client keeps while it waits for an answer: those of the run that it waits for are the newest.
 pub const EVENTS_KEPT_MAX: usize = 1024;
 /// Pause before `logs -f` reads on: log bytes are not pushed, and nobody reads faster.
@@ -304,9 +311,14 @@ pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 pub const CLOSING_TIME_MAX: Duration = Duration::from_secs(1);
 /// Time that answers are still sent after a peer has closed its side, for one that asks, closes and then reads.
 pub const HALF_CLOSED_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a sentence that refuses something: what was asked may be echoed in it, and may have the size of a message.
+pub const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a path that is asked about, as text: it is answered with, and no file is reached by a longer one at once.
+pub const PATH_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// Deadline that a request may name: a week; a longer one means for ever.
 pub const DEADLINE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// Bytes of a log that one `logs.read` returns: lines stay whole, so that a longer one may exceed it.
+/// Bytes of a log that one `logs.read` returns, and of a line of output in it: lines stay whole, so that only one that
+/// another tool wrote may exceed it.
 pub const LOG_READ_BYTES_MAX: u64 = 256 * 1024;
 /// Runs that one `run.list` returns.
 pub const RUN_LIST_MAX: u32 = 10_000;
@@ -342,19 +354,26 @@ pub const INPUTS_MAX: usize = 4096;
 /// Time that a look waits for the watcher to catch up: past it the look has failed.
 pub const CAPTURE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Looks in a row for which the watcher did not catch up in time before it is taken for dead, and another is started: one
-/// may have met a machine that was busy.
+/// may have met a machine that was busy. Those that waited at the same time count as one.
 pub const SYNCS_LATE_MAX: u32 = 3;
+/// Time that the end of a watcher is waited for before the next one begins: one that has much to read still, or hangs, is
+/// left to itself.
+pub const WATCHER_CLOSE_MAX: Duration = Duration::from_secs(2);
 /// First and longest pause before a watcher that has ended again is started again; each is twice the one before. One that
 /// has lived for the longest counts as well.
 pub const WATCHER_AGAIN: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(60));
 /// From a stage's progress to the manifest: a run that is shorter has no manifest in between.
 pub const PROGRESS_DELAY: Duration = Duration::from_millis(50);
-/// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is no longer
-/// present is taken out of it at once.
+/// From a change of what is known to `state.json`, unless a run's end writes it before; a verdict that is the
+/// present one, or is it no longer, is written at once.
 pub const STANDING_DELAY: Duration = Duration::from_millis(100);
 /// From one look for a missing root to the next.
 pub const ROOT_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// First and longest pause from one look that failed below the root to the next; in between it is as long as they have
+/// been failing. Each may read the whole workspace.
+pub const FAILED_LOOK_AGAIN: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(60));
 /// Sleep of the machine past which everything is looked at again: while it slept others may have changed its disks, and a
 /// shorter one the two clocks might not show.
 pub const SLEEP_MIN: Duration = Duration::from_millis(100);
@@ -381,6 +400,9 @@ const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
+/// Newest runs of a workspace of which a start makes pointers, summaries and tokens again: as many as are kept by default
+/// and some more, at five calls of `stat` each, so that a long history does not hold up a start.
+pub const RESTORED_RUNS_MAX: usize = 256;
 /// Proofs that a project remembers, so that a content seen before needs no run.
 pub const PROOFS_MAX: usize = 64;
 /// Runs with a failed stage whose word against stage keys a project remembers: some days of red runs, four times what a

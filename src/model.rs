@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or logs. A value that exists is valid: `parse` is the only door, and serde goes
 //! through it.
 
+pub mod around;
 pub mod config;
 pub mod digest;
 pub mod evidence;

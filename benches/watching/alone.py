@@ -50,7 +50,7 @@ def grown(tool, tree, saves):
         return {"failed": str(error)}
     finally:
         session.stop()
-        tools.Ours.forget(tool, tree.root)
+        tools.forget(tree.root)
 
 
 def workspaces(place, ours, size, say):
@@ -63,7 +63,7 @@ def workspaces(place, ours, size, say):
     for name, roots in (("many", [part.root for part in parts]), ("one", None)):
         say(f"workspaces: {name}")
         for part in parts:
-            ours.forget(part.root)
+            tools.forget(part.root)
             (part.root / "orchd.toml").unlink(missing_ok=True)
         told.append({"workspaces": len(roots or [root]), "directories": directories, **settled(ours, whole, roots, size.few_saves)})
     return told

@@ -179,7 +179,7 @@ class Turns:
             self.keep(tool, "save_large", saves(session, self.size.few_saves, number))
         finally:
             session.stop()
-            tools.Ours.forget(tool, tree.root)
+            tools.forget(tree.root)
 
     def on_removal(self, tool, _, wanted):
         root = self.place.fresh("tree")

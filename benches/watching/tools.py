@@ -14,26 +14,12 @@ import threading
 import time
 from pathlib import Path
 
+import bench
+
 from . import processes, trees
 
 SETTLE_MS = 20
 ANSWER_S = 300
-CONFIG = """\
-[workspace]
-on_start = false
-settle_ms = {settle}
-
-[[project]]
-task = "{task}"
-pipeline = "diagnostics"
-
-[[pipeline]]
-id = "diagnostics"
-
-[[pipeline.stage]]
-id = "stamp"
-command = {command}
-"""
 
 
 class Failed(Exception):
@@ -245,7 +231,7 @@ class Ours(Tool):
         self.program = str(place.orchd)
 
     def configure(self, root, command, task="bench"):
-        (root / "orchd.toml").write_text(CONFIG.format(settle=SETTLE_MS, task=task, command=json.dumps(command)))
+        (root / "orchd.toml").write_text(bench.config(task, "stamp", command, on_start="false", settle_ms=SETTLE_MS))
 
     def session(self, tree, roots=None):
         """A daemon that is told of the tree, or of the workspaces in it, once it listens."""
@@ -268,10 +254,10 @@ class Ours(Tool):
 
         return session.start([self.program], session.folder, tell)
 
-    def forget(self, root):
-        """Takes away what a session left in a tree that others watch after it."""
-        for folder in (".runs", "out"):
-            shutil.rmtree(root / folder, ignore_errors=True)
+def forget(root):
+    """Takes away what a daemon left in a tree that others watch after it."""
+    for folder in (".runs", "out"):
+        shutil.rmtree(root / folder, ignore_errors=True)
 
 
 class Connection:

@@ -6,7 +6,7 @@
 use interprocess::local_socket::Stream;
 use interprocess::os::unix::uds_local_socket::Stream as UnixStream;
 use orch::client::session::Seams;
-use orch::daemon::hosted::host as host_daemon;
+use orch::daemon::hosted::{Urge, host as host_daemon};
 use orch::model::places::Places;
 use std::io;
 use std::path::Path;
@@ -15,13 +15,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// The daemons that this process hosted; it ends after they have recorded everything.
-static HOSTED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+static HOSTED: Mutex<Vec<(JoinHandle<()>, Urge)>> = Mutex::new(Vec::new());
 
 fn main() -> ExitCode {
     let orchd = orch::daemon::lifecycle::args::command;
-    let exit = orch::client::main(std::env::args_os(), Seams { host, orchd });
+    let exit = orch::client::main(std::env::args_os(), Seams { host, urge, orchd });
     let hosted = std::mem::take(&mut *HOSTED.lock().unwrap_or_else(PoisonError::into_inner));
-    for thread in hosted {
+    for (thread, _urge) in hosted {
         // Its panic was told when it happened.
         drop(thread.join());
     }
@@ -33,6 +33,11 @@ fn host(places: &Places, root: &Path) -> io::Result<Stream> {
     HOSTED
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .push(hosted.thread);
+        .push((hosted.thread, hosted.urge));
     Ok(UnixStream::from(hosted.stream).into())
+}
+
+fn urge() -> io::Result<()> {
+    let hosted = HOSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    hosted.iter().try_for_each(|(_, urge)| urge.by_signals())
 }

@@ -27,6 +27,10 @@ use serde::Serialize;
 /// # Errors
 /// When it did not do what was asked.
 pub(crate) fn run(session: &mut Session<'_>, command: Command) -> Result<Exit, Failure> {
+    carry_out(session, command).map_err(|failure| session.explained(failure))
+}
+
+fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Watch(args) => watch::watch(session, &args),
         Command::Add(args) => workspace::add(session, &args),
@@ -67,6 +71,6 @@ fn print<T: Serialize>(
         session.output.document(answer)
     } else {
         let text = render(answer, &session.output.look());
-        session.output.text(&text)
+        session.output.answer(&text)
     }
 }

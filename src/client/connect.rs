@@ -7,9 +7,10 @@
 use crate::client::clock::Deadline;
 use crate::client::failure::{Failure, GibberishError};
 use crate::client::interrupt::{Interrupts, Woke, wait};
-use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, EVENTS_KEPT_MAX, SCOPE_TIME_MAX};
 use crate::model::report::event::Event;
-use crate::wire::call::{Call, Nothing};
+use crate::model::report::status::Status;
+use crate::wire::call::{Call, Nothing, Scope};
 use crate::wire::frame::LineBuffer;
 use crate::wire::handshake::{Initialize, Welcome};
 use crate::wire::message::{
@@ -39,6 +40,8 @@ pub struct Connection {
     owed: BTreeMap<i64, Option<Result<Box<RawValue>, Failure>>>,
     asked: i64,
     welcome: Greeting,
+    /// When whoever asks has said that it has to be over.
+    until: Deadline,
     /// The daemon lives in this process, and only as long as this connection.
     is_hosted: bool,
 }
@@ -112,8 +115,14 @@ impl Connection {
             owed: BTreeMap::new(),
             asked: 0,
             welcome: Greeting::Due,
+            until: Deadline::never(),
             is_hosted,
         }
+    }
+
+    /// Waits for no answer after `until` from now on, whatever is asked.
+    pub fn keep_to(&mut self, until: Deadline) {
+        self.until = until;
     }
 
     /// Asks, and waits for the answer.
@@ -148,16 +157,12 @@ impl Connection {
         self.answer(asked.0, deadline, Some(interrupts), patience)
     }
 
-    /// Waits so long for an answer, whatever is pressed: for what is done at ^C.
+    /// Waits for an answer, whatever is pressed: for what is done at ^C.
     ///
     /// # Errors
-    /// When the daemon refuses, is silent, or goes away.
-    pub fn answer_by<T: DeserializeOwned>(
-        &mut self,
-        asked: Outstanding,
-        patience: Duration,
-    ) -> Result<T, Failure> {
-        self.answer(asked.0, Deadline::after(patience), None, patience)
+    /// When the daemon refuses or goes away.
+    pub fn wait_out<T: DeserializeOwned>(&mut self, asked: Outstanding) -> Result<T, Failure> {
+        self.answer(asked.0, Deadline::never(), None, Duration::MAX)
     }
 
     /// Waits so long for an answer, or until ^C; `None` when there is none yet.
@@ -209,6 +214,13 @@ impl Connection {
     ) -> Result<T, Failure> {
         let id = self.send(call)?;
         self.answer(id, Deadline::after(patience), interrupts, patience)
+    }
+
+    /// What the daemon says of what is there, if it says so soon: for what belongs to an answer and is not it, which is
+    /// not to be lost over this.
+    pub fn status_soon(&mut self, scope: Scope, interrupts: Option<&Interrupts>) -> Option<Status> {
+        let call = Call::Status(scope);
+        self.ask_within(&call, SCOPE_TIME_MAX, interrupts).ok()
     }
 
     /// The next event, unless ^C or the deadline come first.
@@ -285,6 +297,10 @@ impl Connection {
         interrupts: Option<&Interrupts>,
         waited: Duration,
     ) -> Result<T, Failure> {
+        let deadline = match self.until.left() {
+            Some(left) => deadline.or_after(left),
+            None => deadline,
+        };
         loop {
             let arrived = self.owed.get_mut(&id).and_then(Option::take);
             let message = match arrived {
@@ -308,7 +324,10 @@ impl Connection {
                 }
                 Message::TimedOut => {
                     let socket = self.socket.clone();
-                    return Err(Failure::Silent { socket, waited });
+                    return Err(match self.until.is_over() {
+                        true => Failure::Late { socket },
+                        false => Failure::Silent { socket, waited },
+                    });
                 }
             }
         }

@@ -63,7 +63,7 @@ impl Exit {
             | Failure::Host(_)
             | Failure::Log { .. }
             | Failure::Wait(_) => Self::Internal,
-            Failure::Interrupted => Self::NoVerdict,
+            Failure::Interrupted | Failure::Late { .. } => Self::NoVerdict,
             Failure::Place(_)
             | Failure::Root(_)
             | Failure::Places(_)
@@ -77,6 +77,7 @@ impl Exit {
             | Failure::NotAllowed { .. }
             | Failure::Exists { .. }
             | Failure::Configured { .. }
+            | Failure::Broken { .. }
             | Failure::File { .. } => Self::Refused,
             Failure::Refused(refusal) => match refusal.kind {
                 ErrorKind::UnknownWorkspace

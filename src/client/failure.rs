@@ -11,7 +11,7 @@ use crate::model::places::PlacesError;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Why a command did not do what was asked.
@@ -55,6 +55,12 @@ pub enum Failure {
         socket: PathBuf,
         /// How long it was given.
         waited: Duration,
+    },
+    /// No answer came in the time that was named.
+    #[error("the daemon at `{}` has not answered in time", socket.display())]
+    Late {
+        /// The socket.
+        socket: PathBuf,
     },
     /// What answers does not speak our protocol.
     #[error("what answers at `{}` does not speak this protocol", socket.display())]
@@ -144,6 +150,14 @@ pub enum Failure {
         /// The file.
         path: PathBuf,
     },
+    /// What tells how the project is built is broken.
+    #[error("`{}` cannot be parsed: {said}", plain(path.as_os_str()))]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the place.
+        said: String,
+    },
     /// A file of the user could not be read or written.
     #[error("could not {act} `{}`", plain(path.as_os_str()))]
     File {
@@ -191,6 +205,19 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if refusal.kind == ErrorKind::UnknownWorkspace)
     }
 
+    /// The same, where the workspace that nobody knows would be at `path`, and nothing is there.
+    #[must_use]
+    pub fn of_missing(self, path: &Path) -> Self {
+        if self.is_unknown_workspace()
+            && !path.exists()
+            && let Self::Refused(refusal) = self
+        {
+            let hint = "there is no such directory: `orchctl list` shows the registered ones";
+            return Self::Refused(refusal.hint(hint));
+        }
+        self
+    }
+
     /// The word that programs tell it by, as in the daemon's own refusals.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -200,6 +227,7 @@ impl Failure {
             | Self::Root(_)
             | Self::File { .. }
             | Self::Exists { .. }
+            | Self::Broken { .. }
             | Self::Configured { .. } => "file",
             Self::Places(_) | Self::Task(_) => "invalid_config",
             Self::NoDaemon { .. }
@@ -207,6 +235,7 @@ impl Failure {
             | Self::Spawn { .. }
             | Self::GaveUp { .. }
             | Self::Silent { .. } => "no_daemon",
+            Self::Late { .. } => "unsynced",
             Self::Gibberish { .. } => "unsupported",
             Self::Host(_) | Self::Log { .. } | Self::Wait(_) => "internal",
             Self::Interrupted => "interrupted",
@@ -240,6 +269,9 @@ impl Failure {
             Self::Silent { .. } => {
                 "try again; if it stays silent, `orchctl doctor` and its log tell more"
             }
+            Self::Late { .. } => {
+                "give it more time with --timeout; if it stays silent, `orchctl doctor` and its log tell more"
+            }
             Self::Gibberish { .. } => {
                 "check --socket and ORCHD_SOCKET, and that orchd and orchctl have one version"
             }
@@ -260,6 +292,7 @@ impl Failure {
                 "it is read as it is: `orchctl watch`; write an orchd.toml by hand to add to it"
             }
             Self::Exists { .. } => "edit it, or move it away first",
+            Self::Broken { .. } => "correct it: what it offers to run is not known",
             Self::Output(_)
             | Self::Place(_)
             | Self::Root(_)

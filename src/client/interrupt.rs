@@ -3,11 +3,16 @@
 //! A command that shows things until ^C ends well on it; a command that waits for a run lets go of it. The handler only
 //! writes a byte into a pipe, and [`wait`] sleeps on that pipe and the socket at once: nothing polls, nothing is torn.
 //! A command that shows things also ends when nobody reads them any more (`orchctl events | head -1`), and not only at
-//! the next thing to show, which may never come.
+//! the next thing to show, which may never come. Before the first of these and after the last, ^C ends the process, as it
+//! does without any handler: nobody who is not listened to is ignored.
 
 use crate::client::clock::Deadline;
 use interprocess::local_socket::Stream;
 use std::io;
+#[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::sync::{Arc, OnceLock};
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +34,12 @@ pub struct Interrupts {
     handlers: Vec<signal_hook::SigId>,
     #[cfg(unix)]
     readers: Readers,
+    /// Nobody listens: ^C is the system's.
+    #[cfg(unix)]
+    unheard: Arc<AtomicBool>,
+    /// Somebody else listens.
+    #[cfg(unix)]
+    handed_over: bool,
 }
 
 /// Whether a command goes on when nobody reads its standard output any more.
@@ -49,6 +60,7 @@ impl Interrupts {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let (pipe, sender) = std::os::unix::net::UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
+        let unheard = unheard()?;
         let mut handlers = Vec::new();
         for signal in [SIGINT, SIGTERM] {
             handlers.push(signal_hook::low_level::pipe::register(
@@ -56,10 +68,13 @@ impl Interrupts {
                 sender.try_clone()?,
             )?);
         }
+        unheard.store(false, Ordering::SeqCst);
         Ok(Self {
             pipe,
             handlers,
             readers: Readers::Unneeded,
+            unheard,
+            handed_over: false,
         })
     }
 
@@ -82,6 +97,11 @@ impl Interrupts {
             fds.push(PollFd::new(output, PollFlags::empty()));
         }
         fds
+    }
+
+    /// Leaves ^C to somebody else in this process, who listens already.
+    pub fn hand_over(mut self) {
+        self.handed_over = true;
     }
 
     /// Sleeps until there is something to read from `input`, or until ^C; says whether it was ^C.
@@ -124,9 +144,29 @@ impl Interrupts {
     }
 }
 
+/// Whether nobody listens: a handler that was taken back leaves a signal that does nothing, unless it is told to do what
+/// the system would.
+///
+/// # Errors
+/// When the system refuses a handler.
+#[cfg(unix)]
+fn unheard() -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    static UNHEARD: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(unheard) = UNHEARD.get() {
+        return Ok(Arc::clone(unheard));
+    }
+    let unheard = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&unheard))?;
+    }
+    Ok(Arc::clone(UNHEARD.get_or_init(|| unheard)))
+}
+
 #[cfg(unix)]
 impl Drop for Interrupts {
     fn drop(&mut self) {
+        self.unheard.store(!self.handed_over, Ordering::SeqCst);
         for handler in self.handlers.drain(..) {
             signal_hook::low_level::unregister(handler);
         }
@@ -150,6 +190,9 @@ impl Interrupts {
     pub fn catch_for_readers() -> io::Result<Self> {
         Self::catch()
     }
+
+    /// There is nothing to leave to anybody.
+    pub fn hand_over(self) {}
 
     /// Leaves waiting to the read itself.
     ///

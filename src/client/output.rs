@@ -114,14 +114,23 @@ impl Output {
         self.err.terminal
     }
 
-    /// Prints one JSON document, indented as the published orchestrator does it.
+    /// Prints one JSON document, indented as the published orchestrator does it. A reader who has gone takes nothing
+    /// away from how the command ends: its exit code says what the document said.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn document(&mut self, value: &impl Serialize) -> Result<(), OutputError> {
         let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
         text.push(b'\n');
-        self.bytes(&text)
+        unheard(self.bytes(&text))
+    }
+
+    /// Prints an answer in words; as with [`Output::document`], nobody has to read it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn answer(&mut self, text: &str) -> Result<(), OutputError> {
+        unheard(self.text(text))
     }
 
     /// Prints an error as the one JSON document, where JSON was asked for and nothing else was printed.
@@ -173,12 +182,12 @@ impl Output {
         self.out.text(text)
     }
 
-    /// Prints rendered words to stderr.
+    /// Prints rendered words to stderr; nobody has to read them.
     ///
     /// # Errors
     /// When they cannot be written.
     pub fn words(&mut self, text: &str) -> Result<(), OutputError> {
-        self.err.text(text)
+        unheard(self.err.text(text))
     }
 
     /// Ends the line on which a terminal shows ^C, so that what comes next has one of its own.
@@ -232,6 +241,14 @@ impl Sink {
             write!(self.raw, "{}", anstream::adapter::strip_str(text))?;
         }
         Ok(self.raw.flush()?)
+    }
+}
+
+/// What was written, where it is no failure that nobody reads it any more.
+fn unheard(written: Result<(), OutputError>) -> Result<(), OutputError> {
+    match written {
+        Err(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -4,7 +4,8 @@
 //! registered workspace or the git root around the current directory; else none, and then the commands that can speak
 //! of all do. Paths are made absolute with symbolic links resolved, because that is how the daemon knows them.
 
-use crate::model::path::plain;
+use crate::model::path::{of_text, plain};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,13 @@ pub enum PlaceError {
         /// What the system said.
         source: io::Error,
     },
-    /// The directory does not exist, or is no directory.
+    /// There is nothing.
+    #[error("`{}` does not exist", plain(path.as_os_str()))]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It is something else than a directory.
     #[error("`{}` is no directory", plain(path.as_os_str()))]
     NoDirectory {
         /// The path.
@@ -60,7 +67,7 @@ impl Place {
             .map(Path::new)
             .filter(|r| !r.as_os_str().is_empty()));
         match named {
-            Some(dir) => Ok(Self::Sure(absolute(dir)?)),
+            Some(dir) => Ok(Self::Sure(workspace(dir)?)),
             None => Ok(Self::look(current_dir()?)),
         }
     }
@@ -105,6 +112,7 @@ impl Place {
 /// # Errors
 /// When the current directory cannot be read or the path is empty.
 pub fn absolute(path: &Path) -> Result<PathBuf, PlaceError> {
+    let path = &*spelled(path);
     let whole = if path.is_absolute() {
         path.to_path_buf()
     } else {
@@ -127,6 +135,26 @@ pub fn absolute(path: &Path) -> Result<PathBuf, PlaceError> {
     Ok(whole)
 }
 
+/// The path that is meant: what is there under the name as it was typed, else the name as it is shown, `\xNN` for each
+/// byte that is no UTF-8.
+fn spelled(path: &Path) -> Cow<'_, Path> {
+    match path.to_str() {
+        Some(text) if path.symlink_metadata().is_err() => Cow::Owned(of_text(text)),
+        _ => Cow::Borrowed(path),
+    }
+}
+
+/// `path` as [`absolute`] makes it, when it can be a workspace: one that is registered may be missing for a while.
+///
+/// # Errors
+/// When something else than a directory is there.
+pub fn workspace(path: &Path) -> Result<PathBuf, PlaceError> {
+    match directory(path) {
+        Err(PlaceError::Missing { path }) => Ok(path),
+        found => found,
+    }
+}
+
 /// `path` as [`absolute`] makes it, when it is a directory.
 ///
 /// # Errors
@@ -135,8 +163,10 @@ pub fn directory(path: &Path) -> Result<PathBuf, PlaceError> {
     let path = absolute(path)?;
     if path.is_dir() {
         Ok(path)
-    } else {
+    } else if path.symlink_metadata().is_ok() {
         Err(PlaceError::NoDirectory { path })
+    } else {
+        Err(PlaceError::Missing { path })
     }
 }
 
@@ -228,8 +258,28 @@ mod tests {
         );
         let error = directory(&root.join("link/gone")).unwrap_err();
         assert!(
-            error.to_string().ends_with("/shop/gone` is no directory"),
+            error.to_string().ends_with("/shop/gone` does not exist"),
             "{error}"
         );
+        let error = workspace(&root.join("link/orchd.toml")).unwrap_err();
+        assert!(
+            error.to_string().ends_with("/orchd.toml` is no directory"),
+            "{error}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_may_be_typed_as_it_is_shown() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let (_dir, root) = tree();
+        let odd = root.join(std::ffi::OsStr::from_bytes(b"we\xffird"));
+        fs::create_dir(&odd).unwrap();
+        assert_eq!(absolute(&root.join("we\\xffird")).unwrap(), odd);
+        let gone = root.join(std::ffi::OsStr::from_bytes(b"gone\xfe/x"));
+        assert_eq!(absolute(&root.join("gone\\xfe/x")).unwrap(), gone);
+        let literal = root.join("we\\xffird");
+        fs::create_dir(&literal).unwrap();
+        assert_eq!(absolute(&literal).unwrap(), literal);
     }
 }

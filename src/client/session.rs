@@ -7,10 +7,11 @@ use crate::client::connect::{Connection, Outstanding};
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::output::Output;
-use crate::client::place::{self, Place};
+use crate::client::place::{self, Place, PlaceError};
 use crate::client::render::waiting::Awaited;
 use crate::limits::{ANSWER_TIME_MAX, SUBPIPELINE_DEPTH_MAX, WAITING_TOLD_AFTER};
-use crate::model::id::TaskId;
+use crate::model::around::{self, RUNS_AROUND, RunAround};
+use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::places::{Places, Platform, Surroundings};
 use crate::model::report::runs::RunDetail;
@@ -30,6 +31,8 @@ pub struct Seams {
     ///
     /// It answers as any daemon does, and ends on `shutdown` or when the stream is closed.
     pub host: fn(&Places, &Path) -> io::Result<Stream>,
+    /// Has the next ^C or TERM end the stages of a daemon in this process at once, and the one after that the process.
+    pub urge: fn() -> io::Result<()>,
     /// The command line of `orchd`, for its manual page.
     pub orchd: fn() -> clap::Command,
 }
@@ -86,17 +89,6 @@ impl<'a> Session<'a> {
     pub fn host(&self, root: &Path) -> Result<Connection, Failure> {
         let stream = (self.seams.host)(&self.places, root).map_err(Failure::Host)?;
         Ok(Connection::hosted(stream, &self.places.socket))
-    }
-
-    /// Connects to the daemon, or where none answers to one in this process.
-    ///
-    /// # Errors
-    /// When neither can be had.
-    pub fn connect_or_host(&self, root: &Path) -> Result<Connection, Failure> {
-        match self.connect() {
-            Err(Failure::NoDaemon { .. }) => self.host(root),
-            connected => connected,
-        }
     }
 
     /// Asks, and says once when the daemon is of another version.
@@ -209,7 +201,17 @@ impl<'a> Session<'a> {
         let Some(dir) = &self.named else {
             return Ok(None);
         };
-        Ok(Some(root(&place::absolute(dir)?)?))
+        Ok(Some(root(&place::workspace(dir)?)?))
+    }
+
+    /// A failure with what only this side sees of it: that nothing is where a workspace was named.
+    #[must_use]
+    pub fn explained(&self, failure: Failure) -> Failure {
+        let named = self.named.as_deref().map(place::directory);
+        match (failure, named) {
+            (failure, Some(Err(PlaceError::Missing { path }))) => failure.of_missing(&path),
+            (failure, _) => failure,
+        }
     }
 
     /// The task id that the surroundings name for a workspace whose files name none.
@@ -234,6 +236,20 @@ impl<'a> Session<'a> {
         root(&dir)
     }
 
+    /// The directory that a command without one is about, where the daemon can say which workspaces are around.
+    ///
+    /// # Errors
+    /// When there is no such directory, or the daemon does not say it.
+    pub fn workspace_around(&mut self, connection: &mut Connection) -> Result<RootPath, Failure> {
+        let place = self.place()?;
+        let list: WorkspaceList = self.ask(connection, &Call::WorkspaceList(Nothing {}))?;
+        let roots = list.workspaces.iter().map(|entry| entry.root.as_path());
+        match place.among(roots) {
+            Some(dir) => root(&place::directory(&dir)?),
+            None => self.directory(None),
+        }
+    }
+
     /// Whether this command, which runs in a stage, would wait for the run of that stage; all projects are meant where
     /// none is named.
     ///
@@ -245,12 +261,16 @@ impl<'a> Session<'a> {
         workspace: Option<&RootPath>,
         tasks: &[TaskId],
     ) -> Result<(), Failure> {
-        let Some(own) = std::env::var("ORCHD_RUN_ID")
-            .ok()
-            .filter(|id| !id.is_empty())
-        else {
+        let around = runs_around().into_iter().map(|run| run.run_id.to_string());
+        let mut ids: Vec<String> = around.collect();
+        // All that a stage of an older daemon knows.
+        let own = std::env::var("ORCHD_RUN_ID").unwrap_or_default();
+        if !own.is_empty() && !ids.contains(&own) {
+            ids.push(own);
+        }
+        if ids.is_empty() {
             return Ok(());
-        };
+        }
         let scope = Scope {
             workspace: workspace.cloned(),
             task: None,
@@ -262,7 +282,20 @@ impl<'a> Session<'a> {
         let running: Vec<_> = running
             .filter_map(|project| Some((&project.task_id, &project.running.as_ref()?.run_id)))
             .collect();
-        let mut run_id = own;
+        for run_id in ids {
+            self.refuse_running(connection, workspace, &running, run_id)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this run is one of those that are under way, or a child of one.
+    fn refuse_running(
+        &mut self,
+        connection: &mut Connection,
+        workspace: Option<&RootPath>,
+        running: &[(&TaskId, &RunId)],
+        mut run_id: String,
+    ) -> Result<(), Failure> {
         // A stage of a subpipeline is in a child of the run that its project is busy with.
         for _ in 0..SUBPIPELINE_DEPTH_MAX {
             let busy = running.iter().find(|(_, run)| run.as_str() == run_id);
@@ -288,6 +321,24 @@ impl<'a> Session<'a> {
             run_id = parent.to_string();
         }
         Ok(())
+    }
+
+    /// Whether this command, which is to run the projects of `root` in this process, runs in a stage of one of them; all
+    /// are meant where none is named.
+    ///
+    /// # Errors
+    /// When it does: it would do the same again for ever.
+    pub fn refuse_nested(root: &RootPath, tasks: &[TaskId]) -> Result<(), Failure> {
+        let asked = |run: &RunAround| {
+            run.workspace == *root && (tasks.is_empty() || tasks.contains(&run.task_id))
+        };
+        match runs_around().into_iter().rfind(asked) {
+            Some(own) => Err(Failure::OwnRun {
+                run: own.run_id,
+                task: own.task_id,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The workspace to speak of; none when all are meant. A task that is named finds its project among all.
@@ -347,6 +398,12 @@ impl<'a> Session<'a> {
             }),
         }
     }
+}
+
+/// The runs that this command is in, as its stage was told.
+fn runs_around() -> Vec<RunAround> {
+    let text = std::env::var(RUNS_AROUND).unwrap_or_default();
+    around::read(&text)
 }
 
 /// Whether nothing is known of a workspace yet.

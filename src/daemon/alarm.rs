@@ -38,33 +38,22 @@ impl Alarm {
 #[cfg(target_os = "linux")]
 mod exact {
     use crate::daemon::clock::Clock;
+    use crate::daemon::timerfd::Timerfd;
     use crate::model::time::Tick;
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-        timerfd_settime,
-    };
+    use rustix::time::{TimerfdClockId, TimerfdTimerFlags, Timespec};
     use std::io;
-    use std::os::fd::OwnedFd;
     use std::time::Duration;
-    use tokio::io::Interest;
-    use tokio::io::unix::AsyncFd;
 
     /// A timer of the kernel.
     #[derive(Debug)]
     pub(super) struct Timer {
-        timer: AsyncFd<OwnedFd>,
+        timer: Timerfd,
         set_for: Option<Tick>,
     }
 
     impl Timer {
         pub(super) fn new() -> Option<Self> {
-            let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-            let timer = timerfd_create(TimerfdClockId::Monotonic, flags).ok()?;
-            #[expect(
-                deprecated,
-                reason = "its successor is unsafe for types that are no owners of their descriptor; this is one"
-            )]
-            let timer = AsyncFd::with_interest(timer, Interest::READABLE).ok()?;
+            let timer = Timerfd::new(TimerfdClockId::Monotonic).ok()?;
             Some(Self {
                 timer,
                 set_for: None,
@@ -77,35 +66,19 @@ mod exact {
                 self.set(due.since(clock.tick()))?;
                 self.set_for = Some(due);
             }
-            loop {
-                let mut ready = self.timer.readable().await?;
-                let rang = ready.try_io(|timer| {
-                    let mut count = [0; 8];
-                    rustix::io::read(timer, &mut count).map_err(Into::into)
-                });
-                if let Ok(rang) = rang {
-                    self.set_for = None;
-                    return rang.map(drop);
-                }
-            }
+            let rang = self.timer.ring().await;
+            self.set_for = None;
+            rang.map(drop)
         }
 
         fn set(&self, pause: Duration) -> io::Result<()> {
-            let zero = Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
             // A timer that is set for zero is off.
             let pause = pause.max(Duration::from_nanos(1));
-            let value = Itimerspec {
-                it_interval: zero,
-                it_value: Timespec {
-                    tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
-                    tv_nsec: pause.subsec_nanos().into(),
-                },
+            let when = Timespec {
+                tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: pause.subsec_nanos().into(),
             };
-            timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &value)?;
-            Ok(())
+            self.timer.set(TimerfdTimerFlags::empty(), when)
         }
     }
 }

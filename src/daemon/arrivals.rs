@@ -4,19 +4,16 @@
 //! `Captured` to cover every `Touched` before it.
 
 use crate::daemon::chain::chain;
-use crate::daemon::evidence::{Desk, Inspected, Recovery};
+use crate::daemon::evidence::{Desk, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Prepared, Readiness};
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
-use crate::limits::{
-    HEARTBEAT_STALE, HOLD_PAUSE, LOOK_SHORT, POLL_INTERVAL_DEFAULT, ROOT_LOOK_PAUSE, WATCH_AGAIN,
-    WRITING_MAX,
-};
+use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
 use crate::model::id::WorkspaceId;
-use crate::model::time::Tick;
+use crate::model::view::Touches;
 
 impl Done {
     pub(super) fn tree_back(workspace: WorkspaceId, tree: Box<Tree>) -> Self {
@@ -112,7 +109,7 @@ impl Shell {
                 self.examine_doubts();
             }
             // Removed while it was away.
-            None => tree.close(),
+            None => close(tree),
         }
     }
 
@@ -147,7 +144,7 @@ impl Shell {
         } = prepared;
         let Some(site) = self.sites.get_mut(&id).filter(|site| !site.closing) else {
             if let Ok(tree) = tree {
-                tree.close();
+                close(tree);
             }
             return;
         };
@@ -168,6 +165,7 @@ impl Shell {
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
+                site.failing_since = None;
                 site.audit_from = self.clock.tick();
                 self.note_recovery(id, &recovery);
                 self.take_configuration(id, loaded, &recovery.known);
@@ -191,9 +189,23 @@ impl Shell {
 
     /// The files cannot be looked at: they are looked for until they are back.
     fn note_missing(&mut self, id: WorkspaceId, error: &TreeError) {
-        let at = self.clock.tick().after(ROOT_LOOK_PAUSE);
+        let now = self.clock.tick();
         if let Some(site) = self.sites.get_mut(&id) {
-            site.look_at = Some(at);
+            // Whether there is a root costs one call; past that, each look reads as much as it can.
+            site.failing_since = match error {
+                TreeError::Watch { .. } | TreeError::Directory { .. } => {
+                    site.failing_since.or(Some(now))
+                }
+                TreeError::Missing { .. }
+                | TreeError::Unmounted { .. }
+                | TreeError::Replaced { .. }
+                | TreeError::Root { .. }
+                | TreeError::Unwatched => None,
+            };
+            let (first, longest) = FAILED_LOOK_AGAIN;
+            let since = site.failing_since.map(|since| now.since(since));
+            let pause = since.map_or(ROOT_LOOK_PAUSE, |since| since.clamp(first, longest));
+            site.look_at = Some(now.after(pause));
             site.was_missing = true;
         }
         let watch = Watch::Missing {
@@ -205,51 +217,6 @@ impl Shell {
         });
         // What it waited for is not written any more.
         self.forget_left(id);
-    }
-
-    pub(super) fn note_watch(&mut self, id: WorkspaceId) {
-        let tick = self.clock.tick();
-        let without_watcher = self.without_watcher();
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let without_watcher = without_watcher.filter(|_| site.facts.polled.is_none());
-        let rescanning = |detail: &str| Watch::Rescanning {
-            detail: detail.to_owned(),
-        };
-        let watch = if let Some(detail) = without_watcher {
-            Watch::Rescanning { detail }
-        } else if site.lost_after.is_some() {
-            rescanning("events were lost; everything is looked at again")
-        } else if site.rereads > 0 {
-            rescanning("its configuration has changed and is being read again")
-        } else {
-            site.facts.watch()
-        };
-        site.refused_since = site
-            .facts
-            .refused
-            .then(|| site.refused_since.unwrap_or(tick));
-        let (first, longest) = WATCH_AGAIN;
-        site.ask_at = site.refused_since.map(|since| {
-            let pause = tick.since(since).clamp(first, longest);
-            site.ask_at.unwrap_or_else(|| tick.after(pause))
-        });
-        let settings = site.config.as_ref().map(|config| &config.settings);
-        let poll_interval = settings.map_or(POLL_INTERVAL_DEFAULT, |it| it.poll_interval);
-        site.look_at = match &watch {
-            Watch::Polling { .. } => Some(tick.after(poll_interval)),
-            Watch::Missing { .. } => None,
-            Watch::Watching | Watch::Rescanning { .. } if site.facts.written => {
-                Some(tick.after(WRITING_MAX))
-            }
-            Watch::Watching if site.facts.polled_too().is_some() => Some(tick.after(poll_interval)),
-            Watch::Watching | Watch::Rescanning { .. } => None,
-        };
-        self.inputs.push_back(Input::Watched {
-            workspace: id,
-            watch,
-        });
     }
 
     /// What is on disk of a run that could not be recorded is closed once the disk may have recovered.
@@ -270,24 +237,6 @@ impl Shell {
         }
     }
 
-    /// Looks again at runs that somebody else seemed to own.
-    pub(super) fn recheck_due(&mut self, now: Tick) {
-        let clock = self.clock;
-        for (id, site) in &mut self.sites {
-            let id = *id;
-            let due = site.recheck_at.take_if(|at| *at <= now).is_some();
-            if let Some(desk) = site.desk.as_mut().filter(|_| due) {
-                desk.push(move |desk| {
-                    let recovery = crate::daemon::site::recover(desk, &[], clock);
-                    Some(Done {
-                        workspace: id,
-                        what: What::Rechecked(recovery),
-                    })
-                });
-            }
-        }
-    }
-
     pub(super) fn take_look(&mut self, id: WorkspaceId, looked: Looked) {
         let Looked {
             touches,
@@ -295,41 +244,53 @@ impl Shell {
             inspected,
             facts,
             settles,
+            examined,
         } = looked;
         self.note_losses();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        site.facts = facts;
-        site.lost_after.take_if(|last| settles > Some(*last));
-        if capture.is_none() {
-            site.examining = false;
+        let before = std::mem::replace(&mut site.facts, facts);
+        if before.root.is_some() && before.root != site.facts.root {
+            self.inputs.push_back(Input::Replaced { workspace: id });
         }
+        site.lost_after.take_if(|last| settles > Some(*last));
+        site.examining &= !examined;
         // Before what was touched: what git changes is put off from its first file on.
         self.note_git(id);
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let (mut reload, mut unsettled) = (false, false);
-        match touches {
+        let mut reload = false;
+        let unsettled = match touches {
             Ok(touches) => {
-                unsettled = site.lost_after.is_some();
-                reload = touches.configuration | std::mem::take(&mut site.was_missing);
-                site.rereads += u32::from(reload);
-                self.note_watch(id);
-                if !touches.projects.is_empty() {
-                    self.want_readiness(id);
-                    self.inputs.push_back(Input::Touched {
-                        workspace: id,
-                        projects: touches.projects,
-                        at: touches.at.unwrap_or_else(|| self.clock.tick()),
+                site.failing_since = None;
+                let unsettled = site.lost_after.is_some();
+                let was_missing = std::mem::take(&mut site.was_missing);
+                if let Some(desk) = site.desk.as_mut().filter(|_| was_missing) {
+                    let root = site.facts.root;
+                    desk.push(move |desk| {
+                        desk.hold(root);
+                        None
                     });
                 }
+                reload = touches.configuration | was_missing;
+                site.rereads += u32::from(reload);
+                self.note_watch(id);
+                self.tell_touched(id, touches);
+                unsettled
             }
-            // The next watcher puts everything in doubt.
-            Err(TreeError::Unwatched) => self.note_watch(id),
-            Err(error) => self.note_missing(id, &error),
-        }
+            Err(TreeError::Unwatched) => {
+                // The next watcher puts everything in doubt; unless it has begun meanwhile, and this look took that along.
+                self.note_watch(id);
+                !self.watcher.has_ended()
+            }
+            Err(error) => {
+                // There is something to look at already.
+                self.note_missing(id, &error);
+                matches!(error, TreeError::Replaced { .. })
+            }
+        };
         self.take_inspected(id, inspected);
         if let Some((capture, views)) = capture {
             self.inputs.push_back(Input::Captured {
@@ -346,132 +307,20 @@ impl Shell {
         }
     }
 
-    fn want_readiness(&mut self, id: WorkspaceId) {
-        if let Some(site) = self.sites.get_mut(&id)
+    fn tell_touched(&mut self, workspace: WorkspaceId, touches: Touches) {
+        if touches.projects.is_empty() {
+            return;
+        }
+        if let Some(site) = self.sites.get_mut(&workspace)
             && site.readiness == Readiness::None
         {
             site.readiness = Readiness::Wanted;
         }
-    }
-
-    /// Looks at the workspaces that have doubts.
-    pub(super) fn examine_doubts(&mut self) {
-        self.mind_watcher();
-        self.note_losses();
-        let tick = self.clock.tick();
-        for id in self.watcher.ready() {
-            let site = self.sites.get_mut(&id).filter(|site| !site.examining);
-            if site.is_some_and(|site| site.pace.admits(tick)) {
-                self.examine(id);
-            }
-        }
-    }
-
-    /// Where events were lost there is no verdict before a look that was asked for after that.
-    fn note_losses(&mut self) {
-        for id in self.watcher.take_lost() {
-            let Some(site) = self.sites.get_mut(&id).filter(|site| site.tree.is_some()) else {
-                continue;
-            };
-            site.lost_after = Some(site.looks);
-            self.note_watch(id);
-            self.examine(id);
-        }
-    }
-
-    fn examine(&mut self, id: WorkspaceId) {
-        let tick = self.clock.tick();
-        let Some(site) = self.sites.get_mut(&id).filter(|site| !site.examining) else {
-            return;
-        };
-        let look = site.next_look();
-        let Some(tree) = site.tree.as_mut() else {
-            return;
-        };
-        site.examining = true;
-        let due = site.ask_at.take_if(|at| *at <= tick).is_some();
-        let clock = self.clock;
-        tree.push(move |tree| {
-            if due {
-                tree.note_time_to_ask();
-            }
-            let mut touches = tree.examine_closed(tick);
-            // Its events came before it began. One that takes long meets what came since.
-            if clock.tick().since(tick) <= LOOK_SHORT
-                && let Ok(touches) = &mut touches
-            {
-                touches.at = Some(tick);
-            }
-            let settles = touches.is_ok().then_some(look);
-            let facts = crate::daemon::site::Facts::of(tree);
-            let looked = Box::new(Looked {
-                touches,
-                capture: None,
-                inspected: Inspected::default(),
-                facts,
-                settles,
-            });
-            Some(Done {
-                workspace: id,
-                what: What::Looked(looked),
-            })
+        self.inputs.push_back(Input::Touched {
+            workspace,
+            projects: touches.projects,
+            at: touches.at.unwrap_or_else(|| self.clock.tick()),
         });
-    }
-
-    /// Tells the engine whether git changes files, and looks again soon if it does.
-    fn note_git(&mut self, id: WorkspaceId) {
-        let tick = self.clock.tick();
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        let by = site.facts.signs.clone();
-        if by.is_empty() && site.git_since.is_none() {
-            return;
-        }
-        site.git_since = site.git_since.or(Some(tick)).filter(|_| !by.is_empty());
-        site.git_at = site.git_since.map(|since| {
-            let (first, longest) = HOLD_PAUSE;
-            tick.after((tick.since(since) / 8).clamp(first, longest))
-        });
-        self.inputs.push_back(Input::Held { workspace: id, by });
-    }
-
-    /// Looks whether git still changes files, where something waits for its end.
-    pub(super) fn look_for_git(&mut self, now: Tick) {
-        for (id, site) in &mut self.sites {
-            let workspace = *id;
-            let due = site.git_at.take_if(|at| *at <= now).is_some();
-            if due
-                && self.engine.is_holding(workspace)
-                && let Some(tree) = site.tree.as_mut()
-            {
-                tree.push(move |tree| {
-                    let what = What::Git(tree.signs_now());
-                    Some(Done { workspace, what })
-                });
-            }
-        }
-    }
-
-    /// Looks at a workspace that is polled, whose root is missing, or of which a file is being written.
-    pub(super) fn look_again(&mut self, id: WorkspaceId) {
-        let Some(site) = self.sites.get_mut(&id) else {
-            return;
-        };
-        site.look_at = None;
-        if site.tree.is_some() {
-            self.examine(id);
-        } else {
-            let (root, out) = (site.root.clone(), self.out.clone());
-            // A root on a disk that hangs holds up nobody but its own workspace.
-            drop(tokio::task::spawn_blocking(move || {
-                let what = What::Rooted(root.as_path().is_dir());
-                drop(out.blocking_send(Done {
-                    workspace: id,
-                    what,
-                }));
-            }));
-        }
     }
 
     fn take_root(&mut self, id: WorkspaceId, is_there: bool) {
@@ -481,4 +330,9 @@ impl Shell {
             site.look_at = Some(self.clock.tick().after(ROOT_LOOK_PAUSE));
         }
     }
+}
+
+/// Takes a tree's watches away, one by one: no thread of the loop.
+pub(super) fn close(tree: Box<Tree>) {
+    drop(tokio::task::spawn_blocking(move || tree.close()));
 }

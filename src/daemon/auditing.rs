@@ -1,15 +1,16 @@
 //! Self-audits: when which workspace is compared with its disk, and what becomes of what is found.
 //!
-//! One workspace at a time, a few directories at a time, and a pause after each part that is a hundred times as long: so
-//! all audits together take no more than a hundredth of a core, and where there is more to compare than that allows they
-//! are done less often than asked for. Between audits there is one timer, and nothing else.
+//! One workspace at a time, a few directories at a time, and a pause after each part that is `AUDIT_PAUSE` times as long:
+//! so all audits together take no more than a hundredth of a core, and where there is more to compare than that allows
+//! they are done less often than asked for. A workspace whose disk hangs is passed over. Between audits there is one
+//! timer, and nothing else.
 
-use crate::daemon::evidence::Inspected;
+use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{Facts, Site};
 use crate::daemon::tree::Audited;
-use crate::limits::AUDIT_PAUSE;
+use crate::limits::{AUDIT_PART_MAX, AUDIT_PAUSE};
 use crate::model::id::WorkspaceId;
 use crate::model::path::RootPath;
 use crate::model::report::{DoctorCheck, Health};
@@ -19,14 +20,31 @@ use std::time::Duration;
 /// The audit that is under way.
 #[derive(Debug, Default)]
 pub(super) struct Auditing {
-    underway: Option<Underway>,
+    underway: Option<Audit>,
 }
 
 #[derive(Debug)]
-struct Underway {
+struct Audit {
     workspace: WorkspaceId,
-    /// When its next part is due; `None` while one is done.
-    next: Option<Tick>,
+    next: Next,
+}
+
+#[derive(Debug)]
+enum Next {
+    /// Its next part is due then.
+    At(Tick),
+    /// One is being done since then.
+    Done(Tick),
+}
+
+impl Next {
+    /// When there is something to be done about it: past the second time it is passed over.
+    fn due(&self) -> Tick {
+        match self {
+            Self::At(at) => *at,
+            Self::Done(since) => since.after(AUDIT_PART_MAX),
+        }
+    }
 }
 
 /// What a workspace's audits have found.
@@ -56,7 +74,9 @@ impl Auditing {
 /// When a workspace is compared next, if ever.
 fn due(site: &Site) -> Option<Tick> {
     let interval = site.config.as_ref()?.settings.audit?;
-    let watched = site.tree.is_some() && site.facts.polled.is_none() && !site.closing;
+    // One that is away has something else to do; when it is back the loop looks at the time again.
+    let is_home = site.tree.as_ref().is_some_and(Lent::is_home);
+    let watched = is_home && site.facts.polled.is_none() && !site.closing;
     watched.then(|| site.audit_from.after(interval))
 }
 
@@ -67,7 +87,7 @@ impl Shell {
             return None;
         }
         match &self.auditing.underway {
-            Some(underway) => underway.next,
+            Some(underway) => Some(underway.next.due()),
             None => self.sites.values().filter_map(due).min(),
         }
     }
@@ -76,11 +96,27 @@ impl Shell {
         if self.audit_due().is_none_or(|at| at > now) {
             return;
         }
-        let begun = self.auditing.underway.take();
+        let begun = self
+            .auditing
+            .underway
+            .take()
+            .map(|it| (it.workspace, it.next));
+        let begun = match begun {
+            Some((id, Next::At(_))) => Some(id),
+            // What is read of its disk takes for ever. What is left of it is compared when its time comes again.
+            Some((id, Next::Done(_))) => {
+                if let Some(site) = self.sites.get_mut(&id) {
+                    site.audit_from = now;
+                }
+                None
+            }
+            None => None,
+        };
         let begins = begun.is_none();
         let all = self.sites.iter();
         let first = all.filter_map(|(id, site)| Some((due(site)?, *id))).min();
-        let Some(id) = begun.map(|it| it.workspace).or(first.map(|it| it.1)) else {
+        let first = first.filter(|(at, _)| *at <= now).map(|(_, id)| id);
+        let Some(id) = begun.or(first) else {
             return;
         };
         let clock = self.clock;
@@ -103,9 +139,9 @@ impl Shell {
                 what: What::Audited(Box::new(part)),
             })
         });
-        self.auditing.underway = Some(Underway {
+        self.auditing.underway = Some(Audit {
             workspace: id,
-            next: None,
+            next: Next::Done(now),
         });
     }
 
@@ -113,9 +149,9 @@ impl Shell {
         let (times, shortest) = AUDIT_PAUSE;
         let pause = part.took.saturating_mul(times).max(shortest);
         let next = self.clock.tick().after(pause);
-        let ours = |underway: &&mut Underway| underway.workspace == id;
+        let ours = |underway: &&mut Audit| underway.workspace == id;
         if let Some(underway) = self.auditing.underway.as_mut().filter(ours) {
-            underway.next = Some(next);
+            underway.next = Next::At(next);
         }
         if !part.audited.more {
             self.auditing.forget(id);
@@ -130,13 +166,7 @@ impl Shell {
             site.misses.last = path.to_string();
         }
         if let Some((touches, facts)) = part.audited.touches.zip(part.facts) {
-            let looked = Looked {
-                touches,
-                capture: None,
-                inspected: Inspected::default(),
-                facts,
-                settles: None,
-            };
+            let looked = Looked::by_itself(touches, facts);
             self.take_look(id, looked);
         }
     }

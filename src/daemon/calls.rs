@@ -7,6 +7,7 @@ use crate::daemon::errands::Errand;
 use crate::daemon::message::{Done, Then, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
+use crate::daemon::site::Site;
 use crate::daemon::waiting::{Lookup, Purpose};
 use crate::engine::ask::{Ask, Patience, RunAsk, Scope, Until, Wanted};
 use crate::engine::{Input, ProjectId};
@@ -17,6 +18,7 @@ use crate::model::report::{ShutdownAnswer, SubscribeAnswer};
 use crate::wire::answer::Answer;
 use crate::wire::call::{self, Call};
 use crate::wire::refusal::{ErrorKind, Refusal};
+use std::path::Path;
 use std::time::Duration;
 
 impl Shell {
@@ -180,22 +182,31 @@ impl Shell {
         }
     }
 
-    /// The workspace with this root, or around this directory; by name, without a look at the disk.
+    /// The workspace with this root, by name, without a look at the disk. One around it is another one: what is named
+    /// means itself.
     pub(super) fn site_at(&self, root: &RootPath) -> Result<WorkspaceId, Refusal> {
         let mut sites = self.sites.iter().filter(|(_, site)| !site.closing);
-        let around = sites
-            .clone()
-            .find(|(_, site)| root.as_path().starts_with(site.root.as_path()));
-        let found = sites.find(|(_, site)| site.root == *root).or(around);
+        let found = sites.find(|(_, site)| site.root == *root);
         found.map(|(id, _)| *id).ok_or_else(|| {
-            Refusal::new(
-                ErrorKind::UnknownWorkspace,
-                format!("`{root}` is not a registered workspace"),
-            )
-            .hint(format!(
-                "`orchctl add {root}` registers it, `orchctl list` shows the registered ones"
-            ))
+            let said = format!("`{root}` is not a registered workspace");
+            let hint = match self.site_around(root.as_path()) {
+                Some((_, outer)) => {
+                    format!("it lies in the workspace `{}`: name that one", outer.root)
+                }
+                None => format!(
+                    "`orchctl add {}` registers it, `orchctl list` shows the registered ones",
+                    root.quoted()
+                ),
+            };
+            Refusal::new(ErrorKind::UnknownWorkspace, said).hint(hint)
         })
+    }
+
+    /// The workspace that a path is in.
+    pub(super) fn site_around(&self, path: &Path) -> Option<(WorkspaceId, &Site)> {
+        let mut sites = self.sites.iter().filter(|(_, site)| !site.closing);
+        let around = sites.find(|(_, site)| path.starts_with(site.root.as_path()));
+        around.map(|(id, site)| (*id, site))
     }
 
     /// The workspace that a question names; nothing if it names none.
@@ -392,7 +403,7 @@ impl Shell {
 
 /// What the path that a question names has to be.
 enum Naming {
-    /// A workspace, or a directory in one.
+    /// A workspace.
     Known,
     /// A directory that is to be one.
     New,

@@ -8,7 +8,7 @@ use crate::daemon::shell::Shell;
 use crate::daemon::store::{Condition, StoreError};
 use crate::daemon::watcher::Limit;
 use crate::model::id::TaskId;
-use crate::model::path::RootPath;
+use crate::model::path::{RootPath, quoted};
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
 
@@ -35,6 +35,9 @@ impl Shell {
             checks.push(check);
             let misses = self.sites.get(&id);
             checks.extend(misses.and_then(|site| check_misses(&root, site)));
+            let odd = self.sites.get(&id).and_then(|site| site.loaded.as_ref());
+            let odd = odd.into_iter().flat_map(|loaded| &loaded.config.warnings);
+            checks.extend(odd.map(|warning| check_oddity(&root, warning.clone())));
             let unremoved = self.sites.get(&id).map(|site| &site.unremoved);
             let unremoved = unremoved.into_iter().flatten();
             checks.extend(unremoved.map(|(task, why)| check_evidence(&root, task, why)));
@@ -177,6 +180,16 @@ fn check_state(state: Health, detail: String, fix: Option<&str>) -> DoctorCheck 
     }
 }
 
+/// That something of a configuration is not as its writer may think.
+fn check_oddity(root: &RootPath, detail: String) -> DoctorCheck {
+    DoctorCheck {
+        id: format!("configuration {root}"),
+        state: Health::Warn,
+        detail,
+        fix: None,
+    }
+}
+
 /// That old runs stay, because nobody knows whether they are cited, or the disk keeps them.
 fn check_evidence(root: &RootPath, task: &TaskId, why: &str) -> DoctorCheck {
     DoctorCheck {
@@ -196,9 +209,15 @@ fn check_workspace(root: &str, state: WorkspaceState, detail: Option<String>) ->
         WorkspaceState::Rescanning | WorkspaceState::Polling => (Health::Warn, None),
         WorkspaceState::Missing => (
             Health::Warn,
-            Some(format!("bring it back, or `orchctl remove {root}`")),
+            Some(format!(
+                "bring it back, or `orchctl remove {}`",
+                quoted(root)
+            )),
         ),
-        WorkspaceState::Untrusted => (Health::Warn, Some(format!("orchctl allow {root}"))),
+        WorkspaceState::Untrusted => (
+            Health::Warn,
+            Some(format!("orchctl allow {}", quoted(root))),
+        ),
         WorkspaceState::Invalid => (
             Health::Fail,
             Some("correct the file that is named".to_owned()),

@@ -105,6 +105,7 @@ impl Shell {
                 inspected: inspected.unwrap_or_default(),
                 facts,
                 settles,
+                examined: false,
             });
             Some(Done {
                 workspace,
@@ -209,8 +210,9 @@ impl Shell {
             let state = site.task_state(standing, now);
             let was = site.calls_present(&state, &standing.project.task);
             site.states.insert(standing.project.task.clone(), state);
-            // What the file calls present and is not any more must not stand there a moment longer.
-            let at_once = was.is_some_and(|was| !standing.fresh || was != standing.verdict);
+            // What the file calls present and is not any more must not stand there a moment longer, and what was proven
+            // before is looked up there by whoever is told so.
+            let at_once = was != standing.fresh.then_some(standing.verdict);
             site.flush_by(if at_once {
                 tick
             } else {
@@ -223,7 +225,8 @@ impl Shell {
         let Some(site) = self.sites.get(&report.workspace) else {
             return;
         };
-        let Some(attempt) = stage::attempt(site, config, report, index) else {
+        let around = stage::runs_around(self.tenancy);
+        let Some(attempt) = stage::attempt(site, config, report, index, around) else {
             return;
         };
         let (stopper, ending) = runner::start(attempt, self.clock).split();
@@ -387,7 +390,6 @@ impl Site {
         });
     }
 
-    /// What `state.json` says of a project.
     /// Notes what the file of a task will say of its present content; gives back what it has said.
     fn calls_present(&mut self, state: &TaskState, task: &TaskId) -> Option<Verdict> {
         match state.fresh {
@@ -396,6 +398,7 @@ impl Site {
         }
     }
 
+    /// What `state.json` says of a project.
     pub(super) fn task_state(&self, standing: &Standing, now: Timestamp) -> TaskState {
         let task = &standing.project.task;
         TaskState {

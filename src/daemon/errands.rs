@@ -288,7 +288,8 @@ fn registered(root: &RootPath, allow: bool) -> Refusal {
     let refusal = Refusal::new(ErrorKind::ShuttingDown, message);
     match allow {
         true => refusal.hint(format!(
-            "its commands are still to be allowed: `orchctl allow {root}`"
+            "its commands are still to be allowed: `orchctl allow {}`",
+            root.quoted()
         )),
         false => refusal,
     }

@@ -22,13 +22,15 @@ mod heal;
 mod history;
 mod last;
 mod lock;
+mod open;
 mod owner;
 mod places;
 mod recover;
+mod restore;
 mod snapshots;
 mod spare;
 
-pub use exhibits::{Exhibit, Exhibits, Inspected};
+pub use exhibits::{Exhibit, Exhibits, Inspected, Stamps};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
 pub use last::{Failure, Last};
 pub use owner::Owner;
@@ -36,22 +38,24 @@ pub use places::Places;
 pub use recover::{Known, Proof, Recovery};
 
 pub(crate) use files::{
-    LOCAL_POINTERS, MANIFEST, pointer_path, read_manifest, read_sidecar, run_path,
+    LOCAL_POINTERS, MANIFEST, SIDECAR, pointer_path, read_manifest, read_sidecar, run_path,
 };
 pub(crate) use places::{Base, Grown};
 
 use crate::daemon::durable::{Dir, DurableError, Former};
+use crate::daemon::identity::Identity;
 use crate::daemon::index::Index;
-use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, TaskState, Unreadable};
+use crate::model::evidence::{Layout, Sidecar, TaskState, Unreadable};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 use files::Files;
 use finish::Ending;
+use open::{Anchor, Open, write_errors};
 use snapshots::Snapshots;
 use spare::Spare;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Why evidence could not be written or read.
@@ -66,6 +70,12 @@ pub enum EvidenceError {
     /// The names of a run's files could not be synced when it began; the kernel tells that only once.
     #[error("the beginning of run {run} could not be put on disk")]
     Unanchored {
+        /// The run.
+        run: RunId,
+    },
+    /// The run's evidence is in another directory, which is not the workspace any more.
+    #[error("run {run} began in a directory whose place another one has taken")]
+    Elsewhere {
         /// The run.
         run: RunId,
     },
@@ -104,33 +114,14 @@ pub struct Desk {
     layout: Layout,
     owner: Owner,
     open: BTreeMap<RunId, Open>,
+    /// Runs that began in another directory, whose place this one has taken.
+    elsewhere: BTreeSet<RunId>,
     snapshots: Snapshots,
     index: Index,
     /// What has been replaced, until there is time.
     former: Vec<Former>,
     /// For the next new run.
     spare: Option<Spare>,
-}
-
-/// A run whose manifest is in our hands.
-#[derive(Debug)]
-struct Open {
-    manifest: Manifest,
-    sidecar: Option<Sidecar>,
-    guardrails_required: Option<bool>,
-    anchor: Anchor,
-    ending: Ending,
-}
-
-/// Whether the names of a run that has begun survive a power cut.
-#[derive(Debug)]
-enum Anchor {
-    /// They do, once this is synced.
-    Loose(Grown, Option<Box<Spare>>),
-    /// They do.
-    Held,
-    /// Nobody knows.
-    Lost,
 }
 
 impl Desk {
@@ -148,6 +139,7 @@ impl Desk {
             layout,
             owner,
             open: BTreeMap::new(),
+            elsewhere: BTreeSet::new(),
             former: Vec::new(),
             spare: None,
         }
@@ -157,6 +149,16 @@ impl Desk {
     #[must_use]
     pub fn holds(&self, run: &RunId) -> bool {
         self.open.contains_key(run)
+    }
+
+    /// From now on the workspace is this directory: whatever takes its place gets nothing written, and runs that another
+    /// one had under way are not this one's.
+    pub fn hold(&mut self, root: Option<Identity>) {
+        if self.runs.hold(root) {
+            self.elsewhere
+                .extend(std::mem::take(&mut self.open).into_keys());
+        }
+        self.snapshots.hold(root);
     }
 
     /// Makes a run that has begun survive a power cut; of a run that is not under way there is nothing to do.
@@ -215,6 +217,7 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
         let ended = self.try_end(report, state, now);
+        self.elsewhere.remove(&report.run);
         if ended.is_err()
             && let Some(open) = self.open.get_mut(&report.run)
         {
@@ -331,6 +334,10 @@ impl Desk {
 
     /// The directories of a run that is in our hands and has its manifest; `git clean` may have taken what had begun.
     fn standing(&self, report: &RunReport) -> Result<Option<Files>, EvidenceError> {
+        if self.elsewhere.contains(&report.run) {
+            let run = report.run.clone();
+            return Err(EvidenceError::Elsewhere { run });
+        }
         if !self.open.contains_key(&report.run) {
             return Ok(None);
         }
@@ -354,54 +361,6 @@ impl Desk {
         let files = Files::open(runs, task, run)?;
         files.ok_or_else(|| EvidenceError::UnknownRun { run: run.clone() })
     }
-}
-
-impl Open {
-    /// Whether it has not ended: of one whose end could not be written, nobody lives any more.
-    fn is_under_way(&self) -> bool {
-        self.ending == Ending::New
-    }
-
-    /// Its manifest, where all of its files are gone.
-    fn anew(&self) -> Manifest {
-        let mut manifest = self.manifest.clone();
-        let stages = manifest.commands.iter_mut();
-        stages.for_each(|stage| stage.error_file = None);
-        manifest
-    }
-
-    /// Takes over what another tool has written into the manifest meanwhile and we would overwrite.
-    fn take_over(&mut self, files: &Files) {
-        if let Ok(found) = files.read_manifest() {
-            self.manifest.approvals = found.approvals;
-            self.manifest.rest = found.rest;
-        }
-    }
-}
-
-fn write_errors(
-    files: &Files,
-    report: &RunReport,
-    manifest: &mut Manifest,
-    layout: &Layout,
-    now: Timestamp,
-) -> Result<Grown, DurableError> {
-    let mut grown = Grown::default();
-    for (place, stage) in report.stages.iter().enumerate() {
-        let index = place.saturating_add(1);
-        let Some(command) = manifest.commands.get_mut(place) else {
-            continue;
-        };
-        if command.error_file.is_some() {
-            continue;
-        }
-        if let Some(error) = ErrorFile::of(report, stage, index, now) {
-            files.write_error(&error, &mut grown)?;
-            command.error_file =
-                Some(layout.error_file(&report.task, &report.run, index, &stage.id));
-        }
-    }
-    Ok(grown)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl Shell {
         let proofs: Vec<(&TaskId, &Proof)> = tasks.iter().flat_map(of_task).collect();
         let held: BTreeSet<&RunId> = proofs.iter().map(|(_, proof)| &proof.run).collect();
         // What the engine has forgotten need not be remembered here.
-        site.manifests
+        site.exhibited
             .retain(|(task, run), _| !tasks.contains(task) || held.contains(run));
         Some(site.exhibits(&proofs))
     }
@@ -40,8 +40,8 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        for (task, run, stamp) in inspected.read {
-            site.manifests.insert((task, run), stamp);
+        for (task, run, stamps) in inspected.read {
+            site.exhibited.insert((task, run), stamps);
         }
         let runs = inspected.gone;
         if runs.is_empty() {
@@ -111,12 +111,12 @@ impl Site {
         let exhibit = |(task, proof): &(&TaskId, &Proof)| {
             let (task, run) = ((*task).clone(), proof.run.clone());
             let key = (task, run);
-            let stamp = self.manifests.get(&key).copied();
+            let stamps = self.exhibited.get(&key).copied();
             Exhibit {
                 task: key.0,
                 run: key.1,
                 verdict: proof.verdict,
-                stamp,
+                stamps,
             }
         };
         // An error proves nothing, and its evidence may be what could not be written.

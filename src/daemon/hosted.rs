@@ -6,6 +6,7 @@
 //! caller did not cancel them itself.
 
 use crate::daemon::chain::chain;
+use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
@@ -13,11 +14,16 @@ use crate::daemon::watcher::{Panicked, panicked};
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::low_level::pipe;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use tokio::io::AsyncReadExt as _;
 
 /// What the shell is told of a panic: that the daemon failed inside.
 const FAILED_INSIDE: i32 = 5;
@@ -29,6 +35,30 @@ pub struct Hosted {
     pub stream: UnixStream,
     /// Ends when everything has been recorded.
     pub thread: JoinHandle<()>,
+    /// Takes the grace from its stages.
+    pub urge: Urge,
+}
+
+/// The way to tell a daemon in this process that nobody wants to wait for the grace of its stages.
+#[derive(Debug)]
+pub struct Urge(UnixStream);
+
+impl Urge {
+    /// Has the next INT or TERM end its stages at once, and the one after that this process: the second and the third
+    /// signal of a daemon, whose first one was the caller's here.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn by_signals(&self) -> io::Result<()> {
+        let urged = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: what the first one sets is looked at by the second.
+            flag::register_conditional_default(signal, Arc::clone(&urged))?;
+            flag::register(signal, Arc::clone(&urged))?;
+            pipe::register(signal, self.0.try_clone()?)?;
+        }
+        Ok(())
+    }
 }
 
 /// Hosts a daemon for the workspace at `root`.
@@ -41,6 +71,8 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     crate::daemon::lifecycle::claim::prepare_state(&state).map_err(io::Error::other)?;
     let (stream, ours) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
+    let (urge, urged) = UnixStream::pair()?;
+    urged.set_nonblocking(true)?;
     let mut name = [0_u8; 8];
     getrandom::fill(&mut name).map_err(io::Error::other)?;
     let about = Arc::new(About::new(base16ct::lower::encode_string(&name)));
@@ -60,6 +92,9 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
                 let Ok(stream) = tokio::net::UnixStream::from_std(ours) else {
                     return;
                 };
+                let Ok(mut urged) = tokio::net::UnixStream::from_std(urged) else {
+                    return;
+                };
                 let (reader, writer) = stream.into_split();
                 let mut shell = Shell::new(parts);
                 shell.open_site(root, None);
@@ -73,7 +108,10 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
                 };
                 let looped = async {
                     shell
-                        .run(&mut incoming, async || std::future::pending().await)
+                        .run(&mut incoming, async || match urged.read_u8().await {
+                            Ok(_) => Some(Signal::Urge),
+                            Err(_) => std::future::pending().await,
+                        })
                         .await;
                     // Dropped so that the connection ends too, if it is the loop that ended first.
                     drop::<tokio::sync::mpsc::Receiver<Incoming>>(incoming);
@@ -86,7 +124,11 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
             // Nobody else knows the directory; what is left of it would be swept by the next daemon.
             drop(std::fs::remove_dir_all(cookies));
         })?;
-    Ok(Hosted { stream, thread })
+    Ok(Hosted {
+        stream,
+        thread,
+        urge: Urge(urge),
+    })
 }
 
 /// A panic ends the whole process, as in a daemon: nobody brings back what the thread that panicked had been lent. The

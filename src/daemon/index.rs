@@ -7,7 +7,9 @@
 mod store;
 
 use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
-use crate::daemon::evidence::{LOCAL_POINTERS, MANIFEST, read_manifest, read_sidecar, run_path};
+use crate::daemon::evidence::{
+    LOCAL_POINTERS, MANIFEST, SIDECAR, read_manifest, read_sidecar, run_path,
+};
 use crate::limits::{LISTING_SETTLE, PROOFS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, TaskId};
@@ -29,6 +31,9 @@ pub(crate) struct Row {
     pub(crate) record: RunRecord,
     /// The manifest that said so.
     pub(crate) stamp: Stamp,
+    /// The sidecar that did, where there was one.
+    #[serde(default)]
+    pub(crate) beside: Option<Stamp>,
     /// Whether nothing is left to be written for it.
     pub(crate) complete: bool,
     /// Whether it has a sidecar: it is ours.
@@ -54,12 +59,13 @@ impl Row {
         manifest: &Manifest,
         sidecar: Option<&Sidecar>,
         layout: &Layout,
-        stamp: Stamp,
+        (stamp, beside): (Stamp, Option<Stamp>),
     ) -> Self {
         let written = manifest.metrics_recorded && manifest.run_summary_path.is_some();
         Self {
             record: RunRecord::of(manifest, sidecar, layout),
             stamp,
+            beside,
             complete: manifest.status.is_terminal() && written,
             ours: sidecar.is_some(),
             proves: sidecar.is_some_and(Sidecar::proves),
@@ -136,13 +142,14 @@ impl Index {
         self.store.settle(&self.rows);
     }
 
-    /// The row of a run, read again if its manifest changed; `None` when it is gone or cannot be read.
+    /// The row of a run, read again if its manifest or its sidecar changed; `None` when it is gone or cannot be read.
     pub(crate) fn check(&mut self, runs: &Dir, key: &Key) -> Option<&Row> {
-        let manifest = run_path(&key.0, &key.1).join(MANIFEST);
-        let stamp = runs.stamp(&manifest);
-        let known = self.rows.get(key).map(|row| row.stamp);
+        let path = run_path(&key.0, &key.1);
+        let stamp = runs.stamp(&path.join(MANIFEST));
+        let beside = runs.stamp(&path.join(SIDECAR));
+        let known = self.rows.get(key).map(|row| (row.stamp, row.beside));
         match stamp {
-            Some(stamp) if known == Some(stamp) => {}
+            Some(stamp) if known == Some((stamp, beside)) => {}
             // Without its manifest, what is left of a run is still there to be healed.
             Some(_) | None => self.read(runs, key),
         }
@@ -209,9 +216,10 @@ impl Index {
     /// Takes in what is known of a run that was just written.
     pub(crate) fn note(&mut self, runs: &Dir, manifest: &Manifest, sidecar: Option<&Sidecar>) {
         let key = (manifest.task_id.clone(), manifest.run_id.clone());
-        let path = run_path(&key.0, &key.1).join(MANIFEST);
-        if let Some(stamp) = runs.stamp(&path) {
-            let row = Row::of(manifest, sidecar, &self.layout, stamp);
+        let path = run_path(&key.0, &key.1);
+        if let Some(stamp) = runs.stamp(&path.join(MANIFEST)) {
+            let stamps = (stamp, runs.stamp(&path.join(SIDECAR)));
+            let row = Row::of(manifest, sidecar, &self.layout, stamps);
             self.store.append(&row);
             self.put(key, row);
         }
@@ -260,13 +268,14 @@ impl Index {
         };
         // The stamp is taken first: a manifest that is replaced between the two is read again next time.
         let stamp = dir.stamp(Path::new(MANIFEST));
+        let beside = dir.stamp(Path::new(SIDECAR));
         let manifest = read_manifest(&dir).ok();
         // A manifest that speaks of another run was copied here: its row would stand for that one.
         let manifest = manifest.filter(|m| (&m.task_id, &m.run_id) == (&key.0, &key.1));
         match (manifest, stamp) {
             (Some(manifest), Some(stamp)) => {
                 let sidecar = read_sidecar(&dir).ok();
-                let row = Row::of(&manifest, sidecar.as_ref(), &self.layout, stamp);
+                let row = Row::of(&manifest, sidecar.as_ref(), &self.layout, (stamp, beside));
                 self.store.append(&row);
                 self.put(key.clone(), row);
                 self.unread.remove(key);

@@ -10,7 +10,7 @@ pub mod read;
 mod spill;
 
 use crate::daemon::clock::Clock;
-use crate::limits::{ATTEMPT_LOG_BYTES_MIN, STAGE_LOG_BYTES_MAX};
+use crate::limits::{ATTEMPT_LOG_BYTES_MIN, LOG_READ_BYTES_MAX, STAGE_LOG_BYTES_MAX};
 use crate::model::log::{LogEnd, LogEvent, LogLine, LogLineError, Stream};
 use spill::Tail;
 use std::borrow::Cow;
@@ -131,7 +131,7 @@ impl StageLogs {
         });
     }
 
-    /// Keeps what came out.
+    /// Keeps what came out; in several lines where one would be more than is read at once.
     pub fn output(&mut self, stream: Stream, bytes: &[u8]) {
         if bytes.is_empty() || self.failure.is_some() {
             return;
@@ -140,7 +140,13 @@ impl StageLogs {
             stream,
             bytes: Cow::Borrowed(bytes),
         };
-        let kept = self.encode(event).and_then(|()| {
+        let encoded = self.encode(event);
+        if self.line.len() as u64 > LOG_READ_BYTES_MAX && encoded.is_ok() {
+            let (first, second) = halves(bytes);
+            self.output(stream, first);
+            return self.output(stream, second);
+        }
+        let kept = encoded.and_then(|()| {
             let length = self.line.len() as u64;
             if self.tail.is_empty() && length <= self.head_left {
                 self.head_left -= length;
@@ -215,6 +221,18 @@ impl StageLogs {
             self.failure.get_or_insert(error);
         }
     }
+}
+
+/// Two parts of a text, cut between characters; of bytes that are none, cut anywhere.
+fn halves(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let middle = bytes.len() / 2;
+    let text = std::str::from_utf8(bytes);
+    let cut = text.ok().and_then(|text| {
+        let mut places = middle..bytes.len();
+        places.find(|place| text.is_char_boundary(*place))
+    });
+    let cut = bytes.split_at_checked(cut.unwrap_or(middle));
+    cut.unwrap_or((bytes, &[]))
 }
 
 fn failed(act: LogAct, path: &Path, source: io::Error) -> LogError {

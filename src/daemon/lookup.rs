@@ -19,7 +19,7 @@ use crate::limits::{RUN_LIST_DEFAULT, RUN_LIST_MAX, RUNS_NAMED_MAX};
 use crate::model::evidence::{RunRecord, Unreadable};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
-use crate::model::report::runs::RunList;
+use crate::model::report::runs::{ListedRun, RunList};
 use crate::model::run::RunStatus;
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
@@ -96,7 +96,7 @@ impl Shell {
         if !left.remove(&id) {
             return;
         }
-        rows.extend(more);
+        rows.extend(more.into_iter().map(|row| (id, row)));
         if left.is_empty() {
             self.listed_all(request);
         }
@@ -126,9 +126,19 @@ impl Shell {
             let denied = Denied::UnknownProject(task);
             return self.answer(request, Err(refusal(denied)));
         }
-        rows.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+        rows.sort_by(|(_, a), (_, b)| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
         rows.truncate(limit);
-        self.answer(request, Ok(RunList { runs: rows }.into()));
+        let several = rows.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len() > 1;
+        let listed = |(id, record)| ListedRun {
+            record,
+            workspace: self
+                .sites
+                .get(&id)
+                .filter(|_| several)
+                .map(|site| site.root.clone()),
+        };
+        let runs = rows.into_iter().map(listed).collect();
+        self.answer(request, Ok(RunList { runs }.into()));
     }
 
     /// Looks for a run by a part of its id, then does what is wanted of it.
@@ -381,7 +391,10 @@ pub(super) fn internal(error: &EvidenceError) -> Refusal {
     let refuse = |kind| Refusal::new(kind, chain(error));
     match error {
         EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),
-        EvidenceError::Disk(_) | EvidenceError::Random(_) | EvidenceError::Unanchored { .. } => refuse(ErrorKind::Internal),
+        EvidenceError::Disk(_)
+        | EvidenceError::Random(_)
+        | EvidenceError::Unanchored { .. }
+        | EvidenceError::Elsewhere { .. } => refuse(ErrorKind::Internal),
         EvidenceError::Unreadable {
             source: Unreadable::Damaged(_),
             ..

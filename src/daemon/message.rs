@@ -146,6 +146,22 @@ pub(super) struct Looked {
     pub(super) facts: Facts,
     /// Its number, if it has settled whatever was in doubt when it was asked for.
     pub(super) settles: Option<u64>,
+    /// It is the examination that was on its way.
+    pub(super) examined: bool,
+}
+
+impl Looked {
+    /// What a look touched that nobody had asked for, and that settles nothing.
+    pub(super) fn by_itself(touches: Result<Touches, TreeError>, facts: Facts) -> Self {
+        Self {
+            touches,
+            capture: None,
+            inspected: Inspected::default(),
+            facts,
+            settles: None,
+            examined: false,
+        }
+    }
 }
 
 /// What to do once a configuration was read again.

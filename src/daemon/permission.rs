@@ -9,14 +9,15 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::StoreError;
 use crate::daemon::waiting::removed_meanwhile;
-use crate::model::config::Config;
+use crate::limits::FORMER_SHOWN_MAX;
 use crate::model::config::commands::CommandText;
+use crate::model::config::{Command, Config};
 use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::{AllowAnswer, AllowedCommand, WorkspaceChange};
 use crate::wire::call;
 use crate::wire::refusal::{ErrorKind, Refusal};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Shell {
@@ -168,34 +169,95 @@ pub(super) fn unstored(error: &StoreError) -> Refusal {
 /// Every command of a configuration; known where it was allowed before as it is, and compared where the stage was.
 fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedCommand> {
     let stages = config.pipelines.iter().flat_map(|pipeline| {
-        let stages = pipeline.stages.iter();
-        stages.filter_map(move |stage| {
+        let stages = pipeline.stages.iter().enumerate();
+        stages.filter_map(move |(index, stage)| {
             let now = CommandText::of_stage(pipeline, stage);
-            Some((pipeline, stage, stage.command()?, now))
+            let moves = pipeline.moves(index, known);
+            Some((pipeline, stage, stage.command()?, (now, moves)))
         })
     });
     let stages: Vec<_> = stages.collect();
-    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, now)| now).collect();
+    let present: BTreeSet<&CommandText> = stages.iter().map(|(_, _, _, (now, _))| now).collect();
     let gone = known.iter().filter(|known| !present.contains(known));
-    // Several of one name, in their order, where stages share an id.
-    let mut before: BTreeMap<&str, VecDeque<&CommandText>> = BTreeMap::new();
+    // Several of one name, where stages share an id: in which order they stood is not kept.
+    let mut before: BTreeMap<&str, BTreeSet<&CommandText>> = BTreeMap::new();
     for text in gone {
-        before.entry(&text.of).or_default().push_back(text);
+        before.entry(&text.of).or_default().insert(text);
+    }
+    let mut changed: BTreeMap<&str, usize> = BTreeMap::new();
+    let others = stages.iter().map(|(.., (now, _))| now);
+    for now in others.filter(|now| !known.contains(now)) {
+        *changed.entry(&now.of).or_default() += 1;
     }
     stages
         .iter()
-        .map(|(pipeline, stage, command, now)| {
+        .map(|(pipeline, stage, command, (now, moves))| {
             let known = known.contains(now);
-            let before = before.get_mut(now.of.as_str()).filter(|_| !known);
-            let before = before.and_then(VecDeque::pop_front);
+            let before = before.get(now.of.as_str()).filter(|_| !known);
+            let alone = changed.get(now.of.as_str()) == Some(&1);
+            let mut told = before.map_or_else(Vec::new, |it| changes(command, it, alone));
+            told.extend_from_slice(moves);
             AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
                 notes: command.shown_notes(),
-                known,
-                changes: before.map(|it| command.changes(it)).unwrap_or_default(),
+                known: known && moves.is_empty(),
+                changes: told,
             }
         })
         .collect()
+}
+
+/// What is different from what was allowed of a stage; where several stages share its id, what it may have been.
+fn changes(command: &Command, before: &BTreeSet<&CommandText>, alone: bool) -> Vec<String> {
+    match before.first().filter(|_| alone && before.len() == 1) {
+        Some(before) => command.changes(before),
+        None => {
+            let shown = before.iter().take(FORMER_SHOWN_MAX);
+            let shown = shown.map(|text| format!("may have been: {}", text.runs));
+            let more = before.len().checked_sub(FORMER_SHOWN_MAX + 1);
+            let more = more.map(|beyond| format!("or one of {} others", beyond + 1));
+            shown.chain(more).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::StageId;
+
+    fn config(lines: &[&str]) -> Config {
+        let head = "[[pipeline]]\nid = 'diagnostics'\n".to_owned();
+        let stages = (0..)
+            .zip(lines)
+            .map(|(at, line)| format!("[[pipeline.stage]]\nid = 's{at}'\ncommand = '{line}'\n"));
+        let text = head + &stages.collect::<String>();
+        let mut config = Config::of_toml(&text).unwrap();
+        let stages = config.pipelines.iter_mut().flat_map(|it| &mut it.stages);
+        let one = StageId::parse("s").unwrap();
+        stages.for_each(|stage| stage.id = one.clone());
+        config
+    }
+
+    fn told(before: &[&str], now: &[&str]) -> Vec<Vec<String>> {
+        let commands = allowed_commands(&config(now), &config(before).commands());
+        commands.into_iter().map(|it| it.changes).collect()
+    }
+
+    #[test]
+    fn of_stages_that_share_an_id_only_the_one_that_is_left_is_compared() {
+        let one = told(&["a", "z"], &["a", "y"]);
+        assert_eq!(one, [vec![], vec!["was: z"]]);
+        let both = vec!["may have been: a", "may have been: z"];
+        assert_eq!(told(&["z", "a"], &["y", "b"]), [both.clone(), both]);
+        let added = vec!["may have been: a"];
+        assert_eq!(told(&["a"], &["b", "c"]), [added.clone(), added]);
+        let many: Vec<String> = (10..40).map(|n| format!("a{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let beyond = many.len() - FORMER_SHOWN_MAX;
+        let last = told(&many, &["b", "c"]).pop().unwrap().pop().unwrap();
+        assert_eq!(last, format!("or one of {beyond} others"));
+    }
 }

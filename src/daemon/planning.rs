@@ -8,7 +8,7 @@ use crate::daemon::server::Asked;
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::waiting::{Purpose, refusal, removed_meanwhile};
 use crate::engine::ask::{Ask, Denied, Reply};
-use crate::limits::READING_WAIT_MAX;
+use crate::limits::{PATH_TEXT_BYTES_MAX, READING_WAIT_MAX};
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath, of_text};
@@ -46,7 +46,14 @@ impl Shell {
 
     /// Answers `explain` once what it is about has been looked at.
     pub(super) fn explain_present(&mut self, asked: Asked, named: PathNamed) {
-        let about = self.workspace_around(&named).map(Some);
+        let length = named.path.len();
+        let about = match length <= PATH_TEXT_BYTES_MAX {
+            true => self.workspace_around(&named).map(Some),
+            false => Err(Refusal::new(
+                ErrorKind::TooLarge,
+                format!("the path has {length} bytes: at most {PATH_TEXT_BYTES_MAX} are taken"),
+            )),
+        };
         self.look_first(asked, about, Read::Explain(named));
     }
 
@@ -137,8 +144,10 @@ impl Shell {
     fn workspace_around(&self, named: &PathNamed) -> Result<WorkspaceId, Refusal> {
         let path = of_text(&named.path);
         let path = path.as_path();
-        let root = named.workspace.clone().or_else(|| RootPath::new(path).ok());
-        let Some(root) = root else {
+        if let Some(root) = &named.workspace {
+            return self.site_at(root);
+        }
+        if !path.is_absolute() {
             return Err(Refusal::new(
                 ErrorKind::UnknownWorkspace,
                 format!(
@@ -147,16 +156,15 @@ impl Shell {
                 ),
             )
             .hint("name the `workspace`, or send the whole path"));
-        };
-        self.site_at(&root)
-            .map_err(|refusal| match path.is_absolute() {
-                true if named.workspace.is_none() => Refusal::new(
-                    refusal.kind,
-                    format!("`{}` is in no registered workspace", named.path),
-                )
-                .hint("`orchctl add DIR` registers one, `orchctl list` shows the registered ones"),
-                _ => refusal,
-            })
+        }
+        let around = self.site_around(path).map(|(id, _)| id);
+        around.ok_or_else(|| {
+            Refusal::new(
+                ErrorKind::UnknownWorkspace,
+                format!("`{}` is in no registered workspace", named.path),
+            )
+            .hint("`orchctl add DIR` registers one, `orchctl list` shows the registered ones")
+        })
     }
 
     /// Has the tree answer; a refusal is for the caller to tell.

@@ -10,6 +10,7 @@ use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStan
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
 use crate::model::config::source::Origin;
+use crate::model::evidence::Layout;
 use crate::model::id::{RunId, Seq, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{
@@ -18,7 +19,8 @@ use crate::model::report::event::{
 };
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::status::{
-    DaemonStatus, ProjectStatus, QueuedRun, RunningRun, Status, WorkspaceState, WorkspaceStatus,
+    DaemonStatus, ProjectStatus, ProvenBy, QueuedRun, RunningRun, Status, WorkspaceState,
+    WorkspaceStatus,
 };
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Timestamp;
@@ -93,6 +95,7 @@ impl Shell {
             .sites
             .get(&workspace.id)
             .map_or(0, |site| site.misses.count);
+        let layout = self.sites.get(&workspace.id).map(|site| &site.layout);
         let root = workspace.root.clone();
         let mut projects: Vec<ProjectStanding<'_>> = workspace.projects;
         projects.retain(|project| task.is_none_or(|task| project.standing.project.task == *task));
@@ -104,7 +107,7 @@ impl Shell {
             missed,
             projects: projects
                 .into_iter()
-                .map(|project| project_status(project, flaky))
+                .map(|project| project_status(project, flaky, layout))
                 .collect(),
         }
     }
@@ -323,6 +326,7 @@ impl Shell {
             duration_ms: duration.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             manifest: layout.manifest(&report.task, &report.run),
             failure: failure(report, layout),
+            unproven: report.unproven(),
             green,
         })
     }
@@ -373,8 +377,16 @@ fn queued_run(queued: engine::QueuedRun<'_>) -> QueuedRun {
     }
 }
 
-fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> ProjectStatus {
+fn project_status(
+    project: ProjectStanding<'_>,
+    flaky: Option<Flaky>,
+    layout: Option<&Layout>,
+) -> ProjectStatus {
     let standing = project.standing;
+    let proof = standing.proof.zip(layout).map(|(run, layout)| ProvenBy {
+        manifest: layout.manifest(&standing.project.task, &run),
+        run_id: run,
+    });
     let told = flaky.filter(|_| standing.verdict == Verdict::Flaky);
     ProjectStatus {
         task_id: standing.project.task,
@@ -391,6 +403,7 @@ fn project_status(project: ProjectStanding<'_>, flaky: Option<Flaky>) -> Project
             started_at: running.started_at,
         }),
         queued: project.queued.into_iter().map(queued_run).collect(),
+        proof,
         last_run: project.last.map(|last| last.run.clone()),
         // What failed is of no interest once the present content is proven by another run.
         failure: project

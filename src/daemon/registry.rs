@@ -17,7 +17,8 @@ use std::path::Path;
 pub enum RegistryError {
     /// It is part of one that is there.
     #[error(
-        "`{root}` is inside the workspace `{outer}`: make it a [[project]] of that one, or `orchctl remove {outer}` first"
+        "`{root}` is inside the workspace `{outer}`: make it a [[project]] of that one, or `orchctl remove {}` first",
+        outer.quoted()
     )]
     Inside {
         /// What was asked.
@@ -26,7 +27,7 @@ pub enum RegistryError {
         outer: RootPath,
     },
     /// One that is there is part of it.
-    #[error("`{root}` contains the workspace `{inner}`: `orchctl remove {inner}` first")]
+    #[error("`{root}` contains the workspace `{inner}`: `orchctl remove {}` first", inner.quoted())]
     Contains {
         /// What was asked.
         root: RootPath,
@@ -126,7 +127,7 @@ impl Registry {
         &self.kept.known().workspaces
     }
 
-    /// Registers a directory, or notes the task that a registered one is given; durable when this returns.
+    /// Registers a directory; durable when this returns. One that is registered keeps the task that it was given then.
     ///
     /// # Errors
     /// When it lies in a registered one or contains one, or the file cannot be read or written.
@@ -167,16 +168,9 @@ fn insert(
     task: Option<TaskId>,
     now: Timestamp,
 ) -> Result<Changed, RegistryError> {
-    if let Some(same) = known.iter_mut().find(|workspace| workspace.root == root) {
-        // The newest `add` knows best; one without a task takes nothing back.
-        let changed = match task {
-            Some(task) if same.task.as_ref() != Some(&task) => {
-                same.task = Some(task);
-                Changed::Yes
-            }
-            Some(_) | None => Changed::No,
-        };
-        return Ok(changed);
+    // Another name would begin another history.
+    if known.iter().any(|workspace| workspace.root == root) {
+        return Ok(Changed::No);
     }
     for workspace in known.iter() {
         let other = workspace.root.clone();

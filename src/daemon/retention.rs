@@ -1,15 +1,18 @@
 //! Which runs are kept, and how the others go.
 //!
-//! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, and one that a
-//! checklist cites. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
+//! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, one that a
+//! checklist cites, and the child runs of what is kept, to which its manifest leads. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
 //! what a crash leaves of that is swept at the next start, its pointers included.
 
 use crate::daemon::durable::{Dir, DurableError, Kind};
-use crate::daemon::evidence::{Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, run_path};
+use crate::daemon::evidence::{
+    Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, run_path,
+};
 use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::config::Retention;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RunId, TaskId};
+use crate::model::run::Cause;
 use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -64,6 +67,7 @@ impl Desk {
             return Ok(Vec::new());
         }
         forget_cited(&Dir::open(self.root().as_path())?, &mut over)?;
+        forget_children(&runs, &records, &mut over);
         let mut gone = Vec::new();
         for run in over {
             let key = (task.clone(), run.clone());
@@ -131,6 +135,30 @@ fn discard_pointers(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), Durabl
         }
     }
     Ok(())
+}
+
+/// Takes the child runs of runs that are kept out of `over`, and theirs.
+fn forget_children(runs: &Dir, records: &[RunRecord], over: &mut BTreeSet<RunId>) {
+    let children = records
+        .iter()
+        .filter(|record| record.cause == Some(Cause::Parent) && over.contains(&record.run_id));
+    let parent = |child: &RunRecord| {
+        let dir = runs.descend(&run_path(&child.task_id, &child.run_id)).ok();
+        let manifest = read_manifest(&dir??).ok()?;
+        Some((child.run_id.clone(), manifest.parent_run_id?))
+    };
+    let parents: Vec<(RunId, RunId)> = children.filter_map(parent).collect();
+    let there: BTreeSet<&RunId> = records.iter().map(|record| &record.run_id).collect();
+    let mut before = usize::MAX;
+    // A child is kept for its parent, which may be kept for its own.
+    while over.len() < before {
+        before = over.len();
+        for (child, parent) in &parents {
+            if there.contains(parent) && !over.contains(parent) {
+                over.remove(child);
+            }
+        }
+    }
 }
 
 /// Takes the runs that a checklist mentions out of `over`.

@@ -207,14 +207,9 @@ fn conclude(earlier: Written, finished: Finished) -> Ending {
 
 fn unspawnable(reason: String, earlier: Written) -> Ending {
     Ending {
-        exit: Exit::Unspawnable(reason),
-        duration: Duration::ZERO,
-        stdout: String::new(),
-        stderr: String::new(),
         log_bytes: earlier.bytes,
         truncated: earlier.truncated,
-        excerpt: None,
-        unrecorded: None,
+        ..Ending::silent(Exit::Unspawnable(reason))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::daemon::chain::chain;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::{Inspected, Known as DiskKnown};
+use crate::daemon::evidence::Known as DiskKnown;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};
@@ -80,12 +80,10 @@ impl Shell {
         tree.push(move |tree| {
             let touches = tree.watch_again().transpose()?;
             let settles = touches.is_ok().then_some(look);
+            let facts = crate::daemon::site::Facts::of(tree);
             let looked = Looked {
-                touches,
-                capture: None,
-                facts: crate::daemon::site::Facts::of(tree),
-                inspected: Inspected::default(),
                 settles,
+                ..Looked::by_itself(touches, facts)
             };
             Some(Done {
                 workspace: id,
@@ -172,13 +170,7 @@ impl Shell {
                         configuration: touches.configuration,
                         ..Touches::default()
                     });
-                    let looked = Looked {
-                        touches,
-                        capture: None,
-                        inspected: Inspected::default(),
-                        facts,
-                        settles: None,
-                    };
+                    let looked = Looked::by_itself(touches, facts);
                     Some(Done {
                         workspace: id,
                         what: What::Looked(Box::new(looked)),
@@ -224,6 +216,23 @@ impl Shell {
         }
     }
 
+    /// Takes in what another program has allowed or taken back, before anything is begun or told that relies on it. What
+    /// a damaged file said stands.
+    pub(super) fn mind_trust(&mut self) {
+        if self.exiting || !self.trust.was_changed() {
+            return;
+        }
+        let open = self.sites.iter().filter(|(_, site)| !site.closing);
+        let ids: Vec<WorkspaceId> = open.map(|(id, _)| *id).collect();
+        for id in ids {
+            let trust = self.trust_of(id);
+            if self.engine.trust(id).is_some_and(|known| *known != trust) {
+                self.configure(id, BTreeMap::new());
+            }
+        }
+        self.settle();
+    }
+
     fn trust_of(&mut self, id: WorkspaceId) -> Trust {
         match self.trust.glance(self.clock.wall()) {
             Ok(()) => {}
@@ -250,7 +259,8 @@ impl Shell {
             Trusted::Never => Trust::Denied {
                 detail: format!(
                     "the commands of `{}` have not been allowed: run `orchctl allow {}`",
-                    site.root, site.root
+                    site.root,
+                    site.root.quoted()
                 ),
             },
             Trusted::Changed { diff } => {
@@ -262,7 +272,8 @@ impl Shell {
                 };
                 untrusted(&format!(
                     "the commands of `{}` have changed since they were allowed{what}: run `orchctl allow {}`",
-                    site.root, site.root
+                    site.root,
+                    site.root.quoted()
                 ))
             }
         }
@@ -289,6 +300,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             verdict: proof.verdict,
             run: proof.run.clone(),
             timed_out: timed_out && proof.verdict == Verdict::Fail,
+            confirmed: false,
         })
     });
     let last = pipeline.and_then(|pipeline| known.last.get(pipeline));
@@ -309,6 +321,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             exit_code: failure.exit_code.and_then(|code| i32::try_from(code).ok()),
             excerpt: failure.excerpt.clone(),
             log_path: failure.log_path.clone(),
+            run_id: failure.run_id.clone(),
         }),
     });
     Known {

@@ -73,7 +73,7 @@ pub(super) struct Shell {
 }
 
 /// What the loop was woken by.
-enum Turn {
+enum Woken {
     Told(Option<Signal>),
     Heard(Option<Incoming>),
     Done(Done),
@@ -165,39 +165,41 @@ impl Shell {
                 break;
             }
             let (clock, due) = (self.clock, self.next_due());
-            let turn = tokio::select! {
-                signal = signals() => Turn::Told(signal),
+            let woken = tokio::select! {
+                signal = signals() => Woken::Told(signal),
                 // A queue whose senders are gone may still hold what they sent: only its own end says that it is empty.
-                message = incoming.recv(), if connected => Turn::Heard(message),
-                Some(done) = self.done.recv() => Turn::Done(done),
-                () = wake.notified() => Turn::Doubts,
-                () = alarm.ring(clock, due) => Turn::Due,
-                Some(ended) = self.children.join_next() => Turn::Child(ended),
+                message = incoming.recv(), if connected => Woken::Heard(message),
+                Some(done) = self.done.recv() => Woken::Done(done),
+                () = wake.notified() => Woken::Doubts,
+                () = alarm.ring(clock, due) => Woken::Due,
+                Some(ended) = self.children.join_next() => Woken::Child(ended),
             };
             // First: no question is answered with what was known before a sleep.
             self.note_sleep(self.clock.ahead_ns());
-            match turn {
-                Turn::Told(Some(Signal::Drain) | None) => {
+            self.mind_trust();
+            match woken {
+                Woken::Told(Some(Signal::Drain) | None) => {
                     ends = ends.saturating_add(1);
                     self.stop(ends > 1);
                 }
-                Turn::Told(Some(Signal::End)) => self.stop(true),
-                Turn::Told(Some(Signal::Reload)) => self.reload_all(),
-                Turn::Told(Some(Signal::Dump)) => self.dump(),
-                Turn::Heard(Some(Incoming::Asked(asked))) => self.hear(asked),
-                Turn::Heard(Some(Incoming::Gone(request))) => self.forget_request(request),
-                Turn::Heard(Some(Incoming::Evicted)) => self.stop(false),
-                Turn::Heard(None) => {
+                Woken::Told(Some(Signal::End)) => self.stop(true),
+                Woken::Told(Some(Signal::Urge)) => self.kill_stages(),
+                Woken::Told(Some(Signal::Reload)) => self.reload_all(),
+                Woken::Told(Some(Signal::Dump)) => self.dump(),
+                Woken::Heard(Some(Incoming::Asked(asked))) => self.hear(asked),
+                Woken::Heard(Some(Incoming::Gone(request))) => self.forget_request(request),
+                Woken::Heard(Some(Incoming::Evicted)) => self.stop(false),
+                Woken::Heard(None) => {
                     connected = false;
                     self.stop(false);
                 }
-                Turn::Done(done) => self.take(done),
-                Turn::Doubts => self.examine_doubts(),
-                Turn::Due => self.pass_time(),
-                Turn::Child(Err(error)) if error.is_panic() => {
+                Woken::Done(done) => self.take(done),
+                Woken::Doubts => self.examine_doubts(),
+                Woken::Due => self.pass_time(),
+                Woken::Child(Err(error)) if error.is_panic() => {
                     std::panic::resume_unwind(error.into_panic());
                 }
-                Turn::Child(_) => {}
+                Woken::Child(_) => {}
             }
         }
     }
@@ -225,9 +227,13 @@ impl Shell {
         self.inputs.push_back(Input::Stopping);
         if now {
             self.settle();
-            for stopper in self.stoppers.values() {
-                stopper.stop(crate::daemon::runner::Stop::Kill);
-            }
+            self.kill_stages();
+        }
+    }
+
+    fn kill_stages(&self) {
+        for stopper in self.stoppers.values() {
+            stopper.stop(crate::daemon::runner::Stop::Kill);
         }
     }
 

@@ -7,8 +7,8 @@ use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::durable::Stamp;
-use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery};
+use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
+use crate::daemon::identity::Identity;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
@@ -16,6 +16,7 @@ use crate::daemon::parking::Parked;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
+use crate::model::around::{self, RUNS_AROUND};
 use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -70,6 +71,8 @@ pub(super) struct Site {
     /// Since when it is polled because watches were refused, and when they are asked for again.
     pub(super) refused_since: Option<Tick>,
     pub(super) ask_at: Option<Tick>,
+    /// Since when its files could not be looked at although its root is there.
+    pub(super) failing_since: Option<Tick>,
     /// Its root could not be looked at: what was read of its files then is read again when it is back.
     pub(super) was_missing: bool,
     /// Why the old runs of a task could not be removed.
@@ -87,8 +90,8 @@ pub(super) struct Site {
     /// How often its configuration has changed and is still to be read again: no verdict, and no run of the old one on
     /// the new content. One that was read before the last change lifts nothing.
     pub(super) rereads: u32,
-    /// The manifests of runs that prove something, as they stood when they were read last.
-    pub(super) manifests: BTreeMap<(TaskId, RunId), Stamp>,
+    /// The files of runs that prove something, as they stood when they were read last.
+    pub(super) exhibited: BTreeMap<(TaskId, RunId), Stamps>,
     pub(super) parked: Vec<Parked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -112,6 +115,8 @@ pub(super) enum Readiness {
 /// What the last look told of the watching itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
+    /// Which directory is its root; `None` before the first look.
+    pub(super) root: Option<Identity>,
     pub(super) watches: usize,
     pub(super) files: usize,
     pub(super) directories: usize,
@@ -152,10 +157,12 @@ pub(super) struct Prepared {
 }
 
 impl Spots {
-    /// The places below `root`, unless the environment names others.
+    /// The places below `root`, unless the environment names others. What a stage has in its environment is about the
+    /// workspace of the stage, and about no other that it asks for in its own process.
     pub(super) fn of(root: &RootPath, state: &Path) -> Self {
+        let is_elsewhere = is_of_other_stage(root);
         let named = |variable: &str, usual: &str| {
-            let path = std::env::var_os(variable).filter(|path| !path.is_empty());
+            let path = std::env::var_os(variable).filter(|path| !path.is_empty() && !is_elsewhere);
             let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
             resolved(&root.as_path().join(path))
         };
@@ -202,6 +209,7 @@ impl Facts {
     pub(super) fn of(tree: &Tree) -> Self {
         let seeing = tree.seeing();
         Self {
+            root: Some(tree.identity()),
             watches: tree.watches(),
             files: tree.files(),
             written: tree.is_written(),
@@ -305,13 +313,19 @@ impl Preparation {
         let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &self.root);
         let root = self.root.clone();
-        let tree = Tree::open(self.root, eye, scopes).and_then(|mut tree| {
-            tree.scan()?;
-            Ok(Box::new(tree))
+        let opened = Tree::open(self.root, eye, scopes);
+        let tree = opened.and_then(|mut tree| match tree.scan() {
+            Ok(_) => Ok(Box::new(tree)),
+            Err(error) => {
+                // Others can use the watches that it has by now.
+                tree.close();
+                Err(error)
+            }
         });
         let facts = tree
             .as_ref()
             .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
+        desk.hold(facts.root);
         // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
         let again = crate::daemon::configuration::load(&root, self.task.as_ref());
         let outdated = match (&loaded, &again) {
@@ -331,11 +345,18 @@ impl Preparation {
     }
 }
 
+/// Whether this process runs in a stage of another workspace than this one.
+fn is_of_other_stage(root: &RootPath) -> bool {
+    let around = std::env::var(RUNS_AROUND).unwrap_or_default();
+    let around = around::read(&around).pop();
+    around.is_some_and(|run| run.workspace != *root)
+}
+
 /// The task that the environment names, for a workspace whose files and whose `add` name none.
-fn own_task() -> Option<TaskId> {
+fn own_task(root: &RootPath) -> Option<TaskId> {
     let named = std::env::var("MCP_RUNNER_TASK_ID")
         .ok()
-        .filter(|task| !task.is_empty())?;
+        .filter(|task| !task.is_empty() && !is_of_other_stage(root))?;
     match TaskId::parse(&named) {
         Ok(task) => Some(task),
         Err(error) => {
@@ -395,8 +416,8 @@ impl Site {
             .unwrap_or(&spots.runs);
         let layout = Layout::new(&crate::model::path::to_text(below.as_os_str()));
         Self {
+            task: task.or_else(|| own_task(&root)),
             root,
-            task: task.or_else(own_task),
             spots,
             layout,
             desk: None,
@@ -418,6 +439,7 @@ impl Site {
             look_at: None,
             refused_since: None,
             ask_at: None,
+            failing_since: None,
             was_missing: false,
             unremoved: BTreeMap::new(),
             recheck_at: None,
@@ -427,7 +449,7 @@ impl Site {
             misses: Misses::default(),
             preparing: true,
             rereads: 0,
-            manifests: BTreeMap::new(),
+            exhibited: BTreeMap::new(),
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

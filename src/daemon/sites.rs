@@ -3,6 +3,7 @@
 //! What is registered outlives the daemon; what is watched ends with it. A workspace is forgotten only once nothing of it is
 //! under way any more.
 
+use crate::daemon::arrivals::close;
 use crate::daemon::chain::chain;
 use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::message::{Done, Then, What};
@@ -72,26 +73,24 @@ impl Shell {
             .sites
             .iter()
             .find(|(_, site)| site.root == root && !site.closing);
-        let known = known.map(|(id, site)| (*id, site.preparing, site.task.clone()));
+        let known = known.map(|(id, site)| (*id, site.preparing));
         let purpose = Purpose::Add { allow: add.allow };
         match known {
-            Some((id, false, task)) => {
-                let other = add.task_id.is_some() && add.task_id != task;
-                if let Some(site) = self.sites.get_mut(&id).filter(|_| other) {
-                    site.task.clone_from(&add.task_id);
-                    self.reload(id, Then::Rest);
-                }
+            Some((id, false)) => {
                 let request = self.wait_for(asked, purpose);
                 self.added(id, request);
             }
-            Some((id, true, _)) => {
+            Some((id, true)) => {
                 let request = self.wait_for(asked, purpose);
                 if let Some(site) = self.sites.get_mut(&id) {
                     site.adding.push(request);
                 }
             }
             None => {
-                let id = self.open_site(root, add.task_id.clone());
+                let mut known = self.registry.workspaces().iter();
+                let known = known.find(|known| known.root == root);
+                let task = known.map_or_else(|| add.task_id.clone(), |known| known.task.clone());
+                let id = self.open_site(root, task);
                 let request = self.wait_for(asked, purpose);
                 if let Some(site) = self.sites.get_mut(&id) {
                     site.adding.push(request);
@@ -189,8 +188,7 @@ impl Shell {
             .as_mut()
             .and_then(crate::daemon::lend::Lent::give_away)
         {
-            // It takes its watches away, one by one.
-            drop(tokio::task::spawn_blocking(move || tree.close()));
+            close(tree);
         }
         if let Some(mut desk) = site
             .desk

@@ -5,7 +5,9 @@
 use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::log::LogPlan;
 use crate::daemon::runner::{Attempt, Written};
+use crate::daemon::shell::Tenancy;
 use crate::daemon::site::Site;
+use crate::model::around::{self, RUNS_AROUND, RunAround};
 use crate::model::config::{Config, Cwd};
 use crate::model::path::RelPath;
 use crate::model::run::{Changed, RunReport};
@@ -16,12 +18,24 @@ use std::path::{Path, PathBuf};
 /// The file in a run's directory that lists what changed.
 const CHANGED: &str = ".changed-files";
 
+/// The runs that this process is in: those of a daemon are in none, wherever it was started.
+pub(super) fn runs_around(tenancy: Tenancy) -> Vec<RunAround> {
+    match tenancy {
+        Tenancy::Daemon => Vec::new(),
+        Tenancy::Hosted => {
+            let text = std::env::var(RUNS_AROUND).unwrap_or_default();
+            around::read(&text)
+        }
+    }
+}
+
 /// Everything that an attempt of a stage needs; nothing if the configuration has no such stage.
 pub(super) fn attempt(
     site: &Site,
     config: &Config,
     report: &RunReport,
     index: usize,
+    mut around: Vec<RunAround>,
 ) -> Option<Attempt> {
     let stage = config.pipeline(&report.pipeline)?.stages.get(index)?;
     let told = report.stages.get(index)?;
@@ -33,6 +47,12 @@ pub(super) fn attempt(
         Cwd::Workspace(below) => site.root.join(below),
     };
     let mut env = environment(site, report);
+    around.push(RunAround {
+        run_id: report.run.clone(),
+        task_id: report.task.clone(),
+        workspace: site.root.clone(),
+    });
+    env.insert(RUNS_AROUND.into(), around::write(&around).into());
     for (name, value) in &command.env {
         env.insert(name.into(), value.into());
     }

@@ -12,7 +12,7 @@ mod kept;
 
 pub(super) use kept::Kept;
 
-use crate::daemon::durable::{self, Dir, DurableError};
+use crate::daemon::durable::{self, Dir, DurableError, Stamp};
 use crate::limits::{LOCK_PAUSE, STATE_BYTES_MAX, STATE_LOCK_TRIES_MAX};
 use crate::model::places::STATE_VERSION as VERSION;
 use crate::model::time::Timestamp;
@@ -149,6 +149,11 @@ impl Store {
 
     pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join(self.name)
+    }
+
+    /// As what the file stands there; none where there is none, or it cannot be looked at.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.dir.stamp(Path::new(self.name))
     }
 
     /// Looks at the file and changes nothing.

@@ -37,7 +37,8 @@ pub use places::Places;
 pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
 
-use crate::daemon::watcher::{Doubt, Eye, WatchError};
+use crate::daemon::identity::Identity;
+use crate::daemon::watcher::{Eye, WatchError};
 use crate::model::config::Poll;
 use crate::model::digest::Digest;
 use crate::model::path::{RelPath, RootPath};
@@ -56,6 +57,7 @@ use snapshot::{DirId, Snapshot, Turn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use walk::{Reach, Renew, Step};
 
@@ -74,11 +76,25 @@ pub enum TreeError {
         /// The root.
         root: RootPath,
     },
+    /// What was at the root is elsewhere or gone, and another directory is there now; the next look is at that one.
+    #[error("another directory has taken the place of `{root}`")]
+    Replaced {
+        /// The root.
+        root: RootPath,
+    },
     /// The root is there, and yet cannot be looked at.
     #[error("failed to look at `{root}`")]
     Root {
         /// The root.
         root: RootPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a directory holds could not be found out; it may be another time.
+    #[error("failed to look at `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -129,6 +145,8 @@ impl Seeing {
 #[derive(Debug)]
 pub struct Tree {
     root: RootPath,
+    /// Which directory is at the root.
+    identity: Identity,
     eye: Eye,
     scopes: Scopes,
     surroundings: Surroundings,
@@ -168,7 +186,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing or no directory.
     pub fn open(root: RootPath, eye: Eye, scopes: Scopes) -> Result<Self, TreeError> {
-        let node = look_at(&root)?;
+        let (node, identity) = look_at(&root)?;
         let surroundings = Surroundings::read(root.as_path(), Arc::clone(&scopes.setting));
         let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
@@ -180,6 +198,7 @@ impl Tree {
             repositories,
             signs_before: Signs::new(),
             root,
+            identity,
             eye,
             scopes,
             surroundings,
@@ -230,33 +249,6 @@ impl Tree {
         self.full_scan(renew)
     }
 
-    /// Looks at everything below one path.
-    ///
-    /// # Errors
-    /// As [`Tree::scan`].
-    pub fn rescan(&mut self, subtree: &RelPath) -> Result<Touches, TreeError> {
-        self.find_watcher()?;
-        if !self.scanned || self.doubted || subtree.is_root() {
-            return self.scan();
-        }
-        if self.check_root()? == Renew::Yes {
-            return self.full_scan(Renew::Yes);
-        }
-        let path = names::of(subtree);
-        let mut look = self.look();
-        let start = match self.snapshot.reach(&path) {
-            (directory, None) => vec![Step::new(directory, Reach::Below, Renew::No)],
-            (directory, Some(name)) => {
-                let names = BTreeMap::from([(name.into(), Doubt::Content)]);
-                self.settle_names(directory, &names, &mut look)
-            }
-        };
-        self.walk(start, &mut look)?;
-        self.snapshot.reclaim();
-        let configuration = self.check_configuration();
-        Ok(self.tell(look.changes, configuration))
-    }
-
     /// Takes new scopes: a new configuration. Every project may read other files than before. Tells too whether the
     /// configuration's files have changed meanwhile: no later look would.
     ///
@@ -295,6 +287,12 @@ impl Tree {
     #[must_use]
     pub fn root_state(&self) -> RootState {
         self.state
+    }
+
+    /// Which directory is at the root, as far as the last look told.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// How changes are found.
@@ -451,9 +449,9 @@ impl Tree {
 }
 
 /// Which directory is at the root now.
-fn look_at(root: &RootPath) -> Result<Node, TreeError> {
+fn look_at(root: &RootPath) -> Result<(Node, Identity), TreeError> {
     match fs::symlink_metadata(root.as_path()) {
-        Ok(meta) if meta.is_dir() => Ok(Node::of(&meta)),
+        Ok(meta) if meta.is_dir() => Ok((Node::of(&meta), Identity::of(&meta))),
         Ok(_) => Err(TreeError::Missing { root: root.clone() }),
         Err(error) if content::is_gone(&error) => Err(TreeError::Missing { root: root.clone() }),
         Err(source) => Err(TreeError::Root {

@@ -91,6 +91,11 @@ impl TrustStore {
         self.kept.take_over(other.kept);
     }
 
+    /// Whether the file says something else than when it was looked at last, or cannot be believed any more; told once.
+    pub(super) fn was_changed(&mut self) -> bool {
+        self.kept.was_changed()
+    }
+
     /// The file that it is kept in.
     pub(super) fn kept(&self) -> &Kept<Entries> {
         &self.kept

@@ -47,7 +47,7 @@ pub(super) enum Purpose {
         left: BTreeSet<WorkspaceId>,
         task: Option<TaskId>,
         limit: usize,
-        rows: Vec<RunRecord>,
+        rows: Vec<(WorkspaceId, RunRecord)>,
     },
     /// A run, wherever it is.
     Find {
@@ -242,11 +242,18 @@ impl Shell {
     }
 
     fn gate_answer(&self, found: &[Found]) -> GateAnswer {
+        let workspaces: BTreeSet<WorkspaceId> = found
+            .iter()
+            .map(|answer| answer.project.workspace)
+            .collect();
         let projects = found.iter().map(|answer| {
             let site = self.sites.get(&answer.project.workspace);
             let manifest = site.zip(answer.run.as_ref());
             GateProject {
                 task_id: answer.project.task.clone(),
+                workspace: site
+                    .filter(|_| workspaces.len() > 1)
+                    .map(|site| site.root.clone()),
                 verdict: answer.verdict,
                 input_digest: answer.input,
                 run_id: answer.run.clone(),
@@ -286,6 +293,7 @@ impl Shell {
             green,
             status_detail: report.status_detail.clone(),
             failure: failure(report, layout),
+            unproven: report.unproven(),
         })
     }
 }

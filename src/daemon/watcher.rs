@@ -5,9 +5,10 @@
 //! short lock. On Linux each directory has its own watch, which its tree asks for; elsewhere one recursive watch on
 //! the root does, and its events are reason enough to look, but no reason not to: there a look lists everything.
 //!
-//! Two locks: the board (marking and taking, no I/O under it) and the handle of `notify`, whose calls wait for a thread
-//! that may be waiting for the board. So nobody who has the board asks for the handle. No state of the daemon is behind
-//! either.
+//! Four locks, each held for a moment and never two at a time: the board, the cookies that are awaited, the place of
+//! `notify`'s handle, and the end of the last watcher. No I/O is done and no state of the daemon is behind any of them.
+//! Whoever asks something of the handle has taken it out of its place and waits for a thread that may be waiting for the
+//! board or the cookies; so nobody asks who has a lock. While it is asked, the board may be taken.
 
 mod board;
 mod cookie;
@@ -18,6 +19,7 @@ mod mounts;
 mod narrow;
 mod noise;
 mod outside;
+mod pin;
 mod resume;
 mod spelling;
 mod streams;
@@ -167,12 +169,6 @@ impl Watcher {
 }
 
 impl Eye {
-    /// The workspace that it looks for.
-    #[must_use]
-    pub fn workspace(&self) -> WorkspaceId {
-        self.workspace
-    }
-
     /// Watches one directory, and says which one that is, where each has its own watch; a second time does no harm, and
     /// hooks it again if it is another inode by now.
     ///
@@ -256,26 +252,32 @@ impl Eye {
         post.with(|board| board.is_sure(self.workspace))
     }
 
-    /// Puts everything in doubt, as a lost event does.
-    pub fn doubt_everything(&self) {
-        let post = &self.shared.post;
-        post.wake(post.with(|board| board.note_all_of(self.workspace)));
-    }
-
-    /// Returns once every change that was made before the call is on the board.
+    /// Returns once every change that was made before the call is on the board. It is what a look waits for: when it is
+    /// late again and again, the watcher is taken for dead.
     ///
     /// # Errors
     /// When that takes longer than `timeout`, the cookie cannot be written, or the watcher has ended.
     pub fn sync(&self, timeout: Duration) -> Result<(), Unsynced> {
         let post = &self.shared.post;
+        let counted = post.life.counted();
+        let synced = self.sync_in_passing(timeout);
+        if let Err(Unsynced::Late { .. }) = &synced {
+            post.note_late(counted);
+        }
+        synced
+    }
+
+    /// As [`Eye::sync`], for somebody who does not wait long: that this is late says nothing of the watcher.
+    ///
+    /// # Errors
+    /// As [`Eye::sync`].
+    pub fn sync_in_passing(&self, timeout: Duration) -> Result<(), Unsynced> {
         if self.watcher().is_none() {
             return Err(Unsynced::Ended);
         }
         let synced = self.wait_for_cookie(timeout);
-        match synced {
-            Ok(()) => post.note_sync(true),
-            Err(Unsynced::Late { .. }) => post.note_sync(false),
-            Err(Unsynced::Write { .. } | Unsynced::Ended) => {}
+        if synced.is_ok() {
+            self.shared.post.life.note_in_time();
         }
         synced
     }

@@ -22,6 +22,8 @@ pub struct Proof {
     pub run: RunId,
     /// Whether it failed for time: how much a stage is given is in no key, and another configuration may give it more.
     pub timed_out: bool,
+    /// Whether a run on what an unstable run had left was unstable again: somebody's save is not.
+    pub confirmed: bool,
 }
 
 impl Proof {

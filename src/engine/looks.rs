@@ -7,7 +7,7 @@ use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::project::Settle;
-use crate::engine::run::{Live, Phase, SUPERSEDED};
+use crate::engine::run::{Live, MISSING, Phase, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
@@ -84,11 +84,7 @@ impl Engine {
     /// Begins the looks that are wanted where none is under way.
     pub(super) fn start_looks(&mut self) {
         for (id, workspace) in &mut self.workspaces {
-            let can_look = matches!(
-                workspace.watch,
-                crate::engine::Watch::Watching | crate::engine::Watch::Polling { .. }
-            );
-            if workspace.look.is_some() || !can_look {
+            if workspace.look.is_some() || !workspace.can_look() {
                 continue;
             }
             let Some(mut look) = workspace.wanted.take() else {
@@ -271,11 +267,8 @@ impl Engine {
         };
         let (pipeline, asked) = (pipeline.clone(), !pending.is_by_itself());
         let Some(content) = contents.get(&pipeline) else {
-            // What was asked for first has a look of its own, which nothing may overtake.
-            if asked {
-                self.want(id, &pipeline, None);
-            }
-            return;
+            // It has a look of its own, which nothing may overtake.
+            return self.want(id, &pipeline, None);
         };
         let proof = project.proof(&content.keys);
         let told = proof.is_some();
@@ -368,5 +361,24 @@ impl Engine {
             .map(|run| run.report.run.clone())
             .collect();
         checking.iter().for_each(|run| self.conclude(run, None));
+    }
+
+    /// Ends the runs that wait for a look to begin a child, where none will be taken before the root is back.
+    pub(super) fn abandon_children(&mut self, id: WorkspaceId) {
+        let workspace = self.workspaces.get(&id);
+        if !workspace.is_some_and(|it| matches!(it.watch, crate::engine::Watch::Missing { .. })) {
+            return;
+        }
+        let expecting = self.runs.values().filter(|run| {
+            let mut stages = run.stages.iter();
+            run.project.workspace == id && stages.any(|live| matches!(live, Live::ChildExpected(_)))
+        });
+        let expecting: Vec<ProjectId> = expecting.map(|run| run.project.clone()).collect();
+        for project in expecting {
+            let root = self.active_root(&project);
+            if let Some(root) = root.map(|run| run.report.run.clone()) {
+                self.cancel(&root, MISSING);
+            }
+        }
     }
 }

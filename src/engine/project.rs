@@ -153,6 +153,12 @@ impl Project {
         self.present_proof().filter(|proof| proof.answers())
     }
 
+    /// Whether its present content is unstable as far as one run shows it, which may be for what somebody saved.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.present_proof()
+            .is_some_and(|proof| proof.verdict == Verdict::Unstable && !proof.confirmed)
+    }
+
     pub(super) fn remember(&mut self, proof: Proof) {
         self.note_green(proof.verdict);
         self.proofs.retain(|other| other.keys != proof.keys);
@@ -190,7 +196,6 @@ impl Engine {
             None => {
                 project.culprits = None;
                 project.restarts.clear();
-                project.recheck = Recheck::default();
             }
         }
         self.mark(id);
@@ -265,6 +270,9 @@ impl Engine {
         if proven || project.left_alone.as_ref() == Some(&seen.keys) {
             if proven {
                 project.auto = Cause::Change;
+            }
+            if project.is_unsure() {
+                project.recheck.want(self.now.tick);
             }
             return;
         }

@@ -4,7 +4,6 @@
 
 use crate::engine::ask::{Ask, Denied, Patience, Reply, ResumeAsk, RunAsk, Scope, Wanted};
 use crate::engine::pending::Pending;
-use crate::engine::rewritten::Recheck;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
 use crate::engine::{Effect, ProjectId};
@@ -370,17 +369,7 @@ impl Engine {
             self.want_all(&id);
             self.mark(&id);
         }
-        let unsure = self.projects.iter();
-        let unsure = unsure.filter(|(_, project)| project.recheck.is_due(now));
-        let unsure: Vec<ProjectId> = unsure.map(|(id, _)| id.clone()).collect();
-        for id in unsure {
-            if self.recheck(&id) {
-                self.want_present(&id);
-            } else if let Some(project) = self.projects.get_mut(&id) {
-                // Something runs: its end judges anew.
-                project.recheck = Recheck::default();
-            }
-        }
+        self.recheck_by_itself();
         self.enforce_deadlines();
         for request in self.waiters.late(now) {
             self.answer_late(request);

@@ -9,6 +9,7 @@ use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
 use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
+use crate::model::digest::StageKey;
 use crate::model::id::{RequestId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Changed, Verdict};
@@ -20,35 +21,35 @@ pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
 
 /// Whether what is called unstable is run once more: two saves of one file during two runs look like a stage that
 /// rewrites it, and the last of them was never run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Recheck {
-    /// Nothing is unstable, or no stage took so long that somebody may have saved what is.
+    /// The present content is not unstable, or one more run has shown it.
     #[default]
     Needless,
     /// By itself from then on, and at once for whoever asks.
     Due(Tick),
-    /// It was, or is being: what is unstable again is run by itself no more, until somebody changes something. Each
-    /// question has it run once.
-    Done,
+    /// The content with these keys is being run once more.
+    Underway(Vec<StageKey>),
 }
 
 impl Recheck {
-    pub(super) fn is_due(self, now: Tick) -> bool {
-        matches!(self, Self::Due(at) if at <= now)
-    }
-
-    pub(super) fn due(self) -> Option<Tick> {
+    pub(super) fn due(&self) -> Option<Tick> {
         match self {
-            Self::Due(at) => Some(at),
-            Self::Needless | Self::Done => None,
+            Self::Due(at) => Some(*at),
+            Self::Needless | Self::Underway(_) => None,
         }
     }
 
-    /// A run was unstable.
+    /// The present content is unstable, as far as one run shows it.
     pub(super) fn want(&mut self, now: Tick) {
         if *self == Self::Needless {
             *self = Self::Due(now.after(UNSTABLE_RECHECK));
         }
+    }
+
+    /// A run on content with these keys has ended; whether it was the one more.
+    pub(super) fn take(&mut self, keys: &[StageKey]) -> bool {
+        std::mem::take(self) == Self::Underway(keys.to_vec())
     }
 }
 
@@ -110,20 +111,14 @@ impl Engine {
         }
     }
 
-    /// Has what is called unstable run once more for a question that it was not run for yet; whether it will be.
+    /// Has what is called unstable run once more for a question that it was not run for yet, or where one run alone shows
+    /// it; whether it will be.
     pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
         let waiter = self.waiters.get(request);
         let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
-        let may_be_a_save = |project: &&mut Project| {
-            let answer = project.answer();
-            let unstable = answer.is_some_and(|proof| proof.verdict == Verdict::Unstable);
-            unstable && project.recheck != Recheck::Needless
-        };
-        let project = self.projects.get_mut(id).filter(|_| is_first);
-        if let Some(project) = project.filter(may_be_a_save) {
-            project.recheck = Recheck::Due(self.now.tick);
-        }
-        let rechecked = self.recheck(id);
+        let project = self.projects.get(id);
+        let is_unsure = project.is_some_and(Project::is_unsure);
+        let rechecked = (is_first || is_unsure) && self.recheck(id);
         if rechecked {
             self.waiters.note_recheck(request, id);
         }
@@ -140,17 +135,35 @@ impl Engine {
         rechecked
     }
 
-    /// Forgets what is called unstable, so that the next look has it run once more, if it has not been; whether it did.
-    pub(super) fn recheck(&mut self, id: &ProjectId) -> bool {
-        let due = |project: &&mut Project| {
-            project.active.is_none() && matches!(project.recheck, Recheck::Due(_))
-        };
-        let Some(project) = self.projects.get_mut(id).filter(due) else {
+    /// Has what is called unstable run once more by itself, where the time for that has come.
+    pub(super) fn recheck_by_itself(&mut self) {
+        let now = self.now.tick;
+        let due = self.projects.iter();
+        let due = due.filter(|(_, project)| project.recheck.due().is_some_and(|at| at <= now));
+        let due: Vec<ProjectId> = due.map(|(id, _)| id.clone()).collect();
+        for id in due {
+            if self.recheck(&id) {
+                self.want_present(&id);
+            } else if let Some(project) = self.projects.get_mut(&id) {
+                // It is not the present content, or may not be: wanted again once it is.
+                project.recheck = Recheck::default();
+            }
+        }
+    }
+
+    /// Forgets what is called unstable, so that the next look has it run once more; whether the present content is.
+    fn recheck(&mut self, id: &ProjectId) -> bool {
+        let Some(project) = self.projects.get_mut(id) else {
             return false;
         };
-        project.recheck = Recheck::Done;
-        let proofs = &mut project.proofs;
-        proofs.retain(|proof| proof.verdict != Verdict::Unstable);
+        let unstable = project.present_proof();
+        let Some(unstable) = unstable.filter(|proof| proof.verdict == Verdict::Unstable) else {
+            return false;
+        };
+        project.recheck = Recheck::Underway(unstable.keys.clone());
+        project
+            .proofs
+            .retain(|proof| proof.verdict != Verdict::Unstable);
         self.mark(id);
         true
     }

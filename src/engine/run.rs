@@ -26,6 +26,9 @@ pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
 /// Why a run ended that made way for other content.
 pub(super) const SUPERSEDED: &str = "superseded";
 
+/// Why a run ended that cannot begin a child before its root is back.
+pub(super) const MISSING: &str = "root-missing";
+
 /// Why a run ended whose commands are no longer allowed.
 pub(super) const DENIED: &str = "commands-denied";
 
@@ -100,6 +103,14 @@ impl Run {
             Live::Idle | Live::ChildExpected(_) | Live::Child(_) => None,
         });
         due.min()
+    }
+
+    /// Whether it may still tell a verdict of this content, as far as is known by now.
+    pub(super) fn may_prove(&self, seen: &Seen) -> bool {
+        self.cancelled.is_none()
+            && self.report.void.is_none()
+            && self.changes.is_empty()
+            && self.seen.keys == seen.keys
     }
 
     pub(super) fn is_live(&self) -> bool {

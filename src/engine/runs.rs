@@ -90,6 +90,7 @@ impl Engine {
             child.report.unproven = run.report.unproven.clone();
             let status = RunStatus::InProgress;
             run.report.children.push(ChildReport {
+                failed: None,
                 run: name.clone(),
                 pipeline: pipeline.clone(),
                 status,
@@ -268,10 +269,12 @@ impl Engine {
                 self.start_stage(id, stage);
             }
         }
-        let idle = self.runs.get(id).is_some_and(|run| !run.is_live());
+        let Some(run) = self.runs.get(id) else { return };
+        let (idle, workspace) = (!run.is_live(), run.project.workspace);
         if idle && !waits {
             self.finish(id);
         }
+        self.abandon_children(workspace);
     }
 
     /// Ends a run from outside: TERM to what runs, nothing new starts.
@@ -335,14 +338,8 @@ impl Engine {
         };
         run.phase = Phase::Checking(self.captures);
         let (project, pipeline) = (run.project.clone(), run.report.pipeline.clone());
-        let watch = self
-            .workspaces
-            .get(&project.workspace)
-            .map(|workspace| &workspace.watch);
-        if matches!(
-            watch,
-            Some(crate::engine::Watch::Watching | crate::engine::Watch::Polling { .. })
-        ) {
+        let workspace = self.workspaces.get(&project.workspace);
+        if workspace.is_some_and(super::workspace::Workspace::can_look) {
             self.want(&project, &pipeline, None);
         } else {
             self.conclude(id, None);

@@ -46,22 +46,25 @@ impl Engine {
         if patience == Patience::Answer {
             return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
         }
-        let keys = project.known().map(|seen| seen.keys.clone());
-        let Some(pipeline) = self
-            .default_pipeline(id)
-            .map(|pipeline| pipeline.id.clone())
-        else {
+        if self.default_pipeline(id).is_none() {
             return Sought::Found(self.no_answer(id, UNPIPED));
-        };
-        let joins = self.active_root(id).is_some_and(|run| {
-            run.report.pipeline == pipeline
-                && run.cancelled.is_none()
-                && Some(&run.seen.keys) == keys.as_ref()
-        });
-        if !joins {
-            self.pend(id, &pipeline, self.cause_now(id));
         }
+        self.have_run(id);
         Sought::Run
+    }
+
+    /// Has the present content of a project run, unless the run under way may prove it.
+    fn have_run(&mut self, id: &ProjectId) {
+        let own = self.default_pipeline(id).map(|own| own.id.clone());
+        let project = self.projects.get(id);
+        let seen = project.and_then(|project| project.known());
+        let joins = self.active_root(id).is_some_and(|run| {
+            Some(&run.report.pipeline) == own.as_ref()
+                && seen.is_some_and(|seen| run.may_prove(seen))
+        });
+        if let Some(own) = own.filter(|_| !joins) {
+            self.pend(id, &own, self.cause_now(id));
+        }
     }
 
     /// Why nothing will be known of a project, however long somebody of this patience waits.
@@ -89,6 +92,10 @@ impl Engine {
         let project = self.projects.get(id).filter(|_| serves);
         if project.is_none_or(|project| project.answer().is_none()) {
             return;
+        }
+        // It may have been somebody's save, and was not run since for those who wait.
+        if self.recheck_for_all(id) {
+            return self.have_run(id);
         }
         for request in self.awaiting(id) {
             let found = Sought::Found(self.answer(id, true));

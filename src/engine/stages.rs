@@ -6,6 +6,7 @@ use crate::engine::ask::Stop;
 use crate::engine::news::{News, StageTold};
 use crate::engine::run::{Live, Phase};
 use crate::engine::state::Engine;
+use crate::engine::verdicts::failed_below;
 use crate::engine::{Effect, ProjectId};
 use crate::limits::STAGES_RUNNING_MAX;
 use crate::model::config::{Action, Command};
@@ -213,6 +214,7 @@ impl Engine {
                 .find(|entry| entry.run == *child)
         {
             entry.status = report.status;
+            entry.failed = failed_below(report);
         }
         *live = Live::Idle;
         run.last_stage = Some(index);

@@ -8,7 +8,7 @@ use crate::engine::news::News;
 use crate::engine::queued::QueuedRun;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
-use crate::engine::{Effect, Latest, ProjectId, Watch};
+use crate::engine::{Effect, Latest, ProjectId, Trust, Watch};
 use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, RunId, StageId, WorkspaceId};
 use crate::model::path::{RelPath, RootPath};
@@ -89,6 +89,12 @@ impl Engine {
     pub fn workspaces(&self) -> Vec<WorkspaceStanding<'_>> {
         let ids = self.workspaces.keys();
         ids.filter_map(|id| self.workspace(*id)).collect()
+    }
+
+    /// Whether the commands of a workspace may run.
+    #[must_use]
+    pub fn trust(&self, id: WorkspaceId) -> Option<&Trust> {
+        Some(&self.workspaces.get(&id)?.trust)
     }
 
     /// One workspace with its projects.

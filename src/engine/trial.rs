@@ -7,6 +7,7 @@ use crate::model::config::Config;
 use crate::model::evidence::Layout;
 use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::run::{Ending, Exit};
 use crate::model::time::{Now, Tick, Timestamp};
 use crate::model::view::View;
 use std::collections::BTreeMap;
@@ -69,6 +70,15 @@ pub(super) fn recorded(run: &RunId, record: Record) -> Input {
     }
 }
 
+/// The only stage of a run has ended.
+pub(super) fn exited(run: &RunId, exit: Exit) -> Input {
+    Input::StageEnded {
+        run: run.clone(),
+        stage: 0,
+        ending: Ending::silent(exit),
+    }
+}
+
 /// Takes a step at the beginning of time; what comes of it beside looks.
 pub(super) fn step(engine: &mut Engine, input: Input) -> Vec<Effect> {
     step_at(engine, Duration::ZERO, input)
@@ -82,25 +92,25 @@ pub(super) fn step_at(engine: &mut Engine, at: Duration, input: Input) -> Vec<Ef
     };
     let mut effects = engine.step(now, input);
     let mut done = Vec::new();
-    while let Some(place) = effects
-        .iter()
-        .position(|it| matches!(it, Effect::Capture { .. }))
-    {
-        let Effect::Capture {
-            capture, subjects, ..
-        } = effects.remove(place)
-        else {
-            unreachable!();
-        };
-        let views = subjects.into_iter().map(View::still);
-        let captured = Input::Captured {
-            capture,
-            workspace: WORKSPACE,
-            views: Some(views.collect()),
-        };
-        done.append(&mut effects);
-        effects = engine.step(now, captured);
+    while !effects.is_empty() {
+        let mut next = Vec::new();
+        for effect in effects {
+            if let Effect::Capture {
+                capture, subjects, ..
+            } = effect
+            {
+                let views = subjects.into_iter().map(View::still);
+                let captured = Input::Captured {
+                    capture,
+                    workspace: WORKSPACE,
+                    views: Some(views.collect()),
+                };
+                next.append(&mut engine.step(now, captured));
+            } else {
+                done.push(effect);
+            }
+        }
+        effects = next;
     }
-    done.append(&mut effects);
     done
 }

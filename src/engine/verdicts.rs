@@ -5,17 +5,16 @@
 use crate::engine::history::admit_failures;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::rewritten::Recheck;
 use crate::engine::run::{Phase, Run, SUPERSEDED};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
-use crate::limits::{REWRITTEN_PATHS_SHOWN_MAX, SAVE_STAGE_MIN};
+use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
 use crate::model::evidence::{Layout, numbered};
 use crate::model::id::{RequestId, RunId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
-    BY_HAND, Changed, Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork,
-    UNRECORDED, Verdict, Void,
+    BY_HAND, Changed, FailedBelow, Outcome, RunReport, RunStatus, StageReport, StageStatus,
+    StageWork, UNRECORDED, Verdict, Void,
 };
 use crate::model::time::Tick;
 use std::collections::BTreeSet;
@@ -204,18 +203,22 @@ impl super::project::Project {
             verdict,
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
+            confirmed: false,
         };
+        let once_more = self.recheck.take(&run.seen.keys);
         match run.report.verdict {
             Verdict::Pass | Verdict::Fail | Verdict::Flaky | Verdict::Error => {
-                self.recheck = Recheck::default();
                 self.remember(proof(&run.seen, run.report.verdict));
             }
             // It is told of what the stage left behind: that is what would be rewritten again. What somebody saved
             // since was never run; nor was this, if it was somebody's save.
             Verdict::Unstable => {
                 if let Some(seen) = &run.closing {
-                    self.remember(proof(seen, Verdict::Unstable));
-                    if may_be_a_save(run) {
+                    self.remember(Proof {
+                        confirmed: once_more,
+                        ..proof(seen, Verdict::Unstable)
+                    });
+                    if !once_more {
                         self.recheck.want(now);
                     }
                 }
@@ -230,17 +233,6 @@ impl super::project::Project {
             Verdict::Unknown => {}
         }
     }
-}
-
-/// Whether a stage during which content was rewritten took so long that somebody may have saved it meanwhile.
-fn may_be_a_save(run: &Run) -> bool {
-    let void = run.report.void.iter();
-    let mut rewriting = void.flat_map(|void| &void.rewritten);
-    rewriting.any(|(_, stage)| {
-        let stage = run.report.stages.get(*stage);
-        let times = stage.and_then(|stage| Some((stage.started_at?, stage.completed_at?)));
-        times.is_some_and(|(began, ended)| ended.since(began) >= SAVE_STAGE_MIN)
-    })
 }
 
 /// What the stages of a run amount to, before anybody asks whether the content is still the same.
@@ -308,22 +300,56 @@ fn of_child(report: &RunReport) -> String {
     }
 }
 
-/// The stage that failed first, as `status` and the events show it; of an unstable run, the one that makes it so.
+fn failed_first(report: &RunReport) -> Option<(usize, &StageReport)> {
+    let failed = report.stages.iter().enumerate();
+    let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
+    failed.min_by_key(|(_, stage)| stage.completed_at)
+}
+
+/// The command that a run failed at first; of a stage that is a pipeline, the one that its child run failed at.
+pub(super) fn failed_below(report: &RunReport) -> Option<FailedBelow> {
+    let (index, stage) = failed_first(report)?;
+    match &stage.work {
+        StageWork::Subpipeline { child, .. } => {
+            let mut children = report.children.iter();
+            let child = children.find(|it| Some(&it.run) == child.as_ref())?;
+            child.failed.clone()
+        }
+        StageWork::Command(_) => Some(FailedBelow {
+            run: report.run.clone(),
+            stage: stage.id.clone(),
+            place: index.saturating_add(1),
+            exit_code: stage.exit_code,
+            said: said_by(stage),
+        }),
+    }
+}
+
+fn said_by(stage: &StageReport) -> String {
+    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
+    said.unwrap_or_default()
+}
+
+/// The stage that failed first, as `status` and the events show it, with what the command below it said; of an unstable
+/// run, the one that makes it so.
 #[must_use]
 pub fn failure(report: &RunReport, layout: &Layout) -> Option<Failure> {
     if report.verdict == Verdict::Unstable {
         return unstable(report, layout);
     }
-    let failed = report.stages.iter().enumerate();
-    let failed = failed.filter(|(_, stage)| stage.status == StageStatus::Failed);
-    let (index, stage) = failed.min_by_key(|(_, stage)| stage.completed_at)?;
-    let said = stage.excerpt.clone().or_else(|| stage.summary.clone());
-    Some(failure_of(
-        (index, stage),
-        said.unwrap_or_default(),
-        report,
-        layout,
-    ))
+    let (index, stage) = failed_first(report)?;
+    let failure = failure_of((index, stage), said_by(stage), report, layout);
+    let below = failed_below(report).filter(|below| below.run != report.run);
+    Some(match below {
+        None => failure,
+        Some(below) => Failure {
+            exit_code: below.exit_code,
+            excerpt: below.said,
+            log_path: Some(layout.stage_log(&report.task, &below.run, below.place, &below.stage)),
+            run_id: Some(below.run),
+            ..failure
+        },
+    })
 }
 
 /// The first stage that ran while its run's own content was rewritten, and what was.
@@ -364,5 +390,6 @@ fn failure_of(
         exit_code: stage.exit_code,
         excerpt,
         log_path: matches!(stage.work, StageWork::Command(_)).then_some(log),
+        run_id: None,
     }
 }

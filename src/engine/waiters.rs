@@ -159,8 +159,7 @@ impl Engine {
     ) {
         let run = self.active_root(&ask.project).filter(|run| {
             run.report.pipeline == *pipeline
-                && run.cancelled.is_none()
-                && run.seen.keys == content.keys
+                && run.may_prove(content)
                 && run.report.parent == ask.parent
                 && run.report.approval_policy == ask.approval_policy
                 && !ask.force
@@ -304,8 +303,12 @@ impl Engine {
                 Obstacle::Untrusted(_) | Obstacle::Misconfigured(_) => {}
                 Obstacle::Gone(_) | Obstacle::Rescanning(_) => self.deny(request, denied),
             },
-            Need::Glance(left, _) if left.contains(&id) && !obstacle.may_be_mended() => {
-                self.deny(request, denied);
+            // Nothing more can be seen of it; what that means for the question is for the question to say.
+            Need::Glance(left, ask) if left.contains(&id) && !obstacle.may_be_mended() => {
+                let ask = (**ask).clone();
+                if self.waiters.tick_off(request, id) {
+                    self.ask_at_last(request, ask);
+                }
             }
             Need::Run { ask, .. } if ask.project.workspace == id => self.deny(request, denied),
             Need::Resume { ask } if ask.project.workspace == id => self.deny(request, denied),

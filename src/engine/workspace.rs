@@ -188,13 +188,17 @@ impl Engine {
     /// Ends what runs of a workspace of which nothing is allowed any more.
     fn end_denied(&mut self, id: WorkspaceId) {
         let workspace = self.workspaces.get(&id);
-        if !workspace.is_some_and(|it| matches!(it.trust, Trust::Denied { .. })) {
-            return;
+        if workspace.is_some_and(|it| matches!(it.trust, Trust::Denied { .. })) {
+            self.end_runs(id, DENIED);
         }
+    }
+
+    /// Ends what runs of a workspace.
+    pub(super) fn end_runs(&mut self, id: WorkspaceId, why: &'static str) {
         for project in self.projects_of(id) {
             let active = self.projects.get(&project).and_then(|it| it.active.clone());
             if let Some(run) = active {
-                self.cancel(&run, DENIED);
+                self.cancel(&run, why);
             }
         }
     }
@@ -264,6 +268,7 @@ impl Engine {
         }
         if !can_look {
             self.abandon_checks(id);
+            self.abandon_children(id);
             self.answer_refused(id);
         }
     }

@@ -91,6 +91,12 @@ impl RootPath {
         to_text(self.0.as_os_str())
     }
 
+    /// The path as somebody would type it into a shell to name it.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        quoted(&self.to_string())
+    }
+
     /// The absolute path of something below this root.
     #[must_use]
     pub fn join(&self, below: &RelPath) -> PathBuf {
@@ -296,6 +302,12 @@ pub fn plain(name: &OsStr) -> String {
         }
     }
     line
+}
+
+/// `word` as somebody would type it into a shell.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
 }
 
 impl fmt::Display for RelPath {

@@ -51,6 +51,9 @@ pub type WaitAnswer = GateAnswer;
 pub struct GateProject {
     /// The project.
     pub task_id: TaskId,
+    /// Its workspace; told only where more than one is spoken of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<RootPath>,
     /// Its verdict.
     pub verdict: Verdict,
     /// The content that the verdict is about.

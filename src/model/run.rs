@@ -93,6 +93,40 @@ pub enum Verdict {
     Unknown,
 }
 
+/// Why a run that came to its end by itself says nothing of what is there now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unproven {
+    /// Content changed while it ran.
+    Changed,
+    /// Content may have changed while it ran: nobody could look.
+    MayHaveChanged,
+    /// A run that is a stage of it was cancelled.
+    ChildCancelled,
+    /// A stage was kept from before a resume, and had run on other content.
+    Kept,
+}
+
+impl Unproven {
+    /// Why a run says nothing that ended so, for this cause: `void` is whether content changed meanwhile, in one of
+    /// the two words for it.
+    #[must_use]
+    pub fn of(
+        (status, verdict, cause): (RunStatus, Verdict, Cause),
+        void: Option<Self>,
+        mut stages: impl Iterator<Item = (StageStatus, Outcome)>,
+    ) -> Option<Self> {
+        let ended = matches!(status, RunStatus::Succeeded | RunStatus::Failed);
+        if !ended || verdict.of_present(void.is_some()) != Verdict::Unknown {
+            return None;
+        }
+        let kept = || (cause == Cause::Resume).then_some(Self::Kept);
+        let cancelled = stages.any(|stage| stage == (StageStatus::Failed, Outcome::Cancelled));
+        void.or(cancelled.then_some(Self::ChildCancelled))
+            .or_else(kept)
+    }
+}
+
 impl Verdict {
     /// What the verdict of a run says of what is there now: nothing where content changed while it ran (`void`), except
     /// that it will never rest.
@@ -160,6 +194,23 @@ pub struct Ending {
     pub excerpt: Option<String>,
     /// Why its log is not whole on disk; whatever the command did, it then proves nothing.
     pub unrecorded: Option<String>,
+}
+
+impl Ending {
+    /// That it ended like this, at once and without a word.
+    #[must_use]
+    pub fn silent(exit: Exit) -> Self {
+        Self {
+            exit,
+            duration: Duration::ZERO,
+            stdout: String::new(),
+            stderr: String::new(),
+            log_bytes: 0,
+            truncated: false,
+            excerpt: None,
+            unrecorded: None,
+        }
+    }
 }
 
 /// One stage of one run.
@@ -263,6 +314,23 @@ pub struct ChildReport {
     pub pipeline: PipelineId,
     /// Where it stands.
     pub status: RunStatus,
+    /// The command that it failed at first; not known of one that ended before a resume.
+    pub failed: Option<FailedBelow>,
+}
+
+/// The command that a run failed at first, its own or one of a child run below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBelow {
+    /// The run whose command it is.
+    pub run: RunId,
+    /// Its stage.
+    pub stage: StageId,
+    /// The place of that, counted from one.
+    pub place: usize,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// The line of its output that most likely tells why, else its summary.
+    pub said: String,
 }
 
 /// A resume of a run, as the manifest records it.
@@ -351,6 +419,18 @@ impl RunReport {
     pub fn is_flaky(&self) -> bool {
         let mut stages = self.stages.iter();
         stages.any(|stage| stage.outcome == Outcome::Flaky)
+    }
+
+    /// Why it says nothing of what is there now, where it came to its end by itself.
+    #[must_use]
+    pub fn unproven(&self) -> Option<Unproven> {
+        let void = self.void.as_ref().map(|void| match void.changed {
+            Changed::Paths(_) => Unproven::Changed,
+            Changed::Everything => Unproven::MayHaveChanged,
+        });
+        let stages = self.stages.iter();
+        let stages = stages.map(|stage| (stage.status, stage.outcome));
+        Unproven::of((self.status, self.verdict, self.cause), void, stages)
     }
 
     /// Whether the time of a stage of it was over.

@@ -171,14 +171,9 @@ mod tests {
 
     fn ended(exit: Exit, stdout: &str, stderr: &str) -> Ending {
         Ending {
-            exit,
-            duration: Duration::ZERO,
             stdout: stdout.to_owned(),
             stderr: stderr.to_owned(),
-            log_bytes: 0,
-            truncated: false,
-            excerpt: None,
-            unrecorded: None,
+            ..Ending::silent(exit)
         }
     }
 

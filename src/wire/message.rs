@@ -155,6 +155,10 @@ fn read_id(text: &RawValue) -> Result<Id, Refusal> {
     match serde_json::from_str(text.get()) {
         Ok(Id::Text(text)) if text.len() > REQUEST_ID_BYTES_MAX => Err(odd("the `id` is too long")),
         Ok(id) => Ok(id),
+        // What no signed number of 64 bits holds would come back as another one.
+        Err(_) if text.get().parse::<f64>().is_ok() => Err(odd(
+            "the `id` is not a whole number from -2^63 to 2^63 - 1: use such a one, or a string",
+        )),
         Err(_) => Err(odd("the `id` is neither a whole number nor a string")),
     }
 }

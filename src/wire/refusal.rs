@@ -2,6 +2,7 @@
 //!
 //! A refusal is an answer like any other: the connection goes on, unless a limit was passed.
 
+use crate::limits::REFUSAL_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -141,13 +142,24 @@ impl From<&Refusal> for RefusalText {
     fn from(refusal: &Refusal) -> Self {
         Self {
             code: refusal.code.0,
-            message: refusal.message.clone(),
+            message: cut(&refusal.message),
             data: RefusalData {
                 kind: refusal.kind,
-                hint: refusal.hint.clone(),
+                hint: refusal.hint.as_deref().map(cut),
             },
         }
     }
+}
+
+/// A sentence without its end, where it is too long to be one.
+fn cut(text: &str) -> String {
+    let fits = text.len() <= REFUSAL_BYTES_MAX;
+    let end = (0..=REFUSAL_BYTES_MAX).rev();
+    let end = end
+        .filter(|_| !fits)
+        .find(|end| text.is_char_boundary(*end));
+    let head = end.and_then(|end| text.get(..end));
+    head.map_or_else(|| text.to_owned(), |head| format!("{head}…"))
 }
 
 impl From<RefusalText> for Refusal {

@@ -212,9 +212,36 @@ fn wrong_usage_is_exit_two_in_words_and_in_json() {
     let done = place.run(&["status", "--task", "../x"]);
     assert_eq!(done.code, Some(2));
     assert!(done.err.contains("may not contain '/'"), "{done:?}");
+    let json = place.run(&["deny", "--json"]).json();
+    assert_eq!(
+        json["error"]["message"],
+        "the following required arguments were not provided: <DIR>"
+    );
     assert_eq!(place.run(&[]).code, Some(2));
     assert_eq!(
         place.run(&["--version"]).text(),
         concat!("orchctl ", env!("CARGO_PKG_VERSION"), "\n")
     );
+}
+
+#[test]
+fn a_reader_that_goes_away_hides_no_verdict() {
+    for (verdict, code) in [("pass", 0), ("fail", 1), ("unknown", 3)] {
+        for arguments in [&["gate"][..], &["gate", "--json"], &["wait"]] {
+            let place = gate_of(verdict, None);
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let mut command = place.orchctl(arguments);
+            command.stderr(writer.try_clone().unwrap()).stdout(writer);
+            let done = output(command);
+            let said = (verdict, arguments);
+            assert_eq!(done.status.code(), Some(code), "{said:?}");
+        }
+    }
+    let place = Place::with_daemon(|_| Say::Refuse(Refusal::new(ErrorKind::UnknownRun, "no")));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.orchctl(&["show", "x"]);
+    command.stderr(writer.try_clone().unwrap()).stdout(writer);
+    assert_eq!(output(command).status.code(), Some(2));
 }

@@ -5,8 +5,75 @@ use crate::support::{Done, Place, Say, end};
 use orch::wire::call::Call;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A daemon that tells the verdicts of many projects at once, and then says nothing any more.
+fn falls_silent(heard: Arc<AtomicBool>) -> Place {
+    let place = Place::with_daemon(move |call| match call {
+        Call::Gate(_) | Call::Wait(_) => {
+            let projects = (0..60).map(|number| {
+                json!({"task_id": format!("{number:04}"), "verdict": "pass", "input_digest": null,
+                    "run_id": format!("r-{number}"), "manifest": "m", "reused": true})
+            });
+            Say::Answer(json!({"verdict": "pass", "projects": projects.collect::<Vec<_>>()}))
+        }
+        Call::RunGet(_) => {
+            heard.store(true, Ordering::Release);
+            Say::Line(r#"{"jsonrpc":"2.0","method":"later"}"#)
+        }
+        other => panic!("{other:?}"),
+    });
+    place.write("orchd.toml", "");
+    place
+}
+
+#[test]
+fn verdicts_that_have_come_are_told_though_the_daemon_falls_silent() {
+    for command in ["gate", "wait"] {
+        let done = falls_silent(Arc::default()).run(&[command]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert_eq!(done.text().matches("+ pass").count(), 60, "{done:?}");
+    }
+}
+
+#[test]
+fn verdicts_that_have_come_are_told_at_an_interrupt_too() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let place = falls_silent(Arc::clone(&asked));
+    let child = place.orchctl(&["gate"]).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    wait_until(|| asked.load(Ordering::Acquire));
+    kill_process(pid, Signal::INT).unwrap();
+    let done = Done::of(end(child));
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    assert_eq!(done.text().matches("+ pass").count(), 60, "{done:?}");
+}
+
+#[test]
+fn a_second_interrupt_ends_the_command_at_once() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let (heard, gone) = (Arc::clone(&asked), Arc::new(AtomicBool::new(false)));
+    let left = Arc::clone(&gone);
+    let place = Place::with_daemon(move |call| {
+        match call {
+            Call::Gate(_) => heard.store(true, Ordering::Release),
+            Call::Status(_) => left.store(true, Ordering::Release),
+            other => panic!("{other:?}"),
+        }
+        Say::Line(r#"{"jsonrpc":"2.0","method":"later"}"#)
+    });
+    place.write("orchd.toml", "");
+    let child = place.orchctl(&["gate"]).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    for waits in [asked, gone] {
+        wait_until(|| waits.load(Ordering::Acquire));
+        kill_process(pid, Signal::INT).unwrap();
+    }
+    let status = end(child).status;
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status:?}");
+}
 
 /// Two projects: one has this run under way, and of the other nothing runs.
 fn status() -> Value {

@@ -43,11 +43,23 @@ fn packagers_get_completions_and_pages() {
         let done = place.run(&["completions", shell]);
         assert!(done.text().contains("orchctl"), "{shell}");
     }
-    assert!(place.run(&["man"]).text().contains(".TH orchctl 1"));
+    let version = concat!("\"orchd ", env!("CARGO_PKG_VERSION"), "\"");
+    let title = |page: &str| {
+        page.lines()
+            .find(|line| line.starts_with(".TH"))
+            .map(str::to_owned)
+    };
+    let head = title(place.run(&["man"]).text()).unwrap();
+    assert!(
+        head.starts_with(".TH orchctl 1") && head.contains(version),
+        "{head}"
+    );
     let done = place.run(&["man", "--dir", "pages"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     for page in ["orchctl.1", "orchctl-watch.1", "orchctl-gate.1", "orchd.1"] {
-        assert!(place.work.join("pages").join(page).is_file(), "{page}");
+        let text = std::fs::read_to_string(place.work.join("pages").join(page)).unwrap();
+        let head = title(&text).unwrap();
+        assert!(head.contains(version), "{page}: {head}");
     }
 }
 
@@ -161,4 +173,61 @@ fn completions_and_man_are_one_document_too() {
         let written = std::fs::read_to_string(dir.join(names(page))).unwrap();
         assert_eq!(page["text"], written, "{}", page["name"]);
     }
+}
+
+#[test]
+fn what_cannot_be_parsed_is_not_written_down_as_all_there_is() {
+    let place = Place::new();
+    place.write("package.json", "{\"scripts\":{\"te");
+    place.write("Cargo.toml", "[package]\nname = \"x\"\n");
+    for arguments in [&["init"][..], &["init", "--dry-run"]] {
+        let done = place.run(arguments);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(
+            done.err.contains(
+                "package.json` cannot be parsed: EOF while parsing a string at line 1 column 15"
+            ),
+            "{done:?}"
+        );
+    }
+    assert!(!place.work.join("orchd.toml").exists());
+}
+
+/// What one check of `doctor` says.
+fn checked(done: &Done, id: &str) -> (Value, String) {
+    let checks = done.json()["checks"].as_array().unwrap().clone();
+    let check = checks.into_iter().find(|check| check["id"] == id).unwrap();
+    (
+        check["state"].clone(),
+        check["detail"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[test]
+fn doctor_speaks_of_the_workspace_that_is_registered_and_of_keys_that_nothing_reads() {
+    let place = Place::new();
+    let root = place.work_str().to_owned();
+    let done = {
+        let registered = Place::with_daemon(move |call| match call {
+            Call::Doctor(_) => Say::Answer(json!({"checks": []})),
+            _ => Say::Answer(json!({"workspaces": [
+                {"root": root, "state": "watching", "detail": null, "tasks": []},
+            ]})),
+        });
+        std::fs::write(place.work.join("Cargo.toml"), "").unwrap();
+        std::fs::write(registered.dir.path().join("config.toml"), "colour = 1\n").unwrap();
+        let mut command = registered.orchctl(&["doctor", "--json"]);
+        command.current_dir(&place.work);
+        command.env("ORCHD_CONFIG", registered.dir.path().join("config.toml"));
+        Done::of(output(command))
+    };
+    let (state, detail) = checked(&done, "workspace");
+    assert_eq!(state, "ok", "{detail}");
+    assert!(
+        detail.contains("1 project, 1 pipeline, made of what is found"),
+        "{detail}"
+    );
+    let (state, detail) = checked(&done, "user-config");
+    assert_eq!(state, "warn", "{detail}");
+    assert!(detail.contains("nothing reads `colour`"), "{detail}");
 }

@@ -31,6 +31,7 @@ fn ended(run: &str, verdict: Verdict) -> Event {
             green: None,
             input_digest: None,
             void: false,
+            unproven: None,
             duration_ms: 5,
             manifest: "m".to_owned(),
             failure: (verdict == Verdict::Fail).then(|| Failure {
@@ -39,6 +40,7 @@ fn ended(run: &str, verdict: Verdict) -> Event {
                 exit_code: Some(1),
                 excerpt: "a.ts:3 wrong".to_owned(),
                 log_path: None,
+                run_id: None,
             }),
         }),
     )
@@ -124,8 +126,12 @@ fn a_run_is_followed_to_its_end() {
     }
 }
 
-/// A daemon that answers at the end of a run, and says why it stands so.
-fn at_the_end(status: &'static str, verdict: &'static str, detail: Option<&'static str>) -> Place {
+/// A daemon that answers at the end of a run, and says why it stands so, or why it says nothing of what is there.
+fn at_the_end(
+    (status, verdict): (&'static str, &'static str),
+    detail: Option<&'static str>,
+    unproven: Option<&'static str>,
+) -> Place {
     let place = Place::with_daemon(move |call| match call {
         Call::RunStart(wanted) => {
             assert!(wanted.wait, "whoever is shown nothing needs no events");
@@ -133,6 +139,7 @@ fn at_the_end(status: &'static str, verdict: &'static str, detail: Option<&'stat
             answer["status"] = json!(status);
             answer["verdict"] = json!(verdict);
             answer["status_detail"] = json!(detail);
+            answer["unproven"] = json!(unproven);
             if status != "succeeded" {
                 answer["failure"] = json!({"stage": "lint", "exit_code": 1,
                     "excerpt": "a.ts:3 wrong", "log_path": null});
@@ -172,13 +179,8 @@ fn off_a_terminal_the_end_alone_is_asked_for() {
             "  lint  exit 1\n    | a.ts:3 wrong\nx fail  r-1\n  m\n",
         ),
         ("succeeded", "pass", None, 0, "+ pass  r-1\n  m\n"),
-        (
-            "succeeded",
-            "unknown",
-            None,
-            3,
-            "  content changed while it ran: it says nothing of what is there now\n? unknown  r-1\n  m\n",
-        ),
+        // A daemon that does not say why: nothing is made up.
+        ("succeeded", "unknown", None, 3, "? unknown  r-1\n  m\n"),
         (
             "cancelled",
             "unknown",
@@ -194,12 +196,33 @@ fn off_a_terminal_the_end_alone_is_asked_for() {
             "  cancelled\n? unknown  r-1\n  m\n",
         ),
     ] {
-        let place = at_the_end(status, verdict, detail);
+        let place = at_the_end((status, verdict), detail, None);
         let done = place.run(&["run"]);
         assert_eq!((done.code, done.text()), (Some(code), said), "{done:?}");
         assert_eq!(done.err, "");
         let json = place.run(&["run", "--json"]).json();
         assert_eq!(json["verdict"], verdict);
+        assert_eq!(keys(&json).len(), 6, "words are for people: {json}");
+    }
+}
+
+#[test]
+fn a_run_that_says_nothing_of_what_is_there_is_told_with_the_true_reason() {
+    let kept = "a stage was kept from before the resume, and had run on other content";
+    for (reason, said) in [
+        ("changed", "content changed while it ran"),
+        ("may-have-changed", "content may have changed while it ran"),
+        (
+            "child-cancelled",
+            "a run that is a stage of it was cancelled",
+        ),
+        ("kept", kept),
+    ] {
+        let place = at_the_end(("succeeded", "unknown"), None, Some(reason));
+        let done = place.run(&["run"]);
+        let said = format!("  {said}: it says nothing of what is there now\n? unknown  r-1\n  m\n");
+        assert_eq!((done.code, done.text()), (Some(3), said.as_str()));
+        let json = place.run(&["run", "--json"]).json();
         assert_eq!(keys(&json).len(), 6, "words are for people: {json}");
     }
 }

@@ -1,24 +1,26 @@
 #!/usr/bin/env python3
 """Breaks the watch engine on purpose, one promise at a time, and demands that the convergence test notices.
 
-A test that has never noticed anything proves nothing. Each mutant is applied to a copy of the sources in a temporary
-directory; the convergence test runs there for as long as in `.ci/run`, and has to fail by one of its own findings.
-Exit 1: a mutant survived, was noticed for another reason, or its text no longer stands in the sources.
+The convergence test runs on a copy of the sources (`tests/mutation.py`) for as long as in `.ci/run`. Without a mutant it
+has to pass, and with each it has to fail by one of its own findings.
+Exit 1: it fails without one, or a mutant survived, was noticed for another reason, or its text no longer stands in the
+sources.
 
     tests/convergence/mutants.py [PART-OF-A-NAME ...]      SECONDS=60 SEED=1 by default
+    tests/convergence/mutants.py --check                   only whether each still has a text to break; milliseconds
 """
 
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from mutation import ROOT, Unfit, broken, check, copied_sources, run_test
+
 SECONDS = os.environ.get("SECONDS", "60")
 SEED = os.environ.get("SEED", "1")
 # What the test itself says; anything else is no finding.
@@ -39,7 +41,7 @@ MUTANTS = [
         "one-event-in-a-thousand",
         "watcher.rs",
         "            let noise = path\n",
-        "            static SEEN: AtomicU64 = AtomicU64::new(0);\n"
+        "            static SEEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);\n"
         "            if SEEN.fetch_add(1, Ordering::Relaxed) % 1000 == 999 {\n                continue;\n            }\n"
         "            let noise = path\n",
         "an event is lost",
@@ -134,47 +136,27 @@ MUTANTS = [
 ]
 
 
-def copy_sources(to: Path) -> None:
-    for name in ["Cargo.toml", "Cargo.lock", "clippy.toml"]:
-        shutil.copy(ROOT / name, to / name)
-    for name in ["src", "tests", "benches"]:
-        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
-        # With fresh times, or cargo takes what it built of the last mutant before for what stands here.
-        shutil.copytree(ROOT / name, to / name, ignore=ignored, copy_function=shutil.copy)
+def place(mutant: Mutant, at: Path) -> tuple[Path, list[tuple[str, str]]]:
+    """Its file, and what it puts in the place of what."""
+    return at / "src" / "daemon" / mutant.file, [(mutant.old, mutant.new), *([mutant.also] if mutant.also else [])]
 
 
-def cargo(at: Path, *arguments: str) -> tuple[int, str]:
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
-    env = os.environ | {
-        "CARGO_TARGET_DIR": str(target),
-        "CONVERGENCE_SECONDS": SECONDS,
-        "CONVERGENCE_SEED": SEED,
-        "RUST_BACKTRACE": "0",
-        "RUSTFLAGS": "-Awarnings",
-    }
-    command = ["cargo", "test", "--quiet", "--test", "convergence", *arguments]
-    done = subprocess.run(command, cwd=at, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.returncode, done.stdout
+def converge(at: Path, *arguments: str) -> tuple[int, str]:
+    env = {"CONVERGENCE_SECONDS": SECONDS, "CONVERGENCE_SEED": SEED}
+    return run_test(at, "convergence", env, *arguments)
 
 
 def judge(mutant: Mutant, at: Path) -> str | None:
     """Why the mutant is not noticed; nothing if it is."""
-    path = at / "src" / "daemon" / mutant.file
-    text = path.read_text()
-    broken = text
-    for old, new in [(mutant.old, mutant.new), *([mutant.also] if mutant.also else [])]:
-        if text.count(old) != 1:
-            return f"its text stands {text.count(old)} times in {mutant.file}"
-        broken = broken.replace(old, new)
-    path.write_text(broken)
     try:
-        code, output = cargo(at, "--no-run")
-        if code != 0:
-            return "does not compile:\n" + output[-2000:]
-        began = time.monotonic()
-        code, output = cargo(at)
-    finally:
-        path.write_text(text)
+        with broken(*place(mutant, at)):
+            code, output = converge(at, "--no-run")
+            if code != 0:
+                return "does not compile:\n" + output[-2000:]
+            began = time.monotonic()
+            code, output = converge(at)
+    except Unfit as unfit:
+        return str(unfit)
     took = time.monotonic() - began
     if code == 0:
         return "survived"
@@ -189,11 +171,15 @@ def judge(mutant: Mutant, at: Path) -> str | None:
 
 def main() -> int:
     parts = sys.argv[1:]
+    if parts == ["--check"]:
+        return check([(mutant.name, *place(mutant, ROOT)) for mutant in MUTANTS])
     chosen = [m for m in MUTANTS if not parts or any(part in m.name for part in parts)]
     problems = 0
-    with tempfile.TemporaryDirectory(prefix="orchd-mutants-") as directory:
-        at = Path(directory)
-        copy_sources(at)
+    with copied_sources() as at:
+        code, output = converge(at)
+        if code != 0:
+            print(f"the convergence test fails without any mutant:\n{output[-3000:]}")
+            return 1
         for mutant in chosen:
             problem = judge(mutant, at)
             if problem:

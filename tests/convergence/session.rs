@@ -9,6 +9,8 @@ use crate::writer::{Writer, flood, probe};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const WRITERS_MAX: usize = 5;
@@ -157,21 +159,41 @@ impl Session<'_> {
         self.before = after;
     }
 
-    /// The daemon knows something else: what, a look at everything tells, since it tells true differences only.
+    /// The daemon knows something else: what, `explain` tells of its rules, and a look at everything, which tells true
+    /// differences only, of its watches.
     fn accuse(&mut self, gate: &Value, after: &Content) {
         let again = self.reader.content(self.place);
         let moved = truth::differing(after, &again);
-        let reloaded = self.asker.ask("reload", &json!({}));
-        let (second, events) = self.look();
+        let hidden = self.hidden(after);
+        // Where it is told of nothing that came, it looks at everything.
+        self.place.signal(Signal::STOP);
+        flood(&self.place.root());
+        self.place.signal(Signal::CONT);
+        let (_, mut events) = self.look();
+        // The first may be told before everything has been looked at.
+        let (second, more) = self.look();
+        events.extend(more);
         let found: Vec<_> = events.iter().filter(|it| it["type"] == "change").collect();
         let second = &second["projects"][0]["input_digest"];
-        let right = *second == truth::digest(after).as_str();
+        let right = *second == truth::digest(&self.reader.content(self.place)).as_str();
         let names: Vec<String> = after.keys().map(|path| truth::told(path)).collect();
         panic!(
             "the daemon has another content: {gate}\na look at everything is right: {right}, it found {found:#?}\n\
-             reload: {reloaded}\nmoved by itself: {moved:?}\nthere is {names:?}\n{}",
+             hidden by a rule that is none: {hidden:?}\nmoved by itself: {moved:?}\nthere is {names:?}\n{}",
             self.name
         );
+    }
+
+    /// What is there, and hidden by a rule as the daemon has it.
+    fn hidden(&mut self, after: &Content) -> Vec<Value> {
+        let explained = after.keys().map(|path| {
+            let path = self.place.root().join(OsStr::from_bytes(path));
+            // What is no text cannot be asked about.
+            let path = path.to_str()?;
+            let answer = self.asker.ask("explain", &json!({"path": path}));
+            (!answer["ignored"].is_null()).then_some(answer)
+        });
+        explained.flatten().collect()
     }
 
     /// What the run of a verdict read has to be what is there.

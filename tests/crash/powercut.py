@@ -123,6 +123,14 @@ def settle(site):
     crash.until(lambda: not site.processes())
 
 
+def reboot(site):
+    """What wrote the runs was started by another start of the system, as after any power cut."""
+    for path in (site.root / ".runs").glob("*/cli/*/.orchd-owner.json"):
+        owner = json.loads(path.read_text())
+        owner["boot_id"] = "00000000-0000-4000-8000-000000000000"
+        path.write_text(json.dumps(owner))
+
+
 def check_cut(site, disk, number, counts):
     """One cut; yields (kind, text) for each promise that is broken."""
     ended = site.rng.random() < 0.5
@@ -138,6 +146,7 @@ def check_cut(site, disk, number, counts):
     control = site.root / "unsynced"
     counts["control lost"] += not control.exists() or control.read_text() != "x" * 100
     control.unlink(missing_ok=True)
+    reboot(site)
     yield from whole(site, run, ended)
     for text in crash.torn(site, metrics_too=False):
         yield "torn", text

@@ -145,3 +145,32 @@ fn a_lock_that_is_held_holds_up_only_who_changes_what_it_guards() {
     assert_eq!(client.line().unwrap()["error"]["data"]["kind"], "busy");
     assert_eq!(world.ended().code(), Some(0));
 }
+
+/// Time is kept by whoever asks, too: a daemon that does nothing keeps none.
+#[test]
+fn a_daemon_that_stands_still_is_waited_for_no_longer_than_was_said() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    world.signal(Signal::STOP);
+    for question in ["sync", "wait"] {
+        let told = workspace.ctl(&[question, "--timeout", "300ms"]);
+        assert_eq!(told.code, Some(3), "{question}: {told:?}");
+        assert!(told.err.contains("has not answered in time"), "{told:?}");
+        let told = workspace.ctl(&[question, "--timeout", "300ms", "--json"]);
+        assert_eq!(told.code, Some(3), "{question}: {told:?}");
+        told.json();
+    }
+    world.signal(Signal::CONT);
+    workspace.done(&["sync", "--timeout", "20s"]);
+}
+
+#[test]
+fn a_path_that_cannot_be_one_is_refused_in_few_words() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let asked = workspace.ctl(&["explain", &"x".repeat(100_000), "--json"]);
+    assert_eq!(asked.code, Some(2), "{}", asked.err);
+    assert_eq!(asked.json()["error"]["kind"], "too_large");
+    assert!(asked.out.len() < 1000, "{}", asked.out.len());
+    workspace.done(&["explain", &"x".repeat(200)]);
+}

@@ -431,3 +431,16 @@ fn published_pipelines_of_which_none_is_the_default_are_run_by_name() {
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.status()["detail"], Value::Null);
 }
+
+#[test]
+fn what_is_odd_in_a_configuration_is_told_by_doctor() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true").replace("\"t\"", "\"Demo.1\""));
+    let checks = workspace.done(&["doctor", "--json"]).json();
+    let checks = checks["checks"].as_array().unwrap().clone();
+    let id = format!("configuration {}", workspace.root());
+    let told = checks.iter().find(|check| check["id"] == id.as_str());
+    let told = told.unwrap_or_else(|| panic!("{checks:#?}"));
+    assert_eq!(told["state"], "warn");
+    assert!(told["detail"].as_str().unwrap().contains("Demo.1"));
+}

@@ -1,7 +1,7 @@
 //! What ran: listed, shown, its output followed while it runs, the stream of events for programs.
 
 use crate::deadline::within;
-use crate::support::{Running, Workspace, World, check, finish, lines, pipeline};
+use crate::support::{Running, Workspace, World, check, finish, lines, names, pipeline};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -288,4 +288,75 @@ fn of_stages_that_share_an_id_the_one_that_failed_is_named_after_a_restart_too()
     world.start();
     assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
     assert_eq!(failure(&world), live);
+}
+
+#[test]
+fn what_failed_below_a_stage_that_is_a_pipeline_is_told_with_its_line_and_its_log() {
+    let mut world = World::new();
+    let mut toml = pipeline(&[("first", "command = 'true'"), ("x", "pipeline = 'bad'")]);
+    toml += "[[pipeline]]\nid = 'bad'\n[[pipeline.stage]]\nid = 'y'\npipeline = 'worse'\n\
+             [[pipeline]]\nid = 'worse'\n[[pipeline.stage]]\nid = 'cc'\n\
+             command = 'echo src/foo.c:3: error: nope >&2; exit 7'\n";
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", toml);
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    let of_parent =
+        |event: &Value| event["type"] == "run.ended" && event["parent_run_id"].is_null();
+    let told = events.until(of_parent)["failure"].clone();
+    assert_eq!(
+        (&told["stage"], &told["exit_code"], &told["excerpt"]),
+        (&json!("x"), &json!(7), &json!("src/foo.c:3: error: nope"))
+    );
+    let log = told["log_path"].as_str().unwrap();
+    assert!(log.contains(told["run_id"].as_str().unwrap()), "{told}");
+    assert!(workspace.read(log).contains("error: nope"));
+    let run = workspace.status()["projects"][0]["last_run"]["run_id"].clone();
+    for arguments in [&["logs"][..], &["logs", run.as_str().unwrap(), "x"]] {
+        let logs = workspace.done(arguments);
+        assert_eq!(logs.err, "src/foo.c:3: error: nope\n", "{arguments:?}");
+    }
+    assert_eq!(workspace.status()["projects"][0]["failure"], told);
+    world.kill();
+    world.start();
+    let workspace = world.directory("w");
+    workspace.wait();
+    assert_eq!(workspace.status()["projects"][0]["failure"], told);
+}
+
+#[test]
+fn the_children_of_a_run_that_is_kept_are_kept_and_theirs() {
+    let world = World::new();
+    let sub = |id: &str, stage: &str, rest: &str| {
+        format!(
+            "[[pipeline]]\nid = '{id}'\n[[pipeline.stage]]\nid = '{stage}'\npipeline = '{rest}'\n"
+        )
+    };
+    let leaf = "[[pipeline]]\nid = 'leaf'\n[[pipeline.stage]]\nid = 'l'\ncommand = 'true'\n";
+    let toml = format!(
+        "[workspace]\nretain = {{ runs = 3 }}\n[[project]]\ntask = 't'\n{}{}{leaf}",
+        sub("diagnostics", "outer", "middle"),
+        sub("middle", "inner", "leaf"),
+    );
+    let workspace = world.watched("w", &toml);
+    let cited = workspace.wait()["projects"][0].clone();
+    let id = cited["run_id"].as_str().unwrap();
+    workspace.write("docs/TASKS.md", format!("- [x] done: `{id}`\n"));
+    for turn in 0..4 {
+        workspace.write("a.txt", format!("{turn}\n"));
+        assert_eq!(workspace.wait()["verdict"], "pass");
+    }
+    workspace.settle(&mut world.events());
+    let mut manifest = cited["manifest"].as_str().unwrap().to_owned();
+    for pipeline in ["diagnostics", "middle", "leaf"] {
+        let content = workspace.json(&manifest);
+        assert_eq!(content["pipeline_id"], pipeline);
+        if pipeline != "leaf" {
+            let child = &content["child_runs"][0];
+            assert_eq!(child["run_id"], content["commands"][0]["sub_run_id"]);
+            manifest = child["manifest"].as_str().unwrap().to_owned();
+        }
+    }
+    let left = names(&workspace.root.join(".runs/t/cli")).len();
+    assert!(left < 3 * 4, "{left} of 15 are left: nothing was removed");
 }

@@ -27,6 +27,7 @@ mod history;
 mod job;
 mod lifecycle;
 mod mounts;
+mod naming;
 mod overflow;
 mod patience;
 mod present;

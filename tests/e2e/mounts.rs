@@ -2,7 +2,7 @@
 //!
 //! Where the kernel grants no such namespace there is nothing to see, and the tests say so.
 
-use crate::support::{World, check, finish};
+use crate::support::{World, check, finish, works};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -24,9 +24,7 @@ fn unmount(world: &World, at: &str) {
 
 /// A place whose daemon sees mounts of its own; none where that may not be.
 fn mounting() -> Option<World> {
-    let tried = Command::new("unshare").args(["-Urm", "true"]).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        eprintln!("`unshare -Urm` does not work here: nothing is mounted");
+    if !works(&["unshare", "-Urm", "true"], "nothing is mounted") {
         return None;
     }
     let mut world = World::empty();

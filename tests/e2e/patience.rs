@@ -1,7 +1,7 @@
 //! Answers that take long for good reasons, and what is told of those that do not come in time.
 
 use crate::deadline::within;
-use crate::support::{Done, Running, World, check, pipeline, signal_to};
+use crate::support::{Done, Running, Workspace, World, check, pipeline, signal_to};
 use rustix::process::Signal;
 use serde_json::json;
 use std::process::{Command, Stdio};
@@ -173,9 +173,42 @@ fn a_run_of_a_command_without_a_daemon_is_cancelled_with_it_and_said_so() {
         assert_eq!(
             done.err,
             format!(
-                "\nCancelling run {id} of t: it runs in this command.\nRun {id} is cancelled: {path}\n\
+                "\nCancelling run {id} of t: it runs in this command. ^C again ends it at once.\nRun {id} is cancelled: {path}\n\
                  error: interrupted before the answer was there\n"
             )
+        );
+        let manifest = workspace.json(path);
+        let ended = (&manifest["status"], &manifest["status_detail"]);
+        assert_eq!(ended, (&json!("cancelled"), &json!("run-canceled")));
+        assert_eq!(world.processes(), Vec::<u32>::new());
+    }
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait_for_the_grace_of_a_run_in_the_command() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let (begun, asked) = (world.fifo("begun"), world.fifo("asked"));
+    let line = format!(
+        "trap \"echo asked > {}\" TERM; echo begun > {}; while :; do sleep 1000; done",
+        asked.display(),
+        begun.display()
+    );
+    workspace.write("orchd.toml", check(&line) + "grace = '10m'\n");
+    workspace.done(&["allow"]);
+    for arguments in [&["run", "--no-daemon"][..], &["gate", "--no-daemon"]] {
+        let running = Running::of(workspace.orchctl(arguments));
+        for told in [&begun, &asked] {
+            world.heard(told);
+            running.signal(Signal::INT);
+        }
+        let done = running.end();
+        assert_eq!(done.code, Some(3), "{done:?}");
+        let last = workspace.json("out/t/state.json")["orchd"]["last_run"].clone();
+        let path = last["manifest"].as_str().unwrap();
+        assert!(
+            done.err.contains(&format!(" is cancelled: {path}\n")),
+            "{done:?}"
         );
         let manifest = workspace.json(path);
         let ended = (&manifest["status"], &manifest["status_detail"]);
@@ -225,4 +258,51 @@ fn who_waits_in_vain_for_one_project_is_told_what_is_known_of_the_others() {
         );
     }
     world.say(&gate, "");
+}
+
+#[test]
+fn a_stage_that_would_run_its_own_run_again_in_its_own_process_is_refused() {
+    let world = World::new();
+    let orchctl = env!("CARGO_BIN_EXE_orchctl");
+    let line = |what: &str| format!("command = '''{orchctl} {what} 2>&1; echo \"exit $?\"'''");
+    let there = world.directory("there");
+    let own = world.watched(
+        "w",
+        &pipeline(&[
+            ("gate", &line("gate --no-daemon")),
+            ("run", &line("run --no-daemon")),
+            ("look", &line("gate --no-daemon --no-wait")),
+            (
+                "far",
+                &line(&format!("gate --no-daemon --workspace {}", there.root())),
+            ),
+        ]),
+    );
+    // A stage there asks for the run that its own run is a part of, in both ways.
+    let back = |how: &str| line(&format!("gate {how} --workspace {}", own.root()));
+    let toml = pipeline(&[("host", &back("--no-daemon")), ("ask", &back(""))]);
+    there.write("orchd.toml", toml);
+    there.done(&["allow", there.root()]);
+    let run = own.done(&["run", "--force", "--json"]).json();
+    assert_eq!(run["status"], "succeeded", "{run}");
+    let said = |workspace: &Workspace<'_>, log: &str, run: &str| {
+        let path = format!(".runs/t/cli/{run}/commands/{log}.ndjson");
+        workspace.read(&path)
+    };
+    let id = run["run_id"].as_str().unwrap();
+    for (log, code) in [("01-gate", 2), ("02-run", 2), ("03-look", 0), ("04-far", 0)] {
+        let text = said(&own, log, id);
+        assert!(text.contains(&format!("exit {code}")), "{log}: {text}");
+        assert_eq!(text.contains("wait for itself"), code == 2, "{log}: {text}");
+    }
+    let runs = std::fs::read_dir(there.root.join(".runs/t/cli")).unwrap();
+    let runs: Vec<_> = runs.map(|run| run.unwrap().file_name()).collect();
+    let [inner] = runs.as_slice() else {
+        panic!("{runs:?}")
+    };
+    for log in ["01-host", "02-ask"] {
+        let text = said(&there, log, inner.to_str().unwrap());
+        assert!(text.contains("exit 2"), "{log}: {text}");
+        assert!(text.contains("wait for itself"), "{log}: {text}");
+    }
 }

@@ -157,13 +157,17 @@ fn a_formatter_that_never_rests_is_unstable_and_no_loop() {
     let waited = workspace.ctl(&["wait"]);
     assert_eq!(waited.code, Some(1), "{waited:?}");
     workspace.settle(&mut events);
-    assert_eq!(lines(&counter), 2);
+    assert_eq!(
+        lines(&counter),
+        4,
+        "two runs, and one more for each question"
+    );
     // Whoever changes something else gets a fresh chance, and again no loop.
     workspace.write("b.txt", "b\n");
     let waited = workspace.ctl(&["wait"]);
     assert_eq!(waited.code, Some(1), "{waited:?}");
     workspace.settle(&mut events);
-    assert!((3..=4).contains(&lines(&counter)), "{}", lines(&counter));
+    assert!((6..=7).contains(&lines(&counter)), "{}", lines(&counter));
 }
 
 #[test]
@@ -385,6 +389,27 @@ fn a_state_file_does_not_call_green_what_has_changed_since() {
     world.say(&gate, "");
     events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
     assert_eq!(said(), (json!("pass"), json!(true)));
+}
+
+#[test]
+fn a_verdict_that_was_proven_before_is_shown_with_the_run_that_proved_it() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("test ! -e bad"));
+    let told = || {
+        let status = workspace.done(&["status", "--json"]).json();
+        status["workspaces"][0]["projects"][0].clone()
+    };
+    let good = told()["last_run"]["run_id"].clone();
+    assert_eq!(told()["proof"]["run_id"], good);
+    workspace.write("bad", "");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(1));
+    workspace.sh("rm bad");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
+    let status = told();
+    assert_eq!(status["last_run"]["status"], "failed");
+    assert_eq!(status["proof"]["run_id"], good);
+    let manifest = workspace.json(status["proof"]["manifest"].as_str().unwrap());
+    assert_eq!(manifest["run_id"], good);
 }
 
 #[test]

@@ -160,13 +160,18 @@ fn a_stage_of_a_lost_run_proves_nothing_of_the_content_that_the_run_began_on() {
     std::fs::File::create(&mended).unwrap();
     world.start();
     let workspace = world.directory("w");
-    let resumed = workspace.ctl(&["resume", "--run", &run, "--json"]);
-    let said = resumed.json();
+    let resumed = workspace.ctl(&["resume", "--run", &run]);
+    let why = "a stage was kept from before the resume, and had run on other content";
+    let said =
+        format!("  {why}: it says nothing of what is there now\n? unknown  {run}\n  {manifest}\n");
+    assert_eq!((resumed.code, &resumed.out), (Some(3), &said));
+    let shown = workspace.done(&["show", &run, "--json"]).json();
     assert_eq!(
-        (resumed.code, &said["status"], &said["verdict"]),
-        (Some(3), &json!("succeeded"), &json!("unknown")),
-        "{resumed:?}"
+        (&shown["status"], &shown["verdict"], &shown["void"]),
+        (&json!("succeeded"), &json!("unknown"), &Value::Null)
     );
+    let shown = workspace.done(&["show", &run]).out;
+    assert!(shown.contains(&format!("  unproven   {why}\n")), "{shown}");
 }
 
 /// As published users have them: in `codex.orchestrator.json` stages of one id are told apart by their places.

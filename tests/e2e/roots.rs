@@ -3,8 +3,9 @@
 //!
 //! What comes back is content that nobody has run, and would fail. What is mounted at a root is in `mounts`.
 
+use crate::deadline::within;
 use crate::events::Events;
-use crate::support::{Workspace, World, check};
+use crate::support::{Workspace, World, check, is_had, names, pipeline};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -133,10 +134,8 @@ fn bound() -> Option<World> {
             "--bounding-set",
             "-dac_override,-dac_read_search",
         ];
-        let mut tried = Command::new(bounded[0]);
-        tried.args(&bounded[1..]).arg("true");
-        if !tried.status().is_ok_and(|status| status.success()) {
-            eprintln!("`setpriv --bounding-set` does not work here: root may read everything");
+        let tried = [&bounded[..], &["true"]].concat();
+        if !is_had(&tried, "root may read everything") {
             return None;
         }
         world.wrap(&bounded);
@@ -195,4 +194,97 @@ fn a_directory_that_cannot_be_read_for_a_while_is_read_again() {
         turns_red(&workspace, &mut events);
         turns_green(&workspace, &mut events, "sub/g");
     }
+}
+
+#[test]
+fn what_the_daemon_could_not_open_for_a_while_is_never_green_by_what_was_known() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    // What is open stays open.
+    let open_files = |most: &str| {
+        let pid = world.pid().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--nofile={most}:")]);
+        assert!(prlimit.status().unwrap().success());
+    };
+    open_files("3");
+    workspace.sh("mkdir -p sub/deep && echo BAD > sub/deep/g");
+    let told = events.until(is_state("missing"));
+    let detail = told["detail"].as_str().unwrap();
+    assert!(detail.contains("failed to look at"), "{detail}");
+    assert!(detail.contains("Too many open files"), "{detail}");
+    open_files("1024");
+    events.until(is_verdict("fail"));
+    turns_green(&workspace, &mut events, "sub/deep/g");
+}
+
+#[test]
+fn an_empty_directory_in_the_place_of_a_root_stays_empty() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    // Standings are written a moment later: the last one belongs to what was there.
+    let state = workspace.root.join("out/t/state.json");
+    let is_idle = move || {
+        let state: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+        state["orchd"]["phase"] == "idle" && state["orchd"]["fresh"] == true
+    };
+    within("the last standing", move || {
+        while !is_idle() {
+            std::thread::yield_now();
+        }
+    });
+    std::fs::rename(workspace.root(), world.path("away")).unwrap();
+    std::fs::create_dir(workspace.root()).unwrap();
+    events.until(is_state("invalid"));
+    workspace.ctl(&["gate"]);
+    world.ctl(&["remove", workspace.root()]);
+    assert!(names(&workspace.root).is_empty());
+}
+
+#[test]
+fn a_run_of_a_root_that_another_takes_the_place_of_ends_and_leaves_nothing_there() {
+    let world = World::new();
+    let up = world.fifo("up");
+    let waits = format!(
+        "command = 'test -e free || {{ echo > {}; sleep 600; }}'",
+        up.display()
+    );
+    let stages = pipeline(&[
+        ("first", &waits),
+        ("second", "command = 'touch ../second-$ORCHD_RUN_ID'"),
+    ]);
+    world.directory("w").write("free", "");
+    let workspace = world.watched("w", &stages);
+    let mut events = world.events();
+    workspace.sh("rm free");
+    world.heard(&up);
+    let run = workspace.status()["projects"][0]["running"]["run_id"].clone();
+    let run = run.as_str().unwrap().to_owned();
+    workspace.sh("mkdir ../next && cp orchd.toml ../next && touch ../next/free");
+    world
+        .directory("beside")
+        .sh("mv ../w ../away && mv ../next ../w");
+    let ended =
+        events.until(|event| event["type"] == "run.ended" && event["status"] == "cancelled");
+    assert_eq!(ended["run_id"], run, "{ended}");
+    events.until(is_verdict("pass"));
+    workspace.settle(&mut events);
+    let runs: Vec<Value> = workspace.runs();
+    assert!(
+        runs.iter().all(|it| it["run_id"] != run.as_str()),
+        "{runs:?}"
+    );
+    let kept = names(&workspace.root.join(".runs/t/cli"));
+    assert_eq!(kept.len(), runs.len(), "{kept:?}");
+    assert!(!world.path(&format!("second-{run}")).exists());
+    let state = workspace.json("out/t/state.json");
+    assert_ne!(
+        state["orchd"]["last_run"]["run_id"],
+        run.as_str(),
+        "{state}"
+    );
 }

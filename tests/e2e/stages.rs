@@ -455,3 +455,29 @@ fn a_stage_that_is_a_pipeline_takes_as_long_as_its_child_run() {
     let between = moment("completed_at").duration_since(moment("started_at"));
     assert_eq!(between.as_millis(), i128::from(stage));
 }
+
+#[test]
+fn a_run_whose_child_was_cancelled_says_that_and_not_that_content_changed() {
+    let world = World::new();
+    let child =
+        "[[pipeline]]\nid = 'inner'\n[[pipeline.stage]]\nid = 'hang'\ncommand = 'sleep 1000'\n";
+    let stages = pipeline(&[("sub", "pipeline = 'inner'")]);
+    let workspace = world.directory("w");
+    let toml = format!("[workspace]\non_start = false\n{stages}{child}");
+    workspace.write("orchd.toml", toml);
+    workspace.done(&["add", "--allow"]);
+    let mut events = world.events();
+    let running = Running::of(workspace.orchctl(&["run"]));
+    let hang = events.until_stage("hang");
+    workspace.done(&["cancel", hang["run_id"].as_str().unwrap()]);
+    let done = running.end();
+    assert_eq!(done.code, Some(3), "{done:?}");
+    let why = "a run that is a stage of it was cancelled: it says nothing of what is there now";
+    let said = done.out.lines().any(|line| line.trim_start() == why);
+    assert!(said && !done.out.contains("changed"), "{done:?}");
+    let ended = events.until(|event| event["type"] == "run.ended" && event["unproven"].is_string());
+    assert_eq!(
+        (&ended["unproven"], &ended["void"]),
+        (&json!("child-cancelled"), &json!(false))
+    );
+}

@@ -406,6 +406,28 @@ impl Running {
     }
 }
 
+/// Whether a tool does here what a test needs. Where it does not the test shows nothing, and that is said past whoever
+/// keeps what a test that passes has to say.
+pub(crate) fn works(tool: &[&str], otherwise: &str) -> bool {
+    let mut tried = Command::new(tool[0]);
+    tried.args(&tool[1..]);
+    let works = tried.status().is_ok_and(|status| status.success());
+    if !works {
+        let tool = tool.join(" ");
+        let said = format!("SKIP: `{tool}` does not work here: {otherwise}\n");
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    }
+    works
+}
+
+/// The same of a tool that `.ci/run` installs: under `CI=true` a test without it fails.
+pub(crate) fn is_had(tool: &[&str], otherwise: &str) -> bool {
+    let works = works(tool, otherwise);
+    let has_all = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(works || !has_all, "`{}` does not work in CI", tool[0]);
+    works
+}
+
 pub(crate) fn signal_to(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();

@@ -3,7 +3,7 @@
 use crate::deadline::within;
 use crate::events::Client;
 use crate::support::{Running, World, check, pipeline};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn what_was_never_allowed_never_runs() {
@@ -340,4 +340,54 @@ fn a_workspace_that_is_being_removed_stays_so_when_a_damaged_file_is_written_ane
     assert_eq!(removed.code, Some(0), "{removed:?}");
     let listed = world.ctl(&["list", "--json"]).json();
     assert_eq!(listed["workspaces"], json!([]));
+}
+
+/// A daemon knows of the file what it has read of it; whoever changes it meanwhile need not tell it so.
+#[test]
+fn what_the_file_allows_no_more_is_not_run_whoever_wrote_it() {
+    let world = World::new();
+    let workspace = world.directory("w");
+    workspace.write("f", "first\n");
+    let workspace = world.watched("w", &check("cat f >> ../ran"));
+    let other = world.watched("other", &check("true"));
+    let nobody = world.path("nobody.sock");
+    let nobody = nobody.to_str().unwrap();
+    let trust = world.state().join("trust.json");
+    let whole = std::fs::read(&trust).unwrap();
+    let without = |root: &str| {
+        let mut all: Value = serde_json::from_slice(&whole).unwrap();
+        all["roots"].as_object_mut().unwrap().remove(root);
+        all.to_string()
+    };
+    let put = |text: &[u8]| {
+        std::fs::write(world.path("new"), text).unwrap();
+        std::fs::rename(world.path("new"), &trust).unwrap();
+    };
+    let takes_back: [&dyn Fn(); 3] = [
+        &|| {
+            let denied = world.ctl(&["--socket", nobody, "deny", workspace.root()]);
+            assert_eq!(denied.code, Some(0), "{denied:?}");
+        },
+        &|| std::fs::remove_file(&trust).unwrap(),
+        &|| put(without(workspace.root()).as_bytes()),
+    ];
+    for (turn, take_back) in takes_back.iter().enumerate() {
+        workspace.write("f", format!("allowed {turn}\n"));
+        assert_eq!(workspace.ctl(&["gate"]).code, Some(0), "{turn}");
+        take_back();
+        // The content is proven: that is told no more either.
+        let proven = workspace.ctl(&["gate", "--json"]);
+        assert_eq!(proven.code, Some(2), "{turn}: {proven:?}");
+        assert_eq!(workspace.status()["state"], "untrusted", "{turn}");
+        workspace.write("f", format!("denied {turn}\n"));
+        let refused = workspace.ctl(&["gate", "--json"]);
+        assert_eq!(refused.json()["error"]["kind"], "untrusted", "{turn}");
+        let ran = std::fs::read_to_string(world.path("ran")).unwrap();
+        assert!(!ran.contains("denied"), "{ran}");
+        let stands = if turn == 1 { 2 } else { 0 };
+        assert_eq!(other.ctl(&["gate"]).code, Some(stands), "{turn}");
+        // Given back by whom it was taken away, it counts again.
+        put(&whole);
+        assert_eq!(workspace.status()["state"], "watching", "{turn}");
+    }
 }

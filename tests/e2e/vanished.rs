@@ -196,3 +196,134 @@ fn evidence_that_is_cleaned_away_during_a_run_is_made_anew() {
     let manifest = workspace.json(runs[0]["manifest"].as_str().unwrap());
     assert_eq!(manifest["status"], "succeeded");
 }
+
+/// The sidecar says what a run proves of which content: without it there is no proof, and no two answers about that.
+#[test]
+fn a_proof_whose_sidecar_is_gone_or_says_something_else_is_none() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let damages: [fn(&str) -> Option<String>; 4] = [
+        |_| None,
+        |whole| Some(whole[..whole.len() / 2].to_owned()),
+        |whole| Some(whole.replace("\"verdict\": \"pass\"", "\"verdict\": \"fail\"")),
+        |whole| Some(whole.replace("\"void\": null", "\"void\": {\"paths\": []}")),
+    ];
+    for damage in damages {
+        let run = gate(&workspace);
+        let id = run["run_id"].as_str().unwrap();
+        let path = format!(".runs/t/cli/{id}/orchd.json");
+        let damaged = damage(&workspace.read(&path));
+        match &damaged {
+            Some(damaged) => workspace.write(&path, damaged),
+            None => workspace.sh(&format!("rm {path}")),
+        }
+        let listed = workspace.runs();
+        let row = listed.iter().find(|row| row["run_id"] == id).unwrap();
+        let shown = workspace.done(&["show", id, "--json"]).json();
+        assert_eq!(row["verdict"], shown["verdict"], "{damaged:?}");
+        let again = gate(&workspace);
+        assert_ne!(again["run_id"], run["run_id"], "{damaged:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_first_manifest_was_never_written_leaves_nothing() {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let (world, run) = killed_at_the_first_heartbeat(boot.trim());
+    let workspace = world.directory("w");
+    let shown = workspace.ctl(&["show", "aaaaaaaa", "--json"]);
+    assert_eq!(shown.json()["error"]["kind"], "unknown_run", "{shown:?}");
+    assert!(!workspace.has(&format!(".runs/t/cli/{run}")));
+    for file in [".runs/t/metrics.json", "out/t/runs.json"] {
+        assert!(!workspace.read(file).contains(run), "{file}");
+    }
+}
+
+#[test]
+fn a_run_whose_first_manifest_a_power_cut_took_along_was_lost() {
+    let (world, _) = killed_at_the_first_heartbeat("00000000-0000-4000-8000-000000000000");
+    let shown = world.directory("w").done(&["show", "aaaaaaaa", "--json"]);
+    assert_eq!(shown.json()["status_detail"], "daemon-lost");
+}
+
+/// A daemon that has started after another one, of this start of the system, had come so far with a run.
+fn killed_at_the_first_heartbeat(boot: &str) -> (World, &'static str) {
+    let mut world = World::new();
+    world.watched("w", &check("true"));
+    world.kill();
+    let workspace = world.directory("w");
+    let run = "2026-11-23T06-00-00-000Z-aaaaaaaa";
+    let at = |name: &str| format!(".runs/t/cli/{run}/{name}");
+    workspace.sh(&format!("mkdir -p {} {}", at("commands"), at("errors")));
+    workspace.write(at(".heartbeat"), "2026-11-23T06:00:00.000Z\n");
+    let owner = serde_json::json!({
+        "pid": 999_999, "start_time": 1, "boot_id": boot, "instance_id": "x",
+    });
+    workspace.write(at(".orchd-owner.json"), owner.to_string());
+    world.start();
+    world.directory("w").wait();
+    (world, run)
+}
+
+#[test]
+fn a_manifest_that_is_json_and_no_manifest_is_made_again() {
+    let world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let run = gate(&workspace);
+    let (id, path) = (
+        run["run_id"].as_str().unwrap(),
+        run["manifest"].as_str().unwrap(),
+    );
+    for wrong in ["{\"version\": \"1\"}", "[]", "{}"] {
+        // At rest for long, as far as its times tell.
+        workspace.write("wrong", wrong);
+        workspace.sh(&format!("touch -d '1 minute ago' wrong && mv wrong {path}"));
+        let listed = workspace.runs();
+        let row = listed.iter().find(|row| row["run_id"] == id);
+        let row = row.unwrap_or_else(|| panic!("{wrong}: {listed:#?}"));
+        assert_eq!(row["status"], "succeeded", "{wrong}");
+        workspace.done(&["show", id]);
+        assert_eq!(workspace.json(path)["run_id"], id);
+    }
+}
+
+#[test]
+fn what_a_manifest_knows_of_its_run_is_made_again_at_a_start() {
+    let mut world = World::new();
+    let workspace = world.watched("w", &check("true"));
+    let id = gate(&workspace)["run_id"].as_str().unwrap().to_owned();
+    drop(workspace);
+    world.signal(Signal::TERM);
+    world.ended();
+    let workspace = world.directory("w");
+    let gone = [
+        format!(".runs/t/cli/{id}/.resume-token"),
+        format!(".runs/t/cli/{id}/run-summary.json"),
+        format!(".runs/t/mcp/{id}/manifest.json"),
+        format!(".runs/local-mcp/{id}/manifest.json"),
+        format!(".runs/t/{id}/manifest.json"),
+    ];
+    let before = gone.each_ref().map(|path| workspace.read(path));
+    workspace.sh(&format!(
+        "rm -r {} .runs/t/mcp .runs/local-mcp",
+        gone.join(" ")
+    ));
+    world.start();
+    let workspace = world.directory("w");
+    gate(&workspace);
+    for (path, before) in gone.iter().zip(&before) {
+        let is_pointer = path.contains("/mcp/");
+        let after = workspace.read(path);
+        match is_pointer {
+            // It says when it was written.
+            true => assert_eq!(
+                workspace.json(path)["redirect_to"],
+                format!(".runs/t/cli/{id}")
+            ),
+            false => assert_eq!(after, *before, "{path}"),
+        }
+    }
+    let mode = std::fs::metadata(workspace.root.join(&gone[0])).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -2,17 +2,17 @@
 //!
 //! Where the kernel grants no such namespace there is nothing to see, and the tests say so.
 
-use crate::support::{World, check, finish};
+use crate::support::{World, check, finish, is_had, works};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 /// A daemon that may have so many watches; none where the kernel refuses the namespace.
 fn limited(watches: u32) -> Option<World> {
     let limit = format!("echo {watches} > /proc/sys/user/max_inotify_watches");
-    let mut tried = Command::new("unshare");
-    tried.args(["-Ur", "sh", "-ec", &limit]);
-    if !tried.status().is_ok_and(|status| status.success()) {
-        eprintln!("`unshare -Ur` does not work here: nothing is limited");
+    if !works(
+        &["unshare", "-Ur", "sh", "-ec", &limit],
+        "nothing is limited",
+    ) {
         return None;
     }
     let mut world = World::empty();
@@ -174,10 +174,7 @@ fn hearing(pid: u32) -> String {
 
 #[test]
 fn a_thread_of_the_watcher_that_dies_is_replaced_and_no_change_is_missed() {
-    let mut tried = Command::new("strace");
-    tried.args(["-qqo", "/dev/null", "true"]);
-    if !tried.status().is_ok_and(|status| status.success()) {
-        eprintln!("`strace` does not work here: no thread dies");
+    if !is_had(&["strace", "-qqo", "/dev/null", "true"], "no thread dies") {
         return;
     }
     let world = World::new();

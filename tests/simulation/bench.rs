@@ -136,6 +136,7 @@ impl Bench {
             ["deny"] => self.configure(Trust::Denied { detail }),
             ["allow"] => self.configure(Trust::Allowed),
             ["reread"] => self.watch(Watch::Rescanning { detail }),
+            ["missing"] => self.watch(Watch::Missing { detail }),
             ["watching"] => self.watch(Watch::Watching),
             ["wait"] => {
                 let mut config = Config::clone(&self.config);

@@ -198,4 +198,10 @@ scenes! {
     queued_and_refused: usual,
     queued_at_the_end: usual,
     named_only: unpiped,
+    child_and_no_root: nested,
+    queued_and_put_back: usual,
+    joined_in_vain: usual,
+    saved_twice_beside_another: usual,
+    saved_twice_and_asked_beside_another: usual,
+    saved_twice_and_put_back: usual,
 }

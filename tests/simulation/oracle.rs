@@ -8,20 +8,20 @@ mod git;
 mod looks;
 mod queued;
 mod runs;
+mod standings;
 
 use crate::fixture::{
-    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, is_fitful, own_pipeline, passes,
+    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
 };
 use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
 use git::Git;
-use orch::engine::ask::Ask;
+use orch::engine::ask::{Ask, Reply};
 use orch::engine::news::News;
-use orch::engine::{Effect, Engine, Input, ProjectId, Record, Standing, Watch};
+use orch::engine::{Effect, Engine, Input, ProjectId, Record, Watch};
 use orch::model::digest::{InputDigest, StageKey};
 use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, StageId, WorkspaceId};
-use orch::model::report::status::Phase;
-use orch::model::run::{Cause, Outcome, RunReport, Verdict};
+use orch::model::run::{Cause, RunReport, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -288,6 +288,11 @@ impl Oracle {
                     config,
                 } => self.start_stage(run, *stage, report, config),
                 Effect::Reply { request, reply } => {
+                    if self.questions.is_patient(*request)
+                        && let Reply::Verdicts(answers) = reply
+                    {
+                        answers.iter().for_each(|it| self.judge_unstable(it));
+                    }
                     let evidence = (&self.said, &self.recorded);
                     let (contents, stale) = (&self.contents, &self.stale);
                     self.questions
@@ -389,92 +394,6 @@ impl Oracle {
         self.questions.all_released(|run| self.named.waits(run));
         if !self.stopping {
             self.questions.all_wait_for_something(places, &standings);
-        }
-    }
-
-    fn judge(&mut self, standing: &Standing) {
-        let id = &standing.project;
-        let project = index(&id.task);
-        let mut pending = self.queued.iter().filter(|(of, _)| of == id);
-        match standing.phase {
-            Phase::Queued => {
-                assert!(
-                    pending.next().is_some() || self.named.any_of(id),
-                    "a run is queued that nobody was told of"
-                );
-            }
-            // What is no longer wanted is no longer pending.
-            Phase::Idle | Phase::Settling => {
-                assert!(
-                    !self.named.any_of(id),
-                    "a run was told to be queued, and is not"
-                );
-                self.queued.retain(|(of, _)| of != id);
-            }
-            Phase::Running => {}
-        }
-        if !standing.fresh {
-            // At the end what was proven stays proven of that content; nobody says that it is the present one.
-            assert!(
-                self.stopping || standing.verdict == Verdict::Unknown,
-                "a stale verdict is told"
-            );
-            return;
-        }
-        assert!(!self.stopping, "fresh although the daemon ends");
-        assert!(
-            !self.stale.contains(&project),
-            "fresh although it was touched: {standing:?}"
-        );
-        let run = standing.proof.as_ref().expect("a verdict names its run");
-        let report = self
-            .ended
-            .get(run)
-            .expect("a proof is a run that has ended");
-        assert_eq!(
-            index(&report.task),
-            project,
-            "the proof is another project's"
-        );
-        assert_eq!(report.verdict, standing.verdict, "the proof says otherwise");
-        let about = match report.verdict {
-            Verdict::Unstable => self.closing.get(run).copied(),
-            _ => report.input,
-        };
-        let same = about == standing.input;
-        assert!(same, "the proof is about another content: {standing:?}");
-    }
-
-    /// No change is lost: what is on disk now has a verdict, and it is the right one.
-    pub(crate) fn at_rest(&self, engine: &Engine, id: &ProjectId, content: &Content) {
-        self.named.none_left();
-        let standing = engine.standing(id).expect("the project is configured");
-        self.written.at_rest(&standing);
-        assert_eq!(
-            standing.input,
-            Some(digest(content)),
-            "the content of {id:?} was never seen"
-        );
-        if !standing.fresh {
-            let let_be = self.let_be.get(&index(&id.task));
-            let let_be = let_be.is_some_and(|left| left.input == digest(content));
-            assert!(
-                let_be,
-                "{id:?} with {content:?} was never proven: {standing:?}"
-            );
-            return;
-        }
-        match standing.verdict {
-            Verdict::Pass | Verdict::Flaky => assert!(passes(content), "green for {content:?}"),
-            Verdict::Fail => {
-                let proof = &self.ended[&standing.proof.unwrap()];
-                let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
-                let late = outcomes.any(|outcome| outcome == Outcome::TimedOut);
-                let due = !passes(content) || late || is_fitful(content);
-                assert!(due, "red for {content:?}");
-            }
-            Verdict::Unstable | Verdict::Error => {}
-            Verdict::Unknown => panic!("a fresh verdict is known"),
         }
     }
 

@@ -124,6 +124,7 @@ impl Disk {
             verdict: report.verdict,
             run: report.run.clone(),
             timed_out: fails_for_time(report),
+            confirmed: false,
         });
         proofs.collect()
     }
@@ -358,14 +359,8 @@ impl World {
 
 pub(crate) fn ending(exit: Exit) -> Ending {
     Ending {
-        exit,
         duration: Duration::from_millis(1),
-        stdout: String::new(),
-        stderr: String::new(),
-        log_bytes: 0,
-        truncated: false,
-        excerpt: None,
-        unrecorded: None,
+        ..Ending::silent(exit)
     }
 }
 

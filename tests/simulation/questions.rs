@@ -343,6 +343,12 @@ impl Questions {
         }
     }
 
+    /// Whether this asks for a verdict, and has run whatever it takes.
+    pub(crate) fn is_patient(&self, request: RequestId) -> bool {
+        let asked = self.open.get(&request).map(|question| &question.ask);
+        matches!(asked, Some(Ask::Verdict { patience, .. }) if *patience == Patience::Run)
+    }
+
     /// Whether somebody waits for a run to tell the verdict of a project.
     pub(crate) fn is_awaited(&self, project: &ProjectId) -> bool {
         self.open.values().any(|question| {

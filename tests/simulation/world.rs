@@ -403,6 +403,9 @@ impl World {
             }
         }
         self.step(Input::Watched { workspace, watch });
+        if missing && self.chance(2) == 0 {
+            self.step(Input::Replaced { workspace });
+        }
     }
 
     fn reread(&mut self, home: usize) {

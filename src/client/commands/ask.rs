@@ -7,6 +7,7 @@ use super::print;
 use crate::client::args::history::Explain;
 use crate::client::args::run::{Gate, Sync, Wait};
 use crate::client::args::workspace::Task;
+use crate::client::clock::Deadline;
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
@@ -15,8 +16,8 @@ use crate::client::place;
 use crate::client::render::daemon::error;
 use crate::client::render::{answer, status as render_status};
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
-use crate::model::id::TaskId;
+use crate::limits::{ANSWER_TIME_MAX, LATE_ANSWER_MAX, SCOPE_TIME_MAX};
+use crate::model::id::{RunId, TaskId};
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
@@ -30,13 +31,16 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
     let mut connection = session.connect()?;
     let workspace = session.scope(&mut connection, args.task.as_slice())?;
     let task = args.task;
+    let is_narrowed = task.is_some();
     let call = Call::Status(Scope {
         workspace: workspace.clone(),
         task,
     });
     let answer = match session.ask(&mut connection, &call) {
         // Nobody named it: then it is no mistake to stand here, and the daemon has something to say of itself.
-        Err(failure) if failure.is_unknown_workspace() && session.named()?.is_none() => {
+        Err(failure)
+            if failure.is_unknown_workspace() && !is_narrowed && session.named()?.is_none() =>
+        {
             let all = Call::Status(Scope::default());
             let answer: Status = session.ask(&mut connection, &all)?;
             Status {
@@ -54,6 +58,7 @@ pub(super) fn status(session: &mut Session<'_>, args: Task) -> Result<Exit, Fail
 
 pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let workspace = session.scope(&mut connection, &[])?;
     let timeout_ms = Some(milliseconds(args.timeout));
     let call = Call::Sync(SyncWanted {
@@ -74,6 +79,7 @@ pub(super) fn sync(session: &mut Session<'_>, args: &Sync) -> Result<Exit, Failu
 
 pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failure> {
     let mut connection = session.connect()?;
+    connection.keep_to(in_time(args.timeout));
     let patience = args.timeout.saturating_add(ANSWER_TIME_MAX);
     let timeout_ms = Some(milliseconds(args.timeout));
     let tasks: Vec<TaskId> = args.task.into_iter().collect();
@@ -100,7 +106,12 @@ pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failu
         None
     };
     let mut connection = match &hosted {
-        Some(root) => session.host(root.as_path())?,
+        Some(root) => {
+            if !args.no_wait {
+                Session::refuse_nested(root, &args.task)?;
+            }
+            session.host(root.as_path())?
+        }
         None => session.connect()?,
     };
     let mut workspace = hosted;
@@ -115,7 +126,7 @@ fn gate_answer(
     connection: &mut Connection,
     workspace: &mut Option<RootPath>,
     args: &Gate,
-) -> Result<GateAnswer, Failure> {
+) -> Result<(GateAnswer, Interrupts), Failure> {
     if !args.no_daemon {
         *workspace = session.scope(connection, &args.task)?;
         if !args.no_wait {
@@ -131,23 +142,27 @@ fn gate_answer(
     hear(session, connection, (&call, None), scope)
 }
 
-/// Asks for verdicts, and waits for them so long, or as long as it takes; says at ^C what goes on without us.
+/// Asks for verdicts, and waits for them so long, or as long as it takes; says at ^C what goes on without us. Who listens
+/// for ^C comes with the answer: there is more to wait for before it is told.
 fn hear(
     session: &mut Session<'_>,
     connection: &mut Connection,
     (call, patience): (&Call, Option<Duration>),
     scope: (Option<&RootPath>, &[TaskId]),
-) -> Result<GateAnswer, Failure> {
+) -> Result<(GateAnswer, Interrupts), Failure> {
     let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
     let asked = connection.begin(call)?;
     let answer = match patience {
         Some(patience) => connection.answer_within(asked, patience, &interrupts),
         None => connection.wait_for(asked, &interrupts),
     };
-    if matches!(answer, Err(Failure::Interrupted)) {
-        leave(session, connection, asked, scope)?;
+    match answer {
+        Err(Failure::Interrupted) => {
+            leave(session, connection, (asked, interrupts), scope)?;
+            Err(Failure::Interrupted)
+        }
+        answer => Ok((answer?, interrupts)),
     }
-    answer
 }
 
 /// Prints the verdicts; with `--json` also where there is none yet, so that a program reads one shape.
@@ -155,13 +170,21 @@ fn tell_verdicts(
     session: &mut Session<'_>,
     connection: &mut Connection,
     scope: (Option<&RootPath>, &[TaskId]),
-    answer: Result<GateAnswer, Failure>,
+    answer: Result<(GateAnswer, Interrupts), Failure>,
 ) -> Result<Exit, Failure> {
     let json = session.output.json();
     let failure = match answer {
-        Ok(answer) => {
+        Ok((answer, interrupts)) => {
             session.note_version(connection)?;
-            return tell_gate(session, connection, scope.0, &answer);
+            let stages = if json {
+                BTreeMap::new()
+            } else {
+                passed_stages(connection, scope.0, &answer, &interrupts)
+            };
+            print(session, &answer, |answer, look| {
+                answer::gate(answer, &stages, look)
+            })?;
+            return Ok(Exit::of_verdict(answer.verdict, answer.green));
         }
         Err(failure) if json && Exit::of_failure(&failure) == Exit::NoVerdict => failure,
         Err(failure) => return Err(failure),
@@ -171,6 +194,7 @@ fn tell_verdicts(
     session.output.words(&words)?;
     let unknown = |task_id| GateProject {
         task_id,
+        workspace: None,
         verdict: Verdict::Unknown,
         input_digest: None,
         run_id: None,
@@ -199,12 +223,12 @@ fn asked_for(
     if !tasks.is_empty() {
         return tasks.to_vec();
     }
-    let call = Call::Status(Scope {
+    let scope = Scope {
         workspace: workspace.cloned(),
         task: None,
-    });
+    };
     // One that does not say so either has said why by the error that is told.
-    let status = connection.ask_within::<Status>(&call, SCOPE_TIME_MAX, None);
+    let status = connection.status_soon(scope, None);
     let workspaces = status.map(|status| status.workspaces).unwrap_or_default();
     let projects = workspaces
         .into_iter()
@@ -212,39 +236,35 @@ fn asked_for(
     projects.map(|project| project.task_id).collect()
 }
 
-fn tell_gate(
-    session: &mut Session<'_>,
+/// How many stages of each run passed, and how many there are, as far as the daemon says so soon: the verdicts are known,
+/// and are told without it, too.
+fn passed_stages(
     connection: &mut Connection,
     workspace: Option<&RootPath>,
     answer: &GateAnswer,
-) -> Result<Exit, Failure> {
-    let mut stages = BTreeMap::new();
-    if !session.output.json() {
-        for run in answer
-            .projects
-            .iter()
-            .filter_map(|project| project.run_id.as_ref())
-        {
-            let call = Call::RunGet(RunNamed {
-                run_id: run.to_string(),
-                workspace: workspace.cloned(),
-            });
-            // The verdict stands without the count of its stages.
-            if let Ok(detail) = connection.ask::<RunDetail>(&call) {
-                let good = |status| matches!(status, StageStatus::Succeeded | StageStatus::Skipped);
-                let passed = detail
-                    .stages
-                    .iter()
-                    .filter(|stage| good(stage.status))
-                    .count();
-                stages.insert(run.clone(), (passed, detail.stages.len()));
-            }
-        }
+    interrupts: &Interrupts,
+) -> BTreeMap<RunId, (usize, usize)> {
+    let mut passed = BTreeMap::new();
+    let deadline = Deadline::after(SCOPE_TIME_MAX);
+    let runs = answer.projects.iter();
+    for run in runs.filter_map(|project| project.run_id.as_ref()) {
+        let call = Call::RunGet(RunNamed {
+            run_id: run.to_string(),
+            workspace: workspace.cloned(),
+        });
+        let left = deadline.left().unwrap_or_default();
+        let detail = match connection.ask_within::<RunDetail>(&call, left, Some(interrupts)) {
+            Ok(detail) => detail,
+            Err(Failure::Refused(_)) => continue,
+            // Silent, gone, or ^C: the next one is not answered either.
+            Err(_) => break,
+        };
+        let good = |status| matches!(status, StageStatus::Succeeded | StageStatus::Skipped);
+        let stages = detail.stages.iter();
+        let count = stages.filter(|stage| good(stage.status)).count();
+        passed.insert(run.clone(), (count, detail.stages.len()));
     }
-    print(session, answer, |answer, look| {
-        answer::gate(answer, &stages, look)
-    })?;
-    Ok(Exit::of_verdict(answer.verdict, answer.green))
+    passed
 }
 
 pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit, Failure> {
@@ -260,6 +280,11 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;
     Ok(Exit::Done)
+}
+
+/// The daemon keeps the time, and tells what it has found by then; one that stands still keeps none.
+fn in_time(timeout: Duration) -> Deadline {
+    Deadline::after(timeout.saturating_add(LATE_ANSWER_MAX))
 }
 
 fn milliseconds(span: Duration) -> u64 {

@@ -16,6 +16,7 @@ use crate::limits::{ANSWER_TIME_MAX, RECONNECT_PAUSE, RECONNECT_PAUSE_MAX};
 use crate::model::id::Seq;
 use crate::model::report::{PingAnswer, ReloadAnswer, ShutdownAnswer, SubscribeAnswer};
 use crate::wire::call::{Call, EventsWanted, Nothing, Scope};
+use std::time::Duration;
 
 pub(super) fn events(session: &mut Session<'_>, args: &Events) -> Result<Exit, Failure> {
     let interrupts = Interrupts::catch_for_readers().map_err(Failure::Wait)?;
@@ -59,7 +60,10 @@ pub(super) fn ping(session: &mut Session<'_>, args: &Ping) -> Result<Exit, Failu
                 }
             }
         }
-        if interrupts.sleep(pause).map_err(Failure::Wait)? {
+        if interrupts
+            .sleep(within(pause, deadline))
+            .map_err(Failure::Wait)?
+        {
             return Err(Failure::Interrupted);
         }
         pause = pause.saturating_mul(2).min(RECONNECT_PAUSE_MAX);
@@ -87,4 +91,27 @@ pub(super) fn shutdown(session: &mut Session<'_>) -> Result<Exit, Failure> {
     while let Ok(Arrival::Event(_)) = connection.next(None, patience) {}
     print(session, &answer, render::shutdown)?;
     Ok(Exit::Done)
+}
+
+/// A pause that ends with the time that was given for all of them.
+fn within(pause: Duration, deadline: Option<Deadline>) -> Duration {
+    let left = deadline.and_then(Deadline::left);
+    left.map_or(pause, |left| pause.min(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_sleeps_longer_than_is_waited() {
+        let pause = Duration::from_secs(60);
+        assert_eq!(
+            within(pause, Some(Deadline::after(Duration::ZERO))),
+            Duration::ZERO
+        );
+        assert!(within(pause, Some(Deadline::after(Duration::from_secs(30)))) < pause);
+        assert_eq!(within(pause, None), pause);
+        assert_eq!(within(pause, Some(Deadline::never())), pause);
+    }
 }

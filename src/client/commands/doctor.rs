@@ -8,12 +8,14 @@ use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::place::{CONFIG_FILES, Place};
 use crate::client::render::daemon as render;
-use crate::client::render::text::count;
+use crate::client::render::text::{clean, count};
 use crate::client::session::{Session, root};
 use crate::model::config::Config;
 use crate::model::config::check::{Surroundings, Texts};
+use crate::model::config::fault::{Fault, Problem};
+use crate::model::path::RootPath;
 use crate::model::places::{REGISTRY_FILE, STATE_VERSION, TRUST_FILE};
-use crate::model::report::{DoctorAnswer, DoctorCheck, Health};
+use crate::model::report::{DoctorAnswer, DoctorCheck, Health, WorkspaceList};
 use crate::wire::call::{Call, Nothing};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -25,6 +27,8 @@ const OTHERS_WRITE: u32 = 0o022;
 pub(super) fn doctor(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
     let (told, daemon_is_down) = ask_daemon(session, &mut checks)?;
+    // One that is silent is not asked twice.
+    let answers = checks.iter().all(|check| check.state != Health::Fail);
     checks.push(directory(
         "socket-directory",
         session.places.socket.parent(),
@@ -37,7 +41,7 @@ pub(super) fn doctor(session: &mut Session<'_>) -> Result<Exit, Failure> {
         |_, mode| mode & OTHERS_WRITE != 0,
     ));
     checks.push(user_config(&session.places.config));
-    checks.push(workspace(session));
+    checks.push(workspace(session, answers));
     if daemon_is_down {
         checks.push(state_files(&session.places.state));
     }
@@ -281,6 +285,15 @@ fn user_config(path: &Path) -> DoctorCheck {
             )
         }
         Ok(_) => match text.parse::<toml::Table>() {
+            Ok(table) if !table.is_empty() => {
+                let keys: Vec<String> = table
+                    .keys()
+                    .map(|key| format!("`{}`", clean(key)))
+                    .collect();
+                let detail = format!("{shown}: nothing reads {}", keys.join(", "));
+                let fix = "there is no key yet: settings are in a workspace's orchd.toml, places in ORCHD_*";
+                check(id, Health::Warn, detail, Some(fix))
+            }
             Ok(_) => ok(id, shown.to_string()),
             Err(error) => {
                 let detail = format!("{shown}: {}", error.message());
@@ -291,17 +304,33 @@ fn user_config(path: &Path) -> DoctorCheck {
 }
 
 /// Which workspace a command would speak of here, and whether its configuration is valid.
-fn workspace(session: &Session<'_>) -> DoctorCheck {
+fn workspace(session: &Session<'_>, answers: bool) -> DoctorCheck {
     let id = "workspace";
     match session.place() {
         Ok(Place::Sure(dir)) => configuration(id, &dir),
-        Ok(place @ Place::Around { git: Some(_), .. }) => {
-            let shown = place.directory().display().to_string();
-            ok(id, format!("{shown}, no configuration file"))
+        Ok(place) => {
+            let registered = if answers {
+                registered(session)
+            } else {
+                Vec::new()
+            };
+            match place.among(registered.iter().map(RootPath::as_path)) {
+                Some(dir) => configuration(id, &dir),
+                None => ok(id, "none around the current directory".to_owned()),
+            }
         }
-        Ok(Place::Around { .. }) => ok(id, "none around the current directory".to_owned()),
         Err(failure) => unreadable(id, &failure),
     }
+}
+
+/// The workspaces that the daemon watches; none where it does not say so, which is told elsewhere.
+fn registered(session: &Session<'_>) -> Vec<RootPath> {
+    let list = session.connect().and_then(|mut connection| {
+        let list: WorkspaceList = connection.ask(&Call::WorkspaceList(Nothing {}))?;
+        Ok(list.workspaces)
+    });
+    let list = list.unwrap_or_default();
+    list.into_iter().map(|entry| entry.root).collect()
 }
 
 fn configuration(id: &str, dir: &Path) -> DoctorCheck {
@@ -325,6 +354,10 @@ fn configuration(id: &str, dir: &Path) -> DoctorCheck {
         task: None,
     };
     match Config::assemble(texts, &around) {
+        // In a git root that nobody has made a workspace that is no failure.
+        Err(problems) if problems.shown.iter().all(is_nothing_to_run) => {
+            ok(id, format!("{root}, no configuration file"))
+        }
         Ok(config) => {
             let (projects, pipelines) = (config.projects.len(), config.pipelines.len());
             let counted = format!(
@@ -332,7 +365,11 @@ fn configuration(id: &str, dir: &Path) -> DoctorCheck {
                 count(projects, "project"),
                 count(pipelines, "pipeline")
             );
-            ok(id, format!("{root}, {counted}"))
+            let found = match toml.is_none() && codex.is_none() {
+                true => ", made of what is found: there is no configuration file",
+                false => "",
+            };
+            ok(id, format!("{root}, {counted}{found}"))
         }
         Err(problems) => check(
             id,
@@ -341,6 +378,10 @@ fn configuration(id: &str, dir: &Path) -> DoctorCheck {
             Some("mend the file"),
         ),
     }
+}
+
+fn is_nothing_to_run(problem: &Problem) -> bool {
+    matches!(problem.fault, Fault::NothingToRun)
 }
 
 fn unreadable(id: &str, failure: &Failure) -> DoctorCheck {

@@ -19,7 +19,7 @@ use crate::client::render::mark::short;
 use crate::client::render::waiting::{Awaited, follow_or_end};
 use crate::client::session::Session;
 use crate::client::spinner::Spinner;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
+use crate::limits::ANSWER_TIME_MAX;
 use crate::model::id::RunId;
 use crate::model::report::SubscribeAnswer;
 use crate::model::report::event::{DropReason, Event, Happening};
@@ -31,10 +31,10 @@ use crate::wire::refusal::ErrorKind;
 
 /// A run to wait for: what is said meanwhile, and where it is.
 pub(super) struct Waited {
-    /// As long as it has not begun, to whoever is shown how it goes.
-    pub(super) begun: Awaited,
-    /// Until it has ended, to whoever is not.
-    pub(super) ended: Awaited,
+    /// Said to whoever is shown how it goes.
+    pub(super) until_begun: Awaited,
+    /// Said to whoever is not.
+    pub(super) until_ended: Awaited,
     /// Where it is, as far as that was said.
     pub(super) scope: Scope,
 }
@@ -65,18 +65,24 @@ pub(super) fn follow(
         scope: waited.scope.clone(),
     };
     let answer = if is_watched {
-        follow.watch(&ask(false), &waited.begun)
+        follow.watch(&ask(false), &waited.until_begun)
     } else {
-        follow.hear(&ask(true), &waited.ended)
+        follow.hear(&ask(true), &waited.until_ended)
     };
-    if matches!(answer, Err(Failure::Interrupted)) && follow.connection.is_hosted() {
-        end_hosted(follow.session, follow.connection)?;
+    let Follow {
+        session,
+        connection,
+        interrupts,
+        ..
+    } = follow;
+    if matches!(answer, Err(Failure::Interrupted)) && connection.is_hosted() {
+        end_hosted(session, connection, interrupts)?;
     }
     let answer = answer?;
     let why = |document: &RunAnswer, look: &Look| {
         render::reason(&answer, look) + &render::result(document, look)
     };
-    print(follow.session, &answer.without_words(), why)?;
+    print(session, &answer.without_words(), why)?;
     Ok(Exit::of_verdict(answer.verdict, answer.green))
 }
 
@@ -122,14 +128,10 @@ impl Follow<'_, '_> {
         Ok(self.session.output.words(&awaited.waits(status.as_ref()))?)
     }
 
-    /// What the daemon says of where the run is; nothing where it does not say so, because what is known of the run
-    /// itself is not to be lost over it.
+    /// What the daemon says of where the run is.
     fn status(&mut self) -> Option<Status> {
-        let call = Call::Status(self.scope.clone());
-        let patience = (SCOPE_TIME_MAX, Some(&self.interrupts));
-        self.connection
-            .ask_within(&call, patience.0, patience.1)
-            .ok()
+        let scope = self.scope.clone();
+        self.connection.status_soon(scope, Some(&self.interrupts))
     }
 
     fn wait(&mut self, answer: RunAnswer) -> Result<RunAnswer, Failure> {
@@ -182,6 +184,7 @@ impl Follow<'_, '_> {
                     green: done.green,
                     status_detail: done.status_detail.clone(),
                     failure: done.failure.clone(),
+                    unproven: done.unproven,
                     ..answer
                 });
             }
@@ -260,6 +263,7 @@ impl Follow<'_, '_> {
             green: detail.green.or(answer.green),
             status_detail: detail.status_detail.clone(),
             failure,
+            unproven: detail.unproven(),
             ..answer
         };
         Ok((answer, Some(detail)))

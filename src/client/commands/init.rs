@@ -46,6 +46,10 @@ pub(super) fn init(session: &mut Session<'_>, args: &Init) -> Result<Exit, Failu
     let task = session.task_of_surroundings()?;
     let task = task.map_or_else(|| TaskId::parse(TASK), Ok)?;
     let proposal = propose(&listing(&dir), &task);
+    if let Some((file, said)) = proposal.detected.broken() {
+        let (path, said) = (dir.join(file), said.to_owned());
+        return Err(Failure::Broken { path, said });
+    }
     let ignore = dir.join(".gitignore");
     let present = read(&ignore)?;
     let missing = missing(&present, &proposal.gitignore);

@@ -5,29 +5,34 @@
 
 use crate::client::connect::{Connection, Outstanding};
 use crate::client::failure::Failure;
+use crate::client::interrupt::Interrupts;
 use crate::client::render::mark::short;
 use crate::client::render::text::clean;
-use crate::client::render::waiting::goes_on;
+use crate::client::render::waiting::{end_with_us, goes_on};
 use crate::client::session::Session;
-use crate::limits::{ANSWER_TIME_MAX, SCOPE_TIME_MAX};
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
 use crate::model::report::runs::RunAnswer;
-use crate::model::report::status::Status;
 use crate::wire::call::{Call, RunNamed, Scope};
 
 /// Lets go of verdicts that were asked for of these projects, all of the workspace where none is named.
 pub(super) fn leave(
     session: &mut Session<'_>,
     connection: &mut Connection,
-    asked: Outstanding,
+    (asked, interrupts): (Outstanding, Interrupts),
     (workspace, tasks): (Option<&RootPath>, &[TaskId]),
 ) -> Result<(), Failure> {
     connection.let_go(asked);
     if connection.is_hosted() {
-        return end_hosted(session, connection);
+        return end_hosted(session, connection, interrupts);
     }
-    let status = status(connection, workspace);
+    // Whoever presses it again wants to go at once.
+    drop(interrupts);
+    let scope = Scope {
+        workspace: workspace.cloned(),
+        task: None,
+    };
+    let status = connection.status_soon(scope, None);
     Ok(session.output.words(&goes_on(status.as_ref(), tasks))?)
 }
 
@@ -35,29 +40,28 @@ pub(super) fn leave(
 pub(super) fn end_hosted(
     session: &mut Session<'_>,
     connection: &mut Connection,
+    interrupts: Interrupts,
 ) -> Result<(), Failure> {
-    let workspaces = status(connection, None).map(|status| status.workspaces);
+    // Where nobody can listen, it ends this process at once.
+    if (session.seams.urge)().is_ok() {
+        interrupts.hand_over();
+    }
+    let status = connection.status_soon(Scope::default(), None);
+    let said = end_with_us(status.as_ref());
+    session.output.words(&said)?;
+    let workspaces = status.map(|status| status.workspaces);
     let projects = workspaces.iter().flatten().flat_map(|site| &site.projects);
-    let running =
-        projects.filter_map(|project| Some((&project.task_id, project.running.as_ref()?)));
     let mut asked = Vec::new();
-    session.output.words("\n")?;
-    for (task, running) in running {
-        let (id, task) = (short(&running.run_id), clean(task.as_str()));
-        let text = format!("Cancelling run {id} of {task}: it runs in this command.\n");
-        session.output.words(&text)?;
+    for running in projects.filter_map(|project| project.running.as_ref()) {
         let call = Call::RunCancel(RunNamed {
             run_id: running.run_id.to_string(),
             workspace: None,
         });
         asked.push(connection.begin(&call)?);
     }
-    if asked.is_empty() {
-        session.output.words("No run had begun, and none will.\n")?;
-    }
     for asked in asked {
         // One that ended just then has its own end on disk, and one that takes longer is recorded before we end.
-        if let Ok(answer) = connection.answer_by(asked, ANSWER_TIME_MAX) {
+        if let Ok(answer) = connection.wait_out(asked) {
             let answer: RunAnswer = answer;
             let id = short(&answer.run_id);
             let text = format!("Run {id} is cancelled: {}\n", clean(&answer.manifest));
@@ -65,13 +69,4 @@ pub(super) fn end_hosted(
         }
     }
     Ok(())
-}
-
-/// What the daemon says of where it was waited, if it says so soon: whoever pressed ^C wants to go.
-fn status(connection: &mut Connection, workspace: Option<&RootPath>) -> Option<Status> {
-    let call = Call::Status(Scope {
-        workspace: workspace.cloned(),
-        task: None,
-    });
-    connection.ask_within(&call, SCOPE_TIME_MAX, None).ok()
 }

@@ -11,7 +11,7 @@ use crate::client::interrupt::Interrupts;
 use crate::client::render::mark::short;
 use crate::client::render::text::clean;
 use crate::client::session::Session;
-use crate::limits::LOG_PAUSE;
+use crate::limits::{LOG_PAUSE, SUBPIPELINE_DEPTH_MAX};
 use crate::model::id::{RunId, StageId};
 use crate::model::log::{LogEvent, Stream, decode};
 use crate::model::report::runs::{LogsAnswer, RunDetail, RunList, StageRecord};
@@ -28,8 +28,20 @@ pub(super) fn logs(session: &mut Session<'_>, args: Logs) -> Result<Exit, Failur
         run_id,
         workspace: session.named()?,
     });
-    let run: RunDetail = session.ask(&mut connection, &call)?;
-    let stage = stage(&run, args.stage)?;
+    let mut run: RunDetail = session.ask(&mut connection, &call)?;
+    let mut stage = stage(&run, args.stage)?;
+    // A stage that is a pipeline has no log: what it did is in the logs of its child run.
+    for _ in 0..SUBPIPELINE_DEPTH_MAX {
+        let Some(child) = child_of(&run, stage.as_ref()) else {
+            break;
+        };
+        let call = Call::RunGet(RunNamed {
+            run_id: child.to_string(),
+            workspace: session.named()?,
+        });
+        run = session.ask(&mut connection, &call)?;
+        stage = self::stage(&run, None)?;
+    }
     if run.record.status == RunStatus::Queued {
         let text = not_begun(&run, args.follow);
         session.output.words(&text)?;
@@ -57,7 +69,7 @@ fn newest(session: &mut Session<'_>, connection: &mut Connection) -> Result<RunI
     });
     let list: RunList = session.ask(connection, &call)?;
     let newest = list.runs.into_iter().next().ok_or(Failure::NoRun)?;
-    Ok(newest.run_id)
+    Ok(newest.record.run_id)
 }
 
 /// The stage that was named, else the first that failed; none is the run's own log, which has all of them.
@@ -75,6 +87,12 @@ fn stage(run: &RunDetail, named: Option<StageId>) -> Result<Option<StageId>, Fai
             stage: stage.to_string(),
         }),
     }
+}
+
+/// The child run that this stage of a run is; none of a command, or of one that has not begun.
+fn child_of(run: &RunDetail, stage: Option<&StageId>) -> Option<RunId> {
+    let (_, stage) = run.named(stage?)?;
+    stage.sub_run_id.clone()
 }
 
 /// Says that there is nothing to read yet, and what comes before.

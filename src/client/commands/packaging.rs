@@ -50,7 +50,7 @@ pub(super) fn completions(session: &mut Session<'_>, args: &Completions) -> Resu
 pub(super) fn man(session: &mut Session<'_>, args: &Man) -> Result<Exit, Failure> {
     if args.dir.is_none() && !session.output.json() {
         let mut page = Vec::new();
-        let man = clap_mangen::Man::new(Args::command());
+        let man = page_of(Args::command());
         man.render(&mut page).map_err(OutputError)?;
         session.output.bytes(&page)?;
         return Ok(Exit::Done);
@@ -75,7 +75,7 @@ fn add_pages(command: Command, pages: &mut Vec<Page>) -> Result<(), Failure> {
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         add_pages(below.clone(), pages)?;
     }
-    let man = clap_mangen::Man::new(command);
+    let man = page_of(command);
     let mut text = Vec::new();
     man.render(&mut text).map_err(OutputError)?;
     pages.push(Page {
@@ -83,6 +83,14 @@ fn add_pages(command: Command, pages: &mut Vec<Page>) -> Result<(), Failure> {
         text: text_of(text)?,
     });
     Ok(())
+}
+
+/// The page of a command, which is of the whole program's version.
+fn page_of(command: Command) -> clap_mangen::Man {
+    let source = concat!("orchd ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command)
+        .source(source)
+        .manual("orchd manual")
 }
 
 fn write_pages(session: &mut Session<'_>, dir: &Path, pages: &[Page]) -> Result<(), Failure> {

@@ -22,13 +22,16 @@ use crate::model::report::runs::RunAnswer;
 use crate::wire::call::{Call, PlanWanted, RunNamed, RunResume, RunStart, Scope};
 
 pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure> {
+    if args.no_daemon {
+        Session::refuse_nested(&session.directory(None)?, args.task.as_slice())?;
+    }
     let (mut connection, root) = connect(session, args.no_daemon, args.task.as_ref())?;
     if !args.no_daemon {
         session.refuse_own_run(&mut connection, Some(&root), args.task.as_slice())?;
     }
     let waited = Waited {
-        begun: Awaited::Begun(root.clone(), args.task.clone()),
-        ended: Awaited::Ended(root.clone(), args.task.clone()),
+        until_begun: Awaited::Begun(root.clone(), args.task.clone()),
+        until_ended: Awaited::Ended(root.clone(), args.task.clone()),
         scope: Scope {
             workspace: Some(root.clone()),
             task: args.task.clone(),
@@ -48,8 +51,12 @@ pub(super) fn run(session: &mut Session<'_>, args: Run) -> Result<Exit, Failure>
     };
     if args.detach {
         let interrupts = Interrupts::catch().map_err(Failure::Wait)?;
-        let answer: RunAnswer =
-            session.ask_patiently(&mut connection, &ask(false), &waited.begun, &interrupts)?;
+        let answer: RunAnswer = session.ask_patiently(
+            &mut connection,
+            &ask(false),
+            &waited.until_begun,
+            &interrupts,
+        )?;
         print(session, &answer.without_words(), render::result)?;
         return Ok(Exit::Done);
     }
@@ -60,8 +67,8 @@ pub(super) fn resume(session: &mut Session<'_>, args: Resume) -> Result<Exit, Fa
     let workspace = session.named()?;
     let mut connection = session.connect()?;
     let waited = Waited {
-        begun: Awaited::Resumed(args.run.clone()),
-        ended: Awaited::ResumedEnded(args.run.clone()),
+        until_begun: Awaited::Resumed(args.run.clone()),
+        until_ended: Awaited::ResumedEnded(args.run.clone()),
         scope: Scope {
             workspace: workspace.clone(),
             task: None,

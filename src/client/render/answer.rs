@@ -27,7 +27,14 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
         .max()
         .unwrap_or(0);
     let mut text = String::new();
+    let mut around = None;
     for project in &answer.projects {
+        if project.workspace.is_some() && project.workspace != around {
+            around.clone_from(&project.workspace);
+            let root = project.workspace.as_ref().map(ToString::to_string);
+            let root = short_path(&clean(&root.unwrap_or_default()), look, 0);
+            add(&mut text, format_args!("{}\n", styled(BOLD, &root)));
+        }
         let verdict = mark::verdict(project.verdict).cell(VERDICT_COLUMNS);
         let task = pad(&clean(project.task_id.as_str()), tasks);
         let trusted = trusted(project, stages);

@@ -24,12 +24,15 @@ pub fn runs(list: &RunList, look: &Look) -> String {
         return "No run yet. Start one with: orchctl run\n".to_owned();
     }
     let widest =
-        |text: fn(&RunRecord) -> &str| list.runs.iter().map(|run| columns(text(run))).max();
+        |text: fn(&RunRecord) -> &str| list.runs.iter().map(|run| columns(text(&run.record))).max();
     let ids = widest(|run| shown_id(run)).unwrap_or(0);
     let tasks = widest(|run| run.task_id.as_str()).unwrap_or(0);
     let pipelines = widest(|run| run.pipeline_id.as_str()).unwrap_or(0);
     let mut text = String::new();
-    for run in &list.runs {
+    for listed in &list.runs {
+        let run = &listed.record;
+        let root = listed.workspace.as_ref();
+        let root = root.map(|root| clean(&root.to_string()));
         let verdict = mark::verdict(run.verdict).cell(VERDICT_COLUMNS);
         let task = clean(run.task_id.as_str());
         let span = run.duration_ms.map(|ms| took(Duration::from_millis(ms)));
@@ -42,6 +45,12 @@ pub fn runs(list: &RunList, look: &Look) -> String {
                 &mut text,
                 format_args!("{verdict}  {id}\n  {task}, {cause}, {span}, {age}\n"),
             );
+            if let Some(root) = root {
+                add(
+                    &mut text,
+                    format_args!("  {}\n", short_path(&root, look, 2)),
+                );
+            }
         } else {
             let status = mark::run(run.status).cell(STATUS_COLUMNS);
             let line = format!(
@@ -53,6 +62,21 @@ pub fn runs(list: &RunList, look: &Look) -> String {
                 pad(&span, 6),
             );
             text.push_str(&line);
+            if let Some(root) = root {
+                // The verdict and the status are wider as text than on a screen.
+                let used = ids
+                    + tasks
+                    + pipelines
+                    + VERDICT_COLUMNS
+                    + STATUS_COLUMNS
+                    + 12
+                    + 16
+                    + columns(&age);
+                add(
+                    &mut text,
+                    format_args!("  {}", short_path(&root, look, used)),
+                );
+            }
             text.push('\n');
         }
     }
@@ -116,6 +140,9 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
         let void = changed_paths(&or_everything(void, true));
         rows.push(("void", format!("{void} while it ran")));
     }
+    if let Some(unproven) = run.unproven().filter(|_| run.void.is_none()) {
+        rows.push(("unproven", mark::unproven(unproven).to_owned()));
+    }
     rows.push((
         "workspace",
         short_path(&clean(&run.workspace.to_string()), look, 13),
@@ -153,7 +180,8 @@ fn stage_line(stage: &StageRecord, name: &str, look: &Look) -> String {
     let mark = mark::stage(stage.status, stage.outcome);
     let symbol = styled(mark.style, &mark.symbol.to_string());
     let mut line = format!("  {symbol} {name}  {}", mark.word);
-    if let Some(code) = stage.exit_code.filter(|code| *code != 0) {
+    let code = stage.exit_code.filter(|code| *code != 0);
+    if let Some(code) = code.filter(|_| stage.outcome != Some(Outcome::Cancelled)) {
         add(&mut line, format_args!(", exit {code}"));
     }
     if let Some(ms) = stage.duration_ms {
@@ -194,9 +222,10 @@ pub fn reason(answer: &RunAnswer, look: &Look) -> String {
     let mut text = failure
         .map(|failure| failed(failure, 2, look))
         .unwrap_or_default();
-    if answer.verdict == Verdict::Unknown && answer.status.is_terminal() {
-        let void = "content changed while it ran: it says nothing of what is there now";
-        text.push_str(&indented(void, 2, look));
+    if let Some(unproven) = answer.unproven {
+        let why = mark::unproven(unproven);
+        let why = format!("{why}: it says nothing of what is there now");
+        text.push_str(&indented(&why, 2, look));
     } else if answer.verdict == Verdict::Error && failure.is_none() {
         text.push_str(&indented(detail.unwrap_or_default(), 2, look));
     }

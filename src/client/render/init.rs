@@ -17,10 +17,10 @@ pub fn found(findings: &[Finding], _look: &Look) -> String {
     let mut text = String::new();
     for finding in findings {
         let stages: Vec<String> = finding.stages.iter().map(|id| clean(id.as_str())).collect();
-        let stages = if stages.is_empty() {
-            "nothing to run".to_owned()
-        } else {
-            stages.join(", ")
+        let stages = match (stages.is_empty(), finding.left.is_empty()) {
+            (true, true) => "nothing to run".to_owned(),
+            (true, false) => format!("{}: offered above already", finding.left.join(", ")),
+            (false, _) => stages.join(", "),
         };
         let file = pad(finding.file, FILE_COLUMNS);
         add(&mut text, format_args!("  found  {file}  {stages}\n"));

@@ -4,20 +4,22 @@
 
 use crate::client::output::Look;
 use crate::client::render::mark::{self, short};
-use crate::client::render::status::{excerpt, fit, stage_name};
-use crate::client::render::text::{BOLD, DIM, add, clean, count, pad, styled, took};
+use crate::client::render::status::{excerpt, fit, is_of_its_end, stage_name};
+use crate::client::render::text::{BOLD, DIM, add, clean, columns, count, pad, styled, took};
 use crate::model::evidence::numbered;
 use crate::model::id::{RunId, StageId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::report::event::{Event, Happening, RunDone, RunNamed, StageDone, VerdictTold};
 use crate::model::report::runs::{ChangedPaths, RunDetail};
 use crate::model::report::status::Status;
-use crate::model::run::{Cause, Outcome, StageStatus, Verdict};
+use crate::model::run::{Cause, Outcome, RunStatus, StageStatus, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Columns that a stage's id is filled up to.
 const STAGE_COLUMNS: usize = 12;
+/// Columns of the longest one that the others are moved for.
+const STAGE_COLUMNS_MAX: usize = 32;
 /// Changed paths that are named in the line of a run.
 const PATHS_SHOWN_MAX: usize = 3;
 
@@ -64,6 +66,14 @@ impl Running {
             2.. if index > 0 => numbered(index, stage),
             _ => stage.to_string(),
         })
+    }
+
+    /// Columns of its stages' names, the very long ones excepted.
+    fn columns(&self) -> usize {
+        let stages = self.stages.iter().enumerate();
+        let names = stages.map(|(at, stage)| columns(&self.name(stage, at.saturating_add(1))));
+        let fitting = names.filter(|columns| *columns <= STAGE_COLUMNS_MAX);
+        fitting.max().unwrap_or(0).max(STAGE_COLUMNS)
     }
 }
 
@@ -252,6 +262,7 @@ impl Live {
         };
         running.stage = None;
         let name = running.name(&stage.stage, stage.index);
+        let name = pad(&name, running.columns());
         let indent = self.indent(&stage.run_id);
         let mut text = format!("{indent}{}", stage_line(stage, &name));
         if self.many {
@@ -324,7 +335,6 @@ impl Live {
 
 fn stage_line(stage: &StageDone, name: &str) -> String {
     let mark = mark::stage(stage.status, Some(stage.outcome));
-    let name = pad(name, STAGE_COLUMNS);
     let symbol = styled(mark.style, &mark.symbol.to_string());
     let mut parts = vec![format!("  {symbol} {name}")];
     parts.push(pad(&took(Duration::from_millis(stage.duration_ms)), 6));
@@ -336,6 +346,7 @@ fn stage_line(stage: &StageDone, name: &str) -> String {
             });
         }
         (StageStatus::Succeeded, _) => parts.push(mark.word.to_owned()),
+        (_, Some(_)) if stage.outcome == Outcome::Cancelled => parts.push(mark.word.to_owned()),
         (_, Some(code)) => parts.push(format!("{}, exit {code}", mark.word)),
         (_, None) => parts.push(mark.word.to_owned()),
     }
@@ -349,25 +360,36 @@ fn stage_line(stage: &StageDone, name: &str) -> String {
 #[must_use]
 pub fn run_ended(run: &RunDone, look: &Look) -> String {
     let mut text = String::new();
-    if let Some(failure) = &run.failure {
+    let failure = run.failure.as_ref();
+    let failure = failure.filter(|failure| !is_of_its_end(failure, run.status));
+    if let Some(failure) = failure {
         text.push_str(&excerpt(failure, 4, look));
     }
-    let verdict = mark::verdict(run.verdict).cell(0);
+    let is_cancelled = run.status == RunStatus::Cancelled && failure.is_none();
+    let verdict = match is_cancelled {
+        true => mark::run(run.status).cell(0),
+        false => mark::verdict(run.verdict).cell(0),
+    };
     let task = clean(run.task_id.as_str());
     let span = took(Duration::from_millis(run.duration_ms));
     add(&mut text, format_args!("{verdict}  {task}  {span}"));
     let gap = if look.is_narrow() { "\n  " } else { "  " };
-    if run.void {
+    if let Some(unproven) = run.unproven {
+        let void = if run.void { "void: " } else { "" };
+        let why = mark::unproven(unproven);
+        add(&mut text, format_args!("{gap}{void}{why}"));
+    } else if run.void {
         add(
             &mut text,
-            format_args!("{gap}void: the content changed meanwhile"),
+            format_args!("{gap}void: content changed while it ran"),
         );
-    } else if let Some(failure) = &run.failure {
-        let (id, stage) = (short(&run.run_id), clean(stage_name(failure)));
-        add(
-            &mut text,
-            format_args!("{gap}see: orchctl logs {id} {stage}"),
-        );
+    } else if let Some(failure) = failure {
+        // Of a child run, whose first failing stage this is.
+        let see = match &failure.run_id {
+            Some(child) => short(child).to_owned(),
+            None => format!("{} {}", short(&run.run_id), clean(stage_name(failure))),
+        };
+        add(&mut text, format_args!("{gap}see: orchctl logs {see}"));
     } else if run.green == Some(false) {
         add(&mut text, format_args!("{gap}{}", mark::FLAKY_IS_RED));
     } else if run.verdict != Verdict::Pass

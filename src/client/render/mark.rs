@@ -6,7 +6,7 @@ use crate::client::render::text::{CYAN, DIM, GREEN, RED, YELLOW};
 use crate::model::id::RunId;
 use crate::model::report::Health;
 use crate::model::report::status::WorkspaceState;
-use crate::model::run::{Outcome, RunStatus, StageStatus, Verdict};
+use crate::model::run::{Outcome, RunStatus, StageStatus, Unproven, Verdict};
 use anstyle::Style;
 
 /// A state as it is shown.
@@ -40,6 +40,17 @@ impl Mark {
 
 /// What is said of a flaky verdict where it does not count as green.
 pub const FLAKY_IS_RED: &str = "flaky counts as failed here (flaky = \"fail\" in orchd.toml)";
+
+/// What is said of a run that says nothing of what is there now.
+#[must_use]
+pub fn unproven(why: Unproven) -> &'static str {
+    match why {
+        Unproven::Changed => "content changed while it ran",
+        Unproven::MayHaveChanged => "content may have changed while it ran",
+        Unproven::ChildCancelled => "a run that is a stage of it was cancelled",
+        Unproven::Kept => "a stage was kept from before the resume, and had run on other content",
+    }
+}
 
 /// How a verdict is shown.
 #[must_use]

@@ -8,12 +8,12 @@ use crate::client::render::text::{
     BOLD, DIM, RED, add, ago, clean, clip, columns, count, middle, pad, size, styled, took,
 };
 use crate::model::evidence::DAEMON_LOST;
-use crate::model::path::RootPath;
+use crate::model::path::{RootPath, quoted};
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, Status, WorkspaceState,
-    WorkspaceStatus,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, ProvenBy, QueuedRun, Status,
+    WorkspaceState, WorkspaceStatus,
 };
-use crate::model::run::Verdict;
+use crate::model::run::{RunStatus, Verdict};
 use std::time::Duration;
 
 /// Columns of the longest verdict with its symbol.
@@ -104,8 +104,10 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
     if let Some(failure) = &project.failure {
         let last = project.last_run.as_ref();
         let detail = last.and_then(|run| run.status_detail.as_deref());
+        let is_cancelled = last.is_some_and(|run| is_of_its_end(failure, run.status));
         text.push_str(&match detail {
             Some(DAEMON_LOST) => ended(failure, "interrupted", 4, look),
+            _ if is_cancelled => ended(failure, "cancelled", 4, look),
             Some(_) | None => failed(failure, 4, look),
         });
     } else if project.verdict == Verdict::Error
@@ -119,7 +121,14 @@ fn render_project(project: &ProjectStatus, task_columns: usize, look: &Look) -> 
     if project.green == Some(false) {
         text.push_str(&indented(mark::FLAKY_IS_RED, 4, look));
     }
-    if let Some(run) = &project.last_run {
+    let newest = project.last_run.as_ref();
+    let elsewhere = |proof: &&ProvenBy| newest.is_none_or(|newest| newest.run_id != proof.run_id);
+    if let Some(proof) = project.proof.as_ref().filter(elsewhere) {
+        let run = mark::short(&proof.run_id);
+        let manifest = short_path(&clean(&proof.manifest), look, 32);
+        let proven = format!("    proven by {run}, manifest {manifest}");
+        add(&mut text, format_args!("{}\n", styled(DIM, &proven)));
+    } else if let Some(run) = newest {
         let manifest = short_path(&clean(&run.manifest), look, 13);
         text.push_str(&styled(DIM, &format!("    manifest {manifest}")));
         text.push('\n');
@@ -181,6 +190,12 @@ pub fn failed(failure: &Failure, indent: usize, look: &Look) -> String {
         None => "could not start".to_owned(),
     };
     ended(failure, &exit, indent, look)
+}
+
+/// Whether a stage only ended with its run, which somebody or newer content ended: that is no failure of the stage.
+#[must_use]
+pub fn is_of_its_end(failure: &Failure, run: RunStatus) -> bool {
+    run == RunStatus::Cancelled && failure.exit_code.is_none_or(|code| code > 128)
 }
 
 fn ended(failure: &Failure, how: &str, indent: usize, look: &Look) -> String {
@@ -277,10 +292,4 @@ fn wrapped(line: &str, look: &Look) -> Vec<String> {
         }
     }
     lines
-}
-
-/// `word` as somebody would type it into a shell.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), |quoted| quoted.into_owned())
 }

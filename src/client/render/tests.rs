@@ -10,7 +10,7 @@ use crate::client::render::status;
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::{
-    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, QueuedRun, RunningRun, Status,
+    DaemonStatus, Failure, LastRun, Phase, ProjectStatus, ProvenBy, QueuedRun, RunningRun, Status,
     WorkspaceState, WorkspaceStatus,
 };
 use crate::model::run::{Cause, RunStatus, Verdict};
@@ -62,6 +62,7 @@ fn failure() -> Failure {
         excerpt: "web/src/cart.ts:3:5  \u{1b}[31merror\u{1b}[0m  'frob' is not defined  no-undef\n"
             .to_owned(),
         log_path: None,
+        run_id: None,
     }
 }
 
@@ -87,6 +88,7 @@ fn project(id: &str, verdict: Verdict) -> ProjectStatus {
         input_digest: None,
         running: None,
         queued: Vec::new(),
+        proof: None,
         last_run: Some(last_run),
         failure: None,
     }
@@ -138,6 +140,28 @@ fn shop() -> Status {
         projects: Vec::new(),
     };
     status_of(vec![watched, untrusted])
+}
+
+#[test]
+fn a_verdict_is_shown_with_the_run_that_it_is_from() {
+    let mut project = project("0101-web", Verdict::Pass);
+    project.proof = Some(ProvenBy {
+        run_id: run("2026-11-22T09-00-00-000Z-ab341c5f"),
+        manifest: ".runs/0101-web/cli/2026-11-22T09-00-00-000Z-ab341c5f/manifest.json".to_owned(),
+    });
+    let shop = WorkspaceStatus {
+        root: RootPath::new(Path::new("/srv/shop")).unwrap(),
+        state: WorkspaceState::Watching,
+        detail: None,
+        missed: 0,
+        projects: vec![project],
+    };
+    insta::assert_snapshot!(plain(&status::status(&status_of(vec![shop]), None, &look(None))), @"
+    /srv/shop  + watching
+      + pass      0101-web  fresh  idle      3d0103be  succeeded  3.1s  2m ago
+        proven by ab341c5f, manifest .runs/0101-web/cli/2026-11-22T09-00-00-000Z-ab341c5f/manifest.json
+    orchd 0.1.0, pid 4121, up 3h 5m, 1 workspace, 18204 watches, 12.1 MiB
+    ");
 }
 
 #[test]

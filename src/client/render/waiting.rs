@@ -3,7 +3,7 @@
 //! Pure: what is known of the daemon comes along, and only what it has told is said as a fact.
 
 use crate::client::render::mark::short;
-use crate::client::render::text::clean;
+use crate::client::render::text::{add, clean};
 use crate::limits::RUNS_NAMED_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::RootPath;
@@ -68,7 +68,7 @@ impl Awaited {
                 "\nA run that has begun goes on: end it with `orchctl cancel RUN`. One that has not is not run for this command. See which with: orchctl status\n".to_owned()
             }
             Self::Added(root) => {
-                format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {root}\n")
+                format!("\n{root} stays registered, and is read on. Take it away with: orchctl remove {}\n", root.quoted())
             }
             Self::Read(_) => "\nThe daemon reads on. See how it stands with: orchctl status\n".to_owned(),
             Self::Removed(root) => {
@@ -118,6 +118,31 @@ pub fn goes_on(status: Option<&Status>, tasks: &[TaskId]) -> String {
     format!("\n{}\n", lines.join("\n"))
 }
 
+/// What becomes of the runs of a daemon that ends with this command, by what it says of itself.
+#[must_use]
+pub fn end_with_us(status: Option<&Status>) -> String {
+    let Some(status) = status else {
+        return "\nWhat runs in this command ends with it.\n".to_owned();
+    };
+    let projects = status.workspaces.iter().flat_map(|site| &site.projects);
+    let mut text = "\n".to_owned();
+    for project in projects {
+        if let Some(running) = &project.running {
+            let (id, task) = (short(&running.run_id), clean(project.task_id.as_str()));
+            add(
+                &mut text,
+                format_args!(
+                    "Cancelling run {id} of {task}: it runs in this command. ^C again ends it at once.\n"
+                ),
+            );
+        }
+    }
+    if text == "\n" {
+        text.push_str("No run had begun, and none will.\n");
+    }
+    text
+}
+
 /// What to do about a run that goes on.
 #[must_use]
 pub fn follow_or_end(id: &str) -> String {
@@ -155,6 +180,24 @@ mod tests {
             "uptime_ms": 0, "seq": 9, "rss_bytes": 0, "watches": 0},
             "workspaces": [{"root": "/w", "state": state, "detail": null, "projects": [project]}]});
         serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn what_ends_with_the_command_is_said_as_far_as_it_is_known() {
+        let running = json!({"run_id": "r-1", "stage": null, "started_at": "2026-11-22T10:00:00Z"});
+        for (status, said) in [
+            (None, "\nWhat runs in this command ends with it.\n"),
+            (
+                Some(status("watching", &json!(null))),
+                "\nNo run had begun, and none will.\n",
+            ),
+            (
+                Some(status("watching", &running)),
+                "\nCancelling run r-1 of t: it runs in this command. ^C again ends it at once.\n",
+            ),
+        ] {
+            assert_eq!(end_with_us(status.as_ref()), said);
+        }
     }
 
     #[test]

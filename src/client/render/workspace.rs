@@ -4,13 +4,17 @@
 
 use crate::client::output::Look;
 use crate::client::render::mark;
-use crate::client::render::status::{indented, quoted, short_path};
+use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{add, clean, columns, count, pad};
+use crate::model::path::quoted;
 use crate::model::report::status::WorkspaceState;
 use crate::model::report::{AllowAnswer, WorkspaceChange, WorkspaceEntry, WorkspaceList};
 
 /// Columns of the longest workspace state with its symbol.
 const STATE_COLUMNS: usize = 12;
+
+/// Columns of the longest name of a stage that has its command beside it.
+const NAME_COLUMNS_MAX: usize = 32;
 
 /// Renders the registered workspaces.
 #[must_use]
@@ -73,9 +77,9 @@ pub fn commands(answer: &AllowAnswer, look: &Look) -> String {
     let width = names
         .iter()
         .map(|name| columns(name))
+        .filter(|columns| *columns <= NAME_COLUMNS_MAX)
         .max()
-        .unwrap_or(0)
-        .min(32);
+        .unwrap_or(0);
     for (command, name) in answer.commands.iter().zip(&names) {
         let sign = match (command.known, command.changes.is_empty()) {
             (true, _) => ' ',
@@ -84,9 +88,16 @@ pub fn commands(answer: &AllowAnswer, look: &Look) -> String {
         };
         // Never cut: what is not seen would be allowed unseen.
         let line = clean(&command.command);
+        // What does not fit into the column would push the command out of its own.
+        let fits = columns(name) <= width;
+        let gap = if fits { "" } else { "\n    " };
+        let (name, rest) = match fits {
+            true => (pad(name, width), String::new()),
+            false => (name.clone(), pad("", width)),
+        };
         add(
             &mut text,
-            format_args!("  {sign} {}  {line}\n", pad(name, width)),
+            format_args!("  {sign} {name}{gap}{rest}  {line}\n"),
         );
         if !command.notes.is_empty() {
             let notes = clean(&command.notes.join(", "));

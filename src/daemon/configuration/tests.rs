@@ -78,6 +78,7 @@ fn without_files_what_is_found_counts_and_is_looked_at_again() {
         [
             "yarn run lint",
             "bash scripts/spec-guard.sh --dry-run",
+            "lint, then spec-guard",
             "pipeline diagnostics"
         ]
     );

@@ -9,6 +9,7 @@ use super::{
     Act, DIRECTORY, DurableError, Kind, Obstacle, PRIVATE, SHARED, Stamp, ends_open, fail, gone,
     hold, names, probe, regular, sys, temp_name,
 };
+use crate::daemon::identity::Identity;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
@@ -37,6 +38,15 @@ impl Dir {
     pub fn open(path: &Path) -> Result<Self, DurableError> {
         let handle = sys::open(path).map_err(fail(Act::Open, path))?;
         Ok(Self::new(handle, path))
+    }
+
+    /// Which directory it is.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn identity(&self) -> Result<Identity, DurableError> {
+        let meta = sys::metadata(&self.handle).map_err(fail(Act::Read, &self.path))?;
+        Ok(Identity::of(&meta))
     }
 
     fn new(handle: sys::Handle, path: &Path) -> Self {

@@ -94,6 +94,10 @@ pub(super) fn sync(_: &Handle) -> io::Result<()> {
 
 pub(super) fn start_writing(_: &File) {}
 
+pub(super) fn metadata(handle: &Handle) -> io::Result<fs::Metadata> {
+    fs::metadata(handle)
+}
+
 pub(super) fn stamp(handle: &Handle, below: &Path) -> io::Result<Stamp> {
     let meta = fs::symlink_metadata(handle.join(below))?;
     let kind = if meta.is_symlink() {

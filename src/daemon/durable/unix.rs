@@ -5,7 +5,7 @@
 use super::{Kind, Stamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
@@ -119,6 +119,10 @@ pub(super) fn start_writing(file: &File) {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn start_writing(_: &File) {}
+
+pub(super) fn metadata(handle: &Handle) -> io::Result<Metadata> {
+    File::from(handle.try_clone()?).metadata()
+}
 
 pub(super) fn stamp(handle: &Handle, below: &Path) -> io::Result<Stamp> {
     let stat = if below.as_os_str().is_empty() {

@@ -4,9 +4,11 @@
 //! that was made while there was time; where there is none, one is made now.
 
 use super::files::{Files, MANIFEST, SIDECAR, TOKEN, random_token, run_path};
+use super::finish::Ending;
+use super::open::{Anchor, Open};
 use super::places::Grown;
 use super::spare::{LOCAL, POINTER, RUN, Spare};
-use super::{Anchor, Desk, Ending, EvidenceError, LOCAL_POINTERS, Open, ReadError};
+use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError};
 use crate::daemon::durable::{Dir, PRIVATE, SHARED, Staged};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable, document};

@@ -3,8 +3,9 @@
 //! Every act of it may be done again, so that an end that was cut off is finished at the next start.
 
 use super::files::{Files, METRICS, OWNER, random_token};
+use super::open::Open;
 use super::places::Grown;
-use super::{Desk, EvidenceError, Open, lock};
+use super::{Desk, EvidenceError, lock};
 use crate::daemon::durable::{Dir, DurableError, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
 use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};

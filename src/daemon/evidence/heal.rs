@@ -4,7 +4,7 @@
 //! nobody knows any more is left out; the run is `cancelled` unless its summary says how it ended. A start looks for such
 //! runs, and so does every question about the history: what another tool tears meanwhile is not hidden until then.
 
-use super::files::{Files, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
+use super::files::{Files, HEARTBEAT, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
 use super::owner::{Life, Owner};
 use super::recover::Recovery;
 use super::{Desk, EvidenceError, ReadError};
@@ -53,10 +53,10 @@ impl Desk {
         let Some(files) = Files::open(runs, task, run).ok().flatten() else {
             return false;
         };
-        let damaged = matches!(
-            files.read_manifest(),
-            Err(ReadError::Unreadable(Unreadable::Damaged(_)))
-        );
+        let damaged = match files.read_manifest() {
+            Err(ReadError::Unreadable(unreadable)) => can_be_made_again(&files, &unreadable),
+            Err(ReadError::Missing | ReadError::Disk(_)) | Ok(_) => false,
+        };
         let owner = files.read_owner();
         let owned = owner.is_some_and(|it| it != self.owner && it.life() != Life::Dead);
         damaged && !owned && !self.open.contains_key(run) && rests(&files, now)
@@ -78,6 +78,16 @@ impl Desk {
     }
 }
 
+/// Whether a manifest that cannot be read is no more than damage. What is whole and says something else may be that of a
+/// program that we do not know; not beside a sidecar of ours.
+pub(super) fn can_be_made_again(files: &Files, unreadable: &Unreadable) -> bool {
+    match unreadable {
+        Unreadable::Damaged(_) => true,
+        Unreadable::Newer { .. } => false,
+        Unreadable::Foreign(_) => files.read_sidecar().is_ok(),
+    }
+}
+
 fn rests(files: &Files, now: Timestamp) -> bool {
     let stamp = files.run.stamp(Path::new(MANIFEST));
     stamp.is_some_and(|stamp| now.since(stamp.modified()) > TORN_SETTLE)
@@ -88,12 +98,15 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     let Ok(names) = files.run.list() else {
         return Birth::UnderWay;
     };
+    let owner = files.read_owner();
+    // A power cut may have taken the manifest's name along after somebody was told of the run; a kill takes nothing.
+    let is_told = owner.as_ref().is_some_and(Owner::is_of_an_earlier_start);
     let early = |name: &OsString| {
         let empty = files.run.descend(Path::new(name)).ok().flatten();
         let empty = empty
             .and_then(|dir| dir.list().ok())
             .is_some_and(|inside| inside.is_empty());
-        name == OWNER || temp_owner(name).is_some() || empty
+        name == OWNER || (name == HEARTBEAT && !is_told) || temp_owner(name).is_some() || empty
     };
     if !names.iter().all(early) {
         return Birth::Past;
@@ -101,7 +114,7 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     let stamp = files.run.stamp(Path::new(""));
     let old = stamp.is_none_or(|stamp| now.since(stamp.modified()) > UNBORN_RUN);
     let mut writers = names.iter().filter_map(|name| temp_owner(name)).peekable();
-    let abandoned = match files.read_owner() {
+    let abandoned = match owner {
         // Ours, and not in our hands: an earlier desk of this daemon's.
         Some(owner) => owner == *own || owner.life() == Life::Dead,
         None => {

@@ -3,8 +3,9 @@
 //! Read from the index and checked against the files that are shown, so that another tool's changes are seen.
 
 use super::files::{Files, MANIFEST, SIDECAR};
+use super::open::Open;
 use super::owner::Life;
-use super::{Desk, EvidenceError, Open, ReadError};
+use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::index::Key;
 use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};

@@ -7,9 +7,9 @@
 use super::files::Files;
 use crate::daemon::durable::Dir;
 use crate::daemon::log::read::read_end;
-use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Command, RunRecord, numbered};
-use crate::model::id::StageId;
+use crate::limits::{EVIDENCE_BYTES_MAX, SUBPIPELINE_DEPTH_MAX};
+use crate::model::evidence::{Command, Manifest, RunRecord, numbered};
+use crate::model::id::{RunId, StageId, TaskId};
 use crate::model::run::StageStatus;
 use crate::model::summary::failure_excerpt;
 use std::ffi::OsStr;
@@ -39,6 +39,8 @@ pub struct Failure {
     pub excerpt: String,
     /// Its log, relative to the workspace.
     pub log_path: Option<String>,
+    /// The child run that these are of, where the stage is a pipeline.
+    pub run_id: Option<RunId>,
 }
 
 impl Last {
@@ -47,20 +49,16 @@ impl Last {
         let files = Files::open(runs, &record.task_id, &record.run_id);
         let files = files.ok().flatten();
         let manifest = files.as_ref().and_then(|files| files.read_manifest().ok());
-        let stages = manifest.iter().flat_map(|manifest| &manifest.commands);
-        let failed = stages.clone();
-        let failed = failed.filter(|stage| stage.status == StageStatus::Failed);
-        let failed = failed.min_by_key(|stage| stage.completed_at);
-        let failure = failed.map(|stage| {
-            let said = files.as_ref().and_then(|files| said_by(&files.run, stage));
-            let twins = stages.clone().filter(|other| other.id == stage.id);
-            let place = usize::try_from(stage.index).unwrap_or_default();
-            Failure {
-                stage: stage.id.clone(),
-                name: (twins.count() > 1).then(|| numbered(place, &stage.id)),
-                exit_code: stage.exit_code,
-                excerpt: said.or_else(|| stage.summary.clone()).unwrap_or_default(),
-                log_path: stage.log_path.clone(),
+        let failure = files.as_ref().zip(manifest.as_ref());
+        let failure = failure.and_then(|(files, manifest)| failed_first(files, manifest));
+        let failure = failure.map(|(failure, child)| {
+            match child.and_then(|child| failed_below(runs, &record.task_id, child)) {
+                None => failure,
+                Some(below) => Failure {
+                    stage: failure.stage,
+                    name: failure.name,
+                    ..below
+                },
             }
         });
         Self {
@@ -69,6 +67,42 @@ impl Last {
             failure,
         }
     }
+}
+
+/// The stage that a run failed at first, and the child run that it is where it is a pipeline.
+fn failed_first(files: &Files, manifest: &Manifest) -> Option<(Failure, Option<RunId>)> {
+    let stages = manifest.commands.iter();
+    let failed = stages.filter(|stage| stage.status == StageStatus::Failed);
+    let stage = failed.min_by_key(|stage| stage.completed_at)?;
+    let said = said_by(&files.run, stage);
+    let twins = manifest.commands.iter();
+    let twins = twins.filter(|other| other.id == stage.id);
+    let place = usize::try_from(stage.index).unwrap_or_default();
+    let failure = Failure {
+        stage: stage.id.clone(),
+        name: (twins.count() > 1).then(|| numbered(place, &stage.id)),
+        exit_code: stage.exit_code,
+        excerpt: said.or_else(|| stage.summary.clone()).unwrap_or_default(),
+        log_path: stage.log_path.clone(),
+        run_id: None,
+    };
+    Some((failure, stage.sub_run_id.clone()))
+}
+
+/// The command that a child run failed at first, or one below it.
+fn failed_below(runs: &Dir, task: &TaskId, child: RunId) -> Option<Failure> {
+    let mut next = child;
+    for _ in 0..SUBPIPELINE_DEPTH_MAX {
+        let files = Files::open(runs, task, &next).ok()??;
+        let manifest = files.read_manifest().ok()?;
+        let (failure, below) = failed_first(&files, &manifest)?;
+        let Some(below) = below else {
+            let run_id = Some(next);
+            return Some(Failure { run_id, ..failure });
+        };
+        next = below;
+    }
+    None
 }
 
 /// The line that was shown when a stage failed; where its log does not tell, as another tool's, one of what its error file

@@ -42,6 +42,11 @@ impl Owner {
         }
     }
 
+    /// Whether the system has started anew since, as it does after a power cut.
+    pub(super) fn is_of_an_earlier_start(&self) -> bool {
+        !self.boot_id.is_empty() && boot_id().is_some_and(|boot| boot != self.boot_id)
+    }
+
     pub(super) fn life(&self) -> Life {
         let Some(boot) = boot_id().filter(|_| !self.boot_id.is_empty()) else {
             return Life::Unsure;

@@ -3,11 +3,13 @@
 //! What lies below the workspace is reached from its root without following a link; a directory that the environment
 //! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
 
-use crate::daemon::durable::{Dir, DurableError, Unsynced, create_dir_all};
+use crate::daemon::durable::{Act, Dir, DurableError, Unsynced, create_dir_all};
+use crate::daemon::identity::Identity;
 use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where one workspace's evidence stands; absolute paths.
@@ -44,12 +46,19 @@ impl Places {
     }
 }
 
+/// What stands at the root is not the workspace.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("another directory has taken its place")]
+struct Replaced;
+
 /// A directory as an anchor that is opened by path and the way down from it that follows no link.
 #[derive(Clone, Debug)]
 pub(crate) struct Base {
     anchor: PathBuf,
     below: PathBuf,
     outside: bool,
+    /// Which directory the root has to be, where that is known.
+    root: Option<Identity>,
 }
 
 impl Base {
@@ -59,11 +68,13 @@ impl Base {
                 anchor: root.as_path().to_path_buf(),
                 below: below.to_path_buf(),
                 outside: false,
+                root: None,
             },
             Err(_) => Self {
                 anchor: dir.to_path_buf(),
                 below: PathBuf::new(),
                 outside: true,
+                root: None,
             },
         }
     }
@@ -83,9 +94,17 @@ impl Base {
         self.anchor.join(&self.below)
     }
 
+    /// From now on the root has to be this directory: another one in its place is not the workspace.
+    /// Says whether it was known to be another before.
+    pub(super) fn hold(&mut self, root: Option<Identity>) -> bool {
+        let root = root.filter(|_| !self.outside);
+        let before = std::mem::replace(&mut self.root, root);
+        before.is_some_and(|before| Some(before) != root)
+    }
+
     /// Opens it; `None` when it is not there yet.
     pub(crate) fn open(&self) -> Result<Option<Dir>, DurableError> {
-        match Dir::open(&self.anchor) {
+        match self.anchor() {
             Err(error) if self.outside && error.is_missing() => Ok(None),
             Err(error) => Err(error),
             Ok(anchor) => anchor.descend(&self.below),
@@ -97,7 +116,19 @@ impl Base {
         if self.outside {
             create_dir_all(&self.anchor)?;
         }
-        grown.create(&Dir::open(&self.anchor)?, &self.below)
+        grown.create(&self.anchor()?, &self.below)
+    }
+
+    fn anchor(&self) -> Result<Dir, DurableError> {
+        let anchor = Dir::open(&self.anchor)?;
+        match self.root {
+            Some(root) if anchor.identity()? != root => Err(DurableError {
+                act: Act::Open,
+                path: self.anchor.clone(),
+                source: io::Error::new(io::ErrorKind::NotFound, Replaced),
+            }),
+            Some(_) | None => Ok(anchor),
+        }
     }
 }
 

@@ -6,17 +6,17 @@ use super::files::{Files, SIDECAR, set_aside, sweep};
 use super::finish::Ending;
 use super::heal::Birth;
 use super::last::Last;
+use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
-use super::{
-    Anchor, Desk, EvidenceError, LOCAL_POINTERS, Open, ReadError, heal, pointer_path, spare,
-};
+use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, pointer_path, spare};
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
+use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
 use crate::engine::history::History;
 use crate::limits::PROOFS_MAX;
-use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable};
+use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable, numbered};
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::{Cause, Outcome, Verdict};
 use crate::model::time::Timestamp;
@@ -120,6 +120,7 @@ impl Desk {
                 }
             }
             self.index.refresh(&runs, now)?;
+            self.restore(&runs);
             recovery.known = self.known(&runs, tasks);
             for task in tasks {
                 if let Err(error) = self.snapshots.mend(task, now) {
@@ -172,7 +173,7 @@ impl Desk {
                 }
                 Birth::Past => {}
             },
-            Err(ReadError::Unreadable(Unreadable::Damaged(_))) => {}
+            Err(ReadError::Unreadable(source)) if heal::can_be_made_again(&files, &source) => {}
             Err(ReadError::Unreadable(source)) => {
                 let path = files.run.path().join(super::MANIFEST);
                 return Err(EvidenceError::Unreadable { path, source });
@@ -302,7 +303,7 @@ impl Desk {
         let sidecar = files
             .read_sidecar()
             .ok()
-            .map(|found| believed(found, &manifest));
+            .map(|found| believed(found, &manifest, &files.run));
         let state = self.snapshots.state(&task, now);
         let mut open = Open {
             manifest,
@@ -395,9 +396,16 @@ fn proofs_of(told: Vec<(RunId, Sidecar)>) -> Vec<Proof> {
 }
 
 /// A sidecar from before its run's end proves nothing.
-fn believed(mut sidecar: Sidecar, manifest: &Manifest) -> Sidecar {
+fn believed(mut sidecar: Sidecar, manifest: &Manifest, run: &Dir) -> Sidecar {
     if manifest.status_detail.as_deref() == Some(DAEMON_LOST) {
         sidecar.lose(manifest);
+        let commands = run.descend(Path::new("commands")).ok().flatten();
+        for (place, stage) in (1..).zip(&mut sidecar.stages) {
+            let name = format!("{}.ndjson", numbered(place, &stage.id));
+            let logged = commands.as_ref().filter(|_| stage.log_bytes == 0);
+            let logged = logged.and_then(|dir| output_bytes(dir, OsStr::new(&name)).ok());
+            stage.log_bytes += logged.unwrap_or_default();
+        }
     }
     sidecar
 }

@@ -6,9 +6,11 @@
 use super::files::{SUMMARY, set_aside, sweep};
 use super::places::{Base, Grown};
 use crate::daemon::durable::{Dir, DurableError, SHARED, Staged, Stamp};
+use crate::daemon::identity::Identity;
 use crate::limits::{EVIDENCE_BYTES_MAX, SNAPSHOT_RUNS_MAX};
 use crate::model::evidence::{Entry, Snapshot, TaskState};
 use crate::model::id::{RunId, TaskId};
+use crate::model::run::Verdict;
 use crate::model::time::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -41,6 +43,14 @@ impl Snapshots {
             out,
             runs,
             tasks: BTreeMap::new(),
+        }
+    }
+
+    /// See [`Base::hold`].
+    pub(super) fn hold(&mut self, root: Option<Identity>) {
+        let others = [self.out.hold(root), self.runs.hold(root)];
+        if others.contains(&true) {
+            self.tasks.clear();
         }
     }
 
@@ -78,13 +88,18 @@ impl Snapshots {
         }
     }
 
-    /// Writes what the daemon knows of a task into `state.json`.
+    /// Writes what the daemon knows of a task into `state.json`. That nothing is known is written only where there is
+    /// something to correct or to add to: what has no evidence may be an empty directory in the place of a workspace.
     pub(super) fn note(
         &mut self,
         task: &TaskId,
         state: &TaskState,
         now: Timestamp,
     ) -> Result<(), DurableError> {
+        let unknown = state.verdict == Verdict::Unknown && !state.fresh;
+        if unknown && !self.has_anything(task)? {
+            return Ok(());
+        }
         let mut grown = Grown::default();
         let dir = self.directory(task, &mut grown)?;
         let cached = self.load(task, &dir, now)?;
@@ -157,6 +172,17 @@ impl Snapshots {
             },
             None => Ok(()),
         }
+    }
+
+    /// Whether a task has run here, or a file speaks of it.
+    fn has_anything(&self, task: &TaskId) -> Result<bool, DurableError> {
+        let state = Path::new(task.as_str()).join(STATE);
+        let out = self.out.open()?;
+        if out.is_some_and(|out| out.stamp(&state).is_some()) {
+            return Ok(true);
+        }
+        let runs = self.runs.open()?;
+        Ok(runs.is_some_and(|runs| runs.stamp(Path::new(task.as_str())).is_some()))
     }
 
     fn directory(&self, task: &TaskId, grown: &mut Grown) -> Result<Dir, DurableError> {

@@ -3,7 +3,7 @@
 //! Each test has a workspace of its own on a real disk.
 
 use super::*;
-use crate::daemon::durable::{Stamp, crash_after, measure};
+use crate::daemon::durable::{crash_after, measure};
 use crate::model::evidence::tests::{at, report, task_state};
 use crate::model::run::{Outcome, ResumeReport, RunStatus, StageStatus, Verdict};
 use serde_json::Value;

@@ -19,6 +19,8 @@ pub enum Signal {
     Drain,
     /// End at once.
     End,
+    /// Give running stages no grace; never a signal's own word, but that of a process that hosts a daemon.
+    Urge,
     /// Write the state to the log.
     Dump,
 }

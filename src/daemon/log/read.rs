@@ -82,6 +82,28 @@ pub fn read_end(dir: &Dir, name: &OsStr) -> Result<Option<LogEnd>, ReadLogError>
     }))
 }
 
+/// How many bytes of output the log `name` in `dir` tells of, with those that it lacks; what cannot be decoded counts not.
+///
+/// # Errors
+/// When it is a link, no regular file, or cannot be read.
+pub fn output_bytes(dir: &Dir, name: &OsStr) -> Result<u64, ReadLogError> {
+    let (mut bytes, mut offset) = (0_u64, 0);
+    loop {
+        let slice = read_log(dir, name, offset, LOG_LINE_BYTES_MAX)?;
+        if slice.next_offset == offset {
+            return Ok(bytes);
+        }
+        offset = slice.next_offset;
+        for line in slice.lines.iter().filter_map(|line| decode(line).ok()) {
+            bytes = bytes.saturating_add(match line.event {
+                LogEvent::Output { bytes, .. } => bytes.len() as u64,
+                LogEvent::Truncated { dropped_bytes } => dropped_bytes,
+                LogEvent::Start { .. } | LogEvent::End(_) | LogEvent::Other => 0,
+            });
+        }
+    }
+}
+
 fn end_of(mut file: File) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
     let _: u64 = file.seek(SeekFrom::Start(size.saturating_sub(LOG_END_BYTES)))?;

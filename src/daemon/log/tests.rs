@@ -239,3 +239,24 @@ fn a_line_that_no_log_of_ours_has_is_passed_over() {
     file.write_all(b"\nnext\n").unwrap();
     assert_eq!(read_log(&path, 0, 100).unwrap().lines, ["next"]);
 }
+
+#[test]
+fn output_that_would_be_a_line_beyond_what_is_read_at_once_is_several() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, output) in [
+        ("controls", vec![1_u8; 64 * 1024]),
+        ("none", vec![0xff; 64 * 1024]),
+        ("text", "\u{1}ä".repeat(20 * 1024).into_bytes()),
+    ] {
+        let plan = plan(&dir.path().join(name));
+        let mut logs = StageLogs::open(plan.clone(), Clock::start()).unwrap();
+        logs.output(Stream::Stdout, &output);
+        assert!(logs.finish(ended(0)).failure.is_none());
+        let whole = fs::read_to_string(&plan.stage).unwrap();
+        let longest = whole.lines().map(str::len).max().unwrap() as u64;
+        assert!(longest < LOG_READ_BYTES_MAX, "{name}: {longest}");
+        assert_eq!(output_of(&events(&plan.stage)), output, "{name}");
+        let odd = whole.contains("base64");
+        assert_eq!(odd, name == "none", "{name} is cut between characters");
+    }
+}

@@ -121,6 +121,7 @@ fn resume_ask(
                 run: child.run_id,
                 pipeline: child.pipeline_id,
                 status: child.status,
+                failed: None,
             })
             .collect(),
         actor: resume.actor.unwrap_or_else(|| "cli".to_owned()),

@@ -8,6 +8,12 @@ use crate::daemon::lend::Lent;
 use crate::daemon::message::What;
 use crate::daemon::parts;
 use crate::daemon::server::{Asked, Peer};
+use crate::engine::{Effect, ProjectId, Standing};
+use crate::limits::STANDING_DELAY;
+use crate::model::id::{PipelineId, TaskId};
+use crate::model::path::RelPath;
+use crate::model::report::status::Phase;
+use crate::model::run::Verdict;
 use crate::wire::answer::Answer;
 use crate::wire::call::{
     Call, Nothing, PlanWanted, RunNamed, RunsWanted, Scope, WorkspaceAdd, WorkspaceAllow,
@@ -20,6 +26,8 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 mod arriving;
 mod auditing;
+#[cfg(target_os = "linux")]
+mod refused;
 mod unseen;
 
 type Answered = oneshot::Receiver<Result<Answer, Refusal>>;
@@ -192,6 +200,46 @@ async fn nothing_is_due_while_nobody_is_there_to_do_it() {
         Some(past),
         "and it is still to be done"
     );
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_present_content_is_written_at_once_and_the_rest_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, [(a, _)]) = shell(&dir, ["a"]);
+    lend_desk(&mut shell, a);
+    let mut told = |verdict, phase| {
+        let before = shell.clock.tick();
+        let standing = standing(verdict, phase);
+        shell.carry_out(Effect::State {
+            workspace: a,
+            standing,
+        });
+        let at = shell.sites.get_mut(&a).unwrap().flush_at.take().unwrap();
+        at < before.after(STANDING_DELAY)
+    };
+    assert!(told(Verdict::Pass, Phase::Idle), "it is proven");
+    assert!(!told(Verdict::Pass, Phase::Running), "and still is");
+    assert!(told(Verdict::Unknown, Phase::Running), "it is no longer");
+    assert!(!told(Verdict::Unknown, Phase::Idle), "nothing is known");
+    assert!(told(Verdict::Fail, Phase::Idle), "it was proven before");
+}
+
+/// What is known of a project, which is fresh if it is anything.
+fn standing(verdict: Verdict, phase: Phase) -> Standing {
+    Standing {
+        project: ProjectId {
+            workspace: WorkspaceId(1),
+            task: TaskId::parse("t").unwrap(),
+        },
+        path: RelPath::root(),
+        pipeline: PipelineId::parse("diagnostics").unwrap(),
+        verdict,
+        fresh: verdict != Verdict::Unknown,
+        phase,
+        input: None,
+        proof: None,
+        last: None,
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! What is known outlives a file that is damaged meanwhile: it is written anew of that.
 
 use super::{Aside, Changed, Condition, Content, Patience, Store, StoreError};
+use crate::daemon::durable::Stamp;
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,8 @@ pub(in crate::daemon) struct Kept<T> {
     store: Arc<Store>,
     known: T,
     set_aside: Option<Aside>,
+    /// As what the file stood there when it was looked at last: taken first, so that a change between the two is seen.
+    stamp: Option<Stamp>,
 }
 
 impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
@@ -26,8 +29,10 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let store = Store::open(state, name)?;
+        let stamp = store.stamp();
         let content = store.read(now, None, Patience::Waits)?;
         Ok(Self {
+            stamp,
             store: Arc::new(store),
             known: content.value,
             set_aside: content.set_aside,
@@ -41,9 +46,21 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
         now: Timestamp,
         patience: Patience,
     ) -> Result<(), StoreError> {
+        self.stamp = self.store.stamp();
         let content = self.store.read(now, Some(&self.known), patience)?;
         self.take(content);
         Ok(())
+    }
+
+    /// Whether somebody has written or removed the file since it was looked at last; says so once. What is damaged is
+    /// none of that: what is known of it stands.
+    pub(in crate::daemon) fn was_changed(&mut self) -> bool {
+        let stamp = self.store.stamp();
+        if stamp == self.stamp {
+            return false;
+        }
+        self.stamp = stamp;
+        !matches!(self.condition(), Ok(Condition::Damaged))
     }
 
     /// Forgets what is known, and not what is on disk.
@@ -85,6 +102,7 @@ impl<T: DeserializeOwned + Serialize + Default + Clone> Kept<T> {
     /// Knows what a clone has come to know.
     pub(in crate::daemon) fn take_over(&mut self, other: Self) {
         self.known = other.known;
+        self.stamp = other.stamp;
         self.set_aside = other.set_aside.or(self.set_aside.take());
     }
 

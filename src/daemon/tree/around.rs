@@ -5,20 +5,30 @@
 
 use super::git::git_dir;
 use super::names;
-use super::print::Print;
-use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
+use super::print::{Moment, Print};
+use super::rules::{self, Around, GITIGNORE, IGNORE, Present, Rules, Sheet};
 use crate::daemon::watcher::{Interest, PER_DIRECTORY};
+use crate::model::digest::Digest;
 use ignore::gitignore::Gitignore;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// A file that decides, as it was when it was read.
+#[derive(Debug)]
+struct Stamp {
+    path: PathBuf,
+    print: Option<Print>,
+    /// What it said, as long as its fingerprint is no proof that it still does.
+    said: Option<Option<Digest>>,
+}
+
 /// The rules around a workspace, and what to compare to know that they still hold.
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) around: Around,
-    stamps: Vec<(PathBuf, Option<Print>)>,
+    stamps: Vec<Stamp>,
     /// The entries called `.git` that were looked for, and whether they were there.
     repositories: Vec<(PathBuf, bool)>,
     /// Whether what lies around the root is watched, as far as anybody knows.
@@ -41,8 +51,7 @@ impl Surroundings {
             watched: false,
         };
         for settings in git_settings() {
-            let print = stamp(&settings);
-            found.stamps.push((settings, print));
+            found.stamps.push(Stamp::of(settings));
         }
         let global = ignore::gitignore::gitconfig_excludes_path();
         found.around.global = global.and_then(|path| found.sheet(&path));
@@ -70,15 +79,14 @@ impl Surroundings {
     }
 
     /// Whether something around the workspace is not as it was read.
-    pub(super) fn is_outdated(&self) -> bool {
-        let other = |(path, print): &(PathBuf, Option<Print>)| stamp(path) != *print;
+    pub(super) fn is_outdated(&mut self) -> bool {
         let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
-        self.stamps.iter().any(other) || self.repositories.iter().any(moved)
+        self.stamps.iter_mut().any(Stamp::is_outdated) || self.repositories.iter().any(moved)
     }
 
     /// The files outside of the workspace that a change of its rules may come from.
     pub(super) fn files(&self, root: &Path) -> BTreeSet<PathBuf> {
-        let stamps = self.stamps.iter().map(|(path, _)| path);
+        let stamps = self.stamps.iter().map(|stamp| &stamp.path);
         let repositories = self.repositories.iter().map(|(path, _)| path);
         let outside = stamps
             .chain(repositories)
@@ -90,7 +98,7 @@ impl Surroundings {
     /// repository that appears further up than the root's parent shows at the next look: busy directories are there.
     pub(super) fn directories(&self, root: &Path) -> impl Iterator<Item = (PathBuf, Interest)> {
         let stamps = self.stamps.iter().filter(|_| PER_DIRECTORY);
-        let directories = stamps.filter_map(|(path, _)| telling(path));
+        let directories = stamps.filter_map(|stamp| telling(&stamp.path));
         directories.filter(move |(directory, _)| {
             let below = directory.strip_prefix(root);
             below.is_err() || below.is_ok_and(|below| below.iter().any(|name| name == ".git"))
@@ -111,18 +119,25 @@ impl Surroundings {
 
     fn directory(&mut self, directory: &Path, at: usize) {
         for name in [GITIGNORE, IGNORE] {
-            let path = names::below(directory, name);
-            let print = stamp(&path);
-            self.stamps.push((path, print));
+            self.stamps.push(Stamp::of(names::below(directory, name)));
         }
-        if let Some(rules) = Rules::read(directory, Present::UNKNOWN) {
-            self.around.rules.push((rules, at));
+        match Rules::read(directory, Present::UNKNOWN) {
+            Ok(Some(rules)) => self.around.rules.push((rules, at)),
+            Ok(None) => {}
+            Err(_) => self.forget_stamps(2),
         }
     }
 
+    /// What was read last could not be read for the moment: at the next look it is not as it was.
+    fn forget_stamps(&mut self, count: usize) {
+        let stamps = self.stamps.iter_mut().rev().take(count);
+        stamps.for_each(|stamp| stamp.print = None);
+    }
+
     fn sheet(&mut self, path: &Path) -> Option<Arc<Sheet>> {
-        self.stamps.push((path.to_path_buf(), stamp(path)));
-        Sheet::read(path).map(Arc::new)
+        self.stamps.push(Stamp::of(path.to_path_buf()));
+        let read = Sheet::read(path).inspect_err(|_| self.forget_stamps(1));
+        read.ok().flatten().map(Arc::new)
     }
 }
 
@@ -150,8 +165,42 @@ fn git_settings() -> Vec<PathBuf> {
     all.filter(|path| path.is_absolute()).collect()
 }
 
-fn stamp(path: &Path) -> Option<Print> {
+impl Stamp {
+    /// Taken before the file is read: a change in between shows.
+    fn of(path: PathBuf) -> Self {
+        let now = Moment::now();
+        let print = print(&path);
+        let racy = print.filter(|print| print.is_racy_at(now));
+        Self {
+            said: racy.map(|_| said(&path)),
+            print,
+            path,
+        }
+    }
+
+    fn is_outdated(&mut self) -> bool {
+        let now = Moment::now();
+        let print = print(&self.path);
+        if print != self.print {
+            return true;
+        }
+        if self.said.is_some_and(|before| said(&self.path) != before) {
+            return true;
+        }
+        self.said
+            .take_if(|_| !print.is_some_and(|print| print.is_racy_at(now)));
+        false
+    }
+}
+
+fn print(path: &Path) -> Option<Print> {
     fs::symlink_metadata(path).ok().map(|meta| Print::of(&meta))
+}
+
+/// The digest of what a file says; `None` where there is none, or it cannot be read.
+fn said(path: &Path) -> Option<Digest> {
+    let text = rules::text(path).ok().flatten()?;
+    Some(Digest::of(&text))
 }
 
 fn is_there(path: &Path) -> bool {
@@ -165,5 +214,36 @@ fn common_dir(top: &Path) -> Option<PathBuf> {
     match fs::read_to_string(own.join("commondir")) {
         Ok(common) => Some(own.join(common.trim())),
         Err(_) => Some(own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes files as a user would"
+    )]
+    fn what_changed_within_a_tick_of_the_clock_is_outdated_all_the_same() {
+        let home = TempDir::new().unwrap();
+        let path = home.path().join("exclude");
+        fs::write(&path, "gen/\n").unwrap();
+        let mut stamp = Stamp::of(path.clone());
+        assert!(!stamp.is_outdated());
+        assert_eq!(stamp.said, Some(Some(Digest::of(b"gen/\n"))));
+        fs::write(&path, "/gen\n").unwrap();
+        // As a file system says whose clock has not ticked since.
+        stamp.print = print(&path);
+        assert!(stamp.is_outdated());
+        let old = fs::File::options().write(true).open(&path).unwrap();
+        old.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let mut stamp = Stamp::of(path);
+        stamp.print = stamp
+            .print
+            .inspect(|print| assert!(print.is_racy_at(Moment::now())));
+        assert!(!stamp.is_outdated());
     }
 }

@@ -13,8 +13,8 @@ use super::survey::shown;
 use super::{Tree, TreeError};
 use crate::daemon::watcher::Doubt;
 use crate::limits::{
-    AUDIT_SLICE_DIRECTORIES, AUDIT_SYNC_MAX, MISSES_POLLED, MISSING_DIRECTORIES_MAX,
-    POLLED_DIRECTORIES_MAX,
+    AUDIT_SLICE_DIRECTORIES, AUDIT_SLICE_ENTRIES, AUDIT_SYNC_MAX, MISSES_POLLED,
+    MISSING_DIRECTORIES_MAX, POLLED_DIRECTORIES_MAX,
 };
 use crate::model::path::RelPath;
 use crate::model::view::Touches;
@@ -41,8 +41,16 @@ pub struct Audited {
     pub more: bool,
 }
 
-/// A name whose entry is not as it was known, and whether that is more than another name of the same file.
-type Differing = BTreeMap<Box<[u8]>, Weight>;
+/// The names whose entries are not as they were known.
+type Differing = BTreeMap<Box<[u8]>, Suspect>;
+
+/// How an entry differs.
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    weight: Weight,
+    /// It had other names, or has some now.
+    linked: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Weight {
@@ -53,10 +61,12 @@ enum Weight {
 }
 
 impl Tree {
-    /// Begins to compare everything that is known with the disk.
+    /// Begins to compare everything that is known with the disk, or goes on where the last one was given up.
     pub fn begin_audit(&mut self) {
-        self.audits.left = self.snapshot.all(DirId::ROOT);
-        self.audits.left.reverse();
+        if self.audits.left.is_empty() {
+            self.audits.left = self.snapshot.all(DirId::ROOT);
+            self.audits.left.reverse();
+        }
     }
 
     /// Compares some more directories, and settles what nothing told of.
@@ -66,14 +76,20 @@ impl Tree {
             // A look at everything is due, or is all that there is.
             self.audits.left.clear();
         }
+        let mut entries = 0;
         for _ in 0..AUDIT_SLICE_DIRECTORIES {
+            if entries > AUDIT_SLICE_ENTRIES {
+                break;
+            }
             let Some(id) = self.audits.left.pop() else {
                 break;
             };
+            entries += self.snapshot.dir(id).entries().len();
             let differing = self.differing(id);
             if !differing.is_empty() {
                 suspects.push((id, differing));
             }
+            suspects.extend(self.opened(id));
         }
         let mut missed = Vec::new();
         let touches = self.settle_untold(suspects, &mut missed);
@@ -124,42 +140,68 @@ impl Tree {
             return differing;
         };
         let is_there = |name: &[u8]| shown.binary_search_by(|raw| (*raw.name).cmp(name)).is_ok();
-        let leaves = dir.entries().iter().map(|entry| dir.name_of(entry));
+        let leaves = dir.entries().iter();
+        let leaves = leaves.map(|entry| (dir.name_of(entry), entry.print.is_linked()));
         let dirs = dir.dirs().iter().map(|sub| self.snapshot.dir(*sub).name());
-        let gone = leaves.chain(dirs).filter(|name| !is_there(name));
-        differing.extend(gone.map(|name| (name.into(), Weight::Content)));
+        let all = leaves.chain(dirs.map(|name| (name, false)));
+        let weight = Weight::Content;
+        let gone = all.filter(|(name, _)| !is_there(name));
+        differing.extend(gone.map(|(name, linked)| (name.into(), Suspect { weight, linked })));
         for raw in &shown {
             // What cannot be looked at has just gone.
             let Ok(meta) = raw.entry.metadata() else {
                 continue;
             };
             let what = What::of(&meta, || raw.entry.path());
-            if let Some(weight) = self.weigh(id, &raw.name, &what) {
-                differing.insert(raw.name.clone(), weight);
+            if let Some(suspect) = self.suspect(id, &raw.name, &what) {
+                differing.insert(raw.name.clone(), suspect);
             }
         }
         differing
     }
 
+    /// A directory that could not be read, and can be now, as a name that differs in the one above it.
+    fn opened(&self, id: DirId) -> Option<(DirId, Differing)> {
+        let dir = self.snapshot.dir(id);
+        if !self.snapshot.is_alive(id) || dir.listed != Listed::Unreadable {
+            return None;
+        }
+        let directory = names::below(self.root.as_path(), &self.snapshot.path(id));
+        shown(&directory, &self.sieve(id)).ok()?;
+        let suspect = Suspect {
+            weight: Weight::Content,
+            linked: false,
+        };
+        Some((dir.parent, Differing::from([(dir.name().into(), suspect)])))
+    }
+
     /// How what is at a name differs from what was known; `None` where it does not.
-    fn weigh(&self, id: DirId, name: &[u8], what: &What) -> Option<Weight> {
+    fn suspect(&self, id: DirId, name: &[u8], what: &What) -> Option<Suspect> {
         let dir = self.snapshot.dir(id);
         let leaf = dir.position(name).and_then(|at| dir.entries().get(at));
         let sub = self.snapshot.subdir(id, name);
+        let was_linked = leaf.is_some_and(|known| known.print.is_linked());
+        let other = |linked| Suspect {
+            weight: Weight::Content,
+            linked: linked || was_linked,
+        };
         let (kind, print) = match what {
-            What::Nothing => return (leaf.is_some() || sub.is_some()).then_some(Weight::Content),
+            What::Nothing => return (leaf.is_some() || sub.is_some()).then(|| other(false)),
             What::Directory(node, mode) => {
                 let known = sub.map(|sub| self.snapshot.dir(sub));
                 let same = known.is_some_and(|known| known.node == *node && known.mode == *mode);
-                return (!same).then_some(Weight::Content);
+                return (!same).then(|| other(false));
             }
             What::File(print) => (Leaf::File, print),
             What::Symlink(print, _) => (Leaf::Symlink, print),
         };
         match leaf.filter(|known| known.leaf == kind) {
             Some(known) if known.print == *print => None,
-            Some(known) if known.print.is_written_alike(print) => Some(Weight::Names),
-            Some(_) | None => Some(Weight::Content),
+            Some(known) if known.print.is_written_alike(print) => Some(Suspect {
+                weight: Weight::Names,
+                ..other(print.is_linked())
+            }),
+            Some(_) | None => Some(other(print.is_linked())),
         }
     }
 
@@ -169,22 +211,26 @@ impl Tree {
         suspects: Vec<(DirId, Differing)>,
         missed: &mut Vec<Vec<u8>>,
     ) -> Result<Option<Touches>, TreeError> {
-        if suspects.is_empty() || self.eye.sync(AUDIT_SYNC_MAX).is_err() {
+        if suspects.is_empty() || self.eye.sync_in_passing(AUDIT_SYNC_MAX).is_err() {
             // The next audit finds it again.
             return Ok(None);
         }
         let mut look = self.look();
         let (mut start, mut heavy, mut untold) = (Vec::new(), Vec::new(), false);
         for (id, mut differing) in suspects {
-            differing.retain(|name, _| !self.is_told(id, name));
+            differing.retain(|name, suspect| !self.is_told(id, name, *suspect));
             if differing.is_empty() || !self.snapshot.is_alive(id) {
                 continue;
             }
             untold = true;
-            let content = differing.iter().filter(|it| *it.1 == Weight::Content);
+            let content = differing.iter().filter(|it| it.1.weight == Weight::Content);
             heavy.extend(content.map(|(name, _)| self.snapshot.path_of(id, name)));
             // That its watch is gone without a word is one reason, and it costs nothing to set it again.
-            self.hook_again(id, &mut look)?;
+            if let Err(error) = self.hook_again(id, &mut look) {
+                // Those before it are known by now, and told by nobody; the watches that were taken away are set again.
+                (self.doubted, self.untold) = (true, look.changes);
+                return Err(error);
+            }
             let doubts = differing.into_keys().map(|name| (name, Doubt::Content));
             start.extend(self.settle_names(id, &doubts.collect(), &mut look));
         }
@@ -205,16 +251,13 @@ impl Tree {
     }
 
     /// Whether an event has told of it, so that an ordinary look settles it.
-    fn is_told(&self, id: DirId, name: &[u8]) -> bool {
+    fn is_told(&self, id: DirId, name: &[u8], suspect: Suspect) -> bool {
         let path = self.snapshot.path_of(id, name);
         if self.writing.contains_key(&*path) || self.eye.is_in_doubt(&path) {
             return true;
         }
         // The event may name another name of the same file: the look for that one looks at this one too.
-        let dir = self.snapshot.dir(id);
-        let entry = dir.position(name).and_then(|at| dir.entries().get(at));
-        let linked = entry.is_some_and(|entry| entry.print.is_linked());
-        linked && !(self.writing.is_empty() && self.eye.is_sure())
+        suspect.linked && !(self.writing.is_empty() && self.eye.is_sure())
     }
 
     fn count(&mut self, missed: &[Vec<u8>]) {

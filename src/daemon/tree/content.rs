@@ -101,6 +101,14 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error says that this will not be read however often it is tried: it may not be, or its path is too long.
+pub(super) fn is_shut(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidFilename
+    )
+}
+
 /// Reads many files, on more than one thread where that pays; the answers stand in the order of the paths.
 pub(super) fn read_all(paths: &[PathBuf]) -> Vec<Reading> {
     let helpers = helpers(paths.len(), HASH_ALONE_MAX, HASH_THREADS_MAX);

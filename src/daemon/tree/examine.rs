@@ -4,6 +4,7 @@
 //! about something that is ignored, gone again, or already seen costs one `lstat` and tells nothing.
 
 use super::around::Surroundings;
+use super::content::{is_gone, is_shut};
 use super::mount;
 use super::names;
 use super::print::Node;
@@ -13,12 +14,14 @@ use super::snapshot::DirId;
 use super::survey::Sieve;
 use super::walk::{Reach, Renew, Step};
 use super::{RootState, Tree, TreeError, look_at};
+use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
 use crate::limits::{SURROUND_TRIES_MAX, WRITING_MAX};
 use crate::model::time::Tick;
 use crate::model::view::Touches;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -161,25 +164,48 @@ impl Tree {
         let path = self.snapshot.path(id);
         let directory = names::below(self.root.as_path(), &path);
         let about_rules = names.contains_key(GITIGNORE) || names.contains_key(IGNORE);
-        if about_rules && self.load_rules(id, &directory) {
+        // What cannot be found out now makes the whole look fail, as it does where a directory is listed.
+        let fail = || vec![Step::new(id, Reach::Only, Renew::No)];
+        let changed = if about_rules {
+            self.load_rules(id, &directory)
+        } else {
+            Ok(false)
+        };
+        let Ok(changed) = changed else {
+            return fail();
+        };
+        if changed {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
-        let found = with_backups(names)
+        let found = with_backups(names);
+        let found = found
             .iter()
-            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt))
-            .collect();
-        self.settle(id, found, Extent::Names, look)
+            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt));
+        match found.collect() {
+            Ok(found) => self.settle(id, found, Extent::Names, look),
+            Err(_) => fail(),
+        }
     }
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
     pub(super) fn check_root(&mut self) -> Result<Renew, TreeError> {
+        let is_told = self.state == RootState::Missing || !self.scanned;
+        self.meet_root(is_told)
+    }
+
+    /// That the root was gone is told before another one in its place is looked at.
+    fn meet_root(&mut self, is_told: bool) -> Result<Renew, TreeError> {
         if !self.surroundings.watched || self.state == RootState::Missing {
             self.surround();
         }
         match self.find_root() {
-            Ok(node) => {
-                let is_other = self.snapshot.dir(DirId::ROOT).node != node;
+            Ok((node, identity)) => {
+                let known = std::mem::replace(&mut self.identity, identity);
+                let is_other = known != identity || self.snapshot.dir(DirId::ROOT).node != node;
+                if is_other && !is_told {
+                    return Err(self.replaced_root());
+                }
                 if is_other {
                     self.unwatch(DirId::ROOT);
                     self.snapshot.dir_mut(DirId::ROOT).node = node;
@@ -194,7 +220,7 @@ impl Tree {
                 self.unwatch_below(DirId::ROOT);
                 if was == RootState::Present {
                     // It may be back before what is above it is watched: so look once more.
-                    return self.check_root();
+                    return self.meet_root(is_told);
                 }
                 Err(error)
             }
@@ -203,8 +229,8 @@ impl Tree {
 
     /// Which directory is at the root now. The one below a file system that was unmounted is none: it is empty, but for
     /// evidence that was written there before anybody knew.
-    fn find_root(&mut self) -> Result<Node, TreeError> {
-        let node = look_at(&self.root)?;
+    fn find_root(&mut self) -> Result<(Node, Identity), TreeError> {
+        let found = look_at(&self.root)?;
         let path = self.root.as_path();
         let mounted = mount::is_at(path);
         if self.mounted && !mounted && mount::is_bare(path, &self.scopes.excluded) {
@@ -212,7 +238,7 @@ impl Tree {
             return Err(TreeError::Unmounted { root });
         }
         self.mounted = mounted;
-        Ok(node)
+        Ok(found)
     }
 
     /// The root vanished while it was looked at.
@@ -223,6 +249,13 @@ impl Tree {
         TreeError::Missing {
             root: self.root.clone(),
         }
+    }
+
+    /// What was at the root is not there any more, and something else is.
+    pub(super) fn replaced_root(&mut self) -> TreeError {
+        drop(self.lost_root());
+        let root = self.root.clone();
+        TreeError::Replaced { root }
     }
 
     /// Watches the directories above the root, which tell when it comes or goes, and those that hold rules for it.
@@ -305,18 +338,20 @@ pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
     backed_up(name).is_some_and(|of| fs::symlink_metadata(names::below(directory, of)).is_ok())
 }
 
-fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> Found {
+fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> io::Result<Found> {
     let path = names::below(directory, name);
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
         Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
         Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, || path.clone()),
-        // What cannot even be looked at is nothing that a stage could read.
-        Ok(_) | Err(_) => What::Nothing,
+        Ok(_) => What::Nothing,
+        // What may not even be looked at is nothing that a stage could read.
+        Err(error) if is_gone(&error) || is_shut(&error) => What::Nothing,
+        Err(error) => return Err(error),
     };
-    Found {
+    Ok(Found {
         name: name.into(),
         what,
         doubt: Some(doubt),
-    }
+    })
 }

@@ -5,13 +5,14 @@
 //! anything decides. A directory that is ignored is not entered, so nothing below it can come back: that makes the
 //! answer the same as that of `git check-ignore`. `.gitignore` holds with or without a repository around it.
 
+use super::content::{is_gone, is_shut};
 use super::names;
-use super::print::Print;
 use crate::limits::IGNORE_FILE_BYTES_MAX;
+use crate::model::digest::Digest;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder, Glob};
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub(super) struct Sheet {
     pub(super) globs: Gitignore,
     /// The file.
     pub(super) source: PathBuf,
-    print: Print,
+    /// Of what was read: two states of a file within one tick of its clock look the same to `stat`.
+    digest: Digest,
 }
 
 /// The patterns that one directory holds.
@@ -71,28 +73,31 @@ pub(super) struct Around {
 }
 
 impl Sheet {
-    /// Reads a file of patterns; `None` where there is none to read. A line that is no pattern, or no text, is passed
-    /// over, as git does.
-    pub(super) fn read(source: &Path) -> Option<Self> {
-        let meta = fs::symlink_metadata(source).ok()?;
-        // git does not follow a link here either, and a pipe would never end.
-        if !meta.is_file() {
-            return None;
+    /// Reads a file of patterns; `None` where there is none to read, or it may not be read. A line that is no pattern,
+    /// or no text, is passed over, as git does.
+    ///
+    /// # Errors
+    /// When it cannot be read for the moment: without its patterns everything that they ignore would be content.
+    pub(super) fn read(source: &Path) -> io::Result<Option<Self>> {
+        match Self::try_read(source) {
+            Err(error) if is_gone(&error) || is_shut(&error) => Ok(None),
+            read => read,
         }
-        let mut text = Vec::new();
-        let file = fs::File::open(source).ok()?;
-        file.take(IGNORE_FILE_BYTES_MAX)
-            .read_to_end(&mut text)
-            .ok()?;
+    }
+
+    fn try_read(source: &Path) -> io::Result<Option<Self>> {
+        let Some(text) = text(source)? else {
+            return Ok(None);
+        };
         let mut builder = GitignoreBuilder::new("");
         for line in lines(&text) {
             drop(builder.add_line(None, &line.pattern));
         }
-        Some(Self {
+        Ok(Some(Self {
             globs: builder.build().unwrap_or_else(|_| Gitignore::empty()),
             source: source.to_path_buf(),
-            print: Print::of(&meta),
-        })
+            digest: Digest::of(&text),
+        }))
     }
 
     /// The rule as it is written, and its line, as far as the file still has it.
@@ -109,30 +114,46 @@ impl Sheet {
     }
 }
 
+/// What a file of patterns says; `None` where there is none.
+pub(super) fn text(source: &Path) -> io::Result<Option<Vec<u8>>> {
+    let meta = fs::symlink_metadata(source)?;
+    // git does not follow a link here either, and a pipe would never end.
+    if !meta.is_file() {
+        return Ok(None);
+    }
+    let mut text = Vec::new();
+    let file = fs::File::open(source)?;
+    file.take(IGNORE_FILE_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(Some(text))
+}
+
 impl Rules {
     /// Reads what a directory holds; `None` if it holds no rules.
-    pub(super) fn read(directory: &Path, present: Present) -> Option<Arc<Self>> {
-        let read = |name, there: bool| {
-            there
-                .then(|| Sheet::read(&names::below(directory, name)))
-                .flatten()
+    ///
+    /// # Errors
+    /// As [`Sheet::read`].
+    pub(super) fn read(directory: &Path, present: Present) -> io::Result<Option<Arc<Self>>> {
+        let read = |name, there: bool| match there {
+            true => Sheet::read(&names::below(directory, name)),
+            false => Ok(None),
         };
         let rules = Self {
-            gitignore: read(GITIGNORE, present.gitignore),
-            ignore: read(IGNORE, present.ignore),
+            gitignore: read(GITIGNORE, present.gitignore)?,
+            ignore: read(IGNORE, present.ignore)?,
         };
-        (rules.gitignore.is_some() || rules.ignore.is_some()).then(|| Arc::new(rules))
+        let any = rules.gitignore.is_some() || rules.ignore.is_some();
+        Ok(any.then(|| Arc::new(rules)))
     }
 
-    /// Whether both come from the same files in the same state.
+    /// Whether both say the same.
     pub(super) fn same(one: Option<&Self>, other: Option<&Self>) -> bool {
-        let print = |rules: Option<&Self>| {
+        let said = |rules: Option<&Self>| {
             rules.map(|rules| {
-                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.print);
+                let of = |sheet: &Option<Sheet>| sheet.as_ref().map(|sheet| sheet.digest);
                 (of(&rules.gitignore), of(&rules.ignore))
             })
         };
-        print(one) == print(other)
+        said(one) == said(other)
     }
 }
 

@@ -71,7 +71,7 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     let raw = list(&site.directory)?;
     let mut present = Present::default();
     raw.iter().for_each(|raw| present.note(&raw.name));
-    let rules = Rules::read(&site.directory, present);
+    let rules = Rules::read(&site.directory, present)?;
     let own = rules
         .as_ref()
         .map(|rules| site.above.chain.and(Arc::clone(rules)));

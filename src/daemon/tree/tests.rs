@@ -12,6 +12,7 @@ mod audits;
 mod changes;
 mod ignoring;
 mod moved;
+mod moving;
 mod random;
 mod reading;
 mod rooted;

@@ -4,7 +4,7 @@
 //! ignored directory is neither watched nor listed. The kernel's watch hangs on the inode, ours on the name, and both
 //! meet only in `notify`'s own tables: so a directory that may have moved is let go of before it is taken up again.
 
-use super::content::is_gone;
+use super::content::{is_gone, is_shut};
 use super::journal::Changes;
 use super::names;
 use super::print::{Mode, Node, Print};
@@ -167,7 +167,7 @@ impl Tree {
     }
 
     /// Brings a directory up to date with what it holds.
-    fn take(
+    pub(super) fn take(
         &mut self,
         site: &Site,
         survey: io::Result<Survey>,
@@ -178,7 +178,14 @@ impl Tree {
         let survey = match survey {
             Ok(survey) => survey,
             Err(error) if is_gone(&error) => return self.lose(id, look),
-            Err(error) => return self.cannot_read(id, path, error.kind(), look),
+            Err(error) if is_shut(&error) => {
+                return self.cannot_read(id, path, error.kind(), look);
+            }
+            // Nobody knows what it holds, and no event tells when that can be read again.
+            Err(source) => {
+                let path = site.directory.clone();
+                return Err(TreeError::Directory { path, source });
+            }
         };
         let changed = self.hold_rules(id, survey.rules);
         self.unreadable.remove(path);
@@ -260,13 +267,18 @@ impl Tree {
                 self.snapshot.hook(id, turn);
                 if let Some(inode) = inode {
                     // Another one may have come here since the directory above was listed.
-                    self.snapshot.dir_mut(id).node = Node::watched(inode);
+                    let node = Node::watched(inode);
+                    if id == DirId::ROOT && self.snapshot.dir(id).node != node {
+                        return Err(self.replaced_root());
+                    }
+                    self.snapshot.dir_mut(id).node = node;
                 }
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
             Err(WatchError::Ended) => Err(TreeError::Unwatched),
+            Err(WatchError::Open { path, source }) => Err(TreeError::Directory { path, source }),
             Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
                 root: self.root.clone(),
                 source,
@@ -318,8 +330,9 @@ impl Tree {
     }
 
     /// Reads the rules that a directory holds; true if they are others than before.
-    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path) -> bool {
-        self.hold_rules(id, Rules::read(directory, Present::UNKNOWN))
+    pub(super) fn load_rules(&mut self, id: DirId, directory: &Path) -> io::Result<bool> {
+        let rules = Rules::read(directory, Present::UNKNOWN)?;
+        Ok(self.hold_rules(id, rules))
     }
 
     fn hold_rules(&mut self, id: DirId, rules: Option<Arc<Rules>>) -> bool {

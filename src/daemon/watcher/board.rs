@@ -205,13 +205,6 @@ impl Board {
             })
     }
 
-    /// Marks everything in one workspace.
-    pub(super) fn note_all_of(&mut self, workspace: WorkspaceId) -> Wake {
-        self.slots
-            .get_mut(&workspace)
-            .map_or(Wake::Spared, Slot::mark_everything)
-    }
-
     /// A watch was taken away by one workspace: every other that relies on it has to look again.
     pub(super) fn note_unwatched(&mut self, by: WorkspaceId, directory: &Path) -> Wake {
         let above = directory
@@ -382,7 +375,7 @@ mod tests {
         assert!(!board.is_sure(one) && board.is_sure(WorkspaceId(1)));
         board.note(Path::new("/w"), Doubt::Hook);
         assert!(board.is_in_doubt(one, b"b"));
-        board.note_all_of(WorkspaceId(1));
+        board.note_all_but(Some(one));
         assert!(board.is_in_doubt(WorkspaceId(1), b"b"));
     }
 
@@ -439,8 +432,9 @@ mod tests {
     fn a_loss_wakes_among_other_doubts_and_is_told_once_though_it_was_settled_before() {
         let mut board = board(&["/w", "/v"]);
         assert_eq!(board.note(Path::new("/w/a"), Doubt::Content), Wake::Needed);
-        assert_eq!(board.note_all_of(WorkspaceId(0)), Wake::Needed);
-        assert_eq!(board.note_all_of(WorkspaceId(0)), Wake::Spared);
+        let others = Some(WorkspaceId(1));
+        assert_eq!(board.note_all_but(others), Wake::Needed);
+        assert_eq!(board.note_all_but(others), Wake::Spared);
         assert_eq!(board.drain(WorkspaceId(0)), Dirty::Everything);
         assert_eq!(board.take_lost(), [WorkspaceId(0)]);
         assert_eq!(board.take_lost(), []);

@@ -104,6 +104,14 @@ pub enum WatchError {
         /// What was to be watched.
         path: PathBuf,
     },
+    /// It cannot be opened for the moment; whether it is there nobody knows.
+    #[error("failed to open `{}`", path.display())]
+    Open {
+        /// What was to be watched.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The directory of the cookies cannot be made or swept.
     #[error("failed to prepare the directory `{}`", path.display())]
     Prepare {
@@ -159,6 +167,24 @@ impl WatchError {
         Self::Watch {
             path: path.to_path_buf(),
             source,
+        }
+    }
+
+    pub(super) fn open(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        let kind = source.kind();
+        let is = |kinds: [io::ErrorKind; 2]| kinds.contains(&kind);
+        // A link is none, and is not followed.
+        if is([io::ErrorKind::NotFound, io::ErrorKind::NotADirectory]) {
+            Self::Gone { path }
+        } else if is([
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::InvalidFilename,
+        ]) {
+            // The latter says that the path is too long.
+            Self::Denied { path }
+        } else {
+            Self::Open { path, source }
         }
     }
 

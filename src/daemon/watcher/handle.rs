@@ -1,13 +1,17 @@
 //! The handle of `notify`: what is asked of the kernel, by whom, and the watcher that is asked.
 //!
 //! Its calls wait for a thread that may be waiting for the board, so nobody who has the board asks for the handle. When
-//! that thread has ended the handle is made anew, without a watch: whoever had some sets them again.
+//! that thread has ended the handle is made anew, without a watch: whoever had some sets them again. Who asks takes the
+//! handle out meanwhile, and no lock is held: a thread of `notify` that hangs in the kernel, on a disk that does not
+//! answer, holds up who asked it, and the others until another handle stands in its place.
 
 use super::life::Ear;
 use super::narrow::{Interest, Narrow};
 use super::outside::{self, Outside};
+use super::pin::Pin;
 use super::streams::Streamed;
 use super::{Inode, PER_DIRECTORY, Post, WatchError, spelling};
+use crate::limits::WATCHER_CLOSE_MAX;
 use crate::model::id::WorkspaceId;
 use notify::RecursiveMode;
 use std::collections::BTreeMap;
@@ -15,13 +19,25 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What all eyes share.
 pub(super) struct Shared {
     pub(super) post: Arc<Post>,
-    handle: Mutex<Handle>,
+    slot: Mutex<Slot>,
+    /// The handle has been brought back, or another one has been put there.
+    back: Condvar,
     pub(super) closed: AtomicU64,
+}
+
+/// The place of the handle.
+struct Slot {
+    /// Which handle belongs here; one that was taken out before another came is dropped.
+    number: u64,
+    /// `None` while somebody asks something of it.
+    home: Option<Box<Handle>>,
+    /// The inotify instance that was found last.
+    queue: Option<i32>,
 }
 
 struct Handle {
@@ -32,13 +48,20 @@ struct Handle {
     streamed: Streamed,
     outside: Outside,
     narrow: Narrow,
+    pin: Pin,
 }
 
 impl Shared {
     /// Begins to listen; nothing is watched yet but the cookies.
     pub(super) fn start(post: Arc<Post>) -> Result<Self, WatchError> {
+        let slot = Slot {
+            number: 0,
+            home: Some(Box::new(Handle::of(Ear::start(&post)?))),
+            queue: None,
+        };
         let shared = Self {
-            handle: Mutex::new(Handle::start(&post)?),
+            slot: Mutex::new(slot),
+            back: Condvar::new(),
             post,
             closed: AtomicU64::new(0),
         };
@@ -48,10 +71,10 @@ impl Shared {
 
     /// Listens anew: what was watched is not any more, and everything is in doubt.
     pub(super) fn restart(&self) -> Result<(), WatchError> {
-        let fresh = Handle::start(&self.post)?;
-        let old = std::mem::replace(&mut *self.handle(), fresh);
-        // It waits for nothing, but others wait for the handle.
-        drop(old);
+        self.put(Handle::of(Ear::deaf()));
+        // Its watches count against the limit, and it watches the cookies too, until its thread has come to its end.
+        self.post.life.wait_until_gone(WATCHER_CLOSE_MAX);
+        self.put(Handle::of(Ear::start(&self.post)?));
         let cookies = self.post.cookies.directory();
         let made = fs::create_dir_all(cookies).map_err(|source| WatchError::Prepare {
             path: cookies.to_path_buf(),
@@ -66,12 +89,16 @@ impl Shared {
     pub(super) fn watch_cookies(&self) -> Result<(), WatchError> {
         let directory = self.post.cookies.directory();
         // One that was made anew is watched anew.
-        self.handle().streamed.remove(directory);
+        self.with(|handle| handle.streamed.remove(directory));
         self.watch(None, directory, RecursiveMode::NonRecursive)?;
-        let mut handle = self.handle();
-        if !handle.narrow.is_found() {
-            handle.narrow = Narrow::find(directory);
-        }
+        let former = self.slot().queue;
+        let found = self.with(|handle| {
+            if !handle.narrow.is_found() {
+                handle.narrow = Narrow::find(directory, former);
+            }
+            handle.narrow.number()
+        });
+        self.slot().queue = found.or(former);
         Ok(())
     }
 
@@ -82,30 +109,30 @@ impl Shared {
         directory: &Path,
         interest: Interest,
     ) -> Result<Option<Inode>, WatchError> {
-        let spelled = spelling::of_watch(directory);
-        let mut handle = self.handle();
-        let mode = RecursiveMode::NonRecursive;
-        handle.ear.watch(directory, &spelled, mode)?;
-        handle.narrow.narrow(&spelled, interest);
-        let inode = fs::metadata(&spelled).ok().map(|meta| outside::node(&meta));
-        if let Some(inode) = inode {
-            handle.holders.insert(inode, by);
-        }
-        Ok(inode)
+        self.with(|handle| {
+            let inode = handle.watch_one(directory, interest)?;
+            if let Some(inode) = inode {
+                handle.holders.insert(inode, by);
+            }
+            Ok(inode)
+        })
     }
 
-    /// Takes the watch of a workspace's directory away, unless another workspace has it by now; says whether it has.
+    /// Takes the watch of a workspace's directory away, unless it is wanted elsewhere by now; says whether it has.
     pub(super) fn unwatch_one(&self, by: WorkspaceId, directory: &Path, inode: Inode) -> bool {
-        let mut handle = self.handle();
-        let is_held = handle
-            .holders
-            .get(&inode)
-            .is_some_and(|holder| *holder != by);
-        if !is_held {
+        self.with(|handle| {
+            let holder = handle.holders.get(&inode);
+            if holder.is_some_and(|holder| *holder != by) {
+                return false;
+            }
             handle.holders.remove(&inode);
-            handle.ear.unwatch(&spelling::of_watch(directory));
-        }
-        !is_held
+            let is_let_go = !handle.outside.has_elsewhere(directory, inode);
+            if is_let_go {
+                let spelled = spelling::of_watch(directory, handle.pin.number());
+                handle.ear.unwatch(&spelled);
+            }
+            is_let_go
+        })
     }
 
     pub(super) fn watch(
@@ -114,24 +141,29 @@ impl Shared {
         directory: &Path,
         mode: RecursiveMode,
     ) -> Result<(), WatchError> {
-        let Some(watched) = self.handle().watch(directory, mode) else {
+        let Some(watched) = self.with(|handle| handle.watch(directory, mode)) else {
             return Ok(());
         };
         self.note_restart(by);
         watched
     }
 
-    /// Takes away what nobody wants any more of what lies around the workspaces.
+    /// Takes away what nobody wants any more of what lies around the workspaces, and says what that was.
     pub(super) fn release(
         &self,
         by: WorkspaceId,
         directories: &BTreeMap<PathBuf, Interest>,
     ) -> Vec<PathBuf> {
-        let gone = self.handle().outside.release(by, directories);
-        for directory in &gone {
-            self.unwatch(by, directory);
+        let gone = self.with(|handle| {
+            // At once: who comes to watch one of them in between would lose it.
+            let mut gone = handle.outside.release(by, directories);
+            gone.retain(|(directory, node)| handle.let_go(directory, *node));
+            gone
+        });
+        if !gone.is_empty() {
+            self.note_restart(Some(by));
         }
-        gone
+        gone.into_iter().map(|(directory, _)| directory).collect()
     }
 
     /// Watches these for a workspace; says whether all are.
@@ -147,26 +179,10 @@ impl Shared {
                 all = false;
                 continue;
             };
-            let mut handle = self.handle();
             let node = outside::node(&meta);
-            if PER_DIRECTORY && handle.outside.is_other(directory, node) {
-                handle.ear.unwatch(directory);
-            }
-            let watched = handle.watch(directory, RecursiveMode::NonRecursive);
-            let is_watched = watched.as_ref().is_none_or(Result::is_ok);
-            all &= is_watched;
-            if is_watched {
-                let interest = handle.outside.hold(by, (directory, *interest), node);
-                // Under the handle: whoever comes to watch it as content registers first, and widens it after.
-                let is_content = self.post.with(|board| board.is_content(directory));
-                let interest = if is_content {
-                    Interest::Files
-                } else {
-                    interest
-                };
-                handle.narrow.narrow(directory, interest);
-            }
-            drop(handle);
+            let around = (&**directory, *interest);
+            let watched = self.with(|handle| handle.surround(by, around, node, &self.post));
+            all &= watched.as_ref().is_none_or(Result::is_ok);
             if watched.is_some() {
                 self.note_restart(Some(by));
             }
@@ -175,15 +191,48 @@ impl Shared {
     }
 
     pub(super) fn unwatch(&self, by: WorkspaceId, directory: &Path) {
-        let mut handle = self.handle();
-        handle.streamed.remove(directory);
-        handle.ear.unwatch(directory);
-        drop(handle);
+        self.with(|handle| {
+            handle.streamed.remove(directory);
+            handle.ear.unwatch(directory);
+        });
         self.note_restart(Some(by));
     }
 
-    fn handle(&self) -> MutexGuard<'_, Handle> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Asks something of the handle, once nobody else does.
+    fn with<T>(&self, ask: impl FnOnce(&mut Handle) -> T) -> T {
+        let mut slot = self.slot();
+        let mut handle = loop {
+            match slot.home.take() {
+                Some(handle) => break handle,
+                None => {
+                    slot = self.back.wait(slot).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        };
+        let number = slot.number;
+        drop(slot);
+        let answer = ask(&mut handle);
+        let mut slot = self.slot();
+        if slot.number == number {
+            slot.home = Some(handle);
+            self.back.notify_one();
+        }
+        answer
+    }
+
+    /// Puts another handle in the place of the one that is there, or of the one that will be brought back.
+    fn put(&self, handle: Handle) {
+        let mut slot = self.slot();
+        slot.number = slot.number.wrapping_add(1);
+        let old = slot.home.replace(Box::new(handle));
+        self.back.notify_all();
+        drop(slot);
+        // Its thread is told to end; nobody waits for that here.
+        drop(old);
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where all share a stream, it has begun anew. Whoever asked for that looks at its directories next.
@@ -196,15 +245,98 @@ impl Shared {
     }
 }
 
+#[cfg(test)]
+impl super::Watcher {
+    /// Lets the kernel refuse all watches but so many.
+    pub(crate) fn grant(&self, watches: Option<u32>) {
+        self.shared.with(|handle| handle.ear.grant(watches));
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+impl Shared {
+    /// Whether somebody asks something of the handle.
+    pub(super) fn is_asked(&self) -> bool {
+        self.slot().home.is_none()
+    }
+}
+
 impl Handle {
-    fn start(post: &Arc<Post>) -> Result<Self, WatchError> {
-        Ok(Self {
-            ear: Ear::start(post)?,
+    /// Nothing is watched yet.
+    fn of(ear: Ear) -> Self {
+        Self {
+            ear,
             holders: BTreeMap::new(),
             streamed: Streamed::default(),
             outside: Outside::default(),
             narrow: Narrow::default(),
-        })
+            pin: Pin::new(),
+        }
+    }
+
+    /// Watches the directory that is at this path now, and says which one that is, where it can be said for certain.
+    fn watch_one(
+        &mut self,
+        directory: &Path,
+        interest: Interest,
+    ) -> Result<Option<Inode>, WatchError> {
+        let Self {
+            ear, narrow, pin, ..
+        } = self;
+        let spelled = spelling::of_watch(directory, pin.number());
+        let watched = pin.during(directory, || {
+            ear.watch(directory, &spelled, RecursiveMode::NonRecursive)?;
+            narrow.narrow(&spelled, interest);
+            Ok(())
+        });
+        let (watched, inode) = watched.map_err(|source| WatchError::open(directory, source))?;
+        watched?;
+        let by_name = || {
+            fs::metadata(directory)
+                .ok()
+                .map(|meta| outside::node(&meta))
+        };
+        Ok(inode.or_else(by_name))
+    }
+
+    /// Watches a directory around a workspace's root; `None` if the one stream tells of it already.
+    fn surround(
+        &mut self,
+        by: WorkspaceId,
+        (directory, interest): (&Path, Interest),
+        node: Inode,
+        post: &Post,
+    ) -> Option<Result<(), WatchError>> {
+        let other = self.outside.other(directory, node);
+        if let Some(other) = other.filter(|_| PER_DIRECTORY) {
+            self.let_go(directory, other);
+        }
+        let watched = self.watch(directory, RecursiveMode::NonRecursive);
+        if watched.as_ref().is_none_or(Result::is_ok) {
+            let interest = self.outside.hold(by, (directory, interest), node);
+            // While it is asked: whoever comes to watch it as content registers first, and widens it after.
+            let is_content = post.with(|board| board.is_content(directory));
+            let interest = if is_content {
+                Interest::Files
+            } else {
+                interest
+            };
+            self.narrow.narrow(directory, interest);
+        }
+        watched
+    }
+
+    /// Watches a directory around the workspaces no more, and says so: one that is watched under another name by now, or
+    /// as some workspace's content, has one watch of the kernel for all of that. Then only its name stays with `notify`.
+    fn let_go(&mut self, directory: &Path, node: Inode) -> bool {
+        let is_shared =
+            self.holders.contains_key(&node) || self.outside.has_elsewhere(directory, node);
+        if PER_DIRECTORY && is_shared {
+            return false;
+        }
+        self.streamed.remove(directory);
+        self.ear.unwatch(directory);
+        true
     }
 
     /// Watches a directory; `None` if the one stream tells of it already.

@@ -11,8 +11,9 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 thread_local! {
     static SPARED: Cell<bool> = const { Cell::new(false) };
@@ -55,8 +56,13 @@ pub(super) struct Life {
     current: AtomicU64,
     /// The last that has ended.
     ended: AtomicU64,
+    /// The last of which nothing is left: its inotify instance is closed.
+    gone: Mutex<u64>,
+    left: Condvar,
     /// Syncs in a row that were late.
     late: AtomicU32,
+    /// How many of all syncs counted as late.
+    counted: AtomicU64,
     #[cfg(test)]
     doomed: std::sync::atomic::AtomicBool,
 }
@@ -80,6 +86,43 @@ impl Life {
         let current = self.current.load(Ordering::SeqCst);
         Some(current).filter(|current| self.ended.load(Ordering::SeqCst) < *current)
     }
+
+    fn note_gone(&self, number: u64) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        *gone = number.max(*gone);
+        self.left.notify_all();
+    }
+
+    /// Waits until nothing is left of the last one that began, for so long at most: its thread may hang in the kernel.
+    pub(super) fn wait_until_gone(&self, timeout: Duration) {
+        let current = self.current.load(Ordering::SeqCst);
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .left
+            .wait_timeout_while(gone, timeout, |gone| *gone < current);
+        drop(waited);
+    }
+
+    /// What a sync that begins now has to know should it be late.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted.load(Ordering::SeqCst)
+    }
+
+    /// A sync has gone well.
+    pub(super) fn note_in_time(&self) {
+        self.late.store(0, Ordering::SeqCst);
+    }
+
+    /// A sync was late that began when so many had been counted; says how many in a row were. Several that waited at the
+    /// same time are one.
+    fn note_late(&self, counted: u64) -> u32 {
+        let next = counted.wrapping_add(1);
+        let (set, see) = (Ordering::SeqCst, Ordering::SeqCst);
+        match self.counted.compare_exchange(counted, next, set, see) {
+            Ok(_) => self.late.fetch_add(1, Ordering::SeqCst).saturating_add(1),
+            Err(_) => 0,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,18 +141,16 @@ impl super::Watcher {
         post.life.doomed.store(true, Ordering::SeqCst);
         while !self.has_ended() {
             // Its event ends the thread; nobody is told that it came.
-            let late = post.cookies.wait(std::time::Duration::from_millis(100));
+            let late = post.cookies.wait(Duration::from_millis(100));
             drop(late);
         }
     }
 }
 
 impl Post {
-    /// A sync has gone well, or was late.
-    pub(super) fn note_sync(&self, in_time: bool) {
-        if in_time {
-            self.life.late.store(0, Ordering::SeqCst);
-        } else if self.life.late.fetch_add(1, Ordering::SeqCst) + 1 >= SYNCS_LATE_MAX {
+    /// A look's sync was late that began when so many had been counted.
+    pub(super) fn note_late(&self, counted: u64) {
+        if self.life.note_late(counted) >= SYNCS_LATE_MAX {
             tracing::warn!("the watcher tells of nothing any more");
             self.give_up();
         }
@@ -137,23 +178,61 @@ pub(super) struct Guard {
 }
 
 impl Guard {
+    /// One whose place another has taken is not listened to any more: it may be behind, and the cookies that it still sees
+    /// tell nothing of what the other has yet to read. Everything is in doubt since the other began.
     fn hear(&self, event: notify::Result<Event>) {
-        self.post.take(event);
+        if self.post.life.current.load(Ordering::SeqCst) == self.number {
+            self.post.take(event);
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+impl Post {
+    /// Hears an event as the watcher of this number does, at its end.
+    pub(super) fn hear(self: &Arc<Self>, number: u64, event: Event) {
+        let post = Arc::clone(self);
+        Guard { post, number }.hear(Ok(event));
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         self.post.end(self.number);
+        // `notify` has closed its inotify instance before it lets go of its callback.
+        self.post.life.note_gone(self.number);
     }
 }
 
 /// `notify`'s watcher, of which things may be asked although its thread has ended.
 pub(super) struct Ear {
     notify: Option<RecommendedWatcher>,
+    /// Watches that are set before the next one is refused.
+    #[cfg(test)]
+    granted: Option<u32>,
+}
+
+#[cfg(test)]
+impl Ear {
+    pub(super) fn grant(&mut self, watches: Option<u32>) {
+        self.granted = watches;
+    }
 }
 
 impl Ear {
+    /// One that hears nothing and can be asked for nothing.
+    pub(super) fn deaf() -> Self {
+        Self::of(None)
+    }
+
+    fn of(notify: Option<RecommendedWatcher>) -> Self {
+        Self {
+            notify,
+            #[cfg(test)]
+            granted: None,
+        }
+    }
+
     /// Begins to listen.
     pub(super) fn start(post: &Arc<Post>) -> Result<Self, WatchError> {
         let config = notify::Config::default().with_follow_symlinks(false);
@@ -162,9 +241,7 @@ impl Ear {
             number: post.life.begin(),
         };
         match RecommendedWatcher::new(move |event| guard.hear(event), config) {
-            Ok(notify) => Ok(Self {
-                notify: Some(notify),
-            }),
+            Ok(notify) => Ok(Self::of(Some(notify))),
             Err(source) => Err(WatchError::start(post.cookies.directory(), source)),
         }
     }
@@ -176,6 +253,11 @@ impl Ear {
         spelled: &Path,
         mode: RecursiveMode,
     ) -> Result<(), WatchError> {
+        #[cfg(test)]
+        if let Some(granted) = &mut self.granted {
+            let left = granted.checked_sub(1);
+            *granted = left.ok_or_else(|| WatchError::no_room(directory))?;
+        }
         let watched = self.ask(|notify| notify.watch(spelled, mode));
         let watched = watched.ok_or(WatchError::Ended)?;
         watched.map_err(|source| WatchError::watch(directory, source))

@@ -28,11 +28,17 @@ pub(super) struct Narrow {
 }
 
 impl Narrow {
-    /// Finds the instance that watches this directory, which nobody else does.
-    pub(super) fn find(watched: &Path) -> Self {
+    /// Finds the instance that watches this directory, which nobody else does but the former one, should that not have
+    /// been closed yet.
+    pub(super) fn find(watched: &Path, former: Option<i32>) -> Self {
         Self {
-            queue: inotify::find(watched),
+            queue: inotify::find(watched, former),
         }
+    }
+
+    /// The number of the instance in this process.
+    pub(super) fn number(&self) -> Option<i32> {
+        self.queue.as_ref().map(inotify::number)
     }
 
     /// Whether there is a way.
@@ -58,8 +64,12 @@ mod inotify {
 
     pub(super) type Queue = std::convert::Infallible;
 
-    pub(super) fn find(_watched: &Path) -> Option<Queue> {
+    pub(super) fn find(_watched: &Path, _former: Option<i32>) -> Option<Queue> {
         None
+    }
+
+    pub(super) fn number(queue: &Queue) -> i32 {
+        match *queue {}
     }
 
     pub(super) fn narrow(queue: &Queue, _directory: &Path, _interest: Interest) -> io::Result<()> {
@@ -85,7 +95,11 @@ mod inotify {
         own: OwnedFd,
     }
 
-    pub(super) fn find(watched: &Path) -> Option<Queue> {
+    pub(super) fn number(queue: &Queue) -> i32 {
+        queue.number
+    }
+
+    pub(super) fn find(watched: &Path, former: Option<i32>) -> Option<Queue> {
         let line = format!(" ino:{:x} ", fs::metadata(watched).ok()?.ino());
         let entries = fs::read_dir("/proc/self/fd").ok()?.flatten();
         let inotify = entries.filter(|entry| {
@@ -93,10 +107,14 @@ mod inotify {
             target.is_ok_and(|target| target.as_os_str() == "anon_inode:inotify")
         });
         let numbers = inotify.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut ours = numbers.filter(|number: &i32| {
+        let ours = numbers.filter(|number: &i32| {
             let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
             info.is_ok_and(|info| info.contains(&line))
         });
+        let ours: Vec<i32> = ours.collect();
+        // The number of one that was closed may be this one's now.
+        let is_ours = |number: &i32| ours.len() == 1 || Some(*number) != former;
+        let mut ours = ours.iter().copied().filter(is_ours);
         let number = ours.next().filter(|_| ours.next().is_none())?;
         let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
         Some(Queue { number, own })

@@ -25,29 +25,36 @@ struct Held {
 }
 
 impl Outside {
-    /// Takes note that a workspace wants these and no others; returns those that nobody wants any more.
+    /// Takes note that a workspace wants these and no others; returns those that nobody wants any more, and what was
+    /// watched there.
     pub(super) fn release(
         &mut self,
         by: WorkspaceId,
         wanted: &BTreeMap<PathBuf, Interest>,
-    ) -> Vec<PathBuf> {
+    ) -> Vec<(PathBuf, Node)> {
         let mut gone = Vec::new();
         self.directories.retain(|path, held| {
             if !wanted.contains_key(path) {
                 held.by.remove(&by);
             }
             if held.by.is_empty() {
-                gone.push(path.clone());
+                gone.push((path.clone(), held.node));
             }
             !held.by.is_empty()
         });
         gone
     }
 
-    /// Whether another directory than this is watched under its name.
-    pub(super) fn is_other(&self, path: &Path, node: Node) -> bool {
-        let held = self.directories.get(path);
-        held.is_some_and(|held| held.node != node)
+    /// What is watched under the name of this directory, if it is another one.
+    pub(super) fn other(&self, path: &Path, node: Node) -> Option<Node> {
+        let held = self.directories.get(path)?.node;
+        (held != node).then_some(held)
+    }
+
+    /// Whether this directory is wanted under another name than this.
+    pub(super) fn has_elsewhere(&self, path: &Path, node: Node) -> bool {
+        let mut all = self.directories.iter();
+        all.any(|(held, at)| at.node == node && held != path)
     }
 
     /// Takes note that a workspace has this one watched, and returns how much of it is wanted by all.
@@ -102,13 +109,16 @@ mod tests {
         let interest = outside.hold(two, (above, Interest::Itself), (1, 1));
         assert_eq!(interest, Interest::Names, "of what all want, the most");
         outside.hold(two, (below, Interest::Names), (1, 2));
-        assert_eq!(outside.release(one, &wanted(&[])), Vec::<PathBuf>::new());
+        assert_eq!(outside.release(one, &wanted(&[])), []);
         let interest = outside.hold(two, (above, Interest::Itself), (1, 1));
         assert_eq!(interest, Interest::Itself);
-        assert!(!outside.is_other(above, (1, 1)));
-        assert!(outside.is_other(above, (1, 3)));
-        assert_eq!(outside.release(two, &wanted(&["/w"])), [below]);
-        assert_eq!(outside.release(two, &wanted(&[])), [above]);
-        assert!(!outside.is_other(above, (1, 3)), "it is forgotten");
+        assert_eq!(outside.other(above, (1, 1)), None);
+        assert_eq!(outside.other(above, (1, 3)), Some((1, 1)));
+        let gone = |path: &Path, node| vec![(path.to_path_buf(), node)];
+        let released = outside.release(two, &wanted(&["/w"]));
+        assert_eq!(released, gone(below, (1, 2)));
+        let released = outside.release(two, &wanted(&[]));
+        assert_eq!(released, gone(above, (1, 1)));
+        assert_eq!(outside.other(above, (1, 3)), None, "it is forgotten");
     }
 }

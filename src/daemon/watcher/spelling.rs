@@ -2,9 +2,10 @@
 //!
 //! When `notify` hears that something which it watches is gone, it looks through all that it watches for what lay below,
 //! once for each directory of a tree that is removed: ten thousand of them keep it busy for seconds, and meanwhile no
-//! change is seen. It knows its watches by the paths that it was given. So it is given `w/a/../a` for `w/a`: events in
-//! there carry that path, and what is told of `w/a` itself is of no directory that it knows. The trees take
-//! their watches away themselves; only of a directory that went to another workspace does the old name stay behind.
+//! change is seen. It knows its watches by the paths that it was given. So it is given `/w/a/../../proc/self/fd/9` for
+//! `/w/a`, which is whatever is held at that descriptor (see `pin`), or `/w/a/../a` where nothing can be: events in there
+//! carry that path, and what is told of `/w/a` itself is of no directory that it knows. The trees take their watches away
+//! themselves; only of a directory that went to another workspace does the old name stay behind.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,17 +13,36 @@ use std::path::Path;
 /// The kernel takes paths of 4,096 bytes, and a name has up to 255.
 #[cfg(unix)]
 const LEN_MAX: usize = 3_800;
-
-/// The spelling that means the same directory, and that no event of the directory above it has.
 #[cfg(unix)]
-pub(super) fn of_watch(directory: &Path) -> Cow<'_, Path> {
-    match directory.file_name() {
-        // What is too long for the kernel that way is known by its own name.
-        Some(name) if super::PER_DIRECTORY && directory.as_os_str().len() < LEN_MAX => {
-            Cow::Owned(directory.join("..").join(name))
+const HELD: &[u8] = b"/proc/self/fd/";
+
+/// The spelling that no event of the directory above it has; where a number is given, that of the directory which is held
+/// at that descriptor.
+#[cfg(unix)]
+pub(super) fn of_watch(directory: &Path, held: Option<i32>) -> Cow<'_, Path> {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    // Up to `/` from wherever it is; from where it went meanwhile that leads to nothing, or there as well.
+    let depth = directory.components().skip(1).count();
+    let name = directory.file_name().filter(|_| super::PER_DIRECTORY);
+    let mut path = directory.as_os_str().as_bytes().to_vec();
+    path.extend(b"/..".repeat(if held.is_some() { depth } else { 1 }));
+    match (name, held) {
+        (Some(_), Some(held)) => {
+            path.extend_from_slice(HELD);
+            path.extend_from_slice(held.to_string().as_bytes());
         }
-        Some(_) | None => Cow::Borrowed(directory),
+        (Some(name), None) => {
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
+        }
+        (None, _) => return Cow::Borrowed(directory),
     }
+    if path.len() > LEN_MAX {
+        // What is too long for the kernel that way is known by its own name.
+        return Cow::Borrowed(directory);
+    }
+    Cow::Owned(OsString::from_vec(path).into())
 }
 
 /// The usual spelling of a path that an event carries.
@@ -30,17 +50,29 @@ pub(super) fn of_watch(directory: &Path) -> Cow<'_, Path> {
 pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
     use std::ffi::OsString;
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-    const UP: &[u8] = b"/../";
+    const UP: &[u8] = b"/..";
     let bytes = path.as_os_str().as_bytes();
-    let Some(at) = bytes.windows(UP.len()).position(|held| held == UP) else {
+    let up = |at: &[u8]| {
+        at.strip_prefix(UP)
+            .is_some_and(|rest| rest.starts_with(b"/"))
+    };
+    let Some(at) = (0..bytes.len()).find(|at| up(bytes.get(*at..).unwrap_or_default())) else {
         return Cow::Borrowed(path);
     };
-    let (directory, rest) = (
-        bytes.get(..at).unwrap_or_default(),
-        bytes.get(at + UP.len()..).unwrap_or_default(),
-    );
-    let name = directory.rsplit(|byte| *byte == b'/').next();
-    let below = name.and_then(|name| rest.strip_prefix(name));
+    let (directory, mut rest) = bytes.split_at(at);
+    while up(rest) {
+        rest = rest.get(UP.len()..).unwrap_or_default();
+    }
+    let below = match rest.strip_prefix(HELD) {
+        Some(held) => {
+            let digits = held.iter().take_while(|byte| byte.is_ascii_digit());
+            held.get(digits.count()..)
+        }
+        None => {
+            let name = directory.rsplit(|byte| *byte == b'/').next();
+            name.and_then(|name| rest.strip_prefix(b"/")?.strip_prefix(name))
+        }
+    };
     match below.filter(|below| below.is_empty() || below.starts_with(b"/")) {
         Some(below) => {
             let whole = [directory, below].concat();
@@ -52,7 +84,7 @@ pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
 
 /// Where one stream tells of everything there is but one spelling.
 #[cfg(not(unix))]
-pub(super) fn of_watch(directory: &Path) -> Cow<'_, Path> {
+pub(super) fn of_watch(directory: &Path, _held: Option<i32>) -> Cow<'_, Path> {
     Cow::Borrowed(directory)
 }
 
@@ -70,19 +102,39 @@ mod tests {
 
     #[test]
     fn an_event_of_a_watched_directory_is_spelled_plainly_and_others_stay() {
-        for directory in ["/w", "/w/a b", "/w/a/..b", "/w/\u{e9}", "/"] {
+        let directories = [
+            "/w",
+            "/w/a b",
+            "/w/a/..b",
+            "/w/\u{e9}",
+            "/proc/self/fd/9",
+            "/",
+        ];
+        for (directory, held) in directories
+            .into_iter()
+            .flat_map(|it| [(it, None), (it, Some(9))])
+        {
             let directory = Path::new(directory);
-            let spelled = of_watch(directory);
+            let spelled = of_watch(directory, held);
             assert_eq!(plain(&spelled), directory);
             let file = Path::new(OsStr::from_bytes(b"f\xff\n"));
             assert_eq!(plain(&spelled.join(file)), directory.join(file));
-            let named = directory.parent().map(|above| of_watch(above).into_owned());
+            let named = directory
+                .parent()
+                .map(|above| of_watch(above, held).into_owned());
             let told = named.and_then(|above| Some(above.join(directory.file_name()?)));
             if super::super::PER_DIRECTORY {
                 assert_ne!(told.as_deref(), Some(&*spelled), "it would be let go of");
             }
         }
-        for other in ["/w/a", "/w/a/../b", "/w/a/../ab/f", "w", ""] {
+        for other in [
+            "/w/a",
+            "/w/a/../b",
+            "/w/a/../ab/f",
+            "/w/a/../proc/self/fds",
+            "w",
+            "",
+        ] {
             assert_eq!(plain(Path::new(other)), Path::new(other));
         }
     }

@@ -10,6 +10,9 @@
 use super::*;
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+mod deaf;
+
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn start(state: &TempDir) -> (Watcher, Arc<Notify>) {
@@ -188,25 +191,4 @@ async fn after_the_end_of_its_thread_another_one_tells_of_what_is_written() {
         eye.sync(TIMEOUT).unwrap();
         assert_eq!(watcher.ready(), [WorkspaceId(1)]);
     }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn one_that_is_deaf_is_taken_for_dead_after_a_few_syncs() {
-    let (state, directory) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (watcher, _) = start(&state);
-    let eye = watcher.eye(WorkspaceId(1), &root(&directory));
-    eye.sync(TIMEOUT).unwrap();
-    // Nobody hears of a directory that is another one by now.
-    let cookies = state.path().join("cookies");
-    fs::rename(&cookies, state.path().join("aside")).unwrap();
-    fs::create_dir(&cookies).unwrap();
-    for late in 1..=crate::limits::SYNCS_LATE_MAX {
-        assert_eq!(eye.watcher(), Some(1), "{late}");
-        let unsynced = eye.sync(Duration::from_millis(1)).unwrap_err();
-        assert!(matches!(unsynced, Unsynced::Late { .. }), "{unsynced}");
-    }
-    assert_eq!((eye.watcher(), eye.drain()), (None, Dirty::Everything));
-    watcher.restart().unwrap();
-    eye.sync(TIMEOUT).unwrap();
 }

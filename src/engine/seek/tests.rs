@@ -5,14 +5,17 @@
 use super::*;
 use crate::engine::ask::{Ask, Scope};
 use crate::engine::trial::{
-    WORKSPACE, config, configured, opened, project, recorded, step, step_at,
+    WORKSPACE, config, configured, exited, opened, project, recorded, step, step_at,
 };
-use crate::engine::{Effect, Input, Record};
+use crate::engine::{Effect, Input, Record, Watch};
+use crate::model::evidence::Layout;
 use crate::model::id::RunId;
-use crate::model::run::{Changed, Ending, Exit};
+use crate::model::path::RootPath;
+use crate::model::run::{Changed, Exit};
 use crate::model::time::Tick;
 use crate::model::view::View;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 const TEXT: &str = "[workspace]\non_start = false\njobs = 2\n\
@@ -59,24 +62,6 @@ fn asked_about(tasks: &[&str]) -> (Engine, [RunId; 2]) {
     (engine, runs)
 }
 
-fn exited(run: &RunId, code: i32) -> Input {
-    let ending = Ending {
-        exit: Exit::Code(code),
-        duration: Duration::ZERO,
-        stdout: String::new(),
-        stderr: String::new(),
-        log_bytes: 0,
-        truncated: false,
-        excerpt: None,
-        unrecorded: None,
-    };
-    Input::StageEnded {
-        run: run.clone(),
-        stage: 0,
-        ending,
-    }
-}
-
 fn touched(task: &str) -> Input {
     let file = crate::model::path::RelPath::parse(&format!("{task}/f")).unwrap();
     Input::Touched {
@@ -87,7 +72,7 @@ fn touched(task: &str) -> Input {
 }
 
 fn end(engine: &mut Engine, run: &RunId, code: i32) -> Vec<Effect> {
-    let mut effects = step(engine, exited(run, code));
+    let mut effects = step(engine, exited(run, Exit::Code(code)));
     effects.extend(step(engine, recorded(run, Record::End)));
     effects
 }
@@ -182,7 +167,7 @@ fn what_was_found_first_is_looked_at_again_where_it_may_have_changed_since() {
     let (mut engine, [first, last]) = asked();
     end(&mut engine, &first, 0);
     step(&mut engine, touched("a"));
-    step(&mut engine, exited(&last, 0));
+    step(&mut engine, exited(&last, Exit::Code(0)));
     let now = engine.now;
     let effects = engine.step(now, recorded(&last, Record::End));
     assert_eq!(replied(effects.clone()), None);
@@ -219,7 +204,7 @@ fn who_asks_while_a_new_configuration_is_read_is_not_told_of_the_old_one() {
         project.pipeline = crate::model::id::PipelineId::parse("gone").unwrap();
     }
     step(&mut engine, configured(unpiped));
-    let rescanning = crate::engine::Watch::Rescanning {
+    let rescanning = Watch::Rescanning {
         detail: "its configuration is being read".to_owned(),
     };
     let watched = Input::Watched {
@@ -242,4 +227,64 @@ fn who_asks_while_a_new_configuration_is_read_is_not_told_of_the_old_one() {
     };
     let effects = engine.step(now, question);
     assert_eq!(replied(effects), None);
+    let mut effects = step(&mut engine, configured(config(TEXT)));
+    let watched = Input::Watched {
+        workspace: WORKSPACE,
+        watch: Watch::Watching,
+    };
+    effects.extend(step(&mut engine, watched));
+    let begun = |effect: &&Effect| matches!(effect, Effect::Begin { .. });
+    assert_eq!(effects.iter().filter(begun).count(), 2, "{effects:?}");
+}
+
+/// A refused workspace's files are looked at before it is said to be refused; it goes before they have been.
+#[test]
+fn a_root_that_goes_is_the_answer_of_its_own_projects_alone() {
+    let (mut engine, runs) = asked();
+    for run in &runs {
+        end(&mut engine, run, 1);
+    }
+    let other = WorkspaceId(2);
+    let root = RootPath::new(Path::new("/other")).unwrap();
+    let layout = Layout::new(".runs");
+    let (workspace, detail) = (other, "no such directory".to_owned());
+    for input in [
+        Input::Opened {
+            workspace,
+            root,
+            layout,
+        },
+        Input::Misconfigured {
+            workspace,
+            detail: "line 3: unknown key".to_owned(),
+        },
+        Input::Watched {
+            workspace,
+            watch: Watch::Watching,
+        },
+    ] {
+        step(&mut engine, input);
+    }
+    let scope = Scope {
+        workspace: None,
+        tasks: Vec::new(),
+    };
+    let question = Input::Asked {
+        request: RequestId(9),
+        ask: Ask::Verdict {
+            scope,
+            patience: Patience::Run,
+        },
+        deadline: None,
+    };
+    let now = engine.now;
+    let effects = engine.step(now, question);
+    assert_eq!(replied(effects), None, "its files may have been mended");
+    let watch = Watch::Missing { detail };
+    let gone = Input::Watched { workspace, watch };
+    let Some(Reply::Verdicts(answers)) = replied(step(&mut engine, gone)) else {
+        panic!("the other workspace has its verdicts");
+    };
+    let told: Vec<_> = answers.into_iter().map(|it| it.verdict).collect();
+    assert_eq!(told, [Verdict::Fail, Verdict::Fail]);
 }

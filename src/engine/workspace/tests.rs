@@ -3,10 +3,11 @@
 //! The engine alone: whoever reads configurations may still hand one in for it.
 
 use crate::engine::ask::Stop;
-use crate::engine::trial::{WORKSPACE, config, configured, opened, project, recorded, step};
+use crate::engine::trial::{
+    WORKSPACE, config, configured, exited, opened, project, recorded, step,
+};
 use crate::engine::{Effect, Input, Record};
-use crate::model::run::{Ending, Exit};
-use std::time::Duration;
+use crate::model::run::Exit;
 
 const TEXT: &str = "[[project]]\ntask = 'p'\n\
                     [[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'x'\ncommand = 'make'\n";
@@ -31,21 +32,7 @@ fn what_is_being_removed_is_not_configured_again() {
     assert!(closed.iter().any(is_told), "{closed:?}");
     let again = step(&mut engine, configured(config(TEXT)));
     assert!(again.is_empty(), "{again:?}");
-    let ending = Ending {
-        exit: Exit::Signal(15),
-        duration: Duration::ZERO,
-        stdout: String::new(),
-        stderr: String::new(),
-        log_bytes: 0,
-        truncated: false,
-        excerpt: None,
-        unrecorded: None,
-    };
-    let ended = Input::StageEnded {
-        run: run.clone(),
-        stage: 0,
-        ending,
-    };
+    let ended = exited(&run, Exit::Signal(15));
     let mut effects = step(&mut engine, ended);
     effects.extend(step(&mut engine, recorded(&run, Record::End)));
     let is_forgotten = |effect: &Effect| matches!(effect, Effect::Forget { .. });

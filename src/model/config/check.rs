@@ -4,6 +4,9 @@
 //! `default_pipeline`, else `defaultPipeline` of `codex.orchestrator.json`, else `diagnostics`; that one is made of
 //! what is found where no file defines it. Nothing here reads a file: the listing is passed in.
 
+mod unique;
+
+use self::unique::check_unique;
 use crate::limits::SUBPIPELINE_DEPTH_MAX;
 use crate::model::config::detect::{self, Detected, Listing};
 use crate::model::config::draft::{Draft, DraftPipeline, DraftProject, Faults};
@@ -13,15 +16,11 @@ use crate::model::config::source::{Origin, Spot, Spotted};
 use crate::model::config::{Action, Config, Cwd, OnBusy, Pipeline, Project, Stage, codex, toml};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
-use std::collections::BTreeMap;
 
 /// The pipeline of projects that name none.
 const DIAGNOSTICS: &str = "diagnostics";
 /// The task of a workspace without projects and without `MCP_RUNNER_TASK_ID`.
 const TASK_DEFAULT: &str = "0101";
-
-/// What a task id is called in messages.
-const TASK: &str = "task id";
 
 /// The text of each file that exists.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,7 +69,7 @@ impl Config {
         if faults.hide_more() {
             return Err(into_problems(faults));
         }
-        check_unique(&draft, texts, &mut faults);
+        check_unique(&draft, texts.of(Origin::Toml), &mut faults);
         merge(&mut draft, second);
         imply_project(&mut draft, around.task, &mut faults);
         let mut check = Check {
@@ -96,51 +95,6 @@ impl Config {
 
 fn nothing() -> (Draft, Faults) {
     (Draft::default(), Faults::new(Origin::Toml))
-}
-
-/// Notes every id and path of `orchd.toml` that stands there twice, and stages of one id there.
-fn check_unique(toml: &Draft, texts: Texts<'_>, faults: &mut Faults) {
-    let text = texts.of(Origin::Toml);
-    let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
-    let line = |spot: Spot| ends.partition_point(|end| *end < spot.start) + 1;
-    let tasks = toml.projects.iter().map(|project| {
-        let task = &project.task;
-        (task.value.to_string(), task.spot)
-    });
-    note_duplicates(TASK, tasks, line, faults);
-    let paths = toml.projects.iter().map(|project| {
-        let path = &project.path;
-        (path.value.to_string(), path.spot)
-    });
-    note_duplicates("project path", paths, line, faults);
-    let pipelines = toml.pipelines.iter();
-    let pipelines = pipelines.map(|draft| (draft.pipeline.id.to_string(), draft.spot));
-    note_duplicates("pipeline id", pipelines, line, faults);
-}
-
-fn note_duplicates(
-    what: &'static str,
-    names: impl Iterator<Item = (String, Spot)>,
-    line: impl Fn(Spot) -> usize,
-    faults: &mut Faults,
-) {
-    let mut first = BTreeMap::new();
-    for (name, spot) in names {
-        let folded = match what {
-            // Some file systems do not tell `Web` from `web`: their evidence would be mixed.
-            TASK => name.to_lowercase(),
-            _ => name.clone(),
-        };
-        match first.get(&folded) {
-            Some(taken) => {
-                let line = line(*taken);
-                faults.add_at(Some(spot), Fault::Duplicate { what, name, line });
-            }
-            None => {
-                first.insert(folded, spot);
-            }
-        }
-    }
 }
 
 /// Adds to `draft` what only the second file defines.
@@ -209,24 +163,6 @@ struct Check {
     faults: Faults,
 }
 
-#[cfg(test)]
-impl Config {
-    /// What a workspace at `/w` with this `orchd.toml` and nothing else is configured for.
-    pub(crate) fn of_toml(text: &str) -> Result<Self, Problems> {
-        let root = RootPath::new(std::path::Path::new("/w")).unwrap();
-        let around = Surroundings {
-            root: &root,
-            listing: &Listing::default(),
-            task: None,
-        };
-        let texts = Texts {
-            toml: Some(text),
-            codex: None,
-        };
-        Self::assemble(texts, &around)
-    }
-}
-
 impl Check {
     /// Whether a name means a pipeline; `diagnostics` means what is found where no file defines it.
     fn exists(&mut self, id: &PipelineId) -> bool {
@@ -234,8 +170,25 @@ impl Check {
             return true;
         }
         let found = id.as_str() == DIAGNOSTICS && !self.detected.pipeline.stages.is_empty();
-        self.uses_detected |= found;
+        if found && !self.uses_detected {
+            self.uses_detected = true;
+            self.note_broken();
+        }
         found
+    }
+
+    /// Notes a file that may offer more than is known; tells whether there is one.
+    fn note_broken(&mut self) -> bool {
+        let broken = self.detected.broken();
+        let fault = broken.map(|(file, said)| Fault::Broken {
+            file,
+            said: said.to_owned(),
+        });
+        let is_broken = fault.is_some();
+        fault
+            .into_iter()
+            .for_each(|fault| self.faults.add_at(None, fault));
+        is_broken
     }
 
     fn require(&mut self, id: &PipelineId, spot: Spot) {
@@ -299,7 +252,7 @@ impl Check {
                 task: task.value.to_string(),
                 known: self.known.clone(),
             });
-        } else if self.faults.is_empty() {
+        } else if self.faults.is_empty() && !self.note_broken() {
             self.faults.add_at(None, Fault::NothingToRun);
         }
         None
@@ -337,8 +290,7 @@ impl Check {
     fn emptiness(&mut self, draft: &Draft) {
         for pipeline in &draft.pipelines {
             let id = &pipeline.pipeline.id;
-            let empty = pipeline.pipeline.stages.is_empty() && pipeline.broken.is_empty();
-            if empty && pipeline.spot.origin == Origin::Toml {
+            if !pipeline.has_stages && pipeline.spot.origin == Origin::Toml {
                 let pipeline = (id.to_string(), pipeline.spot);
                 self.faults.add_with(Some(pipeline.1), || Fault::NoStages {
                     pipeline: pipeline.0.clone(),

@@ -135,6 +135,7 @@ fn read_pipeline(
         spot: id.spot,
         stages: spots,
         broken: BTreeSet::new(),
+        has_stages: !stages.is_empty(),
         pipeline: Pipeline {
             title: title.unwrap_or_else(|| id.value.to_string()),
             id: id.value,

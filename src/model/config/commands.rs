@@ -6,6 +6,7 @@
 //! retries), which decide how long something runs, not what.
 
 mod change;
+mod order;
 
 use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
 use crate::model::config::source::steers;
@@ -53,6 +54,16 @@ impl CommandDiff {
             let before = old.get(of);
             for runs in runs.iter().filter(|it| !has(before, it)) {
                 let text = CommandText::new(of, runs);
+                let was = before.and_then(|all| all.first());
+                let was = was.map(|was| CommandText::new(of, was));
+                // Of a new pipeline its stages are told, and of its old ones those that came or went.
+                let is_told = match was {
+                    Some(was) => order::is_same_order(&was, &text),
+                    None => order::is_order(of),
+                };
+                if is_told {
+                    continue;
+                }
                 match before {
                     Some(_) => diff.changed.push(text),
                     None => diff.added.push(text),
@@ -62,7 +73,7 @@ impl CommandDiff {
         for (of, runs) in &old {
             let now = new.get(of);
             // Of one that runs something else, what it runs now is told.
-            if now.is_none_or(|now| now.len() < runs.len()) {
+            if !order::is_order(of) && now.is_none_or(|now| now.len() < runs.len()) {
                 let gone = runs.iter().filter(|it| !has(now, it));
                 diff.removed
                     .extend(gone.map(|runs| CommandText::new(of, runs)));
@@ -150,7 +161,8 @@ impl Config {
         CommandSet(encoder.finish())
     }
 
-    /// What may be executed, for people: each command, each subpipeline, each project; at most `COMMANDS_LISTED_MAX`.
+    /// What may be executed, for people: each command, each subpipeline, each project, and when each stage runs; at most
+    /// `COMMANDS_LISTED_MAX`.
     #[must_use]
     pub fn commands(&self) -> Vec<CommandText> {
         let stages = self.pipelines.iter().flat_map(|pipeline| {
@@ -161,8 +173,9 @@ impl Config {
             of: shown(&format!("project {}", project.path)),
             runs: shown(&format!("pipeline {}", project.pipeline)),
         });
-        let mut texts: Vec<CommandText> =
-            stages.chain(projects).take(COMMANDS_LISTED_MAX).collect();
+        let placing = self.pipelines.iter().flat_map(Pipeline::placing);
+        let texts = stages.chain(projects).chain(placing);
+        let mut texts: Vec<CommandText> = texts.take(COMMANDS_LISTED_MAX).collect();
         texts.sort();
         texts
     }

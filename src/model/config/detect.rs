@@ -78,6 +78,15 @@ pub struct Detected {
     pub findings: Vec<Finding>,
 }
 
+impl Detected {
+    /// The first file whose text is broken, and what is wrong with it.
+    #[must_use]
+    pub fn broken(&self) -> Option<(&'static str, &str)> {
+        let mut findings = self.findings.iter();
+        findings.find_map(|finding| Some((finding.file, finding.fault.as_deref()?)))
+    }
+}
+
 /// A file that tells how a project is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -87,6 +96,10 @@ pub struct Finding {
     pub tool: String,
     /// The stages made of it; none where it offers nothing to run.
     pub stages: Vec<StageId>,
+    /// What it offers that another file offers already, so that nothing is made of it.
+    pub left: Vec<&'static str>,
+    /// Why it cannot be read, with the place: what it offers is not known.
+    pub fault: Option<String>,
 }
 
 /// A kind of project that was found.
@@ -103,6 +116,8 @@ struct Kind {
     ignore: &'static [&'static str],
     /// Whether it only fills gaps.
     fallback: bool,
+    /// Why its text is not what it should be.
+    fault: Option<String>,
 }
 
 /// Looks at a listing.
@@ -110,10 +125,11 @@ struct Kind {
 pub fn detect(listing: &Listing) -> Detected {
     let (mut stages, mut findings, mut ignore) = (Vec::<Stage>::new(), Vec::new(), Vec::new());
     for kind in kinds::found(listing) {
-        let mut made = Vec::new();
+        let (mut made, mut left) = (Vec::new(), Vec::new());
         for (name, command) in &kind.commands {
             let is_taken = stages.iter().any(|stage| stage.id.as_str() == *name);
             if is_taken && kind.fallback {
+                left.push(*name);
                 continue;
             }
             let name = if is_taken {
@@ -131,6 +147,8 @@ pub fn detect(listing: &Listing) -> Detected {
             file: kind.file,
             tool: kind.tool.to_owned(),
             stages: made,
+            left,
+            fault: kind.fault,
         });
     }
     // What is cheap and what others build on comes first, whatever file it was found in.

@@ -58,6 +58,8 @@ pub struct DraftPipeline {
     pub stages: Vec<StageSpots>,
     /// Stages that are faulty otherwise: a `needs` that names one is no second mistake.
     pub broken: BTreeSet<StageId>,
+    /// Whether something stands there as its stages, be it faulty.
+    pub has_stages: bool,
 }
 
 /// Where the names in a stage stand.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 /// Units with their length in milliseconds, the largest first.
-const UNITS: [(&str, u64); 5] = [
+pub const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
     ("h", 3_600_000),
     ("m", 60_000),

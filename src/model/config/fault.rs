@@ -138,6 +138,9 @@ pub enum Fault {
         /// The key.
         key: &'static str,
     },
+    /// A stage that no content decides.
+    #[error("`inputs` is empty: no change would ever run the stage again")]
+    NoInputs,
     /// A name that cannot be an environment variable.
     #[error("`{}` cannot be the name of an environment variable", .name.escape_debug())]
     VariableName {
@@ -242,6 +245,14 @@ pub enum Fault {
         /// The pipeline.
         pipeline: String,
     },
+    /// What is found is broken.
+    #[error("`{file}` cannot be parsed: {said}")]
+    Broken {
+        /// The file.
+        file: &'static str,
+        /// What the parser said.
+        said: String,
+    },
     /// Nothing is defined and nothing was found.
     #[error("there is nothing to run")]
     NothingToRun,
@@ -266,6 +277,10 @@ impl Fault {
             Self::Duplicate { .. } | Self::DuplicateStage { .. } => {
                 Some("give each its own".to_owned())
             }
+            Self::NoInputs => Some(
+                "name what it reads, or leave `inputs` out: then it is every file that is not ignored"
+                    .to_owned(),
+            ),
             Self::NoAction => Some("add `command = \"…\"` or `pipeline = \"…\"`".to_owned()),
             Self::TwoActions => Some("keep one; make two stages of two actions".to_owned()),
             Self::OutsideRoot { .. } => Some("give it relative to the workspace".to_owned()),
@@ -281,6 +296,10 @@ impl Fault {
             )),
             Self::NoStages { .. } => Some(
                 "its run would be green and prove nothing: give it a stage with a command, or take it out".to_owned(),
+            ),
+            Self::Broken { .. } => Some(
+                "what it offers to run is not known; correct it, or write a [[pipeline]] into `orchd.toml`"
+                    .to_owned(),
             ),
             Self::NothingToRun => Some(
                 "no file defines a pipeline, and neither package.json scripts (build, lint, typecheck, test), Cargo.toml, \
@@ -352,10 +371,12 @@ pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Optio
     }
     let slips_max = (wanted.chars().count() / 3).clamp(1, 4);
     let distance = |name: &str| strsim::damerau_levenshtein(&wanted, &plain(name));
+    // Whoever stopped in the middle of a word means that word.
+    let begins = |name: &str| wanted.chars().count() > 1 && plain(name).starts_with(&wanted);
     names
         .filter(|name| name.chars().count() <= NAME_COMPARED_CHARS_MAX)
         .take(NAMES_COMPARED_MAX)
-        .map(|name| (distance(name), name))
+        .map(|name| (if begins(name) { 1 } else { distance(name) }, name))
         .filter(|(slips, _)| *slips <= slips_max)
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, name)| name)
@@ -450,6 +471,11 @@ mod tests {
         assert_eq!(nearest("Settle-MS", names.into_iter()), Some("settle_ms"));
         assert_eq!(nearest("ingore", names.into_iter()), Some("ignore"));
         assert_eq!(nearest("colour", names.into_iter()), None);
+        assert_eq!(nearest("ign", names.into_iter()), Some("ignore"));
+        assert_eq!(
+            nearest("que", ["queue", "restart"].into_iter()),
+            Some("queue")
+        );
         assert_eq!(nearest("", names.into_iter()), None);
     }
 }

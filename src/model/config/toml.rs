@@ -5,6 +5,7 @@
 
 mod stage;
 mod table;
+mod unclosed;
 
 use self::table::Table;
 use crate::limits;
@@ -44,6 +45,13 @@ const PIPELINE_KEYS: &[&str] = &["id", "title", "description", "guardrails_requi
 pub fn parse(text: &str) -> (Draft, Faults) {
     let mut faults = Faults::new(Origin::Toml);
     let (document, errors) = DeTable::parse_recoverable(text);
+    // The parser takes all that follows for its items.
+    let open = unclosed::unclosed_array(text).filter(|_| !errors.is_empty());
+    if let Some(at) = open {
+        let said = "unclosed array, expected `]`".to_owned();
+        faults.add(at..at + 1, Fault::Syntax { said });
+        return (Draft::default(), faults);
+    }
     for error in &errors {
         let said = error.message().trim().replace('\n', ", ");
         let span = error.span().unwrap_or(0..0);
@@ -223,6 +231,7 @@ fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline
         spot: id.spot,
         stages: spots,
         broken,
+        has_stages: table.has("stage") && !table.is_empty_list("stage"),
         pipeline: Pipeline {
             title: title.unwrap_or_else(|| id.value.to_string()),
             id: id.value,

@@ -70,12 +70,39 @@ pub(super) fn pattern(key: &'static str, text: &str) -> Result<(), Fault> {
     if names.any(|name| name == ".") {
         return Err(refused("`.` matches nothing; leave it out"));
     }
+    if has_open_class(text) {
+        return Err(refused(
+            "`[` is not closed; write `\\[` for a name that holds one",
+        ));
+    }
     let mut builder = GitignoreBuilder::new("");
     match builder.add_line(None, text) {
         Ok(_) => Ok(()),
         Err(ignore::Error::Glob { err, .. }) => Err(refused(&err)),
         Err(other) => Err(refused(&other.to_string())),
     }
+}
+
+/// Whether a `[` begins a set of characters that does not end: it would match nothing but a `[`, or nothing at all.
+fn has_open_class(text: &str) -> bool {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => drop(rest.next()),
+            '[' => {
+                let behind = rest.as_str().trim_start_matches(['!', '^']);
+                // The first one stands for itself.
+                let mut inside = behind.chars();
+                inside.next();
+                let Some((_, outside)) = inside.as_str().split_once(']') else {
+                    return true;
+                };
+                rest = outside.chars();
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 fn within(key: &'static str, text: &str, max: usize) -> Result<(), Fault> {
@@ -93,7 +120,8 @@ mod tests {
     #[test]
     fn only_patterns_that_can_match_are_taken() {
         for good in [
-            "src/**", "*.rs", "/dist/", "!keep", "\\#odd", "a b", "[ab].c", "...",
+            "src/**", "*.rs", "/dist/", "!keep", "\\#odd", "a b", "[ab].c", "...", "[]a]",
+            "[!]a].c", "\\[a", "a]",
         ] {
             assert!(pattern("inputs", good).is_ok(), "{good} was refused");
         }
@@ -105,6 +133,10 @@ mod tests {
             ("./src/**", "leave it out"),
             ("a\nb", "line break"),
             ("[z-a]", "no gitignore pattern"),
+            ("a[", "not closed"),
+            ("src/[", "not closed"),
+            ("[a]b[]c", "not closed"),
+            ("[!]", "not closed"),
             ("a\0", "NUL"),
         ] {
             let error = pattern("inputs", bad).unwrap_err().to_string();

@@ -233,6 +233,7 @@ fn a_child_run_is_listed_once_and_a_lost_parent_ends_it() {
     let mut parent = report("demo", 1, RunStatus::InProgress);
     let child = RunId::parse("child").unwrap();
     parent.children.push(ChildReport {
+        failed: None,
         run: child.clone(),
         pipeline: PipelineId::parse("smoke").unwrap(),
         status: RunStatus::InProgress,

@@ -8,7 +8,7 @@ use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::status::{Failure, Status, WorkspaceState};
-use crate::model::run::{Cause, Outcome, RunStatus, StageStatus, Verdict};
+use crate::model::run::{Cause, Outcome, RunStatus, StageStatus, Unproven, Verdict};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -238,6 +238,9 @@ pub struct RunDone {
     pub manifest: String,
     /// What failed first.
     pub failure: Option<Failure>,
+    /// Why it says nothing of what is there now, where it came to its end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
 }
 
 /// What is known of a project's present content.

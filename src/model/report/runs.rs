@@ -7,7 +7,7 @@ use crate::model::evidence::{RunRecord, numbered};
 use crate::model::id::{RunId, StageId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::Failure;
-use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Verdict};
+use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Unproven, Verdict};
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct RunAnswer {
     /// The stage that failed first, once it has ended; on the socket only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Why it says nothing of what is there now, once it has ended by itself; on the socket only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
 }
 
 impl RunAnswer {
@@ -44,6 +47,7 @@ impl RunAnswer {
         Self {
             status_detail: None,
             failure: None,
+            unproven: None,
             ..self.clone()
         }
     }
@@ -53,7 +57,18 @@ impl RunAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunList {
     /// The runs, newest first.
-    pub runs: Vec<RunRecord>,
+    pub runs: Vec<ListedRun>,
+}
+
+/// A run of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedRun {
+    /// What the history has of it.
+    #[serde(flatten)]
+    pub record: RunRecord,
+    /// Its workspace; told only where runs of more than one are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<RootPath>,
 }
 
 /// The answer to `run.get`: one run in full.
@@ -86,6 +101,19 @@ pub struct RunDetail {
 }
 
 impl RunDetail {
+    /// Why it says nothing of what is there now, where it came to its end by itself; none of a run of another tool.
+    #[must_use]
+    pub fn unproven(&self) -> Option<Unproven> {
+        let void = self.void.as_ref().map(|void| match void.count {
+            None if void.paths.is_empty() => Unproven::MayHaveChanged,
+            _ => Unproven::Changed,
+        });
+        let stages = self.stages.iter();
+        let stages = stages.filter_map(|stage| Some((stage.status, stage.outcome?)));
+        let run = (self.record.status, self.record.verdict, self.record.cause?);
+        Unproven::of(run, void, stages)
+    }
+
     /// The stage that is meant by a name, and its place from 0: the one of this id, and of several the first that
     /// failed, else the first; or the one whose log is named so (`02-lint`), which no other is.
     #[must_use]

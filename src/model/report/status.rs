@@ -110,10 +110,22 @@ pub struct ProjectStatus {
     /// Runs that were asked for by name and have not begun, in the order in which they will.
     #[serde(default)]
     pub queued: Vec<QueuedRun>,
+    /// The run that the verdict is from, which need not be the newest; none where nothing is known.
+    #[serde(default)]
+    pub proof: Option<ProvenBy>,
     /// The newest run that has ended.
     pub last_run: Option<LastRun>,
     /// What failed first in it.
     pub failure: Option<Failure>,
+}
+
+/// Where a verdict is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenBy {
+    /// The run.
+    pub run_id: RunId,
+    /// Its manifest, relative to the workspace.
+    pub manifest: String,
 }
 
 /// A run that is under way.
@@ -175,4 +187,7 @@ pub struct Failure {
     pub excerpt: String,
     /// Its log, relative to the workspace.
     pub log_path: Option<String>,
+    /// The child run that failed, whose log and exit code these are; told only of a stage that is a pipeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
 }

@@ -273,3 +273,30 @@ proptest! {
         drop(read_outbound(&text));
     }
 }
+
+#[test]
+fn what_is_refused_is_not_sent_back_whole() {
+    let long = "ä".repeat(500_000);
+    let refusal = Refusal::new(
+        ErrorKind::UnknownRun,
+        format!("no run's id contains `{long}`"),
+    );
+    let refusal = refusal.hint(format!("not `{long}`"));
+    let answer = write_refusal(Some(&Id::Number(1)), &refusal).unwrap();
+    assert!(answer.starts_with("{\"jsonrpc\":\"2.0\",\"id\":1,\"error\""));
+    assert!(answer.contains("no run's id contains `äää"));
+    assert!(answer.len() < 40_000, "{}", answer.len());
+}
+
+#[test]
+fn an_id_that_is_too_large_is_told_so() {
+    for (id, words) in [
+        ("9223372036854775808", "from -2^63 to 2^63 - 1"),
+        ("1.5", "from -2^63 to 2^63 - 1"),
+        ("true", "neither a whole number nor a string"),
+    ] {
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}");
+        let refused = read(&line).unwrap_err();
+        assert!(refused.refusal.message.contains(words), "{refused:?}");
+    }
+}

@@ -6,13 +6,15 @@ use super::{RUN, at, look, pipeline, plain, root, run, stage, task};
 use crate::client::render::{answer, daemon, history, status, workspace};
 use crate::model::digest::{CommandSet, Digest, InputDigest};
 use crate::model::evidence::RunRecord;
-use crate::model::report::runs::{RunAnswer, RunDetail, RunList};
+use crate::model::path::RootPath;
+use crate::model::report::runs::{ListedRun, RunAnswer, RunDetail, RunList};
 use crate::model::report::{
     AllowAnswer, AllowedCommand, DoctorAnswer, DoctorCheck, ExplainAnswer, ExplainedProject,
     ExplainedRule, ExplainedStage, GateAnswer, GateProject, Health,
 };
 use crate::model::run::{Cause, RunStatus, Verdict};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 #[test]
 fn gate_says_which_run_it_trusts() {
@@ -24,6 +26,7 @@ fn gate_says_which_run_it_trusts() {
             GateProject {
                 detail: None,
                 task_id: task("0101-web"),
+                workspace: None,
                 verdict: Verdict::Pass,
                 input_digest: Some(digest),
                 run_id: Some(run(RUN)),
@@ -34,6 +37,7 @@ fn gate_says_which_run_it_trusts() {
             GateProject {
                 detail: None,
                 task_id: task("0104"),
+                workspace: None,
                 verdict: Verdict::Unknown,
                 input_digest: None,
                 run_id: None,
@@ -59,6 +63,16 @@ fn gate_says_which_run_it_trusts() {
     let narrow = plain(&answer::gate(&gate, &stages, &look(Some(40))));
     let widest = narrow.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(40), "{narrow}");
+    let mut several = gate;
+    several.projects[0].workspace = Some(root());
+    several.projects[0].manifest = None;
+    several.projects[1].workspace = RootPath::new(Path::new("/w/api")).ok();
+    insta::assert_snapshot!(plain(&answer::gate(&several, &stages, &look(None))), @"
+    /srv/ann/src/shop
+    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+    /w/api
+    ? unknown   0104
+    ");
 }
 
 #[test]
@@ -69,6 +83,7 @@ fn gate_says_that_flaky_counts_as_failed() {
         projects: vec![GateProject {
             detail: None,
             task_id: task("0101-web"),
+            workspace: None,
             verdict: Verdict::Flaky,
             input_digest: None,
             run_id: Some(run(RUN)),
@@ -121,19 +136,22 @@ fn explain_names_the_stages_or_the_rule() {
 
 #[test]
 fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
-    let record = |id: &str, verdict, cause| RunRecord {
-        run_id: run(id),
-        task_id: task("0101-web"),
-        pipeline_id: pipeline(),
-        status: RunStatus::Succeeded,
-        verdict,
-        cause,
-        started_at: at("2026-11-22T10:09:50.592Z"),
-        completed_at: None,
-        duration_ms: Some(12_400),
-        manifest: "m".to_owned(),
+    let record = |id: &str, verdict, cause| ListedRun {
+        workspace: None,
+        record: RunRecord {
+            run_id: run(id),
+            task_id: task("0101-web"),
+            pipeline_id: pipeline(),
+            status: RunStatus::Succeeded,
+            verdict,
+            cause,
+            started_at: at("2026-11-22T10:09:50.592Z"),
+            completed_at: None,
+            duration_ms: Some(12_400),
+            manifest: "m".to_owned(),
+        },
     };
-    let list = RunList {
+    let mut list = RunList {
         runs: vec![
             record(RUN, Verdict::Pass, Some(Cause::Gate)),
             record("foreign-run", Verdict::Unknown, None),
@@ -149,6 +167,12 @@ fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
     ? unknown   foreign-run
       0101-web, -, 12s, 2m ago
     ");
+    list.runs[0].workspace = Some(root());
+    list.runs.truncate(1);
+    for width in [None, Some(40), Some(100)] {
+        let text = plain(&history::runs(&list, &look(width)));
+        assert!(text.contains(&root().to_string()), "{text}");
+    }
 }
 
 #[test]
@@ -163,6 +187,7 @@ fn a_result_is_the_verdict_the_run_and_the_manifest() {
         green: None,
         status_detail: None,
         failure: None,
+        unproven: None,
     };
     insta::assert_snapshot!(plain(&history::result(&result, &look(Some(40)))), @"
     x fail  2026-11-22T10-09-50-592Z-3d0103be
@@ -213,6 +238,17 @@ fn commands_to_be_allowed_are_shown_in_full() {
       ~ diagnostics/unit  npm test
             without a shell, with CI=1
           ~ CI: 0 -> 1
+      command set 4be14be14be1…
+    ");
+    let mut long = allow;
+    long.commands.truncate(1);
+    let name = "a-name-that-is-as-long-as-a-whole-sentence";
+    long.commands.push(command(name, "true", true));
+    insta::assert_snapshot!(plain(&workspace::commands(&long, &look(None))), @"
+    /srv/ann/src/shop would run 2 commands:
+        diagnostics/lint  npm run lint
+        diagnostics/a-name-that-is-as-long-as-a-whole-sentence
+                          true
       command set 4be14be14be1…
     ");
 }

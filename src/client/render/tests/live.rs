@@ -71,6 +71,7 @@ fn run_done(verdict: Verdict, void: bool) -> Event {
         green: None,
         input_digest: None,
         void,
+        unproven: None,
         duration_ms: 3_100,
         manifest: "m".to_owned(),
         failure: (verdict == Verdict::Fail).then(failure),
@@ -143,7 +144,7 @@ fn a_void_run_says_that_it_proves_nothing() {
     let events = [started(Cause::Start), run_done(Verdict::Unknown, true)];
     insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
     0101-web  diagnostics  3d0103be  not proven yet
-    ? unknown  0101-web  3.1s  void: the content changed meanwhile
+    ? unknown  0101-web  3.1s  void: content changed while it ran
     ");
 }
 
@@ -237,5 +238,34 @@ fn stages_that_share_an_id_are_told_apart() {
       x 03-lint      0.9s   failed, exit 1
         | web/src/cart.ts:3:5  error  'frob' is not defined  no-undef
     x fail  0101-web  3.1s  see: orchctl logs 3d0103be 03-lint
+    ");
+}
+
+#[test]
+fn a_stage_that_ended_with_its_run_has_not_failed() {
+    let mut over = run_done(Verdict::Unknown, false);
+    if let Happening::RunEnded(run) = &mut over.what {
+        run.status = RunStatus::Cancelled;
+        run.status_detail = Some("superseded".to_owned());
+        let mut failure = failure();
+        failure.exit_code = Some(143);
+        run.failure = Some(failure);
+    }
+    let mut begun = started(Cause::Gate);
+    if let Happening::RunStarted(run) = &mut begun.what {
+        run.stages.push(stage("a-stage-with-a-long-name"));
+    }
+    let failed = (StageStatus::Failed, Outcome::Cancelled, Some(143));
+    let events = [
+        begun,
+        ended("build", StageStatus::Succeeded, Outcome::Passed, Some(0)),
+        ended("a-stage-with-a-long-name", failed.0, failed.1, failed.2),
+        over,
+    ];
+    insta::assert_snapshot!(told(Focus::Workspace(root()), None, &events), @"
+    0101-web  diagnostics  3d0103be  for a gate
+      + build                    0.9s   ok
+      - a-stage-with-a-long-name 0.9s   cancelled
+    - cancelled  0101-web  3.1s  superseded
     ");
 }

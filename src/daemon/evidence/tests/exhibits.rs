@@ -4,13 +4,13 @@
 
 use super::*;
 
-fn inspect(space: &Space, run: &RunReport, verdict: Verdict, stamp: Option<Stamp>) -> Inspected {
+fn inspect(space: &Space, run: &RunReport, verdict: Verdict, stamps: Option<Stamps>) -> Inspected {
     let root = RootPath::new(&space.path("")).unwrap();
     let exhibit = Exhibit {
         task: run.task.clone(),
         run: run.run.clone(),
         verdict,
-        stamp,
+        stamps,
     };
     Exhibits::new(&root, &places(&root, None), vec![exhibit]).inspect()
 }

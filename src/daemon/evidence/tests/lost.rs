@@ -52,11 +52,20 @@ fn a_sidecar_from_a_run_without_retries_is_filled_in_of_the_manifest() {
         .stages
         .iter_mut()
         .for_each(|one| *one = stage(one.id.as_str(), StageStatus::Pending));
+    first.stages.iter_mut().for_each(|one| one.log_bytes = 0);
     desk.begin(&first, at(1000)).unwrap();
     let mut later = first.clone();
     later.stages[0] = stage("build", StageStatus::Succeeded);
     later.stages[1] = stage("lint", StageStatus::Running);
     desk.record(&later, at(1050)).unwrap();
+    let line = |data: &str| {
+        format!(
+            "{{\"type\":\"command:stdout\",\"data\":\"{data}\",\"timestamp\":\"2026-11-22T10:00:00.000Z\",\"index\":1}}\n"
+        )
+    };
+    let log = format!("{}{}{{\"torn", line("four"), line("\\u00e4"));
+    let name = format!("{}/commands/01-build.ndjson", base(&begun));
+    space.write(&name, log.as_bytes());
     die(&space, &begun);
     space.desk("d2").recover(&[], at(9000)).unwrap();
     let stages = &space.json(&format!("{}/orchd.json", base(&begun)))["stages"];
@@ -65,6 +74,8 @@ fn a_sidecar_from_a_run_without_retries_is_filled_in_of_the_manifest() {
         Value::Null,
         "nobody has looked at the content since"
     );
+    let logged = [0, 1].map(|n| stages[n]["log_bytes"].as_u64().unwrap());
+    assert_eq!(logged, [6, 0], "what the log tells of");
     let said = [0, 1, 2].map(|n| (stages[n]["outcome"].clone(), stages[n]["attempts"].clone()));
     let expected = [("passed", 1), ("cancelled", 1), ("none", 0)];
     assert_eq!(

@@ -9,12 +9,11 @@
 )]
 
 use super::*;
-use crate::daemon::evidence::{Found, Inspected};
+use crate::daemon::evidence::Found;
 use crate::daemon::message::{Looked, Then};
 use crate::daemon::site::Facts;
+use crate::engine::Record;
 use crate::engine::ask::{Ask, RunAsk, Until, Wanted};
-use crate::engine::{Effect, ProjectId, Record};
-use crate::model::id::TaskId;
 use crate::model::view::{Touches, View};
 
 pub(super) const GOOD: &str = "[workspace]\non_start = false\nignore = [\"*.a\"]\n\
@@ -82,11 +81,8 @@ fn looked(configuration: bool) -> Done {
     Done {
         workspace: WorkspaceId(1),
         what: What::Looked(Box::new(Looked {
-            touches: Ok(touches),
-            capture: None,
-            inspected: Inspected::default(),
-            facts: Facts::default(),
             settles: Some(0),
+            ..Looked::by_itself(Ok(touches), Facts::default())
         })),
     }
 }
@@ -217,8 +213,8 @@ async fn a_root_that_is_back_is_recorded_by_the_desk_that_has_read_it() {
 #[tokio::test]
 async fn after_a_loss_only_a_look_that_began_then_makes_it_watched() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut shell, id, root) = read(&dir).await;
-    shell.watcher.eye(id, &root).doubt_everything();
+    let (mut shell, _, _) = read(&dir).await;
+    shell.watcher.lose_everything();
     // One that was under way comes back before anybody has heard of the loss, and another one after it.
     for _ in 0..2 {
         shell.take(looked(false));

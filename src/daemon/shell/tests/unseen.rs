@@ -10,6 +10,8 @@
 
 use super::arriving::{drive, is_read, read, state};
 use super::*;
+use crate::daemon::message::Looked;
+use crate::daemon::tree::TreeError;
 use crate::limits::SLEEP_MIN;
 use crate::model::run::Changed;
 
@@ -87,6 +89,24 @@ async fn no_question_is_answered_with_what_was_known_before_a_sleep() {
     let detail: Vec<&str> = of.filter(|detail| detail.contains("rescanning")).collect();
     let lost = "rescanning: events were lost; everything is looked at again";
     assert_eq!(detail, [lost], "{said}");
+}
+
+#[tokio::test]
+async fn a_look_that_met_no_watcher_is_done_again_where_there_is_one_by_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shell, id, _) = read(&dir).await;
+    // The end was told; the next one began, and the look drained what it had put in doubt.
+    let site = shell.sites.get_mut(&id).unwrap();
+    site.lost_after = Some(site.looks);
+    let facts = site.facts.clone();
+    let looked = Looked::by_itself(Err(TreeError::Unwatched), facts);
+    shell.take(Done {
+        workspace: id,
+        what: What::Looked(Box::new(looked)),
+    });
+    shell.settle();
+    assert_eq!(state(&shell), "rescanning");
+    drive(&mut shell, |_| (), |shell| state(shell) == "watching").await;
 }
 
 #[tokio::test]

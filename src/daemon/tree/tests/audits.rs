@@ -62,13 +62,17 @@ fn what_is_written_through_a_name_elsewhere_is_found_and_counted_once() {
 #[test]
 fn what_an_event_tells_is_left_to_it() {
     let mut it = Fixture::with(&plain(), |root| {
-        for file in ["a/f", "b/c/f", "gone/f", "mode", "one"] {
+        for file in ["a/f", "alone", "b/c/f", "gone/f", "mode", "one"] {
             write(&root.join(file), "one");
         }
         fs::hard_link(root.join("one"), root.join("a/other")).unwrap();
     });
     it.true_view();
-    let acts: [fn(&Fixture); 7] = [
+    let acts: [fn(&Fixture); 8] = [
+        |it| {
+            fs::hard_link(it.path("alone"), it.path("b/named")).unwrap();
+            it.write("b/named", "two");
+        },
         |it| it.write("a/f", "two"),
         |it| it.write("new/d/f", "two"),
         |it| fs::rename(it.path("b"), it.path("a/b")).unwrap(),
@@ -195,4 +199,84 @@ fn a_watch_that_is_gone_without_a_word_is_set_again() {
     assert_eq!(audit(&mut it), both("a/f"));
     it.write("a/f", "three");
     assert_eq!(paths(&it.touched()), ["a/f"]);
+}
+
+#[test]
+fn an_audit_that_fails_loses_nothing_of_what_it_has_found() {
+    let mut never = plain();
+    never.settings.poll = Poll::Never;
+    let mut it = Fixture::with(&never, |root| {
+        write(&root.join("a/f"), "one");
+        write(&root.join("b/f"), "one");
+    });
+    it.true_view();
+    for file in ["a/f", "b/f"] {
+        fs::write(linked(&it, file), "two").unwrap();
+    }
+    it.watcher.grant(Some(1));
+    it.tree.begin_audit();
+    let failed = it.tree.audit().touches.unwrap().unwrap_err();
+    assert!(matches!(failed, TreeError::Watch { .. }), "{failed}");
+    it.watcher.grant(None);
+    assert_eq!(paths(&it.touched()), ["a/f", "b/f"]);
+    it.true_view();
+}
+
+/// What a walk does when a directory cannot be listed.
+fn fail(it: &mut Fixture, below: &str, errno: rustix::io::Errno) -> Result<(), TreeError> {
+    let id = it.tree.snapshot.find(below.as_bytes()).unwrap();
+    let site = survey::Site {
+        step: Step::new(id, Reach::Only, Renew::No),
+        path: below.into(),
+        directory: it.path(below),
+        above: it.tree.sieve(id),
+    };
+    let mut look = it.tree.look();
+    let taken = it
+        .tree
+        .take(&site, Err(errno.into()), &mut look, &mut Vec::new());
+    it.tree.tell(look.changes, false);
+    taken
+}
+
+#[test]
+fn what_cannot_be_read_for_the_moment_stays_as_it_was_known() {
+    use rustix::io::Errno;
+    let mut it = Fixture::with(&plain(), |root| write(&root.join("a/f"), "one"));
+    let whole = it.true_view();
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {
+        let failed = fail(&mut it, "a", errno).unwrap_err();
+        let of = it.path("a");
+        let told = format!("failed to look at `{}`", of.display());
+        assert_eq!(failed.to_string(), told);
+        assert_eq!(it.true_view().input, whole.input);
+    }
+    it.write("a/f", "two");
+    assert_eq!(paths(&it.touched()), ["a/f"]);
+}
+
+#[test]
+fn a_directory_that_can_be_read_again_without_a_word_is_found() {
+    let mut it = Fixture::with(&plain(), |root| write(&root.join("a/f"), "one"));
+    it.true_view();
+    fail(&mut it, "a", rustix::io::Errno::ACCESS).unwrap();
+    assert_eq!(files(&it.tree), BTreeSet::new());
+    let (missed, touched) = audit(&mut it);
+    assert_eq!((missed, touched), (vec!["a".into()], vec!["a/f".into()]));
+    it.write("a/f", "two");
+    assert_eq!(paths(&it.touched()), ["a/f"]);
+    it.true_view();
+}
+
+#[test]
+fn an_audit_pauses_after_many_entries() {
+    let mut it = Fixture::with(&plain(), |root| {
+        for number in 0..=crate::limits::AUDIT_SLICE_ENTRIES {
+            write(&root.join(format!("a/{number}")), "");
+        }
+        write(&root.join("b/f"), "");
+    });
+    it.tree.begin_audit();
+    assert!(it.tree.audit().more);
+    assert!(!it.tree.audit().more);
 }

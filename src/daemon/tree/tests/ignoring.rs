@@ -3,6 +3,7 @@
 //! On generated trees and patterns; where git and the tree differ, git is right.
 
 use super::*;
+use crate::daemon::tree::rules::{Present, Rules};
 use crate::model::view::Explanation;
 use proptest::prelude::*;
 
@@ -200,4 +201,34 @@ proptest! {
             .collect();
         prop_assert_eq!(files(&it.tree), theirs);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn rules_that_cannot_be_read_for_the_moment_are_not_taken_for_none() {
+    let dir = TempDir::new().unwrap();
+    let read = |path: &Path| rules::Sheet::read(path).map(|sheet| sheet.is_some());
+    assert!(!read(&dir.path().join("none")).unwrap());
+    assert!(!read(&dir.path().join("x".repeat(300))).unwrap());
+    write(&dir.path().join("some"), "*.o\n");
+    assert!(read(&dir.path().join("some")).unwrap());
+    // A file of which the kernel says that reading it fails.
+    read(Path::new("/proc/self/mem")).unwrap_err();
+}
+
+#[test]
+fn rules_are_the_same_by_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let present = Present {
+        gitignore: true,
+        ignore: false,
+    };
+    let read = |text: &str| {
+        fs::write(dir.path().join(".gitignore"), text).unwrap();
+        Rules::read(dir.path(), present).unwrap()
+    };
+    let first = read("a.x\n");
+    let (again, other) = (read("a.x\n"), read("b.x\n"));
+    assert!(Rules::same(first.as_deref(), again.as_deref()));
+    assert!(!Rules::same(first.as_deref(), other.as_deref()));
 }

@@ -64,3 +64,56 @@ fn a_root_that_became_another_workspace_stays_seen_when_it_is_made_anew() {
     other.tree.eye.sync(TIMEOUT).unwrap();
     assert_eq!(paths(&other.tree.examine().unwrap()), ["deep/f"]);
 }
+
+/// A workspace and one beside whose parent goes into it, where both have been told of neither.
+fn parent_moved() -> (Fixture, Fixture) {
+    let it = Fixture::new();
+    let inner = beside(&it, 2, "p/d/in");
+    inner.write("f", "1");
+    fs::rename(parent(&inner), it.path("d")).unwrap();
+    (it, inner)
+}
+
+fn parent(of: &Fixture) -> &Path {
+    of.root.as_path().parent().unwrap()
+}
+
+#[test]
+fn a_directory_above_a_root_that_went_to_another_workspace_is_seen_there() {
+    let (mut it, mut inner) = parent_moved();
+    assert_eq!(paths(&it.touched()), ["d/in/f"]);
+    inner.tree.examine().unwrap_err();
+    sees(&mut it, "d/g");
+    // And where another one has taken its place before anybody looked.
+    let (mut it, mut inner) = parent_moved();
+    assert_eq!(paths(&it.touched()), ["d/in/f"]);
+    fs::create_dir_all(inner.root.as_path()).unwrap();
+    let other = inner.tree.examine().unwrap_err().to_string();
+    assert!(other.starts_with("another directory"), "{other}");
+    inner.touched();
+    sees(&mut it, "d/g");
+    sees(&mut inner, "g");
+}
+
+#[test]
+fn a_directory_above_a_root_stays_watched_where_it_came_from_content_or_from_above_another() {
+    for number in [1, 2] {
+        let mut it = Fixture::new();
+        let mut from = beside(&it, 3, if number == 1 { "p" } else { "p/d/in" });
+        write(&it.above.path().join("p/d/in/f"), "1");
+        from.touched();
+        let moved = it.above.path().canonicalize().unwrap().join("x/moved");
+        fs::create_dir(moved.parent().unwrap()).unwrap();
+        fs::rename(it.above.path().join("p/d"), &moved).unwrap();
+        let mut to = beside(&it, 4, "x/moved/in");
+        from.tree.eye.sync(TIMEOUT).unwrap();
+        drop(from.tree.examine());
+        // That it is moved on is told by itself alone.
+        let aside = moved.with_file_name("aside");
+        fs::rename(&moved, &aside).unwrap();
+        to.tree.eye.sync(TIMEOUT).unwrap();
+        let gone = to.tree.examine().unwrap_err().to_string();
+        assert!(gone.contains("missing"), "{number}: {gone}");
+        drop(it.touched());
+    }
+}

@@ -6,6 +6,23 @@ use super::*;
 use crate::model::config::PipelineSource;
 use std::path::Path;
 
+impl Config {
+    /// What a workspace at `/w` with this `orchd.toml` and nothing else is configured for.
+    pub(crate) fn of_toml(text: &str) -> Result<Self, Problems> {
+        let root = RootPath::new(Path::new("/w")).unwrap();
+        let around = Surroundings {
+            root: &root,
+            listing: &Listing::default(),
+            task: None,
+        };
+        let texts = Texts {
+            toml: Some(text),
+            codex: None,
+        };
+        Self::assemble(texts, &around)
+    }
+}
+
 const OWN: &str =
     "[[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'own'\ncommand = 'own'\n";
 const JSON: &str = r#"{"defaultPipeline": "other", "pipelines": [
@@ -172,4 +189,43 @@ fn what_is_odd_is_a_warning() {
     "#);
     let inner = RelPath::parse("packages/b/src/x.ts").unwrap();
     assert_eq!(config.owner(&inner).unwrap().task.as_str(), "b");
+}
+
+#[test]
+fn what_is_found_and_broken_is_not_taken_for_all_there_is() {
+    let root = RootPath::new(Path::new("/w")).unwrap();
+    let said = |files: &[&str]| {
+        let listing = Listing {
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+            texts: [("package.json".to_owned(), "{\"scripts\":{\"te".to_owned())].into(),
+        };
+        let around = Surroundings {
+            root: &root,
+            listing: &listing,
+            task: None,
+        };
+        Config::assemble(Texts::default(), &around).map_err(|problems| problems.to_string())
+    };
+    for files in [&["package.json"][..], &["package.json", "Cargo.toml"]] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said(files).unwrap_err(), @r#"
+            `package.json` cannot be parsed: EOF while parsing a string at line 1 column 15
+              help: what it offers to run is not known; correct it, or write a [[pipeline]] into `orchd.toml`
+            "#);
+        }
+    }
+    let own = Texts {
+        toml: Some(OWN),
+        codex: None,
+    };
+    let listing = Listing {
+        files: ["package.json".to_owned()].into(),
+        texts: [("package.json".to_owned(), "{".to_owned())].into(),
+    };
+    let around = Surroundings {
+        root: &root,
+        listing: &listing,
+        task: None,
+    };
+    assert!(Config::assemble(own, &around).is_ok(), "nobody asks for it");
 }

@@ -51,10 +51,12 @@ impl Text {
 impl<'t> Node<'t> {
     /// The document's outermost value.
     pub(super) fn document(text: &'t str, faults: &mut Faults) -> Option<Self> {
-        match serde_json::from_str::<&RawValue>(text) {
+        let document = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mark = text.len() - document.len();
+        match serde_json::from_str::<&RawValue>(document) {
             Ok(raw) => Some(Self { text, raw }),
             Err(error) => {
-                let start = offset(text, error.line(), error.column());
+                let start = mark + offset(document, error.line(), error.column());
                 let said = syntax_message(&error);
                 faults.add(start..start, Fault::Syntax { said });
                 None

@@ -318,3 +318,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_taken() {
+    let config = assemble(&format!("\u{feff}{FULL}"));
+    assert_eq!(
+        config.map(|it| it.pipelines.len()),
+        assemble(FULL).map(|it| it.pipelines.len())
+    );
+    let said = assemble("\u{feff}{\n  \"pipelines\": [\n").unwrap_err();
+    assert!(said.starts_with("codex.orchestrator.json:3:1"), "{said}");
+}

@@ -123,6 +123,8 @@ fn a_person_reads_what_runs_and_what_changed() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     diagnostics/x: make   (with A=1 B=2)
     diagnostics/y: make y   (without a shell, in sub of the project)
+    order of diagnostics: x, then y
+    order of other: z
     other/z: pipeline diagnostics
     project a: pipeline diagnostics
     project b: pipeline diagnostics
@@ -235,6 +237,46 @@ fn what_differs_is_never_shown_alike() {
     texts.extend(of_pipeline.filter(|runs| runs.contains("pipeline")));
     texts.insert("pipeline other".to_owned());
     assert_eq!(texts.len(), count + 2, "{texts:#?}");
+}
+
+#[test]
+fn a_person_reads_what_runs_when_it_did_not_before() {
+    let stage = |id: &str, needs: &str| {
+        format!("[[pipeline.stage]]\nid = '{id}'\ncommand = 'make {id}'\n{needs}\n")
+    };
+    let of = |stages: &[String]| {
+        config(&format!(
+            "[[pipeline]]\nid = 'diagnostics'\n{}",
+            stages.concat()
+        ))
+    };
+    let (a, b, c) = (stage("a", ""), stage("b", ""), stage("c", ""));
+    let base = of(&[a.clone(), b.clone()]);
+    let told = |now: &Config| {
+        let lines = CommandDiff::between(&base.commands(), &now.commands()).lines();
+        let pipeline = &now.pipelines[0];
+        let moves = |index| pipeline.moves(index, &base.commands()).join("; ");
+        let moves: Vec<String> = (0..pipeline.stages.len()).map(moves).collect();
+        (lines.join("\n"), moves)
+    };
+    let (lines, moves) = told(&of(&[b.clone(), a.clone()]));
+    assert_eq!(lines, "~ order of diagnostics: b, then a");
+    assert_eq!(moves, ["first, was after a", "after b, was first"]);
+    let (lines, moves) = told(&of(&[a.clone(), stage("b", "needs = ['a']")]));
+    assert_eq!(
+        lines,
+        "+ needs of diagnostics/b: a\n~ order of diagnostics: as `needs` says: a, b"
+    );
+    assert_eq!(moves, ["", "needs a, needed nothing"]);
+    // What comes or goes says so itself, and moves nothing.
+    let (lines, moves) = told(&of(&[c, a, b.clone()]));
+    assert_eq!(lines, "+ diagnostics/c: make c");
+    assert_eq!(moves, ["", "", ""]);
+    let (lines, _) = told(&of(&[b]));
+    assert_eq!(lines, "- diagnostics/a: make a");
+    assert_eq!(told(&base), (String::new(), vec![String::new(); 2]));
+    let none = base.pipelines[0].moves(0, &[]);
+    assert_eq!(none, Vec::<String>::new());
 }
 
 /// In a published configuration stages of one pipeline may have one id.

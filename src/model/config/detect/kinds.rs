@@ -1,6 +1,6 @@
 //! The kinds of project that are recognised, and the commands of each.
 //!
-//! A file that is broken or offers nothing still counts as found, with no commands, so that `init` can say so. Texts
+//! A file that is broken or offers nothing still counts as found, with no commands, so that it can be said. Texts
 //! are read only for names (scripts, tables, targets); nothing of them becomes part of a command.
 
 use super::{Kind, Listing};
@@ -16,8 +16,10 @@ fn package_json(listing: &Listing) -> Option<Kind> {
     if !listing.has("package.json") {
         return None;
     }
-    let text = listing.text("package.json").unwrap_or_default();
-    let package: Value = serde_json::from_str(text).unwrap_or_default();
+    let read = listing.text("package.json");
+    let text = read.unwrap_or_default().trim_start_matches('\u{feff}');
+    let parsed = serde_json::from_str::<Value>(text);
+    let (package, fault) = parted(parsed, read, ToString::to_string);
     let manager = package_manager(listing, &package);
     let script = |name: &str| package.get("scripts").and_then(|scripts| scripts.get(name));
     let is_real = |name: &&str| {
@@ -50,7 +52,20 @@ fn package_json(listing: &Listing) -> Option<Kind> {
         },
         ignore: &["node_modules/"],
         fallback: false,
+        fault,
     })
+}
+
+/// What a text says, and why it says nothing; a file that could not be read is no broken one.
+fn parted<T: Default, E>(
+    parsed: Result<T, E>,
+    read: Option<&str>,
+    said: impl FnOnce(&E) -> String,
+) -> (T, Option<String>) {
+    match parsed {
+        Ok(value) => (value, None),
+        Err(error) => (T::default(), read.map(|_| said(&error))),
+    }
 }
 
 /// The lockfile tells who installs; without one, `packageManager` does.
@@ -85,7 +100,7 @@ fn cargo(listing: &Listing) -> Option<Kind> {
         commands: owned(&commands),
         outputs: &["/target/"],
         ignore: &["/target/"],
-        fallback: false,
+        ..Kind::default()
     })
 }
 
@@ -93,8 +108,13 @@ fn pyproject(listing: &Listing) -> Option<Kind> {
     if !listing.has("pyproject.toml") {
         return None;
     }
-    let text = listing.text("pyproject.toml").unwrap_or_default();
-    let project = text.parse::<toml::Table>().unwrap_or_default();
+    let read = listing.text("pyproject.toml");
+    let text = read.unwrap_or_default();
+    let (project, fault) = parted(text.parse::<toml::Table>(), read, |error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(1, |before| before.split('\n').count());
+        format!("{} in line {line}", error.message())
+    });
     let tools = project.get("tool").and_then(toml::Value::as_table);
     let has_tool = |name: &str| tools.is_some_and(|tools| tools.contains_key(name));
     let managers = [
@@ -140,6 +160,7 @@ fn pyproject(listing: &Listing) -> Option<Kind> {
         ],
         ignore: &["__pycache__/", ".venv/"],
         fallback: false,
+        fault,
     })
 }
 

@@ -160,3 +160,54 @@ fn what_was_found_is_told_even_without_stages() {
     assert_eq!(detected.ignore, ["node_modules/", "/target/"]);
     assert_eq!(detect(&Listing::default()).pipeline.stages, []);
 }
+
+#[test]
+fn a_file_that_cannot_be_parsed_is_told_with_the_place() {
+    let of = |file: &str, text: &str| {
+        let listing = Listing {
+            files: [file.to_owned(), "Makefile".to_owned()].into(),
+            texts: [(file.to_owned(), text.to_owned())].into(),
+        };
+        let detected = detect(&listing);
+        detected
+            .broken()
+            .map(|(file, said)| format!("{file}: {said}"))
+    };
+    let said = |file, text| of(file, text).unwrap_or_default();
+    assert_eq!(
+        said("package.json", "{\"scripts\":{\"te"),
+        "package.json: EOF while parsing a string at line 1 column 15"
+    );
+    assert!(said("package.json", "").contains("line 1"));
+    let toml = said("pyproject.toml", "[project]\nname = 'x\n");
+    assert!(
+        toml.starts_with("pyproject.toml: ") && toml.ends_with("in line 2"),
+        "{toml}"
+    );
+    assert_eq!(of("package.json", "\u{feff}{}"), None);
+    assert_eq!(of("pyproject.toml", ""), None);
+}
+
+#[test]
+fn a_makefile_says_what_others_offer_already() {
+    let listing = Listing {
+        files: ["package.json".to_owned(), "Makefile".to_owned()].into(),
+        texts: [
+            (
+                "package.json".to_owned(),
+                r#"{"scripts": {"test": "jest"}}"#.to_owned(),
+            ),
+            ("Makefile".to_owned(), "test:\n\tnpm test\n".to_owned()),
+        ]
+        .into(),
+    };
+    let findings = detect(&listing).findings;
+    let told: Vec<_> = findings
+        .iter()
+        .map(|it| (it.file, it.left.as_slice()))
+        .collect();
+    assert_eq!(
+        told,
+        [("package.json", &[][..]), ("Makefile", &["test"][..])]
+    );
+}

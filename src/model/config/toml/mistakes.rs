@@ -392,3 +392,62 @@ fn broken_syntax_is_told_alone() {
        | ^^^^^^^^^
     "#);
 }
+
+#[test]
+fn an_array_that_is_not_closed_is_told_where_it_begins() {
+    insta::assert_snapshot!(said(&format!("[workspace]\nignore = [\n  'a',\n{SOUND}")), @r#"
+    orchd.toml:2:10: unclosed array, expected `]`
+       |
+     2 | ignore = [
+       |          ^
+    "#);
+}
+
+#[test]
+fn a_stage_that_is_wrong_is_a_stage() {
+    let pipeline = |rest: &str| said(&format!("[[pipeline]]\nid = 'diagnostics'\n{rest}\n"));
+    insta::assert_snapshot!(pipeline("[[pipeline.stage]]\ncommand = 'x'"), @r#"
+    orchd.toml:3:1: [[pipeline.stage]] has no `id`
+       |
+     3 | [[pipeline.stage]]
+       | ^^^^^^^^^^^^^^^^^^
+    "#);
+    insta::assert_snapshot!(pipeline("stage = 'x'"), @r#"
+    orchd.toml:3:9: `stage` has to be an array of tables, `[[…]]`, not a string
+       |
+     3 | stage = 'x'
+       |         ^^^
+    "#);
+    insta::assert_snapshot!(pipeline("stage = []"), @r#"
+    orchd.toml:2:6: pipeline `diagnostics` has no stages
+       |
+     2 | id = 'diagnostics'
+       |      ^^^^^^^^^^^^^
+      help: its run would be green and prove nothing: give it a stage with a command, or take it out
+    "#);
+}
+
+#[test]
+fn what_would_never_match_or_run_is_told() {
+    insta::assert_snapshot!(said_of_stage("command = 'x'\ninputs = []"), @r#"
+    orchd.toml:6:10: `inputs` is empty: no change would ever run the stage again
+       |
+     6 | inputs = []
+       |          ^^
+      help: name what it reads, or leave `inputs` out: then it is every file that is not ignored
+    "#);
+    insta::assert_snapshot!(said_of_workspace("ignore = ['a[']"), @r#"
+    orchd.toml:2:11: `ignore`: `a[` is no gitignore pattern: `[` is not closed; write `\[` for a name that holds one
+       |
+     2 | ignore = ['a[']
+       |           ^^^^
+      help: patterns are relative to the project, as in a .gitignore: `src/**`, `*.lock`, `/dist/`
+    "#);
+    insta::assert_snapshot!(said(&format!("[[project]]\ntask = 'a'\non_busy = 'que'\n{SOUND}")), @r#"
+    orchd.toml:3:11: `on_busy` may not be "que"
+       |
+     3 | on_busy = 'que'
+       |           ^^^^^
+      help: did you mean `queue`? allowed: queue, restart
+    "#);
+}

@@ -145,6 +145,9 @@ fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
     // Everything is read before anything is given up: each mistake is told.
     let env = read_env(table, faults);
     let inputs = table.patterns("inputs", faults);
+    if table.is_empty_list("inputs") {
+        faults.add(table.span_of("inputs"), Fault::NoInputs);
+    }
     let outputs = table.patterns("outputs", faults).unwrap_or_default();
     let timeout = table.duration("timeout", limits::TIMEOUT_MAX, faults);
     let grace = table.duration("grace", limits::GRACE_MAX, faults);

@@ -72,6 +72,12 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Whether a key is an array without items.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        let value = self.entries.get(key).map(Spanned::get_ref);
+        matches!(value, Some(DeValue::Array(items)) if items.is_empty())
+    }
+
     /// Where a key's value stands; the table itself where the key is absent.
     pub(super) fn span_of(&self, key: &str) -> Range<usize> {
         self.entries

@@ -1,0 +1,37 @@
+//! Identity: which directory stands at a path, so that another one in its place is not taken for it.
+//!
+//! An inode's number is soon used again, mostly at once by a directory that is made in the place of a removed one. When
+//! it was born tells the two apart, where the file system keeps that.
+
+use std::fs::Metadata;
+use std::time::SystemTime;
+
+/// Which directory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Device and inode.
+    node: (u64, u64),
+    born: Option<SystemTime>,
+}
+
+impl Identity {
+    /// That of the directory with this metadata.
+    #[must_use]
+    pub fn of(meta: &Metadata) -> Self {
+        Self {
+            node: node(meta),
+            born: meta.created().ok(),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn node(meta: &Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (meta.dev(), meta.ino())
+}
+
+#[cfg(not(unix))]
+fn node(_meta: &Metadata) -> (u64, u64) {
+    (0, 0)
+}

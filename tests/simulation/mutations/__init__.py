@@ -1,0 +1,7 @@
+"""The ways in which `mutants.py` breaks the engine, a table for each of its parts."""
+
+from .content import CONTENT
+from .questions import QUESTIONS
+from .runs import RUNS
+
+MUTANTS = CONTENT + RUNS + QUESTIONS
