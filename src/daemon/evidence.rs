@@ -157,6 +157,7 @@ impl Desk {
         if self.runs.hold(root) {
             self.elsewhere
                 .extend(std::mem::take(&mut self.open).into_keys());
+            self.spare = None;
         }
         self.snapshots.hold(root);
     }

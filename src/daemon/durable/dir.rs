@@ -174,7 +174,7 @@ impl Dir {
         Ok(staged)
     }
 
-    /// As [`Dir::stage`], into an empty file that has been made under `temp` before.
+    /// As [`Dir::stage`], into a file that has been made under `temp` before; what is in it goes.
     ///
     /// # Errors
     /// When it cannot be opened or filled.
@@ -189,7 +189,10 @@ impl Dir {
         probe::step(&path)?;
         let mut file = sys::file(&self.handle, temp, sys::Want::Update(mode))
             .map_err(fail(Act::Open, &path))?;
-        regular(&file, &path)?;
+        if regular(&file, &path)? > 0 {
+            // Somebody else has found it first.
+            file.set_len(0).map_err(fail(Act::Fill, &path))?;
+        }
         let mut staged = Staged::new(self.clone(), name, temp.to_os_string());
         probe::fill(&mut file, bytes, &path)?;
         file.write_all(bytes).map_err(fail(Act::Fill, &path))?;

@@ -1,14 +1,14 @@
 //! The beginning of a run on disk, in the documented order: of a new one, and of one that has been there before.
 //!
 //! Somebody waits for the first command meanwhile. So a new run takes over the directories and the empty files of a spare
-//! that was made while there was time; where there is none, one is made now.
+//! that was made while there was time; where there is none, or somebody has been at it, its files are made now.
 
 use super::files::{Files, MANIFEST, SIDECAR, TOKEN, random_token, run_path};
 use super::finish::Ending;
 use super::open::{Anchor, Open};
 use super::places::Grown;
-use super::spare::{LOCAL, POINTER, RUN, Spare};
-use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError};
+use super::spare::Spare;
+use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::durable::{Dir, PRIVATE, SHARED, Staged};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable, document};
@@ -17,6 +17,14 @@ use crate::model::run::{RunReport, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+/// A spare that has the names of a run.
+struct Taken {
+    files: Files,
+    /// Where it was before it had them.
+    home: Dir,
+    spare: Spare,
+}
 
 impl Desk {
     /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
@@ -27,14 +35,16 @@ impl Desk {
     pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
         let mut grown = Grown::default();
         let runs = self.runs.create(&mut grown)?;
-        let is_there = runs.stamp(&run_path(&report.task, &report.run)).is_some();
         let sidecar = Sidecar::of(report);
-        let (manifest, spare) = if is_there {
-            let again = self.begin_again(&runs, report, &sidecar, &mut grown, now)?;
-            (again, None)
-        } else {
-            let (manifest, spare) = self.begin_new(&runs, report, &sidecar, &mut grown, now)?;
-            (manifest, Some(Box::new(spare)))
+        let (manifest, spare) = match self.take(&runs, report, &mut grown) {
+            Some(taken) => {
+                let manifest = self.fill(&taken, report, &sidecar, &mut grown, now)?;
+                (manifest, Some(Box::new(taken.spare)))
+            }
+            None => {
+                let manifest = self.write(&runs, report, &sidecar, &mut grown, now)?;
+                (manifest, None)
+            }
         };
         self.index.note(&runs, &manifest, Some(&sidecar));
         let before = self.open.get(&report.run);
@@ -51,11 +61,14 @@ impl Desk {
 
     /// Makes ready what the next new run can be written into, where runs have been before; for when nobody waits.
     pub fn prepare(&mut self) {
-        if self.spare.is_some() {
-            return;
-        }
         let made = match self.runs.open() {
-            Ok(Some(runs)) => Spare::make(&runs, &self.owner),
+            Ok(Some(runs)) => {
+                let ready = self.spare.as_ref();
+                if ready.is_some_and(|spare| spare.untouched(&runs).is_some()) {
+                    return;
+                }
+                Spare::make(&runs, &self.owner)
+            }
             // Nothing is written where nothing has run yet.
             Ok(None) => return,
             Err(error) => Err(error),
@@ -69,31 +82,33 @@ impl Desk {
         }
     }
 
-    fn begin_new(
+    /// Gives what was prepared the names of a new run. Nothing where nothing was, and where that fails: a run begins
+    /// without it wherever it can.
+    fn take(&mut self, runs: &Dir, report: &RunReport, grown: &mut Grown) -> Option<Taken> {
+        let is_there = runs.stamp(&run_path(&report.task, &report.run)).is_some();
+        let spare = self.spare.take_if(|_| !is_there)?;
+        let home = spare.untouched(runs)?;
+        match spare.give(&home, runs, report, grown) {
+            Ok(Some(files)) => Some(Taken { files, home, spare }),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::debug!(%error, source = %error.source, "what was prepared is of no use");
+                None
+            }
+        }
+    }
+
+    /// Writes a new run into what was prepared.
+    fn fill(
         &mut self,
-        runs: &Dir,
+        taken: &Taken,
         report: &RunReport,
         sidecar: &Sidecar,
         grown: &mut Grown,
         now: Timestamp,
-    ) -> Result<(Manifest, Spare), EvidenceError> {
-        let ready = self.spare.take();
-        let ready = ready.and_then(|spare| Some((spare.home(runs)?, spare)));
-        let gone = || EvidenceError::UnknownRun {
-            run: report.run.clone(),
-        };
-        let (home, spare) = match ready {
-            Some(ready) => ready,
-            // Somebody has cleaned up, or there was no time for one.
-            None => {
-                let spare = Spare::make(runs, &self.owner)?;
-                (spare.home(runs).ok_or_else(gone)?, spare)
-            }
-        };
-        let held = self.open.get(&report.run).map(Open::anew);
-        let mut manifest = held.map_or_else(|| self.first(report), Ok)?;
-        // From here on a reader finds a run that is about to begin, and a start what there is to be cleared away.
-        let files = Files::take(&home, runs, report, grown)?;
+    ) -> Result<Manifest, EvidenceError> {
+        let Taken { files, home, spare } = taken;
+        let mut manifest = self.first(report)?;
         let (run, temps) = (&files.run, &spare.temps);
         let stage = |temp: &OsStr, name: &str, bytes: Vec<u8>, mode| {
             run.stage_in(temp, OsStr::new(name), &bytes, mode)
@@ -123,12 +138,13 @@ impl Desk {
         }
         files.place_link(link.as_ref(), &temps.link, &manifest, grown)?;
         self.former.push(begun.place()?);
-        grown.note(files.run);
-        grown.note(home);
-        Ok((manifest, spare))
+        grown.note(files.run.clone());
+        grown.note(home.clone());
+        Ok(manifest)
     }
 
-    fn begin_again(
+    /// Writes a run that is there already, or of which nothing was prepared.
+    fn write(
         &mut self,
         runs: &Dir,
         report: &RunReport,
@@ -142,8 +158,7 @@ impl Desk {
         let mut manifest = match taken_up(&files)? {
             Some(manifest) => manifest,
             None => {
-                let held = self.open.get(&report.run).map(Open::anew);
-                let manifest = held.map_or_else(|| self.first(report), Ok)?;
+                let manifest = self.first(report)?;
                 staged.push(files.stage_manifest(&manifest)?);
                 manifest
             }
@@ -164,7 +179,11 @@ impl Desk {
         Ok(manifest)
     }
 
+    /// The manifest that a run begins with; that of one whose files are gone is known.
     fn first(&self, report: &RunReport) -> Result<Manifest, EvidenceError> {
+        if let Some(held) = self.open.get(&report.run) {
+            return Ok(held.anew());
+        }
         let slug = self.slug(&report.task);
         let token = random_token()?;
         Ok(Manifest::new(report, &slug, &token, &self.layout))
@@ -212,39 +231,6 @@ fn first_log(manifest: &Manifest, report: &RunReport, layout: &Layout) -> Option
     let (index, (command, stage)) = pending.next()?;
     let log = || layout.stage_log(&report.task, &report.run, index, &stage.id);
     (command.kind == StageKind::Command).then(|| PathBuf::from(log()))
-}
-
-impl Files {
-    /// Gives the directories of a spare the names of a run.
-    fn take(
-        home: &Dir,
-        runs: &Dir,
-        report: &RunReport,
-        grown: &mut Grown,
-    ) -> Result<Self, EvidenceError> {
-        let name = OsStr::new(report.run.as_str());
-        let task = grown.create(runs, Path::new(report.task.as_str()))?;
-        let cli = grown.create(&task, Path::new("cli"))?;
-        let mcp = grown.create(&task, Path::new("mcp"))?;
-        let local = grown.create(runs, Path::new(LOCAL_POINTERS))?;
-        home.rename(OsStr::new(RUN), &cli, name)?;
-        for (part, above) in [(POINTER, &mcp), (LOCAL, &local)] {
-            // What somebody else has put there stays; then it is filled as that of an old run is.
-            drop(home.rename(OsStr::new(part), above, name));
-        }
-        let gone = || EvidenceError::UnknownRun {
-            run: report.run.clone(),
-        };
-        let run = cli.descend(Path::new(name))?.ok_or_else(gone)?;
-        for above in [cli, mcp, local] {
-            grown.note(above);
-        }
-        Ok(Self {
-            runs: runs.clone(),
-            task,
-            run,
-        })
-    }
 }
 
 /// What a run's manifest says once the run has begun.
