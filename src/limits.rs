@@ -164,6 +164,8 @@ pub const DOUBTS_MAX: usize = 32_768;
 pub const EAGER_HASH_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes that are read at once while a file is hashed.
 pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
+/// Files that differ at once and still look like a save, for which the next run is prepared: an editor writes one or a few.
+pub const SAVED_FILES_MAX: usize = 16;
 /// From the beginning of a run that a change calls for until its names are synced: its first command is started meanwhile.
 pub const ANCHOR_PAUSE: Duration = Duration::from_millis(3);
 /// Threads that wait for the disk to sync files together: with more of them the disk's flushes do not get fewer.

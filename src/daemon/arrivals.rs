@@ -311,7 +311,9 @@ impl Shell {
         if touches.projects.is_empty() {
             return;
         }
-        if let Some(site) = self.sites.get_mut(&workspace)
+        // Where files go, somebody may be about to remove it all: what came meanwhile would be in his way.
+        if touches.saved
+            && let Some(site) = self.sites.get_mut(&workspace)
             && site.readiness == Readiness::None
         {
             site.readiness = Readiness::Wanted;

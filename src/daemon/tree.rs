@@ -39,6 +39,7 @@ pub use scopes::{ScopeError, Scopes};
 
 use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
+use crate::limits::SAVED_FILES_MAX;
 use crate::model::config::Poll;
 use crate::model::digest::Digest;
 use crate::model::path::{RelPath, RootPath};
@@ -420,6 +421,10 @@ impl Tree {
                 }
             }
         }
+        let is_there = |path| self.root.join(&names::rel(path)).symlink_metadata().is_ok();
+        let saved = paths.len() <= SAVED_FILES_MAX
+            && !projects.is_empty()
+            && paths.keys().all(|path| is_there(path));
         let sorted = |mut paths: Vec<RelPath>| {
             paths.sort();
             Changed::Paths(paths)
@@ -430,6 +435,7 @@ impl Tree {
                 .map(|(task, paths)| (task, sorted(paths)))
                 .collect(),
             configuration,
+            saved,
             at: None,
         }
     }
@@ -443,6 +449,7 @@ impl Tree {
         Touches {
             projects: tasks.map(|task| (task, Changed::Everything)).collect(),
             configuration: false,
+            saved: false,
             at: None,
         }
     }

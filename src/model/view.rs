@@ -56,6 +56,8 @@ pub struct Touches {
     pub projects: BTreeMap<TaskId, Changed>,
     /// Whether a configuration file is among what may differ.
     pub configuration: bool,
+    /// Whether it is a few files that are there, as after a save.
+    pub saved: bool,
     /// When it was touched at the latest; none where nobody knows better than whoever hears of it.
     pub at: Option<Tick>,
 }

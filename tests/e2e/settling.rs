@@ -410,3 +410,18 @@ fn what_is_prepared_for_a_run_is_none_and_goes_with_the_daemon() {
     assert!(world.ended().success());
     assert_eq!(spares(), 0, "an end removes it");
 }
+
+#[test]
+fn nothing_is_prepared_while_somebody_removes_the_workspace() {
+    let world = World::new();
+    let settings = "[workspace]\nsettle_ms = 600000\nsettle_max_ms = 600000\n";
+    std::fs::create_dir(world.path("w")).unwrap();
+    std::fs::write(world.path("w/s"), "").unwrap();
+    let workspace = world.watched("w", &format!("{settings}{}", check("true")));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    std::fs::remove_file(world.path("w/s")).unwrap();
+    assert_eq!(world.ctl(&["sync"]).code, Some(0));
+    // Whoever asks for the history is answered after it would have been prepared.
+    assert_eq!(world.ctl(&["runs"]).code, Some(0));
+    assert!(!workspace.has(".runs/.orchd-spare"));
+}
