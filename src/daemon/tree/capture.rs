@@ -326,7 +326,7 @@ struct Fold<'a> {
     unread: Option<&'a mut Vec<Pending>>,
 }
 
-impl<'a> Fold<'a> {
+impl Fold<'_> {
     fn directory(&mut self, id: DirId, standing: &Standing) -> (Option<Summary>, Keep) {
         match self.slots.get(id.index()) {
             Some(Slot::Empty) => return (None, Keep::Yes),
@@ -348,7 +348,7 @@ impl<'a> Fold<'a> {
             node.directories
                 .extend(summary.map(|summary| DirectoryNode {
                     name: text(name),
-                    digest: Address::of(summary.digest.bytes(), summary.bytes.into()),
+                    digest: Some(Address::of(summary.digest.bytes(), summary.bytes.into())),
                 }));
         }
         if self.unread.is_some() && keep == Keep::No {
@@ -361,7 +361,7 @@ impl<'a> Fold<'a> {
         (summary, keep)
     }
 
-    fn leaves(&mut self, id: DirId, standing: &Standing, node: &mut Directory<'a>) -> Keep {
+    fn leaves(&mut self, id: DirId, standing: &Standing, node: &mut Directory) -> Keep {
         let dir = self.snapshot.dir(id);
         let mut keep = Keep::Yes;
         for (at, entry) in (0..).zip(dir.entries()) {
@@ -396,7 +396,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-fn add<'a>(node: &mut Directory<'a>, entry: &Entry, name: &'a [u8], target: &'a [u8]) {
+fn add(node: &mut Directory, entry: &Entry, name: &[u8], target: &[u8]) {
     match entry.leaf {
         Leaf::Symlink => node.symlinks.push(SymlinkNode {
             name: text(name),
@@ -404,12 +404,12 @@ fn add<'a>(node: &mut Directory<'a>, entry: &Entry, name: &'a [u8], target: &'a 
         }),
         Leaf::File => node.files.push(FileNode {
             name: text(name),
-            digest: match entry.known {
+            digest: Some(match entry.known {
                 Known::Unreadable => Address::unreadable(),
                 Known::No | Known::Torn | Known::Racy | Known::Yes => {
                     Address::of(&entry.hash, entry.print.size)
                 }
-            },
+            }),
             is_executable: entry.print.is_executable(),
         }),
     }

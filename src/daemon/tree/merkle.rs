@@ -1,49 +1,60 @@
 //! Input digests: the root `Directory` of the Remote Execution API v2 over a set of files.
 //!
 //! The messages are those of `build/bazel/remote/execution/v2/remote_execution.proto`, written down by hand as far as a
-//! tree needs them, so that a digest can later address a team's cache; they are encoded from what they are about,
-//! without a copy of it. Names there are text: a byte that is none is
+//! tree needs them, so that a digest can later address a team's cache. Names there are text: a byte that is none is
 //! written as NUL and two hexadecimal digits, and since no name holds a NUL, no two names are written alike. A file
 //! that cannot be read has an empty digest, which no content has. Directories without files are no content.
 
 use crate::model::digest::Digest;
-use std::borrow::Cow;
+use prost::Message;
 
 /// What the content of something is addressed by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct Address {
-    hash: Option<[u8; 32]>,
-    size: u64,
+    #[prost(string, tag = "1")]
+    pub(super) hash: String,
+    #[prost(int64, tag = "2")]
+    pub(super) size_bytes: i64,
 }
 
 /// A file in a directory.
-#[derive(Debug)]
-pub(super) struct FileNode<'a> {
-    pub(super) name: Cow<'a, str>,
-    pub(super) digest: Address,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FileNode {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) digest: Option<Address>,
+    #[prost(bool, tag = "4")]
     pub(super) is_executable: bool,
 }
 
 /// A directory in a directory.
-#[derive(Debug)]
-pub(super) struct DirectoryNode<'a> {
-    pub(super) name: Cow<'a, str>,
-    pub(super) digest: Address,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct DirectoryNode {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) digest: Option<Address>,
 }
 
 /// A symbolic link in a directory.
-#[derive(Debug)]
-pub(super) struct SymlinkNode<'a> {
-    pub(super) name: Cow<'a, str>,
-    pub(super) target: Cow<'a, str>,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SymlinkNode {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) target: String,
 }
 
 /// What a directory holds; each list sorted by name.
-#[derive(Debug, Default)]
-pub(super) struct Directory<'a> {
-    pub(super) files: Vec<FileNode<'a>>,
-    pub(super) directories: Vec<DirectoryNode<'a>>,
-    pub(super) symlinks: Vec<SymlinkNode<'a>>,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Directory {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) files: Vec<FileNode>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) directories: Vec<DirectoryNode>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) symlinks: Vec<SymlinkNode>,
 }
 
 /// A directory's digest, as the directory above names it.
@@ -53,7 +64,7 @@ pub(super) struct Summary {
     pub(super) bytes: u32,
 }
 
-impl Directory<'_> {
+impl Directory {
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.directories.is_empty() && self.symlinks.is_empty()
     }
@@ -64,35 +75,11 @@ impl Directory<'_> {
         self.files.sort_by(|a, b| a.name.cmp(&b.name));
         self.directories.sort_by(|a, b| a.name.cmp(&b.name));
         self.symlinks.sort_by(|a, b| a.name.cmp(&b.name));
-        let bytes = self.encode();
+        let bytes = self.encode_to_vec();
         Summary {
             digest: Digest::of(&bytes),
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         }
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut whole = Vec::new();
-        let (mut node, mut address) = (Vec::new(), Vec::new());
-        for file in &self.files {
-            put_text(&mut node, 1, &file.name);
-            file.digest.put(&mut address);
-            put_message(&mut node, 2, &mut address);
-            put_number(&mut node, 4, u64::from(file.is_executable));
-            put_message(&mut whole, 1, &mut node);
-        }
-        for directory in &self.directories {
-            put_text(&mut node, 1, &directory.name);
-            directory.digest.put(&mut address);
-            put_message(&mut node, 2, &mut address);
-            put_message(&mut whole, 2, &mut node);
-        }
-        for link in &self.symlinks {
-            put_text(&mut node, 1, &link.name);
-            put_text(&mut node, 2, &link.target);
-            put_message(&mut whole, 3, &mut node);
-        }
-        whole
     }
 }
 
@@ -100,74 +87,31 @@ impl Address {
     /// Of content with this hash and size.
     pub(super) fn of(hash: &[u8; 32], size: u64) -> Self {
         Self {
-            hash: Some(*hash),
-            // As the format has it: a signed number.
-            size: size.min(i64::MAX.unsigned_abs()),
+            hash: hex(hash),
+            size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
         }
     }
 
     /// Of content that cannot be read.
     pub(super) fn unreadable() -> Self {
         Self {
-            hash: None,
-            size: 0,
+            hash: String::new(),
+            size_bytes: 0,
         }
     }
-
-    fn put(&self, into: &mut Vec<u8>) {
-        if let Some(hash) = &self.hash {
-            let mut text = [0; 64];
-            let text = base16ct::lower::encode_str(hash, &mut text);
-            put_text(into, 1, text.unwrap_or_default());
-        }
-        put_number(into, 2, self.size);
-    }
 }
 
-/// A number as protobuf has it: seven bits a byte, the lowest first.
-fn put_varint(into: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number >>= 7;
-        if number == 0 {
-            into.push(low);
-            return;
-        }
-        into.push(low | 0x80);
-    }
-}
-
-/// A field that is a number; the one that it has anyway is left out.
-fn put_number(into: &mut Vec<u8>, field: u8, number: u64) {
-    if number != 0 {
-        into.push(field << 3);
-        put_varint(into, number);
-    }
-}
-
-/// A field that is text; an empty one is left out.
-fn put_text(into: &mut Vec<u8>, field: u8, text: &str) {
-    if !text.is_empty() {
-        put_bytes(into, field, text.as_bytes());
-    }
-}
-
-/// A field that is a message, which is taken out of where it was made.
-fn put_message(into: &mut Vec<u8>, field: u8, message: &mut Vec<u8>) {
-    put_bytes(into, field, message);
-    message.clear();
-}
-
-fn put_bytes(into: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    into.push(field << 3 | 2);
-    put_varint(into, bytes.len() as u64);
-    into.extend_from_slice(bytes);
+fn hex(hash: &[u8; 32]) -> String {
+    let mut text = [0; 64];
+    base16ct::lower::encode_str(hash, &mut text)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// A name or a link's target as text, so that no two are alike.
-pub(super) fn text(name: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(name: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(name) {
-        return Cow::Borrowed(text);
+        return text.to_owned();
     }
     let mut text = String::new();
     for chunk in name.utf8_chunks() {
@@ -178,119 +122,12 @@ pub(super) fn text(name: &[u8]) -> Cow<'_, str> {
             text.extend(digits.into_iter().flatten());
         }
     }
-    Cow::Owned(text)
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use prost::Message;
-
-    /// The messages as another implementation encodes them.
-    mod other {
-        use prost::Message;
-
-        #[derive(Clone, PartialEq, Message)]
-        pub(super) struct Address {
-            #[prost(string, tag = "1")]
-            pub(super) hash: String,
-            #[prost(int64, tag = "2")]
-            pub(super) size_bytes: i64,
-        }
-
-        #[derive(Clone, PartialEq, Message)]
-        pub(super) struct FileNode {
-            #[prost(string, tag = "1")]
-            pub(super) name: String,
-            #[prost(message, optional, tag = "2")]
-            pub(super) digest: Option<Address>,
-            #[prost(bool, tag = "4")]
-            pub(super) is_executable: bool,
-        }
-
-        #[derive(Clone, PartialEq, Message)]
-        pub(super) struct DirectoryNode {
-            #[prost(string, tag = "1")]
-            pub(super) name: String,
-            #[prost(message, optional, tag = "2")]
-            pub(super) digest: Option<Address>,
-        }
-
-        #[derive(Clone, PartialEq, Message)]
-        pub(super) struct SymlinkNode {
-            #[prost(string, tag = "1")]
-            pub(super) name: String,
-            #[prost(string, tag = "2")]
-            pub(super) target: String,
-        }
-
-        #[derive(Clone, PartialEq, Message)]
-        pub(super) struct Directory {
-            #[prost(message, repeated, tag = "1")]
-            pub(super) files: Vec<FileNode>,
-            #[prost(message, repeated, tag = "2")]
-            pub(super) directories: Vec<DirectoryNode>,
-            #[prost(message, repeated, tag = "3")]
-            pub(super) symlinks: Vec<SymlinkNode>,
-        }
-    }
-
-    type Held = (String, Option<[u8; 32]>, u64, bool);
-
-    fn address(hash: Option<&[u8; 32]>, size: u64) -> Address {
-        hash.map_or_else(Address::unreadable, |hash| Address::of(hash, size))
-    }
-
-    fn theirs(hash: Option<&[u8; 32]>, size: u64) -> other::Address {
-        other::Address {
-            hash: hash.map_or_else(String::new, |hash| {
-                hash.iter().map(|byte| format!("{byte:02x}")).collect()
-            }),
-            size_bytes: hash.map_or(0, |_| i64::try_from(size).unwrap_or(i64::MAX)),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_encoded_as_others_encode_it(
-            held in prop::collection::vec(any::<Held>(), 0..5),
-            links in prop::collection::vec(any::<(String, String)>(), 0..3),
-        ) {
-            let mut ours = Directory::default();
-            let mut others = other::Directory::default();
-            for (name, hash, size, is_executable) in &held {
-                let (name, hash) = (name.as_str(), hash.as_ref());
-                ours.files.push(FileNode {
-                    name: name.into(),
-                    digest: address(hash, *size),
-                    is_executable: *is_executable,
-                });
-                ours.directories.push(DirectoryNode {
-                    name: name.into(),
-                    digest: address(hash, *size),
-                });
-                others.files.push(other::FileNode {
-                    name: name.to_owned(),
-                    digest: Some(theirs(hash, *size)),
-                    is_executable: *is_executable,
-                });
-                others.directories.push(other::DirectoryNode {
-                    name: name.to_owned(),
-                    digest: Some(theirs(hash, *size)),
-                });
-            }
-            for (name, target) in &links {
-                let (name, target) = (name.as_str(), target.as_str());
-                ours.symlinks.push(SymlinkNode { name: name.into(), target: target.into() });
-                others.symlinks.push(other::SymlinkNode {
-                    name: name.to_owned(),
-                    target: target.to_owned(),
-                });
-            }
-            prop_assert_eq!(ours.encode(), others.encode_to_vec());
-        }
-    }
 
     /// By hand: a file (its name, its digest, its mode), then a link (its name, its target).
     #[test]
@@ -305,17 +142,17 @@ mod tests {
         expected.extend_from_slice(&[0x1a, 8, 0x0a, 1, b'l', 0x12, 3, b'.', b'.', b'/']);
         let directory = Directory {
             files: vec![FileNode {
-                name: "a".into(),
-                digest: Address::of(Digest::of(b"abc").bytes(), 3),
+                name: "a".to_owned(),
+                digest: Some(Address::of(Digest::of(b"abc").bytes(), 3)),
                 is_executable: true,
             }],
             directories: Vec::new(),
             symlinks: vec![SymlinkNode {
-                name: "l".into(),
-                target: "../".into(),
+                name: "l".to_owned(),
+                target: "../".to_owned(),
             }],
         };
-        let bytes = directory.encode();
+        let bytes = directory.encode_to_vec();
         assert_eq!(bytes, expected);
         let summary = directory.summary();
         assert_eq!(summary.digest, Digest::of(&expected));
