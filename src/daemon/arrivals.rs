@@ -160,7 +160,13 @@ impl Shell {
         site.evidenced.extend(evidenced);
         match tree {
             Ok(tree) => {
-                site.tree = Some(Lent::new(tree));
+                let mut tree = Lent::new(tree);
+                // Nobody may want a view before something changes; by then there is little left to do for one.
+                tree.push(|tree| {
+                    tree.digest_ahead();
+                    None
+                });
+                site.tree = Some(tree);
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
