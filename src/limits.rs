@@ -174,6 +174,11 @@ pub const SYNC_THREADS_MAX: usize = 4;
 pub const HASH_THREADS_MAX: usize = 4;
 /// Files that one look hashes ahead of a view: some milliseconds, so that the next look is not kept waiting.
 pub const READ_AHEAD_FILES_MAX: usize = 512;
+/// Files that wait to be hashed ahead of a view; what is beyond is left to the view: some 4 MiB of paths.
+pub const READ_AHEAD_WAITING_MAX: usize = 32_768;
+/// Bytes of a file that is hashed when it is first met, while its directory is listed: most files of a workspace, and of
+/// a larger one to open it is the lesser part of the work.
+pub const SURVEY_HASH_BYTES_MAX: u64 = 16 * 1024;
 /// Threads that list directories for one walk, beside the one that watches them.
 pub const SURVEY_THREADS_MAX: usize = 4;
 /// Directories to list for which one thread is enough: starting another costs as much as listing these.
@@ -182,8 +187,10 @@ pub const SURVEY_ALONE_MAX: usize = 8;
 pub const SURVEY_BATCH_DIRECTORIES: usize = 256;
 /// Files to hash for which one thread is enough: starting another costs as much as hashing these.
 pub const HASH_ALONE_MAX: usize = 16;
-/// Files whose paths are made at once to be hashed: some 1 MiB of paths.
-pub const HASH_BATCH_FILES: usize = 4096;
+/// Files that are read before what they hold is noted: some 1 MiB of hashes and fingerprints.
+pub const HASH_BATCH_FILES: usize = 8192;
+/// Files of one directory that one thread reads in a row: so that a directory which holds them all is read by several.
+pub const HASH_PART_FILES: usize = 64;
 /// Times that a file which changes while it is hashed is read before it is given up as still changing.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// A file changed so shortly before it was hashed may change again without a trace: one tick of a 100 Hz clock.

@@ -161,7 +161,13 @@ impl Shell {
         site.evidenced.extend(evidenced);
         match tree {
             Ok(tree) => {
-                site.tree = Some(Lent::new(tree));
+                let mut tree = Lent::new(tree);
+                // Nobody may want a view before something changes; by then there is little left to do for one.
+                tree.push(|tree| {
+                    tree.digest_ahead();
+                    None
+                });
+                site.tree = Some(tree);
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
@@ -193,7 +199,7 @@ impl Shell {
         if let Some(site) = self.sites.get_mut(&id) {
             // Whether there is a root costs one call; past that, each look reads as much as it can.
             site.failing_since = match error {
-                TreeError::Watch { .. } | TreeError::Directory { .. } => {
+                TreeError::Watch { .. } | TreeError::Directory { .. } | TreeError::File { .. } => {
                     site.failing_since.or(Some(now))
                 }
                 TreeError::Missing { .. }

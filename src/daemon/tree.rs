@@ -28,6 +28,7 @@ mod scopes;
 mod settle;
 mod snapshot;
 mod survey;
+mod unread;
 mod walk;
 
 pub use audit::Audited;
@@ -55,7 +56,7 @@ use print::Node;
 use refusal::Refusal;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot, Turn};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -95,6 +96,14 @@ pub enum TreeError {
     #[error("failed to look at `{}`", path.display())]
     Directory {
         /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a file holds could not be found out; it may be another time.
+    #[error("failed to read `{}`", path.display())]
+    File {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -171,6 +180,8 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
+    /// Files to be read ahead of the next view, the first to come first.
+    ahead: VecDeque<Box<[u8]>>,
     /// Files that are being written and were left alone so far, and since when.
     writing: BTreeMap<Box<[u8]>, Tick>,
     digests: Digests,
@@ -209,6 +220,7 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
+            ahead: VecDeque::new(),
             writing: BTreeMap::new(),
             digests: Digests::default(),
             journals: BTreeMap::new(),

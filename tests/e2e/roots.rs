@@ -196,28 +196,50 @@ fn a_directory_that_cannot_be_read_for_a_while_is_read_again() {
     }
 }
 
+/// Lets the daemon open no more files than so many; what is open stays open.
+fn open_files(world: &World, most: &str) {
+    let pid = world.pid().to_string();
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &pid, &format!("--nofile={most}:")]);
+    assert!(prlimit.status().unwrap().success());
+}
+
 #[test]
 fn what_the_daemon_could_not_open_for_a_while_is_never_green_by_what_was_known() {
     let world = World::new();
     let workspace = green(&world);
     let mut events = world.events();
     workspace.settle(&mut events);
-    // What is open stays open.
-    let open_files = |most: &str| {
-        let pid = world.pid().to_string();
-        let mut prlimit = Command::new("prlimit");
-        prlimit.args(["--pid", &pid, &format!("--nofile={most}:")]);
-        assert!(prlimit.status().unwrap().success());
-    };
-    open_files("3");
+    open_files(&world, "3");
     workspace.sh("mkdir -p sub/deep && echo BAD > sub/deep/g");
     let told = events.until(is_state("missing"));
     let detail = told["detail"].as_str().unwrap();
     assert!(detail.contains("failed to look at"), "{detail}");
     assert!(detail.contains("Too many open files"), "{detail}");
-    open_files("1024");
+    open_files(&world, "1024");
     events.until(is_verdict("fail"));
     turns_green(&workspace, &mut events, "sub/deep/g");
+}
+
+#[test]
+fn what_the_daemon_could_not_read_for_a_while_is_never_green_by_what_was_known() {
+    let world = World::new();
+    let workspace = green(&world);
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    for text in ["BAD", "BAE", "BAD"] {
+        open_files(&world, "3");
+        // As long as before, and no directory has to be listed for it.
+        workspace.sh(&format!("printf '%s' {text} > f"));
+        let told = events.until(is_state("missing"));
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("failed to read"), "{detail}");
+        assert!(detail.contains("/w/f`: Too many open files"), "{detail}");
+        open_files(&world, "1024");
+        let verdict = if text == "BAD" { "fail" } else { "pass" };
+        events.until(is_verdict(verdict));
+        workspace.settle(&mut events);
+    }
 }
 
 #[test]
