@@ -113,6 +113,8 @@ pub enum Input {
         workspace: WorkspaceId,
         /// The projects that read it, and what may differ for each.
         projects: BTreeMap<TaskId, Changed>,
+        /// When it was touched at the latest: quiet is counted from there. Never later than it is told.
+        at: Tick,
     },
     /// Git changes files, or does so no longer.
     Held {
@@ -376,7 +378,8 @@ impl Engine {
             Input::Touched {
                 workspace,
                 projects,
-            } => self.touch(workspace, &projects),
+                at,
+            } => self.touch(workspace, &projects, at),
             Input::Held { workspace, by } => self.hold(workspace, &by),
             Input::Captured {
                 capture,

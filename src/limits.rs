@@ -152,6 +152,8 @@ pub const LOOKS_AT_ONCE_MAX: u32 = 8;
 /// From the beginning of one look to the next where more come: a fraction of `settle_ms`, and long enough to gather what
 /// a fast writer makes of a directory.
 pub const LOOK_PAUSE: Duration = Duration::from_millis(4);
+/// A look that takes no longer has seen what was there when it began: things are quiet since then. A tenth of `settle_ms`.
+pub const LOOK_SHORT: Duration = Duration::from_millis(2);
 /// Without a look for so long, the next ones come at once again.
 pub const LOOK_REST: Duration = Duration::from_millis(15);
 
@@ -162,12 +164,21 @@ pub const DOUBTS_MAX: usize = 32_768;
 pub const EAGER_HASH_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes that are read at once while a file is hashed.
 pub const HASH_CHUNK_BYTES: usize = 64 * 1024;
+/// Files that differ at once and still look like a save, for which the next run is prepared: an editor writes one or a few.
+pub const SAVED_FILES_MAX: usize = 16;
+/// From the beginning of a run that a change calls for until its names are synced: its first command is started meanwhile.
+pub const ANCHOR_PAUSE: Duration = Duration::from_millis(3);
 /// Threads that wait for the disk to sync files together: with more of them the disk's flushes do not get fewer.
 pub const SYNC_THREADS_MAX: usize = 4;
 /// Threads that hash files for one view: more would take the cores from the stages.
 pub const HASH_THREADS_MAX: usize = 4;
 /// Files that one look hashes ahead of a view: some milliseconds, so that the next look is not kept waiting.
 pub const READ_AHEAD_FILES_MAX: usize = 512;
+/// Files that wait to be hashed ahead of a view; what is beyond is left to the view: some 4 MiB of paths.
+pub const READ_AHEAD_WAITING_MAX: usize = 32_768;
+/// Bytes of a file that is hashed when it is first met, while its directory is listed: most files of a workspace, and of
+/// a larger one to open it is the lesser part of the work.
+pub const SURVEY_HASH_BYTES_MAX: u64 = 16 * 1024;
 /// Threads that list directories for one walk, beside the one that watches them.
 pub const SURVEY_THREADS_MAX: usize = 4;
 /// Directories to list for which one thread is enough: starting another costs as much as listing these.
@@ -176,8 +187,10 @@ pub const SURVEY_ALONE_MAX: usize = 8;
 pub const SURVEY_BATCH_DIRECTORIES: usize = 256;
 /// Files to hash for which one thread is enough: starting another costs as much as hashing these.
 pub const HASH_ALONE_MAX: usize = 16;
-/// Files whose paths are made at once to be hashed: some 1 MiB of paths.
-pub const HASH_BATCH_FILES: usize = 4096;
+/// Files that are read before what they hold is noted: some 1 MiB of hashes and fingerprints.
+pub const HASH_BATCH_FILES: usize = 8192;
+/// Files of one directory that one thread reads in a row: so that a directory which holds them all is read by several.
+pub const HASH_PART_FILES: usize = 64;
 /// Times that a file which changes while it is hashed is read before it is given up as still changing.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
 /// A file changed so shortly before it was hashed may change again without a trace: one tick of a 100 Hz clock.

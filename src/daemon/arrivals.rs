@@ -8,7 +8,7 @@ use crate::daemon::evidence::{Desk, Recovery};
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
-use crate::daemon::site::Prepared;
+use crate::daemon::site::{Prepared, Readiness};
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
@@ -161,7 +161,13 @@ impl Shell {
         site.evidenced.extend(evidenced);
         match tree {
             Ok(tree) => {
-                site.tree = Some(Lent::new(tree));
+                let mut tree = Lent::new(tree);
+                // Nobody may want a view before something changes; by then there is little left to do for one.
+                tree.push(|tree| {
+                    tree.digest_ahead();
+                    None
+                });
+                site.tree = Some(tree);
                 site.look_at = None;
                 site.rereads += u32::from(outdated);
                 site.was_missing = false;
@@ -274,13 +280,7 @@ impl Shell {
                 reload = touches.configuration | was_missing;
                 site.rereads += u32::from(reload);
                 self.note_watch(id);
-                if !touches.projects.is_empty() {
-                    let projects = touches.projects;
-                    self.inputs.push_back(Input::Touched {
-                        workspace: id,
-                        projects,
-                    });
-                }
+                self.tell_touched(id, touches);
                 unsettled
             }
             Err(TreeError::Unwatched) => {
@@ -308,6 +308,24 @@ impl Shell {
         if unsettled {
             self.examine(id);
         }
+    }
+
+    fn tell_touched(&mut self, workspace: WorkspaceId, touches: Touches) {
+        if touches.projects.is_empty() {
+            return;
+        }
+        // Where files go, somebody may be about to remove it all: what came meanwhile would be in his way.
+        if touches.saved
+            && let Some(site) = self.sites.get_mut(&workspace)
+            && site.readiness == Readiness::None
+        {
+            site.readiness = Readiness::Wanted;
+        }
+        self.inputs.push_back(Input::Touched {
+            workspace,
+            projects: touches.projects,
+            at: touches.at.unwrap_or_else(|| self.clock.tick()),
+        });
     }
 
     fn take_root(&mut self, id: WorkspaceId, is_there: bool) {

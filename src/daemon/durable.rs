@@ -200,7 +200,8 @@ pub fn temp_owner(name: &OsStr) -> Option<u32> {
     pid.parse().ok()
 }
 
-fn temp_name(name: &OsStr) -> OsString {
+/// A name for what is not `name` yet: of this process, and never the same twice.
+pub(crate) fn temp_name(name: &OsStr) -> OsString {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let n = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut temp = name.to_os_string();

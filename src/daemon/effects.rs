@@ -8,15 +8,15 @@ use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::runner;
 use crate::daemon::shell::Shell;
-use crate::daemon::site::{Facts, Site};
+use crate::daemon::site::{Facts, Readiness, Site};
 use crate::daemon::stage;
 use crate::engine::ask::Stop;
 use crate::engine::{Effect, Input, Record, Standing};
-use crate::limits::{CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
+use crate::limits::{ANCHOR_PAUSE, CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
 use crate::model::config::Config;
 use crate::model::evidence::{LastRun, TaskState};
 use crate::model::id::{CaptureId, RunId, TaskId, WorkspaceId};
-use crate::model::run::{RunReport, Verdict};
+use crate::model::run::{Cause, RunReport, Verdict};
 use crate::model::time::{Tick, Timestamp};
 use crate::model::view::Subject;
 use std::collections::BTreeSet;
@@ -117,17 +117,20 @@ impl Shell {
     fn begin(&mut self, report: Box<RunReport>, resumed: bool) {
         let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
         let begun = run.clone();
+        let (task, pipeline) = (report.task.clone(), report.pipeline.clone());
+        let cause = report.cause;
+        let by_change = cause == Cause::Change;
         let site = self.sites.get_mut(&workspace);
         let changed_file = site.as_ref().map(|site| stage::changed_file(site, &report));
-        let desk = site.and_then(|site| site.desk.as_mut());
+        let desk = site.and_then(|site| {
+            site.readiness = Readiness::None;
+            site.desk.as_mut()
+        });
         let (Some(desk), Some(changed_file)) = (desk, changed_file) else {
             self.not_recorded(run, Record::Begin);
             return;
         };
         desk.push(move |desk| {
-            if !resumed {
-                tracing::info!(run = %report.run, task = %report.task, pipeline = %report.pipeline, cause = ?report.cause, "a run begins");
-            }
             let begun = desk.begin(&report, clock.wall());
             let failure = begun.err().map(|error| chain(&error));
             if let Some(failure) = &failure {
@@ -138,8 +141,14 @@ impl Shell {
             }
             Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
         });
-        // The first stage runs meanwhile.
         desk.push(move |desk| {
+            if by_change {
+                // Whoever saved waits for the first command, and on few cores this would be in its way.
+                std::thread::sleep(ANCHOR_PAUSE);
+            }
+            if !resumed && desk.holds(&begun) {
+                tracing::info!(run = %begun, %task, %pipeline, ?cause, "a run has begun");
+            }
             if let Err(error) = desk.anchor(&begun) {
                 tracing::error!(run = %begun, error = %chain(&error), "the beginning of a run could not be put on disk");
             }

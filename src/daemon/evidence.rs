@@ -14,6 +14,7 @@
 //!
 //! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
 
+mod begin;
 mod exhibits;
 mod files;
 mod finish;
@@ -27,6 +28,7 @@ mod places;
 mod recover;
 mod restore;
 mod snapshots;
+mod spare;
 
 pub use exhibits::{Exhibit, Exhibits, Inspected, Stamps};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
@@ -40,22 +42,21 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
-use crate::daemon::durable::{Dir, DurableError, Former, Staged};
+use crate::daemon::durable::{Dir, DurableError, Former};
 use crate::daemon::identity::Identity;
 use crate::daemon::index::Index;
-use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Layout, Manifest, Sidecar, TaskState, Unreadable};
+use crate::model::evidence::{Layout, Sidecar, TaskState, Unreadable};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
-use crate::model::run::{RunReport, RunStatus};
+use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 use files::Files;
 use finish::Ending;
-use open::{Anchor, Open, taken_up, write_errors};
+use open::{Anchor, Open, write_errors};
 use snapshots::Snapshots;
+use spare::Spare;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why evidence could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +120,8 @@ pub struct Desk {
     index: Index,
     /// What has been replaced, until there is time.
     former: Vec<Former>,
+    /// For the next new run.
+    spare: Option<Spare>,
 }
 
 impl Desk {
@@ -138,7 +141,14 @@ impl Desk {
             open: BTreeMap::new(),
             elsewhere: BTreeSet::new(),
             former: Vec::new(),
+            spare: None,
         }
+    }
+
+    /// Whether a run has begun here and has not ended.
+    #[must_use]
+    pub fn holds(&self, run: &RunId) -> bool {
+        self.open.contains_key(run)
     }
 
     /// From now on the workspace is this directory: whatever takes its place gets nothing written, and runs that another
@@ -147,58 +157,9 @@ impl Desk {
         if self.runs.hold(root) {
             self.elsewhere
                 .extend(std::mem::take(&mut self.open).into_keys());
+            self.spare = None;
         }
         self.snapshots.hold(root);
-    }
-
-    /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
-    /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
-    ///
-    /// # Errors
-    /// When the disk says no; then the run has not begun, and the next start clears away what there is of it.
-    pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
-        let mut grown = Grown::default();
-        let runs = self.runs.create(&mut grown)?;
-        let files = Files::create(&runs, &report.task, &report.run, &mut grown)?;
-        files.write_owner(&self.owner)?;
-        let mut staged = Vec::new();
-        let mut manifest = match taken_up(&files)? {
-            Some(manifest) => manifest,
-            None => {
-                let held = self.open.get(&report.run).map(Open::anew);
-                let manifest = held.map_or_else(|| self.first(report), Ok)?;
-                staged.push(files.stage_manifest(&manifest)?);
-                manifest
-            }
-        };
-        let sidecar = Sidecar::of(report);
-        staged.push(files.stage_token(&manifest.resume_token)?);
-        files.beat(now)?;
-        staged.push(files.stage_sidecar(&sidecar)?);
-        manifest.note(report, &self.layout, now);
-        if manifest.status == RunStatus::Queued {
-            manifest.status = RunStatus::InProgress;
-        }
-        staged.extend(files.stage_pointer(&manifest, &mut grown)?);
-        let mut begun = files.stage_manifest(&manifest)?;
-        Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
-        for staged in staged {
-            drop(staged.place()?);
-        }
-        files.link(&manifest, &mut grown)?;
-        self.former.push(begun.place()?);
-        grown.note(files.run);
-        self.index.note(&runs, &manifest, Some(&sidecar));
-        let before = self.open.get(&report.run);
-        let open = Open {
-            manifest,
-            sidecar: Some(sidecar),
-            guardrails_required: report.guardrails_required,
-            anchor: Anchor::Loose(grown),
-            ending: before.map_or(Ending::New, |open| open.ending),
-        };
-        drop(self.open.insert(report.run.clone(), open));
-        Ok(())
     }
 
     /// Makes a run that has begun survive a power cut; of a run that is not under way there is nothing to do.
@@ -210,7 +171,11 @@ impl Desk {
             return Ok(());
         };
         match std::mem::replace(&mut open.anchor, Anchor::Lost) {
-            Anchor::Loose(grown) => grown.sync()?,
+            Anchor::Loose(grown, spare) => {
+                grown.sync()?;
+                // Only now: what names it has given away must not come back with it.
+                drop(spare);
+            }
             Anchor::Held => {}
             Anchor::Lost => return Err(EvidenceError::Unanchored { run: run.clone() }),
         }
@@ -366,33 +331,6 @@ impl Desk {
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
         Ok(self.snapshots.forget(task, gone, now)?)
-    }
-
-    fn first(&self, report: &RunReport) -> Result<Manifest, EvidenceError> {
-        let slug = self.slug(&report.task);
-        let token = files::random_token()?;
-        Ok(Manifest::new(report, &slug, &token, &self.layout))
-    }
-
-    /// The slug of a task in `tasks/index.json`; its id where that says nothing.
-    fn slug(&self, task: &TaskId) -> String {
-        let slug = || {
-            let tasks = Dir::open(self.root.as_path())
-                .ok()?
-                .descend(Path::new("tasks"))
-                .ok()??;
-            let bytes = tasks
-                .read(OsStr::new("index.json"), EVIDENCE_BYTES_MAX)
-                .ok()??;
-            let index: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-            let mut items = index.get("items")?.as_array()?.iter();
-            let item = items
-                .find(|item| item.get("id").and_then(|id| id.as_str()) == Some(task.as_str()))?;
-            item.get("slug")?.as_str().map(str::to_owned)
-        };
-        slug()
-            .filter(|slug| !slug.is_empty())
-            .unwrap_or_else(|| task.to_string())
     }
 
     /// The directories of a run that is in our hands and has its manifest; `git clean` may have taken what had begun.

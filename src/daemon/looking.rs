@@ -6,7 +6,7 @@
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::shell::Shell;
 use crate::engine::{Input, Watch};
-use crate::limits::{HOLD_PAUSE, POLL_INTERVAL_DEFAULT, WATCH_AGAIN, WRITING_MAX};
+use crate::limits::{HOLD_PAUSE, LOOK_SHORT, POLL_INTERVAL_DEFAULT, WATCH_AGAIN, WRITING_MAX};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
 
@@ -47,11 +47,18 @@ impl Shell {
         };
         site.examining = true;
         let due = site.ask_at.take_if(|at| *at <= tick).is_some();
+        let clock = self.clock;
         tree.push(move |tree| {
             if due {
                 tree.note_time_to_ask();
             }
-            let touches = tree.examine_closed(tick);
+            let mut touches = tree.examine_closed(tick);
+            // Its events came before it began. One that takes long meets what came since.
+            if clock.tick().since(tick) <= LOOK_SHORT
+                && let Ok(touches) = &mut touches
+            {
+                touches.at = Some(tick);
+            }
             let settles = touches.is_ok().then_some(look);
             let facts = crate::daemon::site::Facts::of(tree);
             let looked = Box::new(Looked {

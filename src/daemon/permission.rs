@@ -119,7 +119,11 @@ impl Shell {
     /// another program held the file.
     fn take_trust(&mut self, id: WorkspaceId, failed: Option<&Refusal>) {
         if failed.is_none_or(|refusal| refusal.kind != ErrorKind::Busy) {
-            self.configure(id, BTreeMap::new());
+            // The loop may have seen the file change already: what has begun since did not begin with this.
+            let trust = self.trust_of(id);
+            if self.engine.trust(id).is_none_or(|known| *known != trust) {
+                self.configure(id, BTreeMap::new());
+            }
         }
         self.settle();
     }

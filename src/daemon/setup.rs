@@ -233,7 +233,7 @@ impl Shell {
         self.settle();
     }
 
-    fn trust_of(&mut self, id: WorkspaceId) -> Trust {
+    pub(super) fn trust_of(&mut self, id: WorkspaceId) -> Trust {
         match self.trust.glance(self.clock.wall()) {
             Ok(()) => {}
             Err(error @ StoreError::Held { .. }) => {

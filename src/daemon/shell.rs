@@ -258,6 +258,7 @@ impl Shell {
         for (id, site) in &mut self.sites {
             let id = *id;
             site.flush(id, tick, exiting, self.clock);
+            site.get_ready();
             if let Some(tree) = &mut site.tree {
                 tree.lend(&self.out, move |tree| Done::tree_back(id, tree));
             }

@@ -54,6 +54,8 @@ pub(super) struct Site {
     pub(super) examining: bool,
     /// How soon its events are looked at.
     pub(super) pace: Pace,
+    /// Whether its next run has been prepared for.
+    pub(super) readiness: Readiness,
     /// How many looks were asked for.
     pub(super) looks: u64,
     /// The last one that was asked for before events were lost; a later one settles what they would have told.
@@ -96,6 +98,18 @@ pub(super) struct Site {
     pub(super) adding: Vec<RequestId>,
     /// Those who removed it and wait until nothing of it is under way.
     pub(super) removing: Vec<RequestId>,
+}
+
+/// How far the desk has prepared for the next run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// Not at all.
+    #[default]
+    None,
+    /// It is to, because something was touched.
+    Wanted,
+    /// It has, or tries to.
+    Ready,
 }
 
 /// What the last look told of the watching itself.
@@ -426,6 +440,7 @@ impl Site {
             facts: Facts::default(),
             examining: false,
             pace: Pace::default(),
+            readiness: Readiness::default(),
             looks: 0,
             lost_after: None,
             progress: BTreeMap::new(),
@@ -457,6 +472,19 @@ impl Site {
     pub(super) fn next_look(&mut self) -> u64 {
         self.looks = self.looks.saturating_add(1);
         self.looks
+    }
+
+    /// Has the desk prepare for the next run, where that is wanted: while things settle there is time for it.
+    pub(super) fn get_ready(&mut self) {
+        if self.readiness == Readiness::Wanted
+            && let Some(desk) = self.desk.as_mut()
+        {
+            self.readiness = Readiness::Ready;
+            desk.push(|desk| {
+                desk.prepare();
+                None
+            });
+        }
     }
 
     /// Whether nothing is being done for it and nothing waits to be written.

@@ -2,7 +2,7 @@
 //!
 //! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
-use crate::daemon::durable::{Dir, DurableError};
+use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::log::LogPlan;
 use crate::daemon::runner::{Attempt, Written};
 use crate::daemon::shell::Tenancy;
@@ -145,7 +145,11 @@ pub(super) fn write_changed(path: &Path, changed: &Changed) -> Result<(), Durabl
         path.file_name().unwrap_or_default(),
     );
     let directory = Dir::open(directory)?;
-    directory.remove(name)?;
+    // That of a new run stands there, empty.
+    let empty = |stamp: &Stamp| stamp.kind == Kind::File && stamp.size == 0;
+    if !directory.stamp(Path::new(name)).as_ref().is_some_and(empty) {
+        directory.remove(name)?;
+    }
     let written = directory.overwrite(name, &bytes, 0o600);
     if written.is_err() {
         // Half a list would hide a change; if it cannot be removed either, the error that is told is still the first.

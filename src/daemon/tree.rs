@@ -13,6 +13,7 @@ mod audit;
 mod capture;
 mod content;
 mod crew;
+mod error;
 mod examine;
 mod explain;
 mod git;
@@ -33,10 +34,12 @@ mod snapshot;
 mod stamp;
 mod survey;
 mod tracked;
+mod unread;
 mod walk;
 
 pub use audit::Audited;
 pub use capture::CaptureError;
+pub use error::TreeError;
 pub use git::Signs;
 pub use places::Places;
 pub use rules::PatternError;
@@ -44,6 +47,7 @@ pub use scopes::{ScopeError, Scopes};
 
 use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
+use crate::limits::SAVED_FILES_MAX;
 use crate::model::config::Poll;
 use crate::model::digest::Digest;
 use crate::model::path::{RelPath, RootPath};
@@ -60,71 +64,12 @@ use refusal::Refusal;
 use settings::Home;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot, Turn};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tracked::Tracked;
 use walk::{Reach, Renew, Step};
-
-/// Why a workspace's files cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum TreeError {
-    /// There is no directory at the root.
-    #[error("`{root}` is missing")]
-    Missing {
-        /// The root.
-        root: RootPath,
-    },
-    /// What was mounted at the root is not any more, and there is nothing below.
-    #[error("nothing is mounted at `{root}` any more")]
-    Unmounted {
-        /// The root.
-        root: RootPath,
-    },
-    /// What was at the root is elsewhere or gone, and another directory is there now; the next look is at that one.
-    #[error("another directory has taken the place of `{root}`")]
-    Replaced {
-        /// The root.
-        root: RootPath,
-    },
-    /// The root is there, and yet cannot be looked at.
-    #[error("failed to look at `{root}`")]
-    Root {
-        /// The root.
-        root: RootPath,
-        /// Why.
-        source: io::Error,
-    },
-    /// What a directory holds could not be found out; it may be another time.
-    #[error("failed to look at `{}`", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// What a file holds, or says of what is ignored, could not be found out; it may be another time.
-    #[error("failed to read `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nobody tells of events now; a look is of no use until somebody does.
-    #[error("no event comes: the watcher has ended, and another one is being started")]
-    Unwatched,
-    /// A directory cannot be watched, and the configuration forbids to poll instead.
-    #[error("failed to watch `{root}`, and `poll = \"never\"` forbids to scan instead")]
-    Watch {
-        /// The root.
-        root: RootPath,
-        /// Why.
-        source: WatchError,
-    },
-}
 
 /// Whether the root of a workspace is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +132,8 @@ pub struct Tree {
     doubted: bool,
     /// What a look found that failed after that; the next one tells it.
     untold: Changes,
+    /// Files to be read ahead of the next view, the first to come first.
+    ahead: VecDeque<Box<[u8]>>,
     /// Files that are being written and were left alone so far, and since when.
     writing: BTreeMap<Box<[u8]>, Tick>,
     digests: Digests,
@@ -233,6 +180,7 @@ impl Tree {
             scanned: false,
             doubted: false,
             untold: Changes::none(),
+            ahead: VecDeque::new(),
             writing: BTreeMap::new(),
             digests: Digests::default(),
             journals: BTreeMap::new(),
@@ -448,6 +396,10 @@ impl Tree {
                 }
             }
         }
+        let is_there = |path| self.root.join(&names::rel(path)).symlink_metadata().is_ok();
+        let saved = paths.len() <= SAVED_FILES_MAX
+            && !projects.is_empty()
+            && paths.keys().all(|path| is_there(path));
         let sorted = |mut paths: Vec<RelPath>| {
             paths.sort();
             Changed::Paths(paths)
@@ -458,6 +410,8 @@ impl Tree {
                 .map(|(task, paths)| (task, sorted(paths)))
                 .collect(),
             configuration,
+            saved,
+            at: None,
         }
     }
 
@@ -470,6 +424,8 @@ impl Tree {
         Touches {
             projects: tasks.map(|task| (task, Changed::Everything)).collect(),
             configuration: false,
+            saved: false,
+            at: None,
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use std::collections::BTreeSet;
 
+/// Times that a set is larger than what is added to it, past which each path is cheaper to add by itself.
+const MUCH_MORE: usize = 8;
+
 /// What may differ since some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeSet {
@@ -30,7 +33,12 @@ impl ChangeSet {
             Changed::Everything => self.coarsen(),
             Changed::Paths(_) if self.everything => {}
             Changed::Paths(paths) => {
-                self.paths.extend(paths.iter().cloned());
+                if self.paths.len() / MUCH_MORE > paths.len() {
+                    self.paths.extend(paths.iter().cloned());
+                } else {
+                    // Sorted as they are they make a set at once, and two sets one.
+                    self.paths.append(&mut paths.iter().cloned().collect());
+                }
                 if self.paths.len() > CHANGED_PATHS_MAX {
                     self.coarsen();
                 }

@@ -177,8 +177,8 @@ impl Project {
 }
 
 impl Engine {
-    pub(super) fn touch_project(&mut self, id: &ProjectId, changed: &Changed) {
-        let tick = self.now.tick;
+    pub(super) fn touch_project(&mut self, id: &ProjectId, changed: &Changed, at: Tick) {
+        let tick = at.min(self.now.tick);
         let Some(project) = self.projects.get_mut(id) else {
             return;
         };
@@ -187,7 +187,8 @@ impl Engine {
             .settles
             .entry(id.clone())
             .or_insert(Settle { first, last: tick });
-        settle.last = tick;
+        // What was told before may have come later than what this is about.
+        settle.last = settle.last.max(tick);
         project.doubt();
         match &project.active {
             Some(_) => self.blame(id, changed),
@@ -355,3 +356,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use crate::model::evidence::Layout;
 use crate::model::id::{CaptureId, RequestId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::run::Changed;
+use crate::model::time::Tick;
 use crate::model::view::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -272,14 +273,19 @@ impl Engine {
         }
     }
 
-    pub(super) fn touch(&mut self, id: WorkspaceId, projects: &BTreeMap<TaskId, Changed>) {
+    pub(super) fn touch(
+        &mut self,
+        id: WorkspaceId,
+        projects: &BTreeMap<TaskId, Changed>,
+        at: Tick,
+    ) {
         for (task, changed) in projects {
             let project = ProjectId {
                 workspace: id,
                 task: task.clone(),
             };
             if self.projects.contains_key(&project) {
-                self.touch_project(&project, changed);
+                self.touch_project(&project, changed, at);
             }
         }
     }

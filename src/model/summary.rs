@@ -97,13 +97,13 @@ fn named_signal(_number: i32) -> Option<&'static str> {
 }
 
 /// The line of a failed stage's output that most likely tells why: the first that looks like an error, else the last of
-/// its standard error, else the last of its standard output.
+/// its standard error, else the last of its standard output. A line without a letter or a digit tells nothing.
 #[must_use]
 pub fn failure_excerpt(stdout: &str, stderr: &str) -> Option<String> {
     let lines = |text: &str| -> Vec<String> {
         text.lines()
             .map(printable)
-            .filter(|line| !line.is_empty())
+            .filter(|line| line.contains(char::is_alphanumeric))
             .collect()
     };
     let (out, err) = (lines(stdout), lines(stderr));
@@ -113,7 +113,9 @@ pub fn failure_excerpt(stdout: &str, stderr: &str) -> Option<String> {
 
 /// Words that begin the telling line of compilers, linters and test runners, or stand in it as a word of their own.
 fn looks_like_error(line: &str) -> bool {
-    const MARKS: [&str; 8] = ["✗", "✖", "✘", "❌", "not ok ", "E   ", "--- FAIL", "● "];
+    const MARKS: [&str; 9] = [
+        "✗", "✖", "✘", "❌", "not ok ", "E   ", "--- FAIL", "● ", "Diff in ",
+    ];
     const WORDS: [&str; 10] = [
         "error",
         "fail",
@@ -273,6 +275,12 @@ mod tests {
             failure_excerpt("0 failed\nfailed: 0\n10 failed\n", "").unwrap(),
             "10 failed"
         );
+        let rustfmt = "Diff in /w/src/lib.rs:1:\n-fn  a() {}\n+fn a() {}\n-\n";
+        assert_eq!(
+            failure_excerpt(rustfmt, "").unwrap(),
+            "Diff in /w/src/lib.rs:1:"
+        );
+        assert_eq!(failure_excerpt("one\n-\n", "---\n").unwrap(), "one");
         assert_eq!(failure_excerpt("", "\n"), None);
     }
 

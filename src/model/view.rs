@@ -7,6 +7,7 @@ use crate::model::digest::InputDigest;
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
 use crate::model::run::Changed;
+use crate::model::time::Tick;
 use std::collections::BTreeMap;
 
 /// A project and the pipeline whose inputs are asked for.
@@ -55,6 +56,10 @@ pub struct Touches {
     pub projects: BTreeMap<TaskId, Changed>,
     /// Whether a configuration file is among what may differ.
     pub configuration: bool,
+    /// Whether it is a few files that are there, as after a save.
+    pub saved: bool,
+    /// When it was touched at the latest; none where nobody knows better than whoever hears of it.
+    pub at: Option<Tick>,
 }
 
 impl Touches {

@@ -127,10 +127,17 @@ MUTANTS = [
         "content is what the bytes are",
     ),
     Mutant(
+        "unread-is-digested",
+        "tree/capture.rs",
+        "                keep = Keep::No;\n                if let Some(unread)",
+        "                if let Some(unread)",
+        "a digest of what nobody has read is none",
+    ),
+    Mutant(
         "backups-are-not-looked-at",
         "tree/examine.rs",
-        "        all.entry([name, &b\"~\"[..]].concat().into())\n            .or_insert(Doubt::Content);\n",
-        "        drop(name);\n",
+        "            let matters = is_known || matches!(named.what, What::Nothing);\n",
+        "            let matters = is_known && matches!(named.what, What::Nothing) && names.len() > 1000;\n",
         "whether a name is a backup depends on the file beside it",
     ),
 ]

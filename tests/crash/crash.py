@@ -27,6 +27,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 TASK = "0001-crash"
 TERMINAL = {"succeeded", "failed", "cancelled"}
+SPARES = ".orchd-spare"  # what is there has no name, and is no evidence (docs/formats.md)
 COMMAND_S_MAX = 90
 DEADLINE_S = 30
 FINDINGS_MAX = 20  # more say nothing new, and each costs its deadline
@@ -178,7 +179,7 @@ def torn(site, metrics_too):
     """JSON files that do not parse. The last line of metrics.json may be torn until the daemon has come back."""
     bad = []
     for path in site.evidence():
-        if path.suffix != ".json" or ".tmp-" in path.name:
+        if path.suffix != ".json" or ".tmp-" in path.name or SPARES in path.parts:
             continue
         try:
             text = path.read_text()
@@ -195,7 +196,11 @@ def torn(site, metrics_too):
 
 
 def temp_files(site):
-    return [str(p.relative_to(site.root)) for p in site.evidence() if ".tmp-" in p.name]
+    """Those of runs, and what was prepared for one by a daemon that is dead."""
+    own = f".tmp-{site.child.pid}-"
+    left = [p for p in site.evidence() if ".tmp-" in p.name and SPARES not in p.parts]
+    left += [p for p in (site.root / ".runs" / SPARES).glob("*") if own not in p.name]
+    return [str(p.relative_to(site.root)) for p in left]
 
 
 def await_moment(site, moment):

@@ -2,6 +2,7 @@
 
 use crate::events::Events;
 use crate::support::{Workspace, World, check};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -379,4 +380,48 @@ fn a_rebase_that_stops_at_a_conflict_is_waited_for_no_longer_than_the_bound() {
     workspace.settle(&mut events);
     assert_eq!(workspace.done(&["logs"]).out, "both\n");
     assert_eq!(workspace.status()["detail"], Value::Null);
+}
+
+#[test]
+fn what_is_prepared_for_a_run_is_none_and_goes_with_the_daemon() {
+    let mut world = World::new();
+    let settings = "[workspace]\nsettle_ms = 600000\nsettle_max_ms = 600000\n";
+    let workspace = world.watched("w", &format!("{settings}{}", check("true")));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let spares = world.path("w/.runs/.orchd-spare");
+    let spares = || std::fs::read_dir(&spares).map_or(0, Iterator::count);
+    let changed = |world: &World, content: &str| {
+        std::fs::write(world.path("w/s"), content).unwrap();
+        assert_eq!(world.ctl(&["sync"]).code, Some(0));
+        // Whoever asks for the history is answered after it was prepared.
+        let runs = world.ctl(&["runs", "--json"]);
+        assert_eq!(spares(), 1, "{content}");
+        runs.json()["runs"].as_array().unwrap().len()
+    };
+    assert_eq!(changed(&world, "one"), 1);
+    world.kill();
+    assert_eq!(spares(), 1);
+    world.start();
+    let waited = world.ctl(&["wait", "--timeout", "30s"]);
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    assert_eq!(spares(), 0, "a start sweeps it");
+    assert_eq!(changed(&world, "two"), 2);
+    world.signal(Signal::TERM);
+    assert!(world.ended().success());
+    assert_eq!(spares(), 0, "an end removes it");
+}
+
+#[test]
+fn nothing_is_prepared_while_somebody_removes_the_workspace() {
+    let world = World::new();
+    let settings = "[workspace]\nsettle_ms = 600000\nsettle_max_ms = 600000\n";
+    std::fs::create_dir(world.path("w")).unwrap();
+    std::fs::write(world.path("w/s"), "").unwrap();
+    let workspace = world.watched("w", &format!("{settings}{}", check("true")));
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    std::fs::remove_file(world.path("w/s")).unwrap();
+    assert_eq!(world.ctl(&["sync"]).code, Some(0));
+    // Whoever asks for the history is answered after it would have been prepared.
+    assert_eq!(world.ctl(&["runs"]).code, Some(0));
+    assert!(!workspace.has(".runs/.orchd-spare"));
 }

@@ -94,6 +94,7 @@ impl Bench {
                 self.step(Input::Touched {
                     workspace: WORKSPACE,
                     projects: BTreeMap::from([(project().task, changed)]),
+                    at: Tick::new(self.now),
                 })
             }
             ["git", signs @ ..] => self.step(Input::Held {

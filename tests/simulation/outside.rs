@@ -15,6 +15,7 @@ use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
+use orch::model::time::Tick;
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -252,9 +253,12 @@ impl World {
         let changed = Changed::Paths(vec![path(project, file)]);
         let projects = BTreeMap::from([(task(project), changed)]);
         let workspace = self.places[HOMES[project]].id;
+        // It was touched before it is told.
+        let lag = Duration::from_millis(u64::from(file % 4));
         self.step(Input::Touched {
             workspace,
             projects,
+            at: Tick::new(self.now.saturating_sub(lag)),
         });
     }
 

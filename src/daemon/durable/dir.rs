@@ -174,6 +174,33 @@ impl Dir {
         Ok(staged)
     }
 
+    /// As [`Dir::stage`], into a file that has been made under `temp` before; what is in it goes.
+    ///
+    /// # Errors
+    /// When it cannot be opened or filled.
+    pub fn stage_in(
+        &self,
+        temp: &OsStr,
+        name: &OsStr,
+        bytes: &[u8],
+        mode: u32,
+    ) -> Result<Staged, DurableError> {
+        let path = self.path.join(name);
+        probe::step(&path)?;
+        let mut file = sys::file(&self.handle, temp, sys::Want::Update(mode))
+            .map_err(fail(Act::Open, &path))?;
+        if regular(&file, &path)? > 0 {
+            // Somebody else has found it first.
+            file.set_len(0).map_err(fail(Act::Fill, &path))?;
+        }
+        let mut staged = Staged::new(self.clone(), name, temp.to_os_string());
+        probe::fill(&mut file, bytes, &path)?;
+        file.write_all(bytes).map_err(fail(Act::Fill, &path))?;
+        sys::start_writing(&file);
+        staged.keep(file);
+        Ok(staged)
+    }
+
     /// Overwrites the beginning of the file `name` in place, without syncing: for what is written every few seconds
     /// and always has the same length.
     ///

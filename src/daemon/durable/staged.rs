@@ -52,21 +52,30 @@ impl Staged {
     pub fn sync_all<'a>(
         staged: impl IntoIterator<Item = &'a mut Self>,
     ) -> Result<(), DurableError> {
+        Self::sync_all_beside(staged, || ()).0
+    }
+
+    /// As [`Staged::sync_all`], and does `meanwhile` while the disk is busy with it.
+    pub fn sync_all_beside<'a, R>(
+        staged: impl IntoIterator<Item = &'a mut Self>,
+        meanwhile: impl FnOnce() -> R,
+    ) -> (Result<(), DurableError>, R) {
         let mut staged: Vec<&mut Self> = staged.into_iter().collect();
         let open = staged.iter_mut().filter_map(|one| {
             let file = one.file.take()?;
             Some((file, one.dir.path.join(&one.name)))
         });
         let open: Vec<(File, PathBuf)> = open.collect();
-        let synced = together::sync(
+        let (synced, aside) = together::sync_beside(
             open,
             |(_, path)| path,
             |(file, path)| file.sync_all().map_err(fail(Act::Sync, path)),
+            meanwhile,
         );
         if synced.is_err() {
             staged.iter_mut().for_each(|one| one.discard());
         }
-        synced
+        (synced, aside)
     }
 
     /// Gives it its name; what had the name before is given back.

@@ -183,3 +183,19 @@ fn of_the_damaged_files_of_a_name_the_newest_are_kept() {
     assert_eq!(std::fs::read(temp.path().join(&newest)).unwrap(), b"first");
     assert!(kept.contains(&"other.json.corrupt-1".to_owned()));
 }
+
+#[test]
+fn what_is_written_into_a_file_that_was_made_before_is_all_that_it_holds() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (temp, name) = (OsStr::new("t"), OsStr::new("name"));
+    let path = scratch.path().join("name");
+    let dir = Dir::open(scratch.path()).unwrap();
+    for before in ["", "longer than what comes"] {
+        write(&scratch.path().join("t"), before.as_bytes(), SHARED).unwrap();
+        dir.stage_in(temp, name, b"new", SHARED)
+            .unwrap()
+            .place()
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+}

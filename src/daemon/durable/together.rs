@@ -32,10 +32,20 @@ impl<T> Work<T> {
 
 /// Syncs all `items`, each by `sync`, and returns the first failure.
 pub(super) fn sync<T: Send + Sync + 'static>(
-    mut items: Vec<T>,
+    items: Vec<T>,
     path: fn(&T) -> &Path,
     sync: fn(&T) -> Synced,
 ) -> Synced {
+    sync_beside(items, path, sync, || ()).0
+}
+
+/// As [`sync`], and does `meanwhile` on the caller's thread before it takes part.
+pub(super) fn sync_beside<T: Send + Sync + 'static, R>(
+    mut items: Vec<T>,
+    path: fn(&T) -> &Path,
+    sync: fn(&T) -> Synced,
+    meanwhile: impl FnOnce() -> R,
+) -> (Synced, R) {
     // A test that ends the "process" in between counts on this thread.
     let mut allowed = 0;
     let mut cut = Ok(());
@@ -58,6 +68,7 @@ pub(super) fn sync<T: Send + Sync + 'static>(
             drop(runtime.spawn_blocking(move || work.take_part(&out)));
         }
     }
+    let aside = meanwhile();
     work.take_part(&out);
     drop(out);
     let mut done = Ok(());
@@ -65,5 +76,5 @@ pub(super) fn sync<T: Send + Sync + 'static>(
         let lost = |_| fail(Act::Sync, path(item))(io::Error::other("its sync was given up"));
         done = done.and(results.recv().map_err(lost).flatten());
     }
-    done.and(cut)
+    (done.and(cut), aside)
 }

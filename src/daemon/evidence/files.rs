@@ -5,7 +5,7 @@
 use super::owner::Owner;
 use super::places::Grown;
 use super::{EvidenceError, ReadError};
-use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_owner};
+use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_name, temp_owner};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Manifest, RunSummary, Sidecar, document, pretty};
 use crate::model::id::{RunId, TaskId};
@@ -35,6 +35,7 @@ pub(super) struct Files {
     pub(super) run: Dir,
 }
 
+/// Says where a run is.
 #[derive(Serialize)]
 struct Pointer<'a> {
     redirect_to: &'a str,
@@ -180,6 +181,16 @@ impl Files {
         manifest: &Manifest,
         grown: &mut Grown,
     ) -> Result<Option<Staged>, DurableError> {
+        self.stage_pointer_in(&temp_name(OsStr::new(MANIFEST)), manifest, grown)
+    }
+
+    /// As [`Files::stage_pointer`], under this temp name.
+    pub(super) fn stage_pointer_in(
+        &self,
+        temp: &OsStr,
+        manifest: &Manifest,
+        grown: &mut Grown,
+    ) -> Result<Option<Staged>, DurableError> {
         let dir = grown.create(
             &self.runs,
             &pointer_path(&manifest.task_id, &manifest.run_id),
@@ -187,23 +198,45 @@ impl Files {
         if dir.stamp(Path::new(MANIFEST)).is_some() {
             return Ok(None);
         }
-        let pointer = Pointer {
-            redirect_to: &manifest.artifact_root,
-            manifest: format!("{}/{MANIFEST}", manifest.artifact_root),
-            created_at: Some(manifest.updated_at),
-            note: "Written by orchd: the run stands under redirect_to.",
-        };
-        let staged = dir.stage(OsStr::new(MANIFEST), &document(&pointer), SHARED)?;
+        let bytes = document(&pointer(manifest));
+        let staged = dir.stage_in(temp, OsStr::new(MANIFEST), &bytes, SHARED)?;
         grown.note(dir);
         Ok(Some(staged))
     }
 
+    /// The link by which other tools find the run without its task, under a temp name; `None` where that is not to be.
+    pub(super) fn stage_link(
+        &self,
+        temp: &OsStr,
+        manifest: &Manifest,
+    ) -> Result<Option<Dir>, DurableError> {
+        let home = Path::new(LOCAL_POINTERS).join(manifest.run_id.as_str());
+        let local = self.runs.descend(&home)?;
+        Ok(local.filter(|local| {
+            let free = local.stamp(Path::new(MANIFEST)).is_none();
+            free && local.symlink(&link_target(manifest), temp).is_ok()
+        }))
+    }
+
+    /// Gives the link its name, or makes it.
+    pub(super) fn place_link(
+        &self,
+        staged: Option<&Dir>,
+        temp: &OsStr,
+        manifest: &Manifest,
+        grown: &mut Grown,
+    ) -> Result<(), DurableError> {
+        if let Some(local) = staged {
+            local.rename(temp, local, OsStr::new(MANIFEST))?;
+        }
+        self.link(manifest, grown)
+    }
+
     /// The link by which other tools find the run without its task.
     pub(super) fn link(&self, manifest: &Manifest, grown: &mut Grown) -> Result<(), DurableError> {
-        let (task, run) = (&manifest.task_id, &manifest.run_id);
+        let run = &manifest.run_id;
         let local = grown.create(&self.runs, &Path::new(LOCAL_POINTERS).join(run.as_str()))?;
-        let target = Path::new("../..").join(run_path(task, run)).join(MANIFEST);
-        if let Err(error) = local.symlink(&target, OsStr::new(MANIFEST)) {
+        if let Err(error) = local.symlink(&link_target(manifest), OsStr::new(MANIFEST)) {
             tracing::debug!(%run, error = %error.source, "no link possible: writing a pointer instead");
             let pointer = Pointer {
                 redirect_to: &manifest.artifact_root,
@@ -216,6 +249,22 @@ impl Files {
         grown.note(local);
         Ok(())
     }
+}
+
+/// What leads to a run from its task's pointers.
+fn pointer(manifest: &Manifest) -> Pointer<'_> {
+    Pointer {
+        redirect_to: &manifest.artifact_root,
+        manifest: format!("{}/{MANIFEST}", manifest.artifact_root),
+        created_at: Some(manifest.updated_at),
+        note: "Written by orchd: the run stands under redirect_to.",
+    }
+}
+
+/// What leads to a run from all tasks' pointers.
+fn link_target(manifest: &Manifest) -> PathBuf {
+    let run = run_path(&manifest.task_id, &manifest.run_id);
+    Path::new("../..").join(run).join(MANIFEST)
 }
 
 /// Reads the manifest in a run's directory.

@@ -7,6 +7,7 @@
 use super::files::{Files, HEARTBEAT, MANIFEST, OWNER, SUMMARY, TOKEN, random_token, set_aside};
 use super::owner::{Life, Owner};
 use super::recover::Recovery;
+use super::spare::is_unwritten;
 use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::durable::{Dir, temp_owner};
 use crate::daemon::index::Key;
@@ -100,13 +101,19 @@ pub(super) fn birth(files: &Files, own: &Owner, now: Timestamp) -> Birth {
     };
     let owner = files.read_owner();
     // A power cut may have taken the manifest's name along after somebody was told of the run; a kill takes nothing.
-    let is_told = owner.as_ref().is_some_and(Owner::is_of_an_earlier_start);
+    // It may also have emptied the file that says whose the run is, which is never synced.
+    let is_told = match &owner {
+        Some(owner) => owner.is_of_an_earlier_start(),
+        None => files
+            .run
+            .stamp(Path::new(OWNER))
+            .is_some_and(|stamp| stamp.size == 0),
+    };
     let early = |name: &OsString| {
-        let empty = files.run.descend(Path::new(name)).ok().flatten();
-        let empty = empty
-            .and_then(|dir| dir.list().ok())
-            .is_some_and(|inside| inside.is_empty());
-        name == OWNER || (name == HEARTBEAT && !is_told) || temp_owner(name).is_some() || empty
+        name == OWNER
+            || (name == HEARTBEAT && !is_told)
+            || temp_owner(name).is_some()
+            || is_unwritten(&files.run, name)
     };
     if !names.iter().all(early) {
         return Birth::Past;

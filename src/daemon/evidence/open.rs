@@ -3,12 +3,12 @@
 //! From its beginning to its recorded end. What another tool wrote into the manifest meanwhile is taken over before each
 //! write; nothing is written here but the error files of its stages.
 
-use super::files::{Files, MANIFEST};
+use super::files::Files;
 use super::finish::Ending;
 use super::places::Grown;
-use super::{EvidenceError, ReadError};
+use super::spare::Spare;
 use crate::daemon::durable::DurableError;
-use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, Unreadable};
+use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar};
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) enum Anchor {
     /// They do, once this is synced.
-    Loose(Grown),
+    Loose(Grown, Option<Box<Spare>>),
     /// They do.
     Held,
     /// Nobody knows.
@@ -52,19 +52,6 @@ impl Open {
         if let Ok(found) = files.read_manifest() {
             self.manifest.approvals = found.approvals;
             self.manifest.rest = found.rest;
-        }
-    }
-}
-
-/// The manifest of a run that is taken up again; none of a new one.
-pub(super) fn taken_up(files: &Files) -> Result<Option<Manifest>, EvidenceError> {
-    match files.read_manifest() {
-        Ok(manifest) => Ok(Some(manifest)),
-        Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => Ok(None),
-        Err(ReadError::Disk(error)) => Err(error.into()),
-        Err(ReadError::Unreadable(source)) => {
-            let path = files.run.path().join(MANIFEST);
-            Err(EvidenceError::Unreadable { path, source })
         }
     }
 }

@@ -9,7 +9,7 @@ use super::last::Last;
 use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
-use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, pointer_path};
+use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, pointer_path, spare};
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::log::read::output_bytes;
@@ -89,6 +89,10 @@ impl Desk {
             }
         }
         if let Some(runs) = self.runs.open()? {
+            self.spare = None;
+            if let Err(error) = spare::sweep(&runs) {
+                tracing::warn!(%error, source = %error.source, "prepared runs are not quite gone");
+            }
             if let Err(error) = retention::sweep(&runs) {
                 tracing::warn!(%error, source = %error.source, "runs that were removed are not quite gone");
             }
@@ -280,6 +284,7 @@ impl Desk {
             Path::new(LOCAL_POINTERS).join(run.as_str()),
             Path::new(task.as_str()).join(run.as_str()),
             super::run_path(&task, &run).join("errors"),
+            super::run_path(&task, &run).join("commands"),
         ];
         for below in beside {
             if let Some(dir) = runs.descend(&below)? {

@@ -5,15 +5,17 @@
 use super::*;
 use crate::daemon::durable::{crash_after, measure};
 use crate::model::evidence::tests::{at, report, task_state};
-use crate::model::run::{Outcome, ResumeReport, StageStatus, Verdict};
+use crate::model::run::{Outcome, ResumeReport, RunStatus, StageStatus, Verdict};
 use serde_json::Value;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use tempfile::TempDir;
 
 mod cost;
 mod exhibits;
 mod lost;
 mod recovery;
+mod spare;
 
 pub(crate) struct Space {
     pub(crate) dir: TempDir,

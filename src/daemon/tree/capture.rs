@@ -3,7 +3,7 @@
 //! First a sync, so that every change made before the call is known; then the doubts; then whatever these stages read
 //! and nobody has read yet is hashed; then the digests, of which only those are computed anew that a change spoiled.
 
-use super::content::{Reading, read_all};
+use super::content::Reading;
 use super::journal::{Changes, Was};
 use super::merkle::{Address, Directory, DirectoryNode, FileNode, Summary, SymlinkNode, text};
 use super::names;
@@ -17,9 +17,8 @@ use crate::limits::HASH_BATCH_FILES;
 use crate::model::digest::{Digest, InputDigest};
 use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why nobody can say what the content is.
@@ -113,6 +112,8 @@ impl Tree {
             self.untold = Changes::Everything;
         }
         merge(&mut touches, late?);
+        // What else waits to be read is another view's, which is none the worse for it.
+        self.ahead = VecDeque::new();
         let views = scopes
             .iter()
             .map(|(subject, scope)| self.view(subject, scope))
@@ -120,9 +121,9 @@ impl Tree {
         Ok((touches, views))
     }
 
-    /// Reads what these scopes take and nobody has read.
+    /// Reads what these scopes take and nobody has read, and digests what is read already.
     fn hash(&mut self, scopes: &[(&Subject, SubjectScope)]) -> Result<Touches, TreeError> {
-        let mut pending = BTreeSet::new();
+        let mut pending = Vec::new();
         let mut done = BTreeSet::new();
         for (_, scope) in scopes {
             for filter in scope
@@ -132,18 +133,19 @@ impl Tree {
                 .chain([&scope.union])
             {
                 if done.insert(*filter) {
-                    self.fold(*filter, &mut Errand::Collect(&mut pending));
+                    self.fold(*filter, Some(&mut pending));
                 }
             }
         }
-        let pending: Vec<Pending> = pending.into_iter().collect();
+        pending.sort_unstable();
+        pending.dedup();
         let mut look = self.look();
         let (mut gone, mut failed) = (Vec::new(), None);
         for batch in pending.chunks(HASH_BATCH_FILES) {
-            let paths: Vec<PathBuf> = batch.iter().map(|place| self.place(*place)).collect();
-            let readings = read_all(&paths);
-            for ((place, reading), path) in batch.iter().zip(readings).zip(paths) {
+            let readings = self.read_places(batch);
+            for (place, reading) in batch.iter().zip(readings) {
                 if let Reading::Failed(reason) = reading {
+                    let path = names::below(self.root.as_path(), &self.path_at(*place));
                     failed = Some((path, io::Error::from_raw_os_error(reason)));
                 }
                 self.take_reading(*place, reading, &mut gone, &mut look);
@@ -155,6 +157,7 @@ impl Tree {
             let found = Found {
                 name,
                 what: What::Nothing,
+                read: None,
                 doubt: None,
             };
             start.extend(self.settle(id, vec![found], Extent::Names, &mut look));
@@ -167,16 +170,15 @@ impl Tree {
         }
     }
 
-    pub(super) fn place(&self, pending: Pending) -> PathBuf {
-        let name = self.name_at(pending).unwrap_or_default();
-        let path = self.snapshot.path_of(pending.0, &name);
-        names::below(self.root.as_path(), &path)
-    }
-
     fn name_at(&self, (id, at): Pending) -> Option<Box<[u8]>> {
         let dir = self.snapshot.dir(id);
         let entry = dir.entries().get(usize::try_from(at).ok()?)?;
         Some(dir.name_of(entry).into())
+    }
+
+    fn path_at(&self, place: Pending) -> Vec<u8> {
+        let name = self.name_at(place).unwrap_or_default();
+        self.snapshot.path_of(place.0, &name)
     }
 
     fn update_at(&mut self, (id, at): Pending, change: impl FnOnce(&mut Entry)) {
@@ -190,8 +192,7 @@ impl Tree {
             (entry.print, entry.hash, entry.known) = (print, hash, known);
         });
         if !self.unreadable.is_empty() {
-            let name = self.name_at(at).unwrap_or_default();
-            self.unreadable.remove(&*self.snapshot.path_of(at.0, &name));
+            self.unreadable.remove(&*self.path_at(at));
         }
     }
 
@@ -202,9 +203,6 @@ impl Tree {
         gone: &mut Vec<(DirId, Box<[u8]>)>,
         look: &mut Look,
     ) {
-        let Some(name) = self.name_at((id, at)) else {
-            return;
-        };
         match reading {
             Reading::Hashed { print, hash, racy } => self.take_hash((id, at), print, hash, racy),
             Reading::Torn { print, hash } => {
@@ -212,17 +210,15 @@ impl Tree {
                     (entry.print, entry.hash, entry.known) = (print, hash, Known::Torn);
                 });
                 // The view is of no moment: whoever gets it has to look again.
-                let path = self.snapshot.path_of(id, &name);
-                look.changes.note(path, Was::Unknown);
+                look.changes.note(self.path_at((id, at)), Was::Unknown);
             }
             // It stays unread: the next look tries again.
             Reading::Failed(_) => {}
             // Its event is on the way; the view is without it already.
-            Reading::Gone => gone.push((id, name)),
+            Reading::Gone => gone.extend(self.name_at((id, at)).map(|name| (id, name))),
             Reading::Unreadable(kind) => {
                 self.update_at((id, at), |entry| entry.known = Known::Unreadable);
-                let path = self.snapshot.path_of(id, &name);
-                self.note_unreadable(&path, kind);
+                self.note_unreadable(&self.path_at((id, at)), kind);
             }
         }
     }
@@ -237,9 +233,10 @@ impl Tree {
         let (changed, undone) = match since {
             None | Some(Changes::Everything) => (Changed::Everything, Vec::new()),
             Some(Changes::Paths(paths)) => {
+                let mut near = None;
                 let (differing, alike): (Vec<_>, Vec<_>) = paths
                     .iter()
-                    .partition(|(path, was)| self.differs(path, was));
+                    .partition(|(path, was)| self.differs(path, was, &mut near));
                 let mut changed: Vec<_> =
                     differing.iter().map(|(path, _)| names::rel(path)).collect();
                 changed.sort();
@@ -261,10 +258,14 @@ impl Tree {
         }
     }
 
-    /// Whether a path is not what it was.
-    fn differs(&self, path: &[u8], was: &Was) -> bool {
+    /// Whether a path is not what it was. `near` is the directory of the path that was asked about before, if any: mostly
+    /// the same one.
+    fn differs<'a>(&self, path: &'a [u8], was: &Was, near: &mut Option<Near<'a>>) -> bool {
         let now = names::split(path).and_then(|(directory, name)| {
-            let dir = self.snapshot.dir(self.snapshot.find(directory)?);
+            near.take_if(|near| near.0 != directory);
+            let find = || (directory, self.snapshot.find(directory));
+            let (_, id) = *near.get_or_insert_with(find);
+            let dir = self.snapshot.dir(id?);
             dir.entries().get(dir.position(name)?)
         });
         match (was, now) {
@@ -275,11 +276,17 @@ impl Tree {
     }
 
     fn digest(&mut self, filter: FilterId) -> InputDigest {
-        let summary = self.fold(filter, &mut Errand::Digest);
+        let summary = self.fold(filter, None);
         InputDigest(summary.map_or_else(|| Digest::of(b""), |summary| summary.digest))
     }
 
-    fn fold(&mut self, id: FilterId, errand: &mut Errand<'_>) -> Option<Summary> {
+    /// Digests what a filter takes. Where files that have to be read first are asked for, directories that hold some are
+    /// not digested: the answer is of no use then.
+    pub(super) fn fold(
+        &mut self,
+        id: FilterId,
+        unread: Option<&mut Vec<Pending>>,
+    ) -> Option<Summary> {
         let filter = self.scopes.filter(id)?.clone();
         let base = self.scopes.base(&filter);
         let top = self.snapshot.find(base)?;
@@ -289,25 +296,21 @@ impl Tree {
             filter: &filter,
             slots: self.digests.slots(id),
             path: Vec::new(),
+            unread,
         };
         let standing = self.scopes.outset(&filter);
-        fold.directory(top, &standing, errand).0
+        fold.directory(top, &standing).0
     }
 }
 
-/// What a fold is for.
-enum Errand<'a> {
-    /// To find what has to be read first.
-    Collect(&'a mut BTreeSet<Pending>),
-    /// To digest.
-    Digest,
-}
+/// A directory's path, and which one that is.
+type Near<'a> = (&'a [u8], Option<DirId>);
 
 /// Whether a digest may be kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Yes,
-    /// There is a torn file below: the next look reads it again.
+    /// There is a file below that nobody has read, or a torn one: it is read again.
     No,
 }
 
@@ -319,28 +322,25 @@ struct Fold<'a> {
     slots: &'a mut Vec<Slot>,
     /// Below the project.
     path: Vec<u8>,
+    /// Where files go that have to be read first, if they are asked for.
+    unread: Option<&'a mut Vec<Pending>>,
 }
 
 impl Fold<'_> {
-    fn directory(
-        &mut self,
-        id: DirId,
-        standing: &Standing,
-        errand: &mut Errand<'_>,
-    ) -> (Option<Summary>, Keep) {
+    fn directory(&mut self, id: DirId, standing: &Standing) -> (Option<Summary>, Keep) {
         match self.slots.get(id.index()) {
             Some(Slot::Empty) => return (None, Keep::Yes),
             Some(Slot::Whole(summary)) => return (Some(*summary), Keep::Yes),
             Some(Slot::Spoiled) | None => {}
         }
         let mut node = Directory::default();
-        let mut keep = self.leaves(id, standing, errand, &mut node);
+        let mut keep = self.leaves(id, standing, &mut node);
         for sub in self.snapshot.dir(id).dirs() {
             let name = self.snapshot.dir(*sub).name();
             let len = self.path.len();
             names::push(&mut self.path, name);
             let below = self.scopes.enter(self.filter, standing, &self.path);
-            let (summary, kept) = self.directory(*sub, &below, errand);
+            let (summary, kept) = self.directory(*sub, &below);
             self.path.truncate(len);
             if kept == Keep::No {
                 keep = Keep::No;
@@ -351,8 +351,8 @@ impl Fold<'_> {
                     digest: Some(Address::of(summary.digest.bytes(), summary.bytes.into())),
                 }));
         }
-        if let Errand::Collect(_) = errand {
-            return (None, Keep::No);
+        if self.unread.is_some() && keep == Keep::No {
+            return (None, keep);
         }
         let summary = (!node.is_empty()).then(|| node.summary());
         if keep == Keep::Yes {
@@ -361,13 +361,7 @@ impl Fold<'_> {
         (summary, keep)
     }
 
-    fn leaves(
-        &mut self,
-        id: DirId,
-        standing: &Standing,
-        errand: &mut Errand<'_>,
-        node: &mut Directory,
-    ) -> Keep {
+    fn leaves(&mut self, id: DirId, standing: &Standing, node: &mut Directory) -> Keep {
         let dir = self.snapshot.dir(id);
         let mut keep = Keep::Yes;
         for (at, entry) in (0..).zip(dir.entries()) {
@@ -379,18 +373,14 @@ impl Fold<'_> {
             if !taken {
                 continue;
             }
-            match errand {
-                Errand::Collect(pending) => {
-                    if entry.is_unhashed() {
-                        pending.insert((id, at));
-                    }
+            if entry.is_unhashed() {
+                keep = Keep::No;
+                if let Some(unread) = &mut self.unread {
+                    unread.push((id, at));
                 }
-                Errand::Digest => {
-                    if entry.is_unhashed() {
-                        keep = Keep::No;
-                    }
-                    add(node, entry, name, dir.target_of(entry));
-                }
+            }
+            if keep == Keep::Yes || self.unread.is_none() {
+                add(node, entry, name, dir.target_of(entry));
             }
         }
         keep

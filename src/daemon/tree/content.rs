@@ -3,13 +3,16 @@
 //! The file is looked at before and after it is read; if that differs, it is read again, and one that never holds still
 //! is told as torn. A link is never followed, and a pipe or a device that took a file's place is never waited for.
 
-use super::crew::{helpers, spread};
 use super::print::{Moment, Print};
-use crate::limits::{HASH_ALONE_MAX, HASH_ATTEMPTS_MAX, HASH_CHUNK_BYTES, HASH_THREADS_MAX};
+use crate::limits::{HASH_ATTEMPTS_MAX, HASH_CHUNK_BYTES};
 use sha2::{Digest as _, Sha256};
+#[cfg(target_os = "linux")]
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 /// What reading a file gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +115,159 @@ pub(super) fn is_shut(error: &io::Error) -> bool {
     )
 }
 
-/// Reads many files, on more than one thread where that pays; the answers stand in the order of the paths.
-pub(super) fn read_all(paths: &[PathBuf]) -> Vec<Reading> {
-    let helpers = helpers(paths.len(), HASH_ALONE_MAX, HASH_THREADS_MAX);
-    spread(paths, helpers, |path| read(path), || ()).0
+#[cfg(target_os = "linux")]
+thread_local! {
+    /// Where the next folder of this thread reads to: to make and clear it anew costs as much as to read a file.
+    static CHUNK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A directory of which small files are read, each in few calls.
+#[cfg(target_os = "linux")]
+pub(super) struct Folder {
+    directory: OwnedFd,
+    largest: u64,
+    chunk: Vec<u8>,
+    /// To read leaves no trace, where the file is one's own.
+    flags: rustix::fs::OFlags,
+}
+
+#[cfg(target_os = "linux")]
+impl Folder {
+    /// Opens it; `largest` is the size of the largest of its files that is to be read at once.
+    pub(super) fn open(path: &Path, largest: u64) -> Option<Self> {
+        use rustix::fs::{Mode, OFlags, open};
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = open(path, flags, Mode::empty()).ok()?;
+        // One byte more than a file has shows that there is no more of it.
+        let room = usize::try_from(largest)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        let mut chunk = CHUNK.take();
+        chunk.resize(room.min(HASH_CHUNK_BYTES).max(chunk.len()), 0);
+        Some(Self {
+            directory,
+            largest,
+            chunk,
+            flags: OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOATIME,
+        })
+    }
+
+    /// Reads a file that nobody knows yet. `None` where it does not fit or cannot be read at once: then it takes more care.
+    pub(super) fn read_new(&mut self, name: &[u8]) -> Option<Reading> {
+        use rustix::fs::{FileType, fstat};
+        let began = Moment::now();
+        let file = self.open_in(name)?;
+        let stat = fstat(&file).ok()?;
+        let known = Print::of_stat(&stat);
+        let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+        if !is_file || known.size > self.largest {
+            return None;
+        }
+        self.read_open(&file, &known, began)
+    }
+
+    /// Reads a file at once. `None` where it is not as known, or does not fit: then it takes more care.
+    ///
+    /// Its fingerprint was taken before it was read, and is the same after it: so what lies between is one content, as if
+    /// it had been looked at right before. What changes without a trace is racy all the same.
+    pub(super) fn read(&mut self, name: &[u8], known: &Print) -> Option<Reading> {
+        let began = Moment::now();
+        let file = self.open_in(name)?;
+        self.read_open(&file, known, began)
+    }
+
+    fn open_in(&mut self, name: &[u8]) -> Option<OwnedFd> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let open = |flags| openat(&self.directory, name, flags, Mode::empty());
+        match open(self.flags) {
+            Err(rustix::io::Errno::PERM) if self.flags.contains(OFlags::NOATIME) => {
+                let opened = open(self.flags - OFlags::NOATIME);
+                self.flags -= OFlags::NOATIME;
+                opened.ok()
+            }
+            opened => opened.ok(),
+        }
+    }
+
+    fn read_open(&mut self, file: &OwnedFd, known: &Print, began: Moment) -> Option<Reading> {
+        let length = rustix::io::read(file, &mut self.chunk).ok()?;
+        let print = Print::of_stat(&rustix::fs::fstat(file).ok()?);
+        let whole = self.chunk.get(..length)?;
+        let is_whole = length < self.chunk.len() && u64::try_from(length) == Ok(known.size);
+        (is_whole && print == *known).then(|| Reading::Hashed {
+            print,
+            hash: Sha256::digest(whole).into(),
+            racy: print.is_racy_at(began),
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Folder {
+    fn drop(&mut self) {
+        CHUNK.set(std::mem::take(&mut self.chunk));
+    }
+}
+
+/// Elsewhere each file is read by its path.
+#[cfg(not(target_os = "linux"))]
+pub(super) enum Folder {}
+
+#[cfg(not(target_os = "linux"))]
+impl Folder {
+    pub(super) fn open(_path: &Path, _largest: u64) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn read(&mut self, _name: &[u8], _known: &Print) -> Option<Reading> {
+        match *self {}
+    }
+
+    pub(super) fn read_new(&mut self, _name: &[u8]) -> Option<Reading> {
+        match *self {}
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes files as a user would"
+    )]
+    fn a_file_is_read_at_once_only_while_it_is_as_known() {
+        let directory = TempDir::new().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let print = |name| Print::of(&fs::symlink_metadata(at(name)).unwrap());
+        fs::write(at("f"), "one").unwrap();
+        fs::write(at("empty"), "").unwrap();
+        fs::write(at("large"), "0123456789").unwrap();
+        symlink("f", at("link")).unwrap();
+        let mut folder = Folder::open(directory.path(), 5).unwrap();
+        let known = print("f");
+        let hashed = |reading: Option<Reading>| match reading {
+            Some(Reading::Hashed { print, hash, .. }) => Some((print, hash)),
+            _ => None,
+        };
+        let of = |text: &str| -> [u8; 32] { Sha256::digest(text).into() };
+        assert_eq!(hashed(folder.read(b"f", &known)), Some((known, of("one"))));
+        assert_eq!(hashed(folder.read_new(b"f")), Some((known, of("one"))));
+        let empty = Some((print("empty"), of("")));
+        assert_eq!(hashed(folder.read_new(b"empty")), empty);
+        for other in ["large", "link", "none", "."] {
+            assert_eq!(folder.read_new(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(folder.read(b"link", &print("link")), None);
+        fs::write(at("f"), "two, longer").unwrap();
+        assert_eq!(folder.read(b"f", &known), None, "it is another by now");
+        assert_eq!(
+            hashed(Some(read(&at("f")))),
+            Some((print("f"), of("two, longer")))
+        );
+    }
 }

@@ -177,14 +177,34 @@ impl Tree {
             return vec![Step::new(id, Reach::Below, Renew::No)];
         }
         let sieve = self.sieve(id);
-        let found = with_backups(names);
-        let found = found
-            .iter()
-            .map(|(name, doubt)| find(&directory, &sieve, name, *doubt));
-        match found.collect() {
-            Ok(found) => self.settle(id, found, Extent::Names, look),
-            Err(_) => fail(),
+        let Ok(found) = self.find_all(id, (&directory, &sieve), names) else {
+            return fail();
+        };
+        self.settle(id, found, Extent::Names, look)
+    }
+
+    /// What is at these names of a directory, and at those of backups beside them.
+    fn find_all(
+        &self,
+        id: DirId,
+        (directory, sieve): (&Path, &Sieve),
+        names: &Names,
+    ) -> io::Result<Vec<Found>> {
+        let mut found = Vec::with_capacity(names.len());
+        for (name, doubt) in names {
+            let named = find(directory, sieve, name, *doubt)?;
+            let backup = [name, &b"~"[..]].concat();
+            // Whether a backup is one depends on the file beside it: of one that is there, what is known is hidden; of one
+            // that is not, what was hidden is shown.
+            let is_known = self.snapshot.dir(id).position(&backup).is_some();
+            let matters = is_known || matches!(named.what, What::Nothing);
+            if matters && !names.contains_key(&*backup) {
+                found.push(find(directory, sieve, &backup, Doubt::Content)?);
+            }
+            found.push(named);
         }
+        found.sort_unstable_by(|one: &Found, other| one.name.cmp(&other.name));
+        Ok(found)
     }
 
     /// Whether the root is there, and whether its watches have to be set anew because it is another directory by now.
@@ -376,16 +396,6 @@ fn is_about_root(dirty: &Dirty) -> bool {
     }
 }
 
-/// Whether a backup is one depends on the file beside it.
-fn with_backups(names: &Names) -> Names {
-    let mut all = names.clone();
-    for name in names.keys() {
-        all.entry([name, &b"~"[..]].concat().into())
-            .or_insert(Doubt::Content);
-    }
-    all
-}
-
 /// Whether this is an editor's backup: the file that it is of stands beside it.
 pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
     backed_up(name).is_some_and(|of| fs::symlink_metadata(names::below(directory, of)).is_ok())
@@ -405,6 +415,7 @@ fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> io::Resul
     Ok(Found {
         name: name.into(),
         what,
+        read: None,
         doubt: Some(doubt),
     })
 }

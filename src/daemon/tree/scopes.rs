@@ -362,6 +362,20 @@ impl Scopes {
         readers
     }
 
+    /// Whether the project of a directory reads all files of it, but for outputs.
+    pub(super) fn reads_all(&self, directory: &[u8]) -> bool {
+        let Some(project) = self.holders(directory).next() else {
+            return false;
+        };
+        let subject = Subject {
+            task: project.task.clone(),
+            pipeline: project.pipeline.clone(),
+        };
+        let union = self.subjects.get(&subject).map(|scope| scope.union);
+        let filter = union.and_then(|union| self.filter(union));
+        filter.is_some_and(|filter| filter.parts.contains(&Part::Own))
+    }
+
     /// Whether a file at this path is in a filter.
     pub(super) fn reads(&self, id: FilterId, path: &[u8]) -> bool {
         let Some(filter) = self.filter(id) else {

@@ -31,6 +31,8 @@ pub(super) enum What {
 pub(super) struct Found {
     pub(super) name: Box<[u8]>,
     pub(super) what: What,
+    /// The hash of a file that was read when it was found, and what is known of it.
+    pub(super) read: Option<([u8; 32], Known)>,
     /// Why it was looked at; `None` when its directory was listed.
     pub(super) doubt: Option<Doubt>,
 }
@@ -322,7 +324,10 @@ impl NewEntry {
     fn of(found: Found) -> Option<Self> {
         let (print, leaf, target, hash, known) = match found.what {
             What::Nothing | What::Directory(..) => return None,
-            What::File(print) => (print, Leaf::File, Box::default(), [0; 32], Known::No),
+            What::File(print) => {
+                let (hash, known) = found.read.unwrap_or(([0; 32], Known::No));
+                (print, Leaf::File, Box::default(), hash, known)
+            }
             What::Symlink(print, target) => {
                 let hash = *Digest::of(&target).bytes();
                 (print, Leaf::Symlink, target, hash, Known::Yes)

@@ -4,15 +4,16 @@
 //! So many directories are surveyed at once, on as many threads as there are cores, while the tree watches the next
 //! ones. Nothing is decided here, and nothing is kept.
 
-use super::content::is_gone;
+use super::content::{Folder, Reading, is_gone};
 use super::crew::{helpers, spread};
 use super::names;
 use super::rules::{Chain, Present, Rules};
 use super::settle::{Found, What};
+use super::snapshot::Known;
 use super::tracked::Held;
 use super::walk::Step;
 use crate::daemon::watcher::{backed_up, is_noise};
-use crate::limits::{SURVEY_ALONE_MAX, SURVEY_THREADS_MAX};
+use crate::limits::{SURVEY_ALONE_MAX, SURVEY_HASH_BYTES_MAX, SURVEY_THREADS_MAX};
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, FileType};
 use std::io;
@@ -62,6 +63,8 @@ pub(super) struct Site {
     pub(super) directory: PathBuf,
     /// Without the rules that it holds itself.
     pub(super) above: Sieve,
+    /// Whether its small files are read, too.
+    pub(super) read: bool,
 }
 
 /// What a directory holds.
@@ -94,13 +97,31 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     let chain = own.as_ref().unwrap_or(&site.above.chain);
     let backups = backups(&raw);
     let mut found = Vec::with_capacity(raw.len());
+    let mut folder = site
+        .read
+        .then(|| Folder::open(&site.directory, SURVEY_HASH_BYTES_MAX));
     for raw in raw {
         let shown = site.above.shows_by(chain, &raw.name, raw.kind.is_dir());
         if shown && !backups.contains(&raw.name) {
+            let folder = folder.iter_mut().flatten().next();
+            let is_file = raw.kind.is_file();
+            let reading = folder.filter(|_| is_file);
+            let reading = reading.and_then(|folder| folder.read_new(&raw.name));
+            if let Some(Reading::Hashed { print, hash, racy }) = reading {
+                let known = if racy { Known::Racy } else { Known::Yes };
+                found.push(Found {
+                    what: What::File(print),
+                    name: raw.name,
+                    read: Some((hash, known)),
+                    doubt: None,
+                });
+                continue;
+            }
             match raw.entry.metadata() {
                 Ok(meta) => found.push(Found {
                     what: What::of(&meta, || raw.entry.path()),
                     name: raw.name,
+                    read: None,
                     doubt: None,
                 }),
                 Err(error) if is_gone(&error) => {}
@@ -180,6 +201,7 @@ mod tests {
                 excluded: vec![(*b"out").into()],
                 held: None,
             },
+            read: false,
         }
     }
 
@@ -219,6 +241,31 @@ mod tests {
                 Ok(found) if at % 2 == 0 => assert_eq!(found, [".gitignore", "a", &own]),
                 Ok(found) => assert_eq!(found, ["a", &own, "ignored"]),
             }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes files as a user would"
+    )]
+    fn small_files_are_read_where_that_is_wanted() {
+        let root = TempDir::new().unwrap();
+        fs::create_dir_all(root.path().join("d/sub")).unwrap();
+        fs::write(root.path().join("d/small"), "1").unwrap();
+        let much = vec![b'x'; usize::try_from(SURVEY_HASH_BYTES_MAX).unwrap() + 1];
+        fs::write(root.path().join("d/large"), &much).unwrap();
+        for read in [false, true] {
+            let site = Site {
+                read,
+                ..site(root.path(), "d")
+            };
+            let found = look_into(&site).unwrap().found;
+            let hashes = found.iter().map(|found| found.read.map(|(hash, _)| hash));
+            let small = crate::model::digest::Digest::of(b"1");
+            let small = read.then(|| *small.bytes());
+            assert_eq!(hashes.collect::<Vec<_>>(), [None, small, None], "{read}");
         }
     }
 }

@@ -170,6 +170,8 @@ impl Tree {
                 Hooked::Yes => sites.push(Site {
                     step,
                     above: self.sieve_above(id, &path),
+                    // What comes later is mostly being written still.
+                    read: !self.scanned && self.scopes.reads_all(&path),
                     path,
                     directory,
                 }),

@@ -62,11 +62,12 @@ fn asked_about(tasks: &[&str]) -> (Engine, [RunId; 2]) {
     (engine, runs)
 }
 
-fn touched(task: &str) -> Input {
+fn touched(task: &str, at: Duration) -> Input {
     let file = crate::model::path::RelPath::parse(&format!("{task}/f")).unwrap();
     Input::Touched {
         workspace: WORKSPACE,
         projects: BTreeMap::from([(project(task).task, Changed::Paths(vec![file]))]),
+        at: Tick::new(at),
     }
 }
 
@@ -121,11 +122,8 @@ fn what_may_have_changed_meanwhile_is_not_told() {
     let (mut engine, [run, _]) = asked();
     end(&mut engine, &run, 0);
     // So late that it has not become quiet before the time is over.
-    step_at(
-        &mut engine,
-        TIME.saturating_sub(Duration::from_millis(1)),
-        touched("a"),
-    );
+    let late = TIME.saturating_sub(Duration::from_millis(1));
+    step_at(&mut engine, late, touched("a", late));
     let changed = unknown("its content may have changed meanwhile");
     assert_eq!(told(&mut engine), Ok(vec![changed, unknown(NOT_IN_TIME)]));
 }
@@ -165,7 +163,7 @@ fn whose_pipeline_goes_while_he_waits_is_told_so() {
 fn what_was_found_first_is_looked_at_again_where_it_may_have_changed_since() {
     let (mut engine, [first, last]) = asked();
     end(&mut engine, &first, 0);
-    step(&mut engine, touched("a"));
+    step(&mut engine, touched("a", Duration::ZERO));
     step(&mut engine, exited(&last, Exit::Code(0)));
     let now = engine.now;
     let effects = engine.step(now, recorded(&last, Record::End));

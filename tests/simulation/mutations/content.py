@@ -6,8 +6,8 @@ CONTENT = [
     Mutant(
         "touch-dropped",
         "workspace.rs",
-        "                self.touch_project(&project, changed);",
-        "                let _ = changed;",
+        "                self.touch_project(&project, changed, at);",
+        "                let _ = (changed, at);",
         "a change is never lost",
         ("fresh although it was touched", "was never seen", "was not looked at by", "never comes to rest"),
     ),

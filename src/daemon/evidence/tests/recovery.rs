@@ -14,6 +14,10 @@ struct Heard {
 
 #[test]
 fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
+    die_after_each_act(false);
+}
+
+pub(super) fn die_after_each_act(prepared: bool) {
     // Files carry the real time; what was left long ago is asked for.
     let late = Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
     for steps in 0.. {
@@ -23,6 +27,9 @@ fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
         let ended = report("demo", 2, RunStatus::Failed);
         let mut desk = space.desk("killed");
         let heard = crash_after(steps, || {
+            if prepared {
+                desk.prepare();
+            }
             let begun_ok = desk.begin(&begun, at(2000)).is_ok();
             let recorded = begun_ok && desk.record(&begun, at(2010)).is_ok();
             let ended = recorded
@@ -37,7 +44,7 @@ fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
         drop(desk);
         die(&space, &begun);
         let mut desk = space.desk("after");
-        let when = format!("killed after {steps} acts");
+        let when = format!("killed after {steps} acts, prepared: {prepared}");
         let lost = desk.lost(late).unwrap();
         assert_eq!(
             desk.lost(late).unwrap(),

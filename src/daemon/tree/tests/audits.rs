@@ -227,6 +227,7 @@ fn fail(it: &mut Fixture, below: &str, errno: rustix::io::Errno) -> Result<(), T
     let id = it.tree.snapshot.find(below.as_bytes()).unwrap();
     let site = survey::Site {
         step: Step::new(id, Reach::Only, Renew::No),
+        read: false,
         path: below.into(),
         directory: it.path(below),
         above: it.tree.sieve(id),

@@ -48,6 +48,24 @@ fn each_kind_of_change_is_told_once_and_seen() {
 }
 
 #[test]
+fn a_few_files_that_are_there_were_saved() {
+    let mut it = Fixture::new();
+    it.write("a", "1");
+    it.write("b", "1");
+    assert!(it.touched().saved);
+    assert!(!it.touched().saved, "nothing was");
+    it.write("a", "2");
+    fs::remove_file(it.path("b")).unwrap();
+    assert!(!it.touched().saved);
+    for n in 0..=SAVED_FILES_MAX {
+        it.write(&format!("many/{n}"), "1");
+    }
+    assert!(!it.touched().saved);
+    it.write("many/1", "2");
+    assert!(it.touched().saved);
+}
+
+#[test]
 fn the_same_bytes_are_no_change() {
     let mut it = Fixture::new();
     it.write("a", "same");

@@ -1,0 +1,242 @@
+//! The beginning of a run on disk, in the documented order: of a new one, and of one that has been there before.
+//!
+//! Somebody waits for the first command meanwhile. So a new run takes over the directories and the empty files of a spare
+//! that was made while there was time; where there is none, or somebody has been at it, its files are made now.
+
+use super::files::{Files, MANIFEST, SIDECAR, TOKEN, random_token, run_path};
+use super::finish::Ending;
+use super::open::{Anchor, Open};
+use super::places::Grown;
+use super::spare::Spare;
+use super::{Desk, EvidenceError, ReadError};
+use crate::daemon::durable::{Dir, PRIVATE, SHARED, Staged};
+use crate::limits::EVIDENCE_BYTES_MAX;
+use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable, document};
+use crate::model::id::TaskId;
+use crate::model::run::{RunReport, RunStatus, StageStatus};
+use crate::model::time::Timestamp;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// A spare that has the names of a run.
+struct Taken {
+    files: Files,
+    /// Where it was before it had them.
+    home: Dir,
+    spare: Spare,
+}
+
+impl Desk {
+    /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
+    /// after a power cut. That their names survive one is for [`Desk::anchor`], so that a command need not wait for it.
+    ///
+    /// # Errors
+    /// When the disk says no; then the run has not begun, and the next start clears away what there is of it.
+    pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
+        let mut grown = Grown::default();
+        let runs = self.runs.create(&mut grown)?;
+        let sidecar = Sidecar::of(report);
+        let (manifest, spare) = match self.take(&runs, report, &mut grown) {
+            Some(taken) => {
+                let manifest = self.fill(&taken, report, &sidecar, &mut grown, now)?;
+                (manifest, Some(Box::new(taken.spare)))
+            }
+            None => {
+                let manifest = self.write(&runs, report, &sidecar, &mut grown, now)?;
+                (manifest, None)
+            }
+        };
+        self.index.note(&runs, &manifest, Some(&sidecar));
+        let before = self.open.get(&report.run);
+        let open = Open {
+            manifest,
+            sidecar: Some(sidecar),
+            guardrails_required: report.guardrails_required,
+            anchor: Anchor::Loose(grown, spare),
+            ending: before.map_or(Ending::New, |open| open.ending),
+        };
+        drop(self.open.insert(report.run.clone(), open));
+        Ok(())
+    }
+
+    /// Makes ready what the next new run can be written into, where runs have been before; for when nobody waits.
+    pub fn prepare(&mut self) {
+        let made = match self.runs.open() {
+            Ok(Some(runs)) => {
+                let ready = self.spare.as_ref();
+                if ready.is_some_and(|spare| spare.untouched(&runs).is_some()) {
+                    return;
+                }
+                Spare::make(&runs, &self.owner)
+            }
+            // Nothing is written where nothing has run yet.
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(spare) => self.spare = Some(spare),
+            // The run that needs one tells of it, if it is still so.
+            Err(error) => {
+                tracing::debug!(%error, source = %error.source, "no run could be prepared");
+            }
+        }
+    }
+
+    /// Gives what was prepared the names of a new run. Nothing where nothing was, and where that fails: a run begins
+    /// without it wherever it can.
+    fn take(&mut self, runs: &Dir, report: &RunReport, grown: &mut Grown) -> Option<Taken> {
+        let is_there = runs.stamp(&run_path(&report.task, &report.run)).is_some();
+        let spare = self.spare.take_if(|_| !is_there)?;
+        let home = spare.untouched(runs)?;
+        match spare.give(&home, runs, report, grown) {
+            Ok(Some(files)) => Some(Taken { files, home, spare }),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::debug!(%error, source = %error.source, "what was prepared is of no use");
+                None
+            }
+        }
+    }
+
+    /// Writes a new run into what was prepared.
+    fn fill(
+        &mut self,
+        taken: &Taken,
+        report: &RunReport,
+        sidecar: &Sidecar,
+        grown: &mut Grown,
+        now: Timestamp,
+    ) -> Result<Manifest, EvidenceError> {
+        let Taken { files, home, spare } = taken;
+        let mut manifest = self.first(report)?;
+        let (run, temps) = (&files.run, &spare.temps);
+        let stage = |temp: &OsStr, name: &str, bytes: Vec<u8>, mode| {
+            run.stage_in(temp, OsStr::new(name), &bytes, mode)
+        };
+        let token = format!("{}\n", manifest.resume_token).into_bytes();
+        let mut staged = vec![
+            stage(&temps.manifest, MANIFEST, document(&manifest), SHARED)?,
+            stage(&temps.token, TOKEN, token, PRIVATE)?,
+            stage(&temps.sidecar, SIDECAR, document(sidecar), SHARED)?,
+        ];
+        advance(&mut manifest, report, &self.layout, now);
+        let pointer = files.stage_pointer_in(&temps.pointer, &manifest, grown)?;
+        staged.extend(pointer);
+        let mut begun = stage(&temps.next, MANIFEST, document(&manifest), SHARED)?;
+        let log = first_log(&manifest, report, &self.layout);
+        let log = log.as_deref().and_then(Path::file_name);
+        let (synced, aside) =
+            Staged::sync_all_beside(staged.iter_mut().chain([&mut begun]), || {
+                files.beat(now)?;
+                spare.name_log(run, log)?;
+                files.stage_link(&temps.link, &manifest)
+            });
+        synced?;
+        let link = aside?;
+        for staged in staged {
+            drop(staged.place()?);
+        }
+        files.place_link(link.as_ref(), &temps.link, &manifest, grown)?;
+        self.former.push(begun.place()?);
+        grown.note(files.run.clone());
+        grown.note(home.clone());
+        Ok(manifest)
+    }
+
+    /// Writes a run that is there already, or of which nothing was prepared.
+    fn write(
+        &mut self,
+        runs: &Dir,
+        report: &RunReport,
+        sidecar: &Sidecar,
+        grown: &mut Grown,
+        now: Timestamp,
+    ) -> Result<Manifest, EvidenceError> {
+        let files = Files::create(runs, &report.task, &report.run, grown)?;
+        files.write_owner(&self.owner)?;
+        let mut staged = Vec::new();
+        let mut manifest = match taken_up(&files)? {
+            Some(manifest) => manifest,
+            None => {
+                let manifest = self.first(report)?;
+                staged.push(files.stage_manifest(&manifest)?);
+                manifest
+            }
+        };
+        staged.push(files.stage_token(&manifest.resume_token)?);
+        files.beat(now)?;
+        staged.push(files.stage_sidecar(sidecar)?);
+        advance(&mut manifest, report, &self.layout, now);
+        staged.extend(files.stage_pointer(&manifest, grown)?);
+        let mut begun = files.stage_manifest(&manifest)?;
+        Staged::sync_all(staged.iter_mut().chain([&mut begun]))?;
+        for staged in staged {
+            drop(staged.place()?);
+        }
+        files.link(&manifest, grown)?;
+        self.former.push(begun.place()?);
+        grown.note(files.run);
+        Ok(manifest)
+    }
+
+    /// The manifest that a run begins with; that of one whose files are gone is known.
+    fn first(&self, report: &RunReport) -> Result<Manifest, EvidenceError> {
+        if let Some(held) = self.open.get(&report.run) {
+            return Ok(held.anew());
+        }
+        let slug = self.slug(&report.task);
+        let token = random_token()?;
+        Ok(Manifest::new(report, &slug, &token, &self.layout))
+    }
+
+    /// The slug of a task in `tasks/index.json`; its id where that says nothing.
+    fn slug(&self, task: &TaskId) -> String {
+        let slug = || {
+            let tasks = Dir::open(self.root.as_path())
+                .ok()?
+                .descend(Path::new("tasks"))
+                .ok()??;
+            let bytes = tasks
+                .read(OsStr::new("index.json"), EVIDENCE_BYTES_MAX)
+                .ok()??;
+            let index: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+            let mut items = index.get("items")?.as_array()?.iter();
+            let item = items
+                .find(|item| item.get("id").and_then(|id| id.as_str()) == Some(task.as_str()))?;
+            item.get("slug")?.as_str().map(str::to_owned)
+        };
+        slug()
+            .filter(|slug| !slug.is_empty())
+            .unwrap_or_else(|| task.to_string())
+    }
+}
+
+/// The manifest of a run that is taken up again; none of a new one.
+fn taken_up(files: &Files) -> Result<Option<Manifest>, EvidenceError> {
+    match files.read_manifest() {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(ReadError::Missing | ReadError::Unreadable(Unreadable::Damaged(_))) => Ok(None),
+        Err(ReadError::Disk(error)) => Err(error.into()),
+        Err(ReadError::Unreadable(source)) => {
+            let path = files.run.path().join(MANIFEST);
+            Err(EvidenceError::Unreadable { path, source })
+        }
+    }
+}
+
+/// The log of the stage with which a run goes on, if that is a command.
+fn first_log(manifest: &Manifest, report: &RunReport, layout: &Layout) -> Option<PathBuf> {
+    let stages = (1..).zip(manifest.commands.iter().zip(&report.stages));
+    let mut pending = stages.filter(|(_, (_, stage))| stage.status == StageStatus::Pending);
+    let (index, (command, stage)) = pending.next()?;
+    let log = || layout.stage_log(&report.task, &report.run, index, &stage.id);
+    (command.kind == StageKind::Command).then(|| PathBuf::from(log()))
+}
+
+/// What a run's manifest says once the run has begun.
+fn advance(manifest: &mut Manifest, report: &RunReport, layout: &Layout, now: Timestamp) {
+    manifest.note(report, layout, now);
+    if manifest.status == RunStatus::Queued {
+        manifest.status = RunStatus::InProgress;
+    }
+}
