@@ -386,7 +386,8 @@ fn what_the_file_allows_no_more_is_not_run_whoever_wrote_it() {
         assert!(!ran.contains("denied"), "{ran}");
         let stands = if turn == 1 { 2 } else { 0 };
         assert_eq!(other.ctl(&["gate"]).code, Some(stands), "{turn}");
-        // Given back by whom it was taken away, it counts again.
+        // Given back by whom it was taken away, it counts again; what is there then may be run at once.
+        workspace.write("f", format!("given back {turn}\n"));
         put(&whole);
         assert_eq!(workspace.status()["state"], "watching", "{turn}");
     }
