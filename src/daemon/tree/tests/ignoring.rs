@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::daemon::tree::rules::{Present, Rules};
+#[cfg(target_os = "linux")]
 use crate::daemon::tree::sheet::Form;
 use crate::model::view::Explanation;
 

@@ -4,8 +4,10 @@
 //! hand.
 
 use super::gits::{Bytes, all, at, cases, hidden, ignored, texts, world};
+#[cfg(target_os = "linux")]
 use super::ignoring::failure;
 use super::*;
+#[cfg(target_os = "linux")]
 use crate::daemon::chain::chain;
 use crate::model::view::Explanation;
 use proptest::collection::vec;
