@@ -87,7 +87,7 @@ RUNS = [
         "            self.cancel(&child, why);\n        }\n        self.advance(id);",
         "            self.cancel(&child, why);\n        }",
         "every run ends",
-        ("these never ended", "did not", "nobody answered", "never proven", "never comes to rest"),
+        ("these never ended", "did not", "nobody answered", "never proven", "never comes to rest", "nothing goes on"),
     ),
     Mutant(
         "resumed-run-keeps-its-proof",
