@@ -25,13 +25,17 @@ impl Identity {
     }
 }
 
+/// Which inode it is, on which device.
 #[cfg(unix)]
-fn node(meta: &Metadata) -> (u64, u64) {
+#[must_use]
+pub fn node(meta: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
     (meta.dev(), meta.ino())
 }
 
+/// Which inode it is: where the system does not say, all are one.
 #[cfg(not(unix))]
-fn node(_meta: &Metadata) -> (u64, u64) {
+#[must_use]
+pub fn node(_meta: &Metadata) -> (u64, u64) {
     (0, 0)
 }

@@ -7,10 +7,11 @@
 
 use super::life::Ear;
 use super::narrow::{Interest, Narrow};
-use super::outside::{self, Outside};
+use super::outside::Outside;
 use super::pin::Pin;
 use super::streams::Streamed;
 use super::{Inode, PER_DIRECTORY, Post, WatchError, spelling};
+use crate::daemon::identity;
 use crate::limits::WATCHER_CLOSE_MAX;
 use crate::model::id::WorkspaceId;
 use notify::RecursiveMode;
@@ -179,7 +180,7 @@ impl Shared {
                 all = false;
                 continue;
             };
-            let node = outside::node(&meta);
+            let node = identity::node(&meta);
             let around = (&**directory, *interest);
             let watched = self.with(|handle| handle.surround(by, around, node, &self.post));
             all &= watched.as_ref().is_none_or(Result::is_ok);
@@ -294,7 +295,7 @@ impl Handle {
         let by_name = || {
             fs::metadata(directory)
                 .ok()
-                .map(|meta| outside::node(&meta))
+                .map(|meta| identity::node(&meta))
         };
         Ok(inode.or_else(by_name))
     }

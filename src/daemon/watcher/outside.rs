@@ -6,7 +6,6 @@
 use super::Interest;
 use crate::model::id::WorkspaceId;
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 /// What a directory is, whatever it is called: device and inode.
@@ -73,19 +72,6 @@ impl Outside {
         held.by.insert(by, interest);
         held.by.values().fold(interest, |all, one| all.max(*one))
     }
-}
-
-/// What the directory with this metadata is.
-#[cfg(unix)]
-pub(super) fn node(meta: &Metadata) -> Node {
-    use std::os::unix::fs::MetadataExt as _;
-    (meta.dev(), meta.ino())
-}
-
-/// What the directory with this metadata is: where the system does not say, all are one.
-#[cfg(not(unix))]
-pub(super) fn node(_meta: &Metadata) -> Node {
-    (0, 0)
 }
 
 #[cfg(test)]
