@@ -29,6 +29,7 @@ mod rewritten;
 mod run;
 mod runs;
 mod seek;
+mod settling;
 mod stages;
 mod state;
 mod status;
@@ -284,6 +285,12 @@ pub enum Effect {
         workspace: WorkspaceId,
         /// What to look at; empty: only see every change made before.
         subjects: Vec<Subject>,
+    },
+    /// A run will begin soon, unless something changes: what of its first evidence can be made ready is, where nobody
+    /// finds it.
+    Prepare {
+        /// The run, as it will begin.
+        report: Box<RunReport>,
     },
     /// Write a run's directory and first manifest, where readers find them; tell `Recorded`.
     Begin {

@@ -35,6 +35,11 @@ pub const WATCH_AGAIN: (Duration, Duration) = (Duration::from_secs(20), Duration
 pub const WATCHES_ADVISED: u64 = 524_288;
 /// Inotify instances that a user is advised to allow: each program that watches takes one.
 pub const INSTANCES_ADVISED: u64 = 512;
+/// How long before the end of a wait for quiet its content is looked at: a fraction of `settle_ms`, longer than a look at
+/// what a save changes takes, and short, for what changes in it is looked at once more.
+pub const FORESIGHT_PART: u32 = 4;
+/// As above, for those who wait longer.
+pub const FORESIGHT_MAX: Duration = Duration::from_millis(5);
 /// Longest settle time that a configuration may ask for: past this a forgotten zero is likelier than a wish.
 pub const SETTLE_CONFIGURED_MAX: Duration = Duration::from_secs(600);
 /// Time between two scans of a polled tree, when the configuration names none.

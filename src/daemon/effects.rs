@@ -32,6 +32,7 @@ impl Shell {
             } => {
                 self.capture(capture, workspace, subjects);
             }
+            Effect::Prepare { report } => self.foresee(report),
             Effect::Begin { report, resumed } => self.begin(report, resumed),
             Effect::Record { report } => self.progress(report),
             Effect::End { report, standing } => self.end(report, standing.as_ref()),
@@ -112,6 +113,18 @@ impl Shell {
                 what: What::Looked(looked),
             })
         });
+    }
+
+    /// Has the first evidence of a run made ready that begins soon.
+    fn foresee(&mut self, report: Box<RunReport>) {
+        let clock = self.clock;
+        let site = self.sites.get_mut(&report.workspace);
+        if let Some(desk) = site.and_then(|site| site.desk.as_mut()) {
+            desk.push(move |desk| {
+                desk.foresee(&report, clock.wall());
+                None
+            });
+        }
     }
 
     fn begin(&mut self, report: Box<RunReport>, resumed: bool) {

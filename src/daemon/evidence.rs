@@ -17,6 +17,7 @@
 mod begin;
 mod exhibits;
 mod files;
+mod filled;
 mod finish;
 mod heal;
 mod history;
@@ -51,6 +52,7 @@ use crate::model::path::RootPath;
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 use files::Files;
+use filled::Filled;
 use finish::Ending;
 use open::{Anchor, Open, write_errors};
 use snapshots::Snapshots;
@@ -122,6 +124,8 @@ pub struct Desk {
     former: Vec<Former>,
     /// For the next new run.
     spare: Option<Spare>,
+    /// What a run that is foreseen will begin with.
+    filled: Option<Filled>,
 }
 
 impl Desk {
@@ -142,6 +146,7 @@ impl Desk {
             elsewhere: BTreeSet::new(),
             former: Vec::new(),
             spare: None,
+            filled: None,
         }
     }
 
@@ -158,6 +163,7 @@ impl Desk {
             self.elsewhere
                 .extend(std::mem::take(&mut self.open).into_keys());
             self.spare = None;
+            self.filled = None;
         }
         self.snapshots.hold(root);
     }

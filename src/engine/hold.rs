@@ -7,7 +7,7 @@
 use crate::engine::ProjectId;
 use crate::engine::news::News;
 use crate::engine::pending::Pending;
-use crate::engine::project::Settle;
+use crate::engine::settling::Settle;
 use crate::engine::state::Engine;
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::id::{PipelineId, TaskId, WorkspaceId};
@@ -70,7 +70,7 @@ impl Engine {
             let goes_on = before.is_some() && state.hold.until(now, longest).is_none();
             if let Some(settle) = self.settles.get_mut(&project).filter(|_| goes_on) {
                 // The end of it is a change like any other: what follows at once belongs to the same set.
-                (settle.first, settle.last) = (now, now);
+                *settle = Settle::new(now, now);
                 state.restless = Some(now);
             }
         }
@@ -90,8 +90,7 @@ impl Engine {
     pub(super) fn put_off(&mut self, id: &ProjectId) -> bool {
         let held = !self.stopping && self.held_until(id).is_some() && !self.is_awaited(id);
         if held {
-            let (first, last) = (self.now.tick, self.now.tick);
-            let settle = Settle { first, last };
+            let settle = Settle::new(self.now.tick, self.now.tick);
             self.settles.entry(id.clone()).or_insert(settle);
             self.mark(id);
         }

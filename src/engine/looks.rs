@@ -6,8 +6,8 @@
 use crate::engine::change::is_nothing;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::project::Settle;
 use crate::engine::run::{Live, MISSING, Phase, SUPERSEDED};
+use crate::engine::settling::Settle;
 use crate::engine::state::Engine;
 use crate::engine::workspace::Look;
 use crate::engine::{Effect, ProjectId};
@@ -168,6 +168,7 @@ impl Engine {
         for (project, contents) in &free {
             self.begin_next(project, contents);
             self.consider(project);
+            self.poise(project);
         }
         for subject in vanished {
             let project = ProjectId {
@@ -199,7 +200,10 @@ impl Engine {
         if own {
             project.see(content.clone());
         }
-        self.mark(id);
+        // What is foreseen is told of once it is quiet.
+        if !self.is_foreseen(id) {
+            self.mark(id);
+        }
         self.note_changes(id, view, settled);
         Some(content)
     }
@@ -215,23 +219,18 @@ impl Engine {
             run.changes.merge(&undone);
         }
         let own = self.default_pipeline(id).map(|own| &own.id) == Some(pipeline);
-        let Some(project) = self
-            .projects
-            .get_mut(id)
-            .filter(|_| own && !is_nothing(changed))
-        else {
+        let Some(project) = self.projects.get_mut(id).filter(|_| own) else {
             return;
         };
-        project.changes.merge(changed);
-        self.publish(News::Change {
-            project: id.clone(),
-            changed: changed.clone(),
-        });
-        if settled {
-            self.publish(News::Settled {
+        project.note_change(changed);
+        if !is_nothing(changed) {
+            self.publish(News::Change {
                 project: id.clone(),
                 changed: changed.clone(),
             });
+        }
+        if settled {
+            self.tell_settled(id);
         }
     }
 
@@ -345,10 +344,9 @@ impl Engine {
         };
         project.doubt();
         let later = self.now.tick.after(wait);
-        self.settles.entry(id.clone()).or_insert(Settle {
-            first: later,
-            last: later,
-        });
+        self.settles
+            .entry(id.clone())
+            .or_insert(Settle::new(later, later));
         self.mark(id);
     }
 

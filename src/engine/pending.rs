@@ -212,7 +212,8 @@ impl Engine {
         let origin = pending.asked.front().map(|queued| queued.origin.clone());
         let origin = origin.unwrap_or_else(|| Origin::from(self.cause_now(id)));
         // Before anything is taken out: what cannot begin is not forgotten.
-        let Some(mut run) = self.new_root(id, pipeline, &origin, seen) else {
+        let poised = self.take_poised(id, pipeline, &origin, &seen);
+        let Some(mut run) = poised.or_else(|| self.new_root(id, pipeline, &origin, seen)) else {
             return self.deny_pending(id, pipeline);
         };
         let Some(project) = self.projects.get_mut(id) else {

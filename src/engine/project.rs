@@ -13,7 +13,8 @@ use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::pending::Pending;
 use crate::engine::rewritten::{Recheck, Restarts};
-use crate::engine::run::{Culprits, SUPERSEDED};
+use crate::engine::run::{Culprits, Run, SUPERSEDED};
+use crate::engine::settling::Settle;
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
 use crate::engine::{Known, Latest, ProjectId};
@@ -54,6 +55,10 @@ pub(super) struct Project {
     pub(super) told: Option<Standing>,
     /// The first change that nothing has been done about; it outlives the looks that find further ones.
     pub(super) restless: Option<Tick>,
+    /// What differs, as it was told, since things were quiet.
+    pub(super) unsettled: ChangeSet,
+    /// The run that will begin once it is quiet, if nothing changes.
+    pub(super) poised: Option<Box<Run>>,
     /// What puts off its runs.
     pub(super) hold: Hold,
     /// It is no longer configured, and goes when its run has ended.
@@ -67,13 +72,6 @@ pub(super) enum Present {
     Stirred,
     /// It is this.
     Known(Seen),
-}
-
-/// A wait for quiet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Settle {
-    pub(super) first: Tick,
-    pub(super) last: Tick,
 }
 
 impl Project {
@@ -96,6 +94,8 @@ impl Project {
             last: known.last,
             told: None,
             restless: None,
+            unsettled: ChangeSet::default(),
+            poised: None,
             hold: Hold::default(),
             gone: false,
         }
@@ -112,6 +112,7 @@ impl Project {
 
     pub(super) fn doubt(&mut self) {
         self.present = Present::Stirred;
+        self.poised = None;
     }
 
     /// What begins next of what is pending: what was asked for by name first, else what its content calls for.
@@ -129,6 +130,20 @@ impl Project {
             self.auto = Cause::Change;
         }
         self.present = Present::Known(seen);
+    }
+
+    /// Takes over what differs from the view before.
+    pub(super) fn note_change(&mut self, changed: &Changed) {
+        self.changes.merge(changed);
+        self.unsettled.merge(changed);
+    }
+
+    /// What has changed since the run before began, and since content that passed.
+    pub(super) fn differs(&self) -> (Changed, ChangeSet) {
+        let changed = self.changes.changed();
+        let mut unproven = self.unproven.clone();
+        unproven.merge(&changed);
+        (changed, unproven)
     }
 
     pub(super) fn known(&self) -> Option<&Seen> {
@@ -186,9 +201,8 @@ impl Engine {
         let settle = self
             .settles
             .entry(id.clone())
-            .or_insert(Settle { first, last: tick });
-        // What was told before may have come later than what this is about.
-        settle.last = settle.last.max(tick);
+            .or_insert(Settle::new(first, tick));
+        settle.prolong(tick);
         project.doubt();
         match &project.active {
             Some(_) => self.blame(id, changed),
@@ -199,38 +213,6 @@ impl Engine {
             }
         }
         self.mark(id);
-    }
-
-    pub(super) fn settle_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
-        let due = self.quiet_due(id, settle)?;
-        Some(self.held_until(id).map_or(due, |until| until.max(due)))
-    }
-
-    fn quiet_due(&self, id: &ProjectId, settle: Settle) -> Option<Tick> {
-        let settings = self.settings(id)?;
-        let quiet = settle.last.after(settings.settle);
-        Some(quiet.min(settle.first.after(settings.settle_max)))
-    }
-
-    /// Ends the wait for quiet with what a look has just seen, unless the look has found that it is not quiet yet.
-    ///
-    /// Past the longest wait that is no reason: a look covers the changes that it has found itself, and where changes
-    /// are found by looking, each look of a busy tree finds some.
-    pub(super) fn end_wait(&mut self, id: &ProjectId) -> bool {
-        let now = self.now.tick;
-        let longest = self.settings(id).map(|settings| settings.settle_max);
-        let waits = self
-            .settles
-            .get(id)
-            .is_some_and(|settle| longest.is_some_and(|longest| settle.first.after(longest) > now));
-        if waits || self.held_until(id).is_some() {
-            return false;
-        }
-        self.settles.remove(id);
-        if let Some(project) = self.projects.get_mut(id) {
-            project.restless = None;
-        }
-        true
     }
 
     pub(super) fn settings(&self, id: &ProjectId) -> Option<&Settings> {

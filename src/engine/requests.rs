@@ -359,16 +359,7 @@ impl Engine {
     /// Looks at what has become quiet, ends what is over time, answers those who waited long enough.
     pub(super) fn pass_time(&mut self) {
         let now = self.now.tick;
-        let quiet = self
-            .settles
-            .iter()
-            .filter(|(id, settle)| self.settle_due(id, **settle).is_none_or(|due| due <= now));
-        let quiet: Vec<ProjectId> = quiet.map(|(id, _)| id.clone()).collect();
-        for id in quiet {
-            self.settles.remove(&id);
-            self.want_all(&id);
-            self.mark(&id);
-        }
+        self.end_waits();
         self.recheck_by_itself();
         self.enforce_deadlines();
         for request in self.waiters.late(now) {

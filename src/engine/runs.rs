@@ -45,9 +45,9 @@ impl Engine {
             return;
         };
         if own {
-            run.report.changed = std::mem::take(&mut project.changes).changed();
-            project.unproven.merge(&run.report.changed);
+            (run.report.changed, project.unproven) = project.differs();
             run.report.unproven = project.unproven.changed();
+            project.changes = ChangeSet::default();
             project.auto = Cause::Change;
             project.left_alone = None;
         }

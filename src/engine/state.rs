@@ -4,8 +4,9 @@
 
 use crate::engine::news::{Dropped, News};
 use crate::engine::pending::Pending;
-use crate::engine::project::{Project, Settle};
+use crate::engine::project::Project;
 use crate::engine::run::Run;
+use crate::engine::settling::Settle;
 use crate::engine::waiters::Waiters;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Effect, ProjectId};
@@ -86,7 +87,7 @@ impl Engine {
         let settles = self
             .settles
             .iter()
-            .filter_map(|(id, settle)| self.settle_due(id, *settle));
+            .filter_map(|(id, settle)| self.wait_due(id, *settle));
         let stages = self.runs.values().filter_map(Run::next_deadline);
         let waiters = self.waiters.next_deadline().into_iter();
         let rechecks = self.projects.values();

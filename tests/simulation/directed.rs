@@ -134,6 +134,12 @@ macro_rules! scenes {
 scenes! {
     touch: usual,
     settle: usual,
+    foreseen: usual,
+    foreseen_in_vain: usual,
+    foreseen_late: usual,
+    foreseen_and_changed_meanwhile: usual,
+    foreseen_and_put_back: usual,
+    foreseen_and_asked: usual,
     polled: usual,
     scanned: usual,
     checkout: usual,

@@ -93,9 +93,11 @@ pub(crate) struct Oracle {
     waiting: BTreeSet<usize>,
     /// Content that need not be run by itself.
     let_be: BTreeMap<usize, LetBe>,
+    /// Made ready, and not begun.
+    prepared: BTreeMap<RunId, RunReport>,
     /// Touched, and not looked at since.
     stale: BTreeSet<usize>,
-    /// Touched then, and no look has begun since.
+    /// Touched then, and since no look has begun, nor was one told that covers it.
     owed: BTreeMap<usize, Duration>,
     /// Until then a look that failed is not repeated, so that what fails at once does not spin.
     paused: Duration,
@@ -276,7 +278,17 @@ impl Oracle {
                         }
                     }
                 }
-                Effect::Begin { report, .. } => self.begin(report),
+                Effect::Prepare { report } => {
+                    let begun = self.begun.contains_key(&report.run);
+                    assert!(!begun, "a run is made ready that has begun");
+                    self.prepared.insert(report.run.clone(), (**report).clone());
+                }
+                Effect::Begin { report, .. } => {
+                    if let Some(prepared) = self.prepared.remove(&report.run) {
+                        assert_eq!(prepared, **report, "another run begins than was made ready");
+                    }
+                    self.begin(report);
+                }
                 Effect::End { report, standing } => {
                     self.end(report, standing.as_ref());
                     standing.iter().for_each(|it| self.written.write(it));

@@ -3,28 +3,22 @@
 //! Somebody waits for the first command meanwhile. So a new run takes over the directories and the empty files of a spare
 //! that was made while there was time; where there is none, or somebody has been at it, its files are made now.
 
-use super::files::{Files, MANIFEST, SIDECAR, TOKEN, random_token, run_path};
+use super::files::{Files, MANIFEST, random_token, run_path};
+use super::filled::{Filled, First, Named};
 use super::finish::Ending;
 use super::open::{Anchor, Open};
 use super::places::Grown;
 use super::spare::Spare;
 use super::{Desk, EvidenceError, ReadError};
-use crate::daemon::durable::{Dir, PRIVATE, SHARED, Staged};
+use crate::daemon::chain::chain;
+use crate::daemon::durable::{Dir, Staged};
 use crate::limits::EVIDENCE_BYTES_MAX;
-use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable, document};
+use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable};
 use crate::model::id::TaskId;
 use crate::model::run::{RunReport, RunStatus, StageStatus};
 use crate::model::time::Timestamp;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-
-/// A spare that has the names of a run.
-struct Taken {
-    files: Files,
-    /// Where it was before it had them.
-    home: Dir,
-    spare: Spare,
-}
 
 impl Desk {
     /// Puts a run on disk, a new one or one that was reopened: whoever looks finds it, and its files are whole, also
@@ -35,15 +29,16 @@ impl Desk {
     pub fn begin(&mut self, report: &RunReport, now: Timestamp) -> Result<(), EvidenceError> {
         let mut grown = Grown::default();
         let runs = self.runs.create(&mut grown)?;
-        let sidecar = Sidecar::of(report);
-        let (manifest, spare) = match self.take(&runs, report, &mut grown) {
-            Some(taken) => {
-                let manifest = self.fill(&taken, report, &sidecar, &mut grown, now)?;
-                (manifest, Some(Box::new(taken.spare)))
+        let (manifest, sidecar, spare) = match self.take(&runs, report, &mut grown, now)? {
+            Some(named) => {
+                self.former.push(named.former);
+                let First { begun, sidecar, .. } = named.first;
+                (begun, sidecar, Some(Box::new(named.spare)))
             }
             None => {
+                let sidecar = Sidecar::of(report);
                 let manifest = self.write(&runs, report, &sidecar, &mut grown, now)?;
-                (manifest, None)
+                (manifest, sidecar, None)
             }
         };
         self.index.note(&runs, &manifest, Some(&sidecar));
@@ -74,7 +69,11 @@ impl Desk {
             Err(error) => Err(error),
         };
         match made {
-            Ok(spare) => self.spare = Some(spare),
+            Ok(spare) => {
+                self.spare = Some(spare);
+                // What it was filled for has not begun.
+                self.filled = None;
+            }
             // The run that needs one tells of it, if it is still so.
             Err(error) => {
                 tracing::debug!(%error, source = %error.source, "no run could be prepared");
@@ -82,65 +81,70 @@ impl Desk {
         }
     }
 
-    /// Gives what was prepared the names of a new run. Nothing where nothing was, and where that fails: a run begins
-    /// without it wherever it can.
-    fn take(&mut self, runs: &Dir, report: &RunReport, grown: &mut Grown) -> Option<Taken> {
-        let is_there = runs.stamp(&run_path(&report.task, &report.run)).is_some();
-        let spare = self.spare.take_if(|_| !is_there)?;
-        let home = spare.untouched(runs)?;
-        match spare.give(&home, runs, report, grown) {
-            Ok(Some(files)) => Some(Taken { files, home, spare }),
-            Ok(None) => None,
+    /// Writes into what was prepared what a run will begin with, on the disk but for its names; for when nobody waits, and
+    /// the run will begin as it is told here.
+    pub fn foresee(&mut self, report: &RunReport, now: Timestamp) {
+        // Where nothing was prepared, or nothing can be, the run begins without.
+        let Ok(Some(runs)) = self.runs.open() else {
+            return;
+        };
+        match self.fill(&runs, report, now) {
+            Ok(filled) => self.filled = filled,
             Err(error) => {
-                tracing::debug!(%error, source = %error.source, "what was prepared is of no use");
-                None
+                tracing::debug!(error = %chain(&error), "no run could be foreseen");
             }
         }
     }
 
-    /// Writes a new run into what was prepared.
-    fn fill(
+    /// Begins a new run in what was prepared. Nothing where nothing was, and where it has no names to give: a run begins
+    /// without it wherever it can.
+    fn take(
         &mut self,
-        taken: &Taken,
+        runs: &Dir,
         report: &RunReport,
-        sidecar: &Sidecar,
         grown: &mut Grown,
         now: Timestamp,
-    ) -> Result<Manifest, EvidenceError> {
-        let Taken { files, home, spare } = taken;
-        let mut manifest = self.first(report)?;
-        let (run, temps) = (&files.run, &spare.temps);
-        let stage = |temp: &OsStr, name: &str, bytes: Vec<u8>, mode| {
-            run.stage_in(temp, OsStr::new(name), &bytes, mode)
-        };
-        let token = format!("{}\n", manifest.resume_token).into_bytes();
-        let mut staged = vec![
-            stage(&temps.manifest, MANIFEST, document(&manifest), SHARED)?,
-            stage(&temps.token, TOKEN, token, PRIVATE)?,
-            stage(&temps.sidecar, SIDECAR, document(sidecar), SHARED)?,
-        ];
-        advance(&mut manifest, report, &self.layout, now);
-        let pointer = files.stage_pointer_in(&temps.pointer, &manifest, grown)?;
-        staged.extend(pointer);
-        let mut begun = stage(&temps.next, MANIFEST, document(&manifest), SHARED)?;
-        let log = first_log(&manifest, report, &self.layout);
-        let log = log.as_deref().and_then(Path::file_name);
-        let (synced, aside) =
-            Staged::sync_all_beside(staged.iter_mut().chain([&mut begun]), || {
-                files.beat(now)?;
-                spare.name_log(run, log)?;
-                files.stage_link(&temps.link, &manifest)
-            });
-        synced?;
-        let link = aside?;
-        for staged in staged {
-            drop(staged.place()?);
+    ) -> Result<Option<Named>, EvidenceError> {
+        if runs.stamp(&run_path(&report.task, &report.run)).is_some() {
+            return Ok(None);
         }
-        files.place_link(link.as_ref(), &temps.link, &manifest, grown)?;
-        self.former.push(begun.place()?);
-        grown.note(files.run.clone());
-        grown.note(home.clone());
-        Ok(manifest)
+        let foreseen = self.filled.take();
+        let foreseen = foreseen.filter(|filled| filled.is_for(&report.run) && filled.is_in(runs));
+        let filled = match foreseen {
+            Some(filled) => Some(filled),
+            None => self.fill(runs, report, now)?,
+        };
+        match filled {
+            Some(filled) => Ok(filled.name(runs, report, grown)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes what a run begins with into what was prepared; nothing where nothing was.
+    fn fill(
+        &mut self,
+        runs: &Dir,
+        report: &RunReport,
+        now: Timestamp,
+    ) -> Result<Option<Filled>, EvidenceError> {
+        let Some(spare) = self.spare.take() else {
+            return Ok(None);
+        };
+        let Some(home) = spare.untouched(runs) else {
+            return Ok(None);
+        };
+        let queued = self.first(report)?;
+        let mut begun = queued.clone();
+        advance(&mut begun, report, &self.layout, now);
+        let log = first_log(&begun, report, &self.layout);
+        let log = log.as_deref().and_then(Path::file_name);
+        let sidecar = Sidecar::of(report);
+        let first = First {
+            queued,
+            begun,
+            sidecar,
+        };
+        Ok(Filled::fill((spare, home), first, log, now)?)
     }
 
     /// Writes a run that is there already, or of which nothing was prepared.

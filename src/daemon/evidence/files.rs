@@ -5,7 +5,7 @@
 use super::owner::Owner;
 use super::places::Grown;
 use super::{EvidenceError, ReadError};
-use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_name, temp_owner};
+use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_owner};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Manifest, RunSummary, Sidecar, document, pretty};
 use crate::model::id::{RunId, TaskId};
@@ -181,16 +181,6 @@ impl Files {
         manifest: &Manifest,
         grown: &mut Grown,
     ) -> Result<Option<Staged>, DurableError> {
-        self.stage_pointer_in(&temp_name(OsStr::new(MANIFEST)), manifest, grown)
-    }
-
-    /// As [`Files::stage_pointer`], under this temp name.
-    pub(super) fn stage_pointer_in(
-        &self,
-        temp: &OsStr,
-        manifest: &Manifest,
-        grown: &mut Grown,
-    ) -> Result<Option<Staged>, DurableError> {
         let dir = grown.create(
             &self.runs,
             &pointer_path(&manifest.task_id, &manifest.run_id),
@@ -198,38 +188,9 @@ impl Files {
         if dir.stamp(Path::new(MANIFEST)).is_some() {
             return Ok(None);
         }
-        let bytes = document(&pointer(manifest));
-        let staged = dir.stage_in(temp, OsStr::new(MANIFEST), &bytes, SHARED)?;
+        let staged = dir.stage(OsStr::new(MANIFEST), &pointer(manifest), SHARED)?;
         grown.note(dir);
         Ok(Some(staged))
-    }
-
-    /// The link by which other tools find the run without its task, under a temp name; `None` where that is not to be.
-    pub(super) fn stage_link(
-        &self,
-        temp: &OsStr,
-        manifest: &Manifest,
-    ) -> Result<Option<Dir>, DurableError> {
-        let home = Path::new(LOCAL_POINTERS).join(manifest.run_id.as_str());
-        let local = self.runs.descend(&home)?;
-        Ok(local.filter(|local| {
-            let free = local.stamp(Path::new(MANIFEST)).is_none();
-            free && local.symlink(&link_target(manifest), temp).is_ok()
-        }))
-    }
-
-    /// Gives the link its name, or makes it.
-    pub(super) fn place_link(
-        &self,
-        staged: Option<&Dir>,
-        temp: &OsStr,
-        manifest: &Manifest,
-        grown: &mut Grown,
-    ) -> Result<(), DurableError> {
-        if let Some(local) = staged {
-            local.rename(temp, local, OsStr::new(MANIFEST))?;
-        }
-        self.link(manifest, grown)
     }
 
     /// The link by which other tools find the run without its task.
@@ -252,17 +213,17 @@ impl Files {
 }
 
 /// What leads to a run from its task's pointers.
-fn pointer(manifest: &Manifest) -> Pointer<'_> {
-    Pointer {
+pub(super) fn pointer(manifest: &Manifest) -> Vec<u8> {
+    document(&Pointer {
         redirect_to: &manifest.artifact_root,
         manifest: format!("{}/{MANIFEST}", manifest.artifact_root),
         created_at: Some(manifest.updated_at),
         note: "Written by orchd: the run stands under redirect_to.",
-    }
+    })
 }
 
 /// What leads to a run from all tasks' pointers.
-fn link_target(manifest: &Manifest) -> PathBuf {
+pub(super) fn link_target(manifest: &Manifest) -> PathBuf {
     let run = run_path(&manifest.task_id, &manifest.run_id);
     Path::new("../..").join(run).join(MANIFEST)
 }

@@ -59,6 +59,16 @@ pub(super) struct Temps {
     runner: OsString,
 }
 
+/// The directories of a run that a spare has given its names to.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) files: Files,
+    /// Whether that of its pointer is the spare's.
+    pub(super) led: bool,
+    /// Whether that of its link is the spare's.
+    pub(super) linked: bool,
+}
+
 impl Spare {
     /// Makes one below the runs directory.
     pub(super) fn make(runs: &Dir, owner: &Owner) -> Result<Self, DurableError> {
@@ -147,6 +157,23 @@ impl Spare {
         is_as_made.then_some(home)
     }
 
+    /// What becomes the directory of a run, of its pointer, and of its link; nothing where one of them is gone.
+    pub(super) fn parts(&self, home: &Dir) -> Result<Option<(Dir, Dir, Dir)>, DurableError> {
+        let part = |name| home.descend(Path::new(name));
+        let (run, pointer, local) = (part(RUN)?, part(POINTER)?, part(LOCAL)?);
+        Ok(run
+            .zip(pointer)
+            .zip(local)
+            .map(|((run, pointer), local)| (run, pointer, local)))
+    }
+
+    /// Whether it stands below this runs directory.
+    pub(super) fn stands_in(&self, runs: &Dir) -> bool {
+        let home = runs.descend(&Path::new(SPARES).join(&self.name));
+        let home = home.ok().flatten().and_then(|home| home.identity().ok());
+        home == Some(self.identity)
+    }
+
     /// Gives its directories the names of a run; nothing where the run is gone again at once.
     pub(super) fn give(
         &self,
@@ -154,7 +181,7 @@ impl Spare {
         runs: &Dir,
         report: &RunReport,
         grown: &mut Grown,
-    ) -> Result<Option<Files>, DurableError> {
+    ) -> Result<Option<Given>, DurableError> {
         let name = OsStr::new(report.run.as_str());
         let task = grown.create(runs, Path::new(report.task.as_str()))?;
         let cli = grown.create(&task, Path::new("cli"))?;
@@ -166,16 +193,19 @@ impl Spare {
         }
         home.rename(OsStr::new(RUN), &cli, name)?;
         // From here on a reader finds a run that is about to begin, and a start what there is to be cleared away.
-        for (part, above) in [(POINTER, &mcp), (LOCAL, &local)] {
-            // What somebody else has put there stays; then it is filled as that of an old run is.
-            drop(home.rename(OsStr::new(part), above, name));
-        }
+        // What somebody else has put there stays; then it is filled as that of an old run is.
+        let given = |part, above| home.rename(OsStr::new(part), above, name).is_ok();
+        let (led, linked) = (given(POINTER, &mcp), given(LOCAL, &local));
         let run = cli.descend(Path::new(name))?;
         for above in [cli, mcp, local] {
             grown.note(above);
         }
         let runs = runs.clone();
-        Ok(run.map(|run| Files { runs, task, run }))
+        Ok(run.map(|run| Given {
+            files: Files { runs, task, run },
+            led,
+            linked,
+        }))
     }
 
     /// Makes the log of the stage that is first to run, if it has one.

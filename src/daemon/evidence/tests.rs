@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 mod cost;
 mod exhibits;
+mod foreseen;
 mod lost;
 mod recovery;
 mod spare;

@@ -76,8 +76,8 @@ RUNS = [
     Mutant(
         "the-list-forgets-what-failed",
         "runs.rs",
-        "            project.unproven.merge(&run.report.changed);\n",
-        "            project.unproven = ChangeSet::default();\n            project.unproven.merge(&run.report.changed);\n",
+        "            (run.report.changed, project.unproven) = project.differs();\n",
+        "            project.unproven = ChangeSet::default();\n            (run.report.changed, project.unproven) = project.differs();\n",
         "a stage is told of all that differs from what passed",
         ("is not told of all that no run has passed",),
     ),

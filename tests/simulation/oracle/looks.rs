@@ -41,6 +41,8 @@ impl Oracle {
             self.looked.insert((project, pipeline), capture);
             if view.subject.pipeline.as_str() == own_pipeline(project) {
                 self.stale.remove(&project);
+                // What was touched before it is told is in it.
+                self.owed.remove(&project);
                 if self.waiting.remove(&project) {
                     let let_be = LetBe {
                         input: view.input,

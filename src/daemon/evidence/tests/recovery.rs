@@ -14,10 +14,11 @@ struct Heard {
 
 #[test]
 fn wherever_the_daemon_dies_the_next_start_leaves_whole_files_and_one_end() {
-    die_after_each_act(false);
+    die_after_each_act(|_, _| ());
 }
 
-pub(super) fn die_after_each_act(prepared: bool) {
+/// Ends the "process" after each act of a run that begins after `ready`.
+pub(super) fn die_after_each_act(ready: fn(&mut Desk, &RunReport)) {
     // Files carry the real time; what was left long ago is asked for.
     let late = Timestamp::parse("2100-01-01T00:00:00Z").unwrap();
     for steps in 0.. {
@@ -27,9 +28,7 @@ pub(super) fn die_after_each_act(prepared: bool) {
         let ended = report("demo", 2, RunStatus::Failed);
         let mut desk = space.desk("killed");
         let heard = crash_after(steps, || {
-            if prepared {
-                desk.prepare();
-            }
+            ready(&mut desk, &begun);
             let begun_ok = desk.begin(&begun, at(2000)).is_ok();
             let recorded = begun_ok && desk.record(&begun, at(2010)).is_ok();
             let ended = recorded
@@ -44,7 +43,7 @@ pub(super) fn die_after_each_act(prepared: bool) {
         drop(desk);
         die(&space, &begun);
         let mut desk = space.desk("after");
-        let when = format!("killed after {steps} acts, prepared: {prepared}");
+        let when = format!("killed after {steps} acts");
         let lost = desk.lost(late).unwrap();
         assert_eq!(
             desk.lost(late).unwrap(),

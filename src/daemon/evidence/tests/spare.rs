@@ -12,7 +12,7 @@ use crate::daemon::evidence::spare::SPARES;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 /// The names of what is prepared.
-fn spares(space: &Space) -> Vec<String> {
+pub(super) fn spares(space: &Space) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(space.path(&format!(".runs/{SPARES}"))) else {
         return Vec::new();
     };
@@ -20,7 +20,7 @@ fn spares(space: &Space) -> Vec<String> {
     names.collect()
 }
 
-fn inode(path: &Path) -> u64 {
+pub(super) fn inode(path: &Path) -> u64 {
     std::fs::symlink_metadata(path).unwrap().ino()
 }
 
@@ -83,7 +83,7 @@ fn a_run_is_written_into_what_was_prepared() {
 
 #[test]
 fn wherever_the_daemon_dies_nothing_that_was_prepared_is_taken_for_a_run() {
-    recovery::die_after_each_act(true);
+    recovery::die_after_each_act(|desk, _| desk.prepare());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn where_nothing_has_run_nothing_is_prepared() {
 }
 
 /// What is prepared, after a first run.
-fn prepared(space: &Space, desk: &mut Desk) -> PathBuf {
+pub(super) fn prepared(space: &Space, desk: &mut Desk) -> PathBuf {
     run_to_end(desk, 1, RunStatus::Succeeded);
     desk.prepare();
     let [spare] = spares(space).try_into().unwrap();
