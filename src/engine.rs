@@ -180,7 +180,10 @@ pub enum Input {
     /// The daemon is to end.
     Stopping,
     /// Time has passed.
-    Woke,
+    Woke {
+        /// Where content may differ of which nothing has been told yet.
+        unsure: BTreeSet<WorkspaceId>,
+    },
 }
 
 /// What a workspace's files say, and whether it may be done.
@@ -372,6 +375,7 @@ impl Engine {
     /// Takes one fact at `now` and returns what to do about it.
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Effect> {
         self.now = now;
+        let mut unsure = None;
         match input {
             Input::Opened {
                 workspace,
@@ -408,9 +412,9 @@ impl Engine {
             } => self.ask(request, ask, deadline),
             Input::Withdrawn { request } => self.withdraw(request),
             Input::Stopping => self.stop(),
-            Input::Woke => {}
+            Input::Woke { unsure: told } => unsure = Some(told),
         }
-        self.pass_time();
+        self.pass_time(unsure.as_ref());
         self.start_looks();
         self.tell_queued();
         self.tell_standings();

@@ -5,10 +5,12 @@
 
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::shell::Shell;
+use crate::daemon::site::Site;
 use crate::engine::{Input, Watch};
 use crate::limits::{HOLD_PAUSE, LOOK_SHORT, POLL_INTERVAL_DEFAULT, WATCH_AGAIN, WRITING_MAX};
 use crate::model::id::WorkspaceId;
 use crate::model::time::Tick;
+use std::collections::BTreeSet;
 
 impl Shell {
     /// Looks at the workspaces that have doubts.
@@ -22,6 +24,14 @@ impl Shell {
                 self.examine(id);
             }
         }
+    }
+
+    /// The workspaces of which something is in doubt that the engine has not heard of.
+    pub(super) fn unsure(&self) -> BTreeSet<WorkspaceId> {
+        let unsure = |site: &Site| site.examining || site.facts.written;
+        let sites = self.sites.iter().filter(|(_, site)| unsure(site));
+        let sites = sites.map(|(id, _)| *id);
+        sites.chain(self.watcher.ready()).collect()
     }
 
     /// Where events were lost there is no verdict before a look that was asked for after that.
@@ -53,8 +63,9 @@ impl Shell {
                 tree.note_time_to_ask();
             }
             let mut touches = tree.examine_closed(tick);
-            // Its events came before it began. One that takes long meets what came since.
-            if clock.tick().since(tick) <= LOOK_SHORT
+            // Its events came before it began. One that takes long meets what came since, and then events tell of that.
+            let is_short = clock.tick().since(tick) <= LOOK_SHORT;
+            if (is_short || tree.is_quiet())
                 && let Ok(touches) = &mut touches
             {
                 touches.at = Some(tick);

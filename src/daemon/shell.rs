@@ -293,7 +293,8 @@ impl Shell {
     fn pass_time(&mut self) {
         let tick = self.clock.tick();
         if self.engine.next_wake().is_some_and(|at| at <= tick) {
-            self.inputs.push_back(Input::Woke);
+            let unsure = self.unsure();
+            self.inputs.push_back(Input::Woke { unsure });
         }
         if self.heartbeat_at <= tick {
             self.heartbeat_at = tick.after(HEARTBEAT);

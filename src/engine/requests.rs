@@ -357,9 +357,9 @@ impl Engine {
     }
 
     /// Looks at what has become quiet, ends what is over time, answers those who waited long enough.
-    pub(super) fn pass_time(&mut self) {
+    pub(super) fn pass_time(&mut self, unsure: Option<&BTreeSet<WorkspaceId>>) {
         let now = self.now.tick;
-        self.end_waits();
+        self.end_waits(unsure);
         self.recheck_by_itself();
         self.enforce_deadlines();
         for request in self.waiters.late(now) {

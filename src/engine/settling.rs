@@ -12,9 +12,10 @@ use crate::engine::run::Run;
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId, Watch};
 use crate::limits::{FORESIGHT_MAX, FORESIGHT_PART};
-use crate::model::id::PipelineId;
+use crate::model::id::{PipelineId, WorkspaceId};
 use crate::model::time::Tick;
 use crate::model::view::Subject;
+use std::collections::BTreeSet;
 
 /// A wait for quiet.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +79,9 @@ impl Engine {
         self.settles.get(id).is_some_and(|settle| settle.foreseen)
     }
 
-    /// Looks at what will be quiet soon, and goes on with what is.
-    pub(super) fn end_waits(&mut self) {
+    /// Looks at what will be quiet soon, and goes on with what is. What was foreseen is gone on with only where it is told
+    /// that nothing else is in doubt; where that is not told at all, it soon will be.
+    pub(super) fn end_waits(&mut self, unsure: Option<&BTreeSet<WorkspaceId>>) {
         let now = self.now.tick;
         let waits: Vec<(ProjectId, Settle)> = self
             .settles
@@ -88,7 +90,14 @@ impl Engine {
             .collect();
         for (id, settle) in waits {
             if self.settle_due(&id, settle).is_none_or(|due| due <= now) {
-                self.end_quiet(&id, settle);
+                match unsure {
+                    None if settle.foreseen => {}
+                    None => self.end_quiet(&id, false),
+                    Some(unsure) => {
+                        let is_sure = !unsure.contains(&id.workspace);
+                        self.end_quiet(&id, settle.foreseen && is_sure);
+                    }
+                }
             } else if self
                 .foresight_due(&id, settle)
                 .is_some_and(|due| due <= now)
@@ -158,10 +167,10 @@ impl Engine {
     }
 
     /// A wait is over: what was foreseen begins, anything else is looked at.
-    fn end_quiet(&mut self, id: &ProjectId, settle: Settle) {
+    fn end_quiet(&mut self, id: &ProjectId, is_foreseen: bool) {
         self.settles.remove(id);
         self.mark(id);
-        if !settle.foreseen || !self.is_at_rest(id) {
+        if !is_foreseen || !self.is_at_rest(id) {
             return self.want_all(id);
         }
         let project = self.projects.get(id);

@@ -1,7 +1,7 @@
 //! Plays a scene: one input a line, and below it, indented, exactly what the engine does about it.
 //!
 //! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
-//! A line `20ms` lets the clock jump there; everything else happens at the moment that was reached.
+//! A line `20ms` lets the clock jump there, and `20ms unsure` while events wait to be looked at; everything else happens at the moment that was reached.
 
 use crate::fixture::pipeline_id;
 use crate::outside::{ending, taken_up};
@@ -199,10 +199,10 @@ impl Bench {
                 let policy = Some((*policy).to_owned());
                 self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
             }
-            [question] if question.ends_with("ms") => {
-                let ms = question.trim_end_matches("ms").parse().unwrap();
-                self.now = Duration::from_millis(ms);
-                self.step(Input::Woke)
+            [ms, unsure @ ..] if ms.ends_with("ms") => {
+                self.now = Duration::from_millis(ms.trim_end_matches("ms").parse().unwrap());
+                let unsure = unsure.iter().map(|_| WORKSPACE).collect();
+                self.step(Input::Woke { unsure })
             }
             [question] => self.question(question),
             other => panic!("no such input: {other:?}"),

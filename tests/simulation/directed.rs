@@ -137,6 +137,7 @@ scenes! {
     foreseen: usual,
     foreseen_in_vain: usual,
     foreseen_late: usual,
+    foreseen_unsure: usual,
     foreseen_and_changed_meanwhile: usual,
     foreseen_and_put_back: usual,
     foreseen_and_asked: usual,

@@ -76,6 +76,10 @@ impl Place {
         !self.open || matches!(self.watch, Some(Watch::Missing { .. }))
     }
 
+    pub(crate) fn hints(&self) -> bool {
+        self.tree.iter().any(|job| matches!(job, Tree::Hint(..)))
+    }
+
     pub(crate) fn looks(&self) -> bool {
         self.tree.iter().any(|job| !matches!(job, Tree::Hint(..)))
     }

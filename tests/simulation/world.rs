@@ -258,10 +258,17 @@ impl World {
             wakes += 1;
             assert!(wakes < WAKES_MAX, "the engine wakes for nothing");
             self.now = self.now.max(wake);
-            self.step(Input::Woke);
+            self.wake();
         }
         self.now = end;
-        self.step(Input::Woke);
+        self.wake();
+    }
+
+    /// Time has passed; what is in doubt is told of, whether or not the engine has heard of it.
+    fn wake(&mut self) {
+        let unsure = self.places.iter().filter(|place| place.hints());
+        let unsure = unsure.map(|place| place.id).collect();
+        self.step(Input::Woke { unsure });
     }
 
     fn project(&self, project: usize) -> ProjectId {

@@ -26,6 +26,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 mod arriving;
 mod auditing;
+mod foreseen;
 #[cfg(target_os = "linux")]
 mod refused;
 mod unseen;

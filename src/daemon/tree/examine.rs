@@ -47,6 +47,12 @@ impl Tree {
         self.examine_but(Some(now))
     }
 
+    /// Whether nothing has come in doubt since the last look began, as far as events have told.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.seeing.is_by_events() && self.eye.is_sure()
+    }
+
     /// Whether files have been left alone because they are being written.
     #[must_use]
     pub fn is_written(&self) -> bool {

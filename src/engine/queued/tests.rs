@@ -150,7 +150,12 @@ fn what_cannot_begin_is_told_to_be_refused() {
         inputs: BTreeMap::new(),
     };
     engine.begin_pending(&project(), &gone, seen);
-    let effects = step(&mut engine, Input::Woke);
+    let effects = step(
+        &mut engine,
+        Input::Woke {
+            unsure: BTreeSet::new(),
+        },
+    );
     let dropped = effects.iter().find_map(|effect| {
         let Effect::Publish {
             news: News::RunDropped { run, why, .. },

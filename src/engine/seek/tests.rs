@@ -91,7 +91,13 @@ fn replied(effects: Vec<Effect>) -> Option<Reply> {
 
 /// What is told when the time is over.
 fn told(engine: &mut Engine) -> Result<Vec<Told>, Denied> {
-    let effects = step_at(engine, TIME, Input::Woke);
+    let effects = step_at(
+        engine,
+        TIME,
+        Input::Woke {
+            unsure: BTreeSet::new(),
+        },
+    );
     let reply = replied(effects);
     if let Some(Reply::Denied(denied)) = reply {
         return Err(denied);

@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::Input;
 use crate::engine::trial::{opened, project, step, step_at};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const TEXT: &str = "[workspace]\non_start = false\n[[project]]\ntask = 't'\n\
@@ -42,7 +43,13 @@ fn a_step_looks_only_at_those_whom_it_is_about() {
         "the first deadline"
     );
     step(&mut engine, verdicts(1_001));
-    let late = step_at(&mut engine, Duration::from_secs(2), Input::Woke);
+    let late = step_at(
+        &mut engine,
+        Duration::from_secs(2),
+        Input::Woke {
+            unsure: BTreeSet::new(),
+        },
+    );
     let late = late.iter().filter_map(|effect| {
         let Effect::Reply { request, .. } = effect else {
             return None;

@@ -44,6 +44,14 @@ CONTENT = [
         ("was never proven",),
     ),
     Mutant(
+        "unsure-is-not-asked",
+        "settling.rs",
+        "!unsure.contains(&id.workspace)",
+        "unsure.len() < 99",
+        "what is in doubt when it is quiet is looked at",
+        ("scene foreseen_unsure",),
+    ),
+    Mutant(
         "foreseen-runs-before-it-is-quiet",
         "settling.rs",
         "                self.foresee(&id);",

@@ -74,7 +74,7 @@ impl World {
             }
             if let Some(wake) = self.engine.next_wake().map(Tick::since_start) {
                 self.now = self.now.max(wake);
-                self.step(Input::Woke);
+                self.wake();
             }
         }
         panic!("the world never comes to rest");
