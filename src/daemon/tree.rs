@@ -158,14 +158,13 @@ impl Tree {
         let (node, identity) = look_at(&root)?;
         let setting = Arc::clone(&scopes.setting);
         let surroundings = Surroundings::read(root.as_path(), &home, setting);
-        let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
             room: None,
             watcher: 0,
             turn: Turn::FIRST,
-            repositories,
+            repositories: Repositories::default(),
             signs_before: Signs::new(),
             root,
             identity,
@@ -215,7 +214,7 @@ impl Tree {
         drop(self.eye.drain());
         self.writing.clear();
         self.surroundings.watched = false;
-        self.find_repositories();
+        self.find_repositories()?;
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
         self.tracked.outdated = true;
@@ -233,10 +232,10 @@ impl Tree {
             && scopes.excluded == self.scopes.excluded
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
-        self.find_repositories();
-        self.signs_before = self.signs_now();
         self.digests = Digests::default();
         self.journals.clear();
+        self.find_repositories()?;
+        self.signs_before = self.signs_now();
         let mut configuration = false;
         if !shows_same || !self.seeing.is_by_events() {
             let was_by_events = self.seeing.is_by_events();

@@ -68,8 +68,8 @@ impl Tree {
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
         let is_about_git = renew == Renew::Yes || self.is_about_git(&dirty);
-        if outdated || !self.seeing.is_by_events() || is_about_git {
-            self.find_repositories();
+        if outdated || !self.seeing.is_by_events() || is_about_git || self.doubted {
+            self.find_repositories()?;
             self.surround_anew();
         }
         self.signs_before = self.signs_now();

@@ -9,22 +9,29 @@
 //! on what it left. A rebase that stopped at a conflict looks like one that goes on; its runs are put off no longer than
 //! the engine allows.
 
-use super::Tree;
 use super::around::is_content;
+use super::content::there;
 use super::names;
 use super::print::Print;
 use super::scopes::Scopes;
+use super::sheet::{Links, text};
+use super::{Tree, TreeError};
 use crate::daemon::watcher::{Interest, PER_DIRECTORY};
+use crate::limits::GIT_LINK_BYTES_MAX;
 use crate::model::id::TaskId;
 use crate::model::path::to_text;
 use crate::model::view::Sign;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The index while it is rewritten, which a checkout does last; a rebase; `git am`, and a rebase of the older kind; a
 /// series of cherry-picks or reverts.
 const SIGNS: [&str; 4] = ["index.lock", "rebase-merge", "rebase-apply", "sequencer"];
+
+/// The file that names the common directory in the git directory of a worktree.
+pub(super) const COMMON: &str = "commondir";
 
 /// What is there of git's signs, by project.
 pub type Signs = BTreeMap<TaskId, BTreeSet<Sign>>;
@@ -40,7 +47,10 @@ pub(super) struct Repositories {
 
 impl Repositories {
     /// Looks for the nearest repository at or above each project.
-    pub(super) fn find(root: &Path, scopes: &Scopes) -> Self {
+    ///
+    /// # Errors
+    /// When it cannot be found out for the moment, at the path that is told.
+    pub(super) fn find(root: &Path, scopes: &Scopes) -> Result<Self, (PathBuf, io::Error)> {
         let mut known: BTreeMap<PathBuf, Option<PathBuf>> = BTreeMap::new();
         let mut found = Self::default();
         for (task, base) in scopes.places() {
@@ -53,7 +63,7 @@ impl Repositories {
                     break;
                 }
                 passed.push(directory.to_path_buf());
-                held = git_dir(directory);
+                held = git_dir(directory).map_err(|source| (directory.join(".git"), source))?;
                 if let Some(own) = &held {
                     found.tops.insert(own.clone(), directory.to_path_buf());
                     break;
@@ -67,7 +77,7 @@ impl Repositories {
                 found.held.entry(held).or_default().insert(task.clone());
             }
         }
-        found
+        Ok(found)
     }
 
     /// The git directory of each, and the top of its worktree.
@@ -129,33 +139,63 @@ impl Tree {
     }
 
     /// Looks for the repositories anew; those that are others than before are to be watched.
-    pub(super) fn find_repositories(&mut self) {
+    ///
+    /// # Errors
+    /// When it cannot be found out for the moment: then those from before stand, and the next look is at everything.
+    pub(super) fn find_repositories(&mut self) -> Result<(), TreeError> {
         let found = Repositories::find(self.root.as_path(), &self.scopes);
+        let found = found.map_err(|(path, source)| {
+            self.doubted = true;
+            TreeError::File { path, source }
+        })?;
         self.surroundings.watched &= found.tops == self.repositories.tops;
         self.repositories = found;
+        Ok(())
     }
 }
 
 /// The git directory of the repository whose top is here: `.git`, or the one that it names where it is a file or a link.
-pub(super) fn git_dir(top: &Path) -> Option<PathBuf> {
+/// None where nothing is there that git takes for one; in such a place git itself refuses a file that names none.
+///
+/// # Errors
+/// When it cannot be found out for the moment.
+pub(super) fn git_dir(top: &Path) -> io::Result<Option<PathBuf>> {
     let git = top.join(".git");
-    if fs::metadata(&git).ok()?.is_dir() {
-        return Some(if git.is_symlink() { real(git) } else { git });
+    if there(fs::metadata(&git))?.is_some_and(|meta| meta.is_dir()) {
+        let named = there(fs::symlink_metadata(&git))?;
+        let is_link = named.is_some_and(|meta| meta.is_symlink());
+        return if is_link { real(git) } else { Ok(git) }.map(Some);
     }
-    let text = fs::read_to_string(&git).ok()?;
-    Some(real(top.join(text.strip_prefix("gitdir:")?.trim())))
+    let text = text(&git, Links::Followed, GIT_LINK_BYTES_MAX)?.unwrap_or_default();
+    let named = text.strip_prefix(b"gitdir: ").map(without_end);
+    let named = named.filter(|named| !named.is_empty());
+    named
+        .map(|named| real(top.join(names::path(named))))
+        .transpose()
 }
 
 /// The directory that holds `info/exclude` and the settings for the repository with this git directory: in a worktree it
 /// names a common one.
-pub(super) fn common_dir(own: &Path) -> PathBuf {
-    match fs::read_to_string(own.join("commondir")) {
-        Ok(common) => real(own.join(common.trim())),
-        Err(_) => own.to_path_buf(),
+///
+/// # Errors
+/// When it cannot be found out for the moment.
+pub(super) fn common_dir(own: &Path) -> io::Result<PathBuf> {
+    let named = text(&own.join(COMMON), Links::Followed, GIT_LINK_BYTES_MAX)?;
+    match named {
+        Some(named) => real(own.join(names::path(without_end(&named)))),
+        None => Ok(own.to_path_buf()),
     }
 }
 
+/// As git reads a file that holds one path.
+fn without_end(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_suffix(b"\n").or(text.strip_suffix(b"\r")) {
+        text = rest;
+    }
+    text
+}
+
 /// Without `..`, so that one directory has one name.
-fn real(path: PathBuf) -> PathBuf {
-    fs::canonicalize(&path).unwrap_or(path)
+fn real(path: PathBuf) -> io::Result<PathBuf> {
+    Ok(there(fs::canonicalize(&path))?.unwrap_or(path))
 }
