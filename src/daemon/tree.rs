@@ -64,7 +64,7 @@ use refusal::Refusal;
 use settings::Home;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot, Turn};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -247,7 +247,7 @@ impl Tree {
                 configuration = self.scan()?.configuration;
             }
         } else if self.scanned {
-            self.surround_anew();
+            self.surround_anew()?;
             configuration = self.check_configuration();
         }
         let everything = self.everything();
@@ -303,7 +303,7 @@ impl Tree {
     /// Gives the workspace up: takes its watches away.
     pub fn close(mut self) {
         self.unwatch_below(DirId::ROOT);
-        self.eye.surround(&BTreeMap::new(), BTreeSet::new());
+        self.leave_surroundings();
         self.eye.close();
     }
 

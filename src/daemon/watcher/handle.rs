@@ -169,22 +169,30 @@ impl Shared {
     }
 
     /// Watches these for a workspace; says whether all are.
+    ///
+    /// # Errors
+    /// When the kernel grants no more watches: nobody knows when that is over, as he does of one that is not there.
     pub(super) fn surround(
         &self,
         by: WorkspaceId,
         directories: &BTreeMap<PathBuf, Interest>,
-    ) -> bool {
+    ) -> Result<bool, WatchError> {
         let mut all = true;
         // In their order, each after those above it: whatever moves then is an event of one that is watched already.
         for (directory, interest) in directories {
             let around = (&**directory, *interest);
             let watched = self.with(|handle| handle.surround(by, around, &self.post));
-            all &= watched.as_ref().is_none_or(Result::is_ok);
-            if watched.is_some() {
+            let is_new = watched.is_some();
+            match watched {
+                None | Some(Ok(())) => {}
+                Some(Err(refused @ WatchError::Watches { .. })) => return Err(refused),
+                Some(Err(_)) => all = false,
+            }
+            if is_new {
                 self.note_restart(Some(by));
             }
         }
-        all
+        Ok(all)
     }
 
     pub(super) fn unwatch(&self, by: WorkspaceId, directory: &Path) {

@@ -48,10 +48,13 @@ fn the_directory_that_is_recorded_is_the_one_that_has_the_watch() {
         });
         let told = std::panic::catch_unwind(|| {
             for round in 0..2_000 {
-                assert!(eye.surround(&around(&p), BTreeSet::new()), "{round}");
+                assert!(
+                    eye.surround(&around(&p), BTreeSet::new()).unwrap(),
+                    "{round}"
+                );
                 let (_, recorded) = watcher.shared.node_around(&p).unwrap();
                 assert!(watched(&watcher).contains(&recorded), "{round}");
-                assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()));
+                assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()).unwrap());
                 assert_eq!(watched(&watcher), quiet, "{round}");
             }
         });
@@ -74,15 +77,15 @@ fn a_directory_is_watched_behind_a_link_however_deep_it_lies() {
     fs::create_dir_all(&deep).unwrap();
     let link = root.as_path().join("link");
     symlink(&deep, &link).unwrap();
-    assert!(eye.surround(&around(&link), BTreeSet::new()));
+    assert!(eye.surround(&around(&link), BTreeSet::new()).unwrap());
     assert!(watched(&watcher).contains(&inode(&deep)));
     // That it goes elsewhere is one more event, and its watch goes with the wish.
     fs::remove_file(&link).unwrap();
     fs::create_dir(&link).unwrap();
-    assert!(eye.surround(&around(&link), BTreeSet::new()));
+    assert!(eye.surround(&around(&link), BTreeSet::new()).unwrap());
     let both = watched(&watcher);
     assert!(both.contains(&inode(&link)) && !both.contains(&inode(&deep)));
-    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()));
+    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()).unwrap());
     assert_eq!(watched(&watcher), quiet);
 }
 
@@ -97,13 +100,13 @@ fn what_is_content_of_one_workspace_and_around_another_stays_watched_for_both() 
     let eye = watcher.eye(WorkspaceId(2), &RootPath::new(&inner).unwrap());
     let d = root.as_path().join("d");
     let content = outer.watch(&d).unwrap().unwrap();
-    assert!(eye.surround(&around(&d), BTreeSet::new()));
-    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()));
+    assert!(eye.surround(&around(&d), BTreeSet::new()).unwrap());
+    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()).unwrap());
     assert!(watched(&watcher).contains(&content.1), "content still");
-    assert!(eye.surround(&around(&d), BTreeSet::new()));
+    assert!(eye.surround(&around(&d), BTreeSet::new()).unwrap());
     outer.unwatch(&d, content);
-    assert!(eye.surround(&around(&d), BTreeSet::new()));
+    assert!(eye.surround(&around(&d), BTreeSet::new()).unwrap());
     assert!(watched(&watcher).contains(&content.1), "around still");
-    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()));
+    assert!(eye.surround(&BTreeMap::new(), BTreeSet::new()).unwrap());
     assert!(!watched(&watcher).contains(&content.1));
 }
