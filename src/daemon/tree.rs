@@ -57,7 +57,7 @@ use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use audit::Audits;
 use capture::Digests;
-use git::Repositories;
+use git::{Nested, Repositories};
 use journal::Changes;
 use print::Node;
 use refusal::Refusal;
@@ -112,6 +112,7 @@ pub struct Tree {
     home: Home,
     surroundings: Surroundings,
     repositories: Repositories,
+    nested: Nested,
     /// What was there of git's signs when the last look began.
     signs_before: Signs,
     snapshot: Snapshot,
@@ -165,6 +166,7 @@ impl Tree {
             watcher: 0,
             turn: Turn::FIRST,
             repositories: Repositories::default(),
+            nested: Nested::default(),
             signs_before: Signs::new(),
             root,
             identity,

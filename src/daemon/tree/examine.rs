@@ -67,6 +67,7 @@ impl Tree {
         }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
+        self.note_nested(&dirty);
         let is_about_git = renew == Renew::Yes || self.is_about_git(&dirty);
         if outdated || !self.seeing.is_by_events() || is_about_git || self.doubted {
             self.find_repositories()?;

@@ -76,7 +76,7 @@ impl Tree {
     }
 
     /// A look has failed: what it has found is told by the next one, which is at everything.
-    fn give_up(&mut self, look: &mut Look) {
+    pub(super) fn give_up(&mut self, look: &mut Look) {
         self.doubted = true;
         self.untold = std::mem::replace(&mut look.changes, Changes::none());
     }
@@ -202,6 +202,7 @@ impl Tree {
             }
         };
         let changed = self.hold_rules(id, survey.rules);
+        self.nested.note(path, survey.has_git);
         self.unreadable.remove(path);
         self.snapshot.dir_mut(id).listed = Listed::Done;
         let reach = if changed {
@@ -254,6 +255,7 @@ impl Tree {
         // Nothing found is nothing to go on with.
         drop(self.settle(id, Vec::new(), extent, look));
         self.snapshot.dir_mut(id).listed = listed;
+        self.nested.forget(&self.snapshot.path(id));
         self.unhook(id, look);
     }
 
