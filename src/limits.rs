@@ -214,6 +214,10 @@ pub const TRACKED_HIDDEN_MAX: usize = 1_000_000;
 pub const TRACKED_TRIES_MAX: usize = 3;
 /// Bytes of a file of git's settings that are read: a larger one is none.
 pub const GIT_SETTINGS_BYTES_MAX: u64 = 1024 * 1024;
+/// Repositories in a workspace beside those of its projects that are looked into: each takes a watch, and a `stat` a look.
+pub const NESTED_REPOSITORIES_MAX: usize = 1_000;
+/// Bytes of a file in which git names a directory: beyond the longest path that the kernel takes.
+pub const GIT_LINK_BYTES_MAX: u64 = 8 * 1024;
 /// Files of git's settings that include each other, one in the next: as many as git allows.
 pub const GIT_INCLUDES_MAX: usize = 10;
 /// Times that the rules around a workspace are read, and the directories around it watched, while they change under that;

@@ -57,14 +57,14 @@ use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use audit::Audits;
 use capture::Digests;
-use git::Repositories;
+use git::{Nested, Repositories};
 use journal::Changes;
 use print::Node;
 use refusal::Refusal;
 use settings::Home;
 use settle::{Links, Look};
 use snapshot::{DirId, Snapshot, Turn};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::sync::Arc;
@@ -112,6 +112,7 @@ pub struct Tree {
     home: Home,
     surroundings: Surroundings,
     repositories: Repositories,
+    nested: Nested,
     /// What was there of git's signs when the last look began.
     signs_before: Signs,
     snapshot: Snapshot,
@@ -158,14 +159,14 @@ impl Tree {
         let (node, identity) = look_at(&root)?;
         let setting = Arc::clone(&scopes.setting);
         let surroundings = Surroundings::read(root.as_path(), &home, setting);
-        let repositories = Repositories::find(root.as_path(), &scopes);
         let mut tree = Self {
             seeing: Seeing::Events,
             refusal: Refusal::default(),
             room: None,
             watcher: 0,
             turn: Turn::FIRST,
-            repositories,
+            repositories: Repositories::default(),
+            nested: Nested::default(),
             signs_before: Signs::new(),
             root,
             identity,
@@ -215,7 +216,7 @@ impl Tree {
         drop(self.eye.drain());
         self.writing.clear();
         self.surroundings.watched = false;
-        self.find_repositories();
+        self.find_repositories()?;
         self.signs_before = self.signs_now();
         let renew = self.check_root()?;
         self.tracked.outdated = true;
@@ -233,10 +234,10 @@ impl Tree {
             && scopes.excluded == self.scopes.excluded
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
-        self.find_repositories();
-        self.signs_before = self.signs_now();
         self.digests = Digests::default();
         self.journals.clear();
+        self.find_repositories()?;
+        self.signs_before = self.signs_now();
         let mut configuration = false;
         if !shows_same || !self.seeing.is_by_events() {
             let was_by_events = self.seeing.is_by_events();
@@ -248,7 +249,7 @@ impl Tree {
                 configuration = self.scan()?.configuration;
             }
         } else if self.scanned {
-            self.surround_anew();
+            self.surround_anew()?;
             configuration = self.check_configuration();
         }
         let everything = self.everything();
@@ -304,7 +305,7 @@ impl Tree {
     /// Gives the workspace up: takes its watches away.
     pub fn close(mut self) {
         self.unwatch_below(DirId::ROOT);
-        self.eye.surround(&BTreeMap::new(), BTreeSet::new());
+        self.leave_surroundings();
         self.eye.close();
     }
 

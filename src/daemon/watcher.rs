@@ -213,11 +213,14 @@ impl Eye {
     /// Watches these directories for what is outside of the root, and no others from now on: those above it, to see it
     /// go and come, and those that hold `files`, of which each is a reason to look at the root. One that cannot be
     /// watched tells nothing; the next look does. Says whether all are watched.
+    ///
+    /// # Errors
+    /// When the kernel grants no more watches.
     pub fn surround(
         &self,
         directories: &BTreeMap<PathBuf, Interest>,
         files: BTreeSet<PathBuf>,
-    ) -> bool {
+    ) -> Result<bool, WatchError> {
         let post = &self.shared.post;
         post.with(|board| board.heed(self.workspace, files));
         for gone in self.shared.release(self.workspace, directories) {

@@ -1,7 +1,7 @@
 //! What a writer may do, and which of it chance picks.
 //!
-//! What is tracked, and what is copied, has names that no rule ever ignores, so that tracked files are content whatever
-//! the rules say. Files with several names live in a directory of their own: a name that comes, is written through and
+//! What the branches hold at first, and what is copied, has names that no rule ever ignores; what a rule ignores comes to be
+//! tracked by `git add -f`, and from there into the branches. Files with several names live in a directory of their own: a name that comes, is written through and
 //! goes within one storm leaves no trace at the other names, which only a walk finds.
 
 use crate::chance::Chance;
@@ -52,6 +52,10 @@ pub(crate) enum Act {
     Rules(PathBuf, &'static str),
     Exclude(&'static str),
     Git(&'static [&'static str]),
+    /// `git add -f`, of a file that is made if nothing is there.
+    Track(PathBuf),
+    /// `git rm --cached`
+    Untrack(PathBuf),
 }
 
 /// What is written: a digit, so that most contents are of one size, or something longer.
@@ -130,7 +134,7 @@ pub(crate) fn acts(chance: &mut Chance, rules: bool) -> Vec<Act> {
 }
 
 fn act(chance: &mut Chance) -> Act {
-    match chance.below(100) {
+    match chance.below(106) {
         0..24 => save(chance),
         24..32 => Act::MoveInto(
             chance.below(MANY),
@@ -160,7 +164,9 @@ fn act(chance: &mut Chance) -> Act {
         91 => Act::Exclude(chance.of(RULES)),
         92 => Act::CopyIn(path(chance)),
         93 => Act::Unpack(path(chance)),
-        _ => Act::Git(chance.of(GIT)),
+        94..100 => Act::Git(chance.of(GIT)),
+        100..104 => Act::Track(odd(chance)),
+        _ => Act::Untrack(odd(chance)),
     }
 }
 
@@ -195,6 +201,17 @@ fn above(chance: &mut Chance) -> PathBuf {
     for _ in 0..chance.below(3) {
         path.push(name(chance.of(NAMES)));
     }
+    path
+}
+
+/// What a rule may ignore, or a directory in which much is.
+fn odd(chance: &mut Chance) -> PathBuf {
+    let mut path = above(chance);
+    if chance.once_in(3) {
+        path.push(name(chance.of(&[b"gen", b"gen/in", b"cache"])));
+    }
+    let names = if chance.once_in(3) { NAMES } else { ODD };
+    path.push(name(chance.of(names)));
     path
 }
 

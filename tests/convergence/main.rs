@@ -1,11 +1,12 @@
 //! Random writers against the real daemon: after each storm it has to know what is there, and to have told what differs.
 //!
 //! A session is one daemon and one workspace with a repository, and rounds of storms in it. Up to five writers at once
-//! save as editors do, move, exchange, link, copy, unpack, switch branches, change what is ignored. Meanwhile nobody
-//! asks, or somebody asks all the time, or the daemon is stopped until the storm is over, at times with the kernel's queue
-//! full, so that it is told of none of it. Then the daemon is asked once: its input digest has to be the one of an
-//! independent walk (`truth`), and every path that differs from the round before has to be in a `change` event, or one
-//! said "everything". Now and then a verdict is asked for, and what the stage of its run saw has to be what is there.
+//! save as editors do, move, exchange, link, copy, unpack, switch branches, change what is ignored, and what git tracks
+//! though it is. Meanwhile nobody asks, or somebody asks all the time, or the daemon is stopped until the storm is over, at
+//! times with the kernel's queue full, so that it is told of none of it. Then the daemon is asked once: its input digest has
+//! to be the one of an independent walk (`truth`), and every path that differs from the round before has to be in a `change`
+//! event, or one said "everything". Now and then a verdict is asked for, and what the stage of its run saw has to be what is
+//! there.
 //!
 //! `CONVERGENCE_SECONDS=60` plays sessions for that long, without it there are few and short ones. A failure names its
 //! session: `CONVERGENCE_SEED=…` plays it first. The acts are the same then; who is faster is not.

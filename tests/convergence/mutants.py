@@ -134,6 +134,13 @@ MUTANTS = [
         "a digest of what nobody has read is none",
     ),
     Mutant(
+        "another-index-is-passed-over",
+        "tree/tracked.rs",
+        "            if !self.tracked.outdated && stamps == self.tracked.stamps {\n",
+        "            if !self.tracked.outdated {\n",
+        "what git tracks is content though it is ignored",
+    ),
+    Mutant(
         "backups-are-not-looked-at",
         "tree/examine.rs",
         "            let matters = is_known || matches!(named.what, What::Nothing);\n",

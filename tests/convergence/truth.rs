@@ -1,5 +1,5 @@
-//! What is there, by other means than the daemon's: a plain walk, `git check-ignore` for the rules, and a digest whose
-//! messages are put together by hand.
+//! What is there, by other means than the daemon's: a plain walk, `git check-ignore` for the rules, `git ls-files` for what is
+//! tracked, and a digest whose messages are put together by hand.
 
 use crate::place::Place;
 use sha2::{Digest as _, Sha256};
@@ -66,18 +66,18 @@ impl Reader {
     }
 }
 
-/// The paths of all that is a file or a link, and that no rule ignores.
+/// The paths of all that is a file or a link, and that no rule ignores or git tracks all the same.
 fn leaves(place: &Place) -> Vec<Vec<u8>> {
     let root = place.root();
     let (mut all, mut leaves) = (Vec::new(), Vec::new());
     walk(&root, b"", &mut all, &mut leaves);
-    let ignored = ignored(place, &all);
+    let (ignored, tracked) = (ignored(place, &all), tracked(place));
     let is_ignored = |path: &[u8]| {
         let ends = (0..path.len()).filter(|at| path[*at] == b'/');
         ends.chain([path.len()])
             .any(|end| ignored.contains(&path[..end]))
     };
-    leaves.retain(|path| !is_ignored(path));
+    leaves.retain(|path| tracked.contains(path) || !is_ignored(path));
     leaves
 }
 
@@ -137,6 +137,16 @@ fn ignored(place: &Place, paths: &[Vec<u8>]) -> BTreeSet<Vec<u8>> {
     told.filter(|path| !path.is_empty())
         .map(<[u8]>::to_vec)
         .collect()
+}
+
+/// What git tracks.
+fn tracked(place: &Place) -> BTreeSet<Vec<u8>> {
+    let mut command = place.command("git");
+    command.args(["ls-files", "-z"]).current_dir(place.root());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "git ls-files: {output:?}");
+    let told = output.stdout.split(|byte| *byte == 0);
+    told.map(<[u8]>::to_vec).collect()
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -12,6 +12,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+/// Git, to which a name is no pattern.
+const LITERALLY: &[&str] = &["git", "--literal-pathspecs"];
+
 /// One of those who write at once.
 pub(crate) struct Writer<'a> {
     place: &'a Place,
@@ -151,6 +154,13 @@ impl<'a> Writer<'a> {
                     )
                 })
             }
+            _ => self.decide(act),
+        }
+    }
+
+    /// What decides on what counts.
+    fn decide(&self, act: &Act) -> io::Result<()> {
+        match act {
             Act::Rules(directory, rules) => {
                 write(&self.at(directory).join(".gitignore"), rules.as_bytes())
             }
@@ -159,6 +169,17 @@ impl<'a> Writer<'a> {
                 write(&self.root.join(".git/info/exclude"), rules.as_bytes())
             }
             Act::Git(arguments) => self.run(&[&["git"], *arguments].concat(), Path::new("")),
+            Act::Track(path) => {
+                let place = self.to(path)?;
+                if fs::symlink_metadata(&place).is_err() {
+                    write(&place, b"tracked")?;
+                }
+                self.run(&[LITERALLY, &["add", "-f", "--"]].concat(), path)
+            }
+            Act::Untrack(path) => {
+                let remove = ["rm", "-rfq", "--cached", "--"];
+                self.run(&[LITERALLY, &remove].concat(), path)
+            }
             _ => Ok(()),
         }
     }

@@ -204,3 +204,44 @@ fn a_thread_of_the_watcher_that_dies_is_replaced_and_no_change_is_missed() {
         workspace.wait();
     }
 }
+
+/// How many watches a process has.
+fn watches(pid: u32) -> u32 {
+    let infos = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap();
+    let infos = infos.map(|info| std::fs::read_to_string(info.unwrap().path()).unwrap_or_default());
+    let infos: String = infos.collect();
+    let lines = infos.lines().filter(|line| line.starts_with("inotify "));
+    u32::try_from(lines.count()).unwrap()
+}
+
+#[test]
+fn a_limit_that_is_met_around_a_root_only_is_told_and_the_workspace_polled() {
+    let Some(world) = limited(1000) else { return };
+    let workspace = world.watched("w", &quick("t"));
+    workspace.wait();
+    let mut events = world.events();
+    // What is watched stays so; the git directory would be one more.
+    let watches = watches(world.pid());
+    allow(&world, watches);
+    workspace.sh("git init -q .");
+    let told = events.until(|event| event["type"] == "workspace" && event["state"] == "polling");
+    let detail = told["detail"].as_str().unwrap();
+    let limit = format!("(user.max_inotify_watches is {watches}, ");
+    assert!(detail.contains(&limit), "{detail}");
+    let doctor = world.ctl(&["doctor", "--json"]).json();
+    let checks = doctor["checks"].as_array().unwrap();
+    let named = format!("workspace {}", workspace.root());
+    let found = checks.iter().find(|it| it["id"] == named.as_str()).unwrap();
+    let fix = found["fix"].as_str().unwrap();
+    assert!(
+        fix.starts_with("sudo sysctl user.max_inotify_watches="),
+        "{found}"
+    );
+    // Nobody tells of a rule there; a look that is one of many does.
+    workspace.write("f", "1");
+    events.until_type("run.ended");
+    allow(&world, 1000);
+    workspace.done(&["reload"]);
+    events.until(|event| event["type"] == "workspace" && event["state"] == "watching");
+    assert_eq!(workspace.status()["state"], "watching");
+}

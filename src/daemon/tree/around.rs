@@ -4,7 +4,8 @@
 //! they are a handful. The directories that hold them have a watch besides, so that an edit shows by itself; but not
 //! those of the machine's settings, which are busy, and of a repository's own only what git itself writes shows.
 
-use super::git::{common_dir, git_dir};
+use super::content::there;
+use super::git::{COMMON, common_dir, git_dir};
 use super::names;
 use super::rules::{Around, GITIGNORE, IGNORE, Present, Rules};
 use super::settings::{Home, Repository, Settings};
@@ -50,7 +51,7 @@ impl Surroundings {
             failed: None,
             watched: false,
         };
-        let Some(top) = found.top_of(root) else {
+        let Some((top, own)) = found.repository(root) else {
             found.global(home, Settings::read(home, None));
             return found;
         };
@@ -68,30 +69,27 @@ impl Surroundings {
             names::push(&mut between, names::bytes(name));
         }
         found.around.prefix = between;
-        let git = top.join(".git");
-        let stamp = Stamp::of(git.clone(), Links::Shunned);
-        let own = git_dir(&top);
-        if own.as_deref() != Some(&*git) {
-            // It names the directory.
-            found.stamps.push(stamp);
-        }
-        let common = own.as_deref().map(common_dir);
-        let repository = own.as_deref().zip(common.as_deref());
-        let repository = repository.map(|(own, common)| Repository {
-            top: &top,
-            own,
-            common,
+        let named = own.join(COMMON);
+        // Git never changes it.
+        let stamp = Stamp::of(named.clone(), Links::Followed);
+        found.unwatched.push(stamp);
+        let common = common_dir(&own).unwrap_or_else(|source| {
+            found.failed = Some((named, source));
+            own.clone()
         });
-        found.global(home, Settings::read(home, repository));
-        if let Some(common) = &common {
-            found.around.exclude = found.sheet(&common.join("info/exclude"));
-        }
+        let repository = Repository {
+            top: &top,
+            own: &own,
+            common: &common,
+        };
+        found.global(home, Settings::read(home, Some(repository)));
+        found.around.exclude = found.sheet(&common.join("info/exclude"));
         found
     }
 
     /// Whether something around the workspace is not as it was read.
     pub(super) fn is_outdated(&mut self) -> bool {
-        let moved = |(path, there): &(PathBuf, bool)| is_there(path) != *there;
+        let moved = |(path, was): &(PathBuf, bool)| is_there(path).ok() != Some(*was);
         let mut stamps = self.stamps.iter_mut().chain(&mut self.unwatched);
         self.failed.is_some()
             || stamps.any(Stamp::is_outdated)
@@ -116,13 +114,31 @@ impl Surroundings {
         directories.filter(move |(directory, _)| !is_content(directory, root))
     }
 
-    fn top_of(&mut self, root: &Path) -> Option<PathBuf> {
+    /// The top of the repository that holds the root, and its git directory.
+    fn repository(&mut self, root: &Path) -> Option<(PathBuf, PathBuf)> {
         for directory in root.ancestors() {
             let git = directory.join(".git");
-            let there = is_there(&git);
-            self.repositories.push((git, there));
-            if there {
-                return Some(directory.to_path_buf());
+            let meta = there(fs::metadata(&git)).ok().flatten();
+            self.repositories.push((git.clone(), meta.is_some()));
+            let links = match &meta {
+                Some(meta) if meta.is_file() => Links::Followed,
+                // What is in a directory changes all the time.
+                Some(_) | None => Links::Shunned,
+            };
+            let stamp = Stamp::of(git.clone(), links);
+            let found = match git_dir(directory) {
+                Ok(found) => found,
+                Err(source) => {
+                    self.failed = Some((git, source));
+                    return None;
+                }
+            };
+            if meta.is_some() && found.as_ref() != Some(&git) {
+                // It names the directory, or none.
+                self.stamps.push(stamp);
+            }
+            if let Some(own) = found {
+                return Some((directory.to_path_buf(), own));
             }
         }
         None
@@ -186,6 +202,6 @@ fn telling(file: &Path) -> Option<(PathBuf, Interest)> {
     Some((found.to_path_buf(), Interest::Names))
 }
 
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+fn is_there(path: &Path) -> io::Result<bool> {
+    Ok(there(fs::metadata(path))?.is_some())
 }

@@ -115,6 +115,18 @@ pub(super) fn is_shut(error: &io::Error) -> bool {
     )
 }
 
+/// What is there; none also where nobody may look.
+///
+/// # Errors
+/// When it cannot be found out for the moment.
+pub(super) fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_gone(&error) || is_shut(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(target_os = "linux")]
 thread_local! {
     /// Where the next folder of this thread reads to: to make and clear it anew costs as much as to read a file.

@@ -73,10 +73,11 @@ impl Tree {
         }
         let renew = self.check_root()?;
         let outdated = self.surroundings.is_outdated();
+        self.note_nested(&dirty);
         let is_about_git = renew == Renew::Yes || self.is_about_git(&dirty);
-        if outdated || !self.seeing.is_by_events() || is_about_git {
-            self.find_repositories();
-            self.surround_anew();
+        if outdated || !self.seeing.is_by_events() || is_about_git || self.doubted {
+            self.find_repositories()?;
+            self.surround_anew()?;
         }
         self.signs_before = self.signs_now();
         let differs = outdated && self.read_surroundings()?;
@@ -224,7 +225,7 @@ impl Tree {
         if self.state == RootState::Missing {
             self.surroundings.watched = false;
         }
-        self.surround_anew();
+        self.surround_anew()?;
         match self.find_root() {
             Ok((node, identity)) => {
                 let known = std::mem::replace(&mut self.identity, identity);
@@ -271,7 +272,8 @@ impl Tree {
     pub(super) fn lost_root(&mut self) -> TreeError {
         self.state = RootState::Missing;
         self.unwatch_below(DirId::ROOT);
-        self.surround();
+        // That it is missing is the reason for the next look, whatever is watched.
+        drop(self.surround());
         TreeError::Missing {
             root: self.root.clone(),
         }
@@ -285,30 +287,47 @@ impl Tree {
     }
 
     /// Watches what lies around the root, unless it is watched.
-    pub(super) fn surround_anew(&mut self) {
-        if !self.surroundings.watched {
-            self.surround();
+    ///
+    /// # Errors
+    /// As [`Tree::refuse`].
+    pub(super) fn surround_anew(&mut self) -> Result<(), TreeError> {
+        if self.surroundings.watched {
+            return Ok(());
         }
+        self.surround()
     }
 
     /// Watches the directories above the root, which tell when it comes or goes, those that hold rules for it, and those
     /// in which git keeps what it tracks.
-    fn surround(&mut self) {
+    ///
+    /// # Errors
+    /// As [`Tree::refuse`].
+    fn surround(&mut self) -> Result<(), TreeError> {
         self.surroundings.watched = true;
         if !self.seeing.is_by_events() {
-            self.eye.surround(&BTreeMap::new(), BTreeSet::new());
-            return;
+            self.leave_surroundings();
+            return Ok(());
         }
         // What comes or goes meanwhile may be told by none of those that were there: so look once more.
         for _ in 0..SURROUND_TRIES_MAX {
             let directories = self.around_root();
             let mut files = self.surroundings.files(self.root.as_path());
             files.extend(self.repositories.indexes());
-            let all = self.eye.surround(&directories, files);
+            let all = match self.eye.surround(&directories, files) {
+                Ok(all) => all,
+                Err(refused) => return self.refuse(refused),
+            };
             if all && self.around_root() == directories {
-                return;
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Watches nothing around the root any more.
+    pub(super) fn leave_surroundings(&self) {
+        // To watch nothing is refused by nobody.
+        drop(self.eye.surround(&BTreeMap::new(), BTreeSet::new()));
     }
 
     /// The directories to be watched around the root, as they stand.
@@ -333,7 +352,8 @@ impl Tree {
     /// Reads the rules around the root as they stand while they are watched; true if they are others than before.
     ///
     /// # Errors
-    /// When one cannot be read for the moment: then those from before stand, and the next look is at everything.
+    /// When one cannot be read for the moment: then those from before stand, and the next look is at everything. And as
+    /// [`Tree::refuse`].
     pub(super) fn read_surroundings(&mut self) -> Result<bool, TreeError> {
         let mut differs = false;
         for _ in 0..SURROUND_TRIES_MAX {
@@ -347,7 +367,7 @@ impl Tree {
             differs |= !found.around.same(&self.surroundings.around);
             self.tracked.outdated |= differs;
             self.surroundings = found;
-            self.surround();
+            self.surround()?;
             if !self.surroundings.is_outdated() {
                 break;
             }

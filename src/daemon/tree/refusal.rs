@@ -1,11 +1,14 @@
 //! Refusals: a tree that is scanned because the kernel had no watch left for it, and when it asks again.
 //!
-//! Each look is a scan then. It asks before that where there is a reason to hope: the tree has become smaller, another
+//! Each look is a scan then, also where only a directory around the root got none: nobody would tell of a root that goes or
+//! of a rule that changes there. It asks before that where there is a reason to hope: the tree has become smaller, another
 //! workspace has given its watches back, or somebody who keeps the time says so. It never asks where the limit is too low
 //! for the tree by itself.
 
+use super::snapshot::DirId;
 use super::{Seeing, Tree, TreeError};
-use crate::daemon::watcher::Limit;
+use crate::daemon::watcher::{Limit, WatchError};
+use crate::model::config::Poll;
 use crate::model::view::Touches;
 
 /// How things stood when watches were refused.
@@ -15,6 +18,8 @@ pub(super) struct Refusal {
     closed: u64,
     /// Somebody says that it is time.
     due: bool,
+    /// How things stand is yet to be noted.
+    is_new: bool,
 }
 
 impl Seeing {
@@ -42,6 +47,27 @@ impl Tree {
         self.scan().map(Some)
     }
 
+    /// Scans from now on, because a watch is refused.
+    ///
+    /// # Errors
+    /// When the configuration forbids that.
+    pub(super) fn refuse(&mut self, refused: WatchError) -> Result<(), TreeError> {
+        if self.scopes.poll == Poll::Never {
+            self.surroundings.watched = false;
+            self.doubted = true;
+            return Err(TreeError::Watch {
+                root: self.root.clone(),
+                source: refused,
+            });
+        }
+        // What this workspace holds is of no use without the rest, and others can use it.
+        self.unwatch_below(DirId::ROOT);
+        self.leave_surroundings();
+        self.seeing = Seeing::Refused(refused);
+        self.refusal.is_new = true;
+        Ok(())
+    }
+
     /// Lets the next look ask for watches again, if the kernel has refused them.
     pub fn note_time_to_ask(&mut self) {
         self.refusal.due = true;
@@ -62,8 +88,11 @@ impl Tree {
         hope && fits
     }
 
-    /// Takes note of a refusal, once all directories have been counted.
+    /// Takes note of a new refusal, once all directories have been counted.
     pub(super) fn note_refusal(&mut self) {
+        if !std::mem::take(&mut self.refusal.is_new) {
+            return;
+        }
         let directories = self.snapshot.directories();
         if let Seeing::Refused(error) = &mut self.seeing {
             error.note_need(directories);
@@ -71,6 +100,7 @@ impl Tree {
                 directories,
                 closed: self.eye.closed(),
                 due: false,
+                is_new: false,
             };
         }
     }

@@ -93,6 +93,8 @@ impl Rules {
 pub(super) struct Present {
     pub(super) gitignore: bool,
     pub(super) ignore: bool,
+    /// And what a repository has at its top.
+    pub(super) git: bool,
 }
 
 impl Present {
@@ -100,11 +102,13 @@ impl Present {
     pub(super) const UNKNOWN: Self = Self {
         gitignore: true,
         ignore: true,
+        git: false,
     };
 
     pub(super) fn note(&mut self, name: &[u8]) {
         self.gitignore |= name == GITIGNORE;
         self.ignore |= name == IGNORE;
+        self.git |= name == b".git";
     }
 }
 

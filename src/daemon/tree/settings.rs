@@ -158,7 +158,7 @@ impl Settings {
 /// # Errors
 /// When the settings cannot be read for the moment.
 pub(super) fn hash_bytes(own: &Path) -> io::Result<usize> {
-    let text = read(&common_dir(own).join("config"))?.unwrap_or_default();
+    let text = read(&common_dir(own)?.join("config"))?.unwrap_or_default();
     let mut lines = lines(&text).into_iter().rev();
     let format = lines.find(|line| line.name == "extensions.objectformat");
     Ok(match format {

@@ -267,6 +267,7 @@ impl Tree {
         let path = self.snapshot.path(top);
         self.unreadable
             .retain(|held, _| !names::is_within(held, &path));
+        self.nested.forget(&path);
         self.digests.spoil(&self.snapshot, top);
         self.snapshot.remove(top);
     }

@@ -3,10 +3,12 @@
 //! A fingerprint is no proof as long as the clock of its file system may not have ticked since: until then what the file
 //! says is compared, by digest. A stamp is taken before the file is read, so that a change in between shows.
 
+use super::content::there;
 use super::print::{Moment, Print};
 use super::sheet::{Links, text};
 use crate::limits::{GIT_SETTINGS_BYTES_MAX, IGNORE_FILE_BYTES_MAX};
 use crate::model::digest::Digest;
+use std::io;
 use std::path::PathBuf;
 
 /// A file that decides, as it was when it was read.
@@ -29,7 +31,7 @@ impl Stamp {
             said: None,
         };
         let now = Moment::now();
-        stamp.print = stamp.print();
+        stamp.print = stamp.print().ok().flatten();
         let racy = stamp.print.is_some_and(|print| print.is_racy_at(now));
         stamp.said = racy.then(|| stamp.says());
         stamp
@@ -39,13 +41,13 @@ impl Stamp {
         &self.path
     }
 
-    /// Whether the file is not as it was.
+    /// Whether the file is not as it was, or that cannot be found out for the moment.
     pub(super) fn is_outdated(&mut self) -> bool {
         let now = Moment::now();
-        let print = self.print();
-        if print != self.print {
-            return true;
-        }
+        let print = match self.print() {
+            Ok(print) if print == self.print => print,
+            Ok(_) | Err(_) => return true,
+        };
         if self.said.is_some_and(|before| self.says() != before) {
             return true;
         }
@@ -54,9 +56,9 @@ impl Stamp {
         false
     }
 
-    fn print(&self) -> Option<Print> {
-        let meta = self.links.meta(&self.path).ok()?;
-        Some(Print::of(&meta))
+    fn print(&self) -> io::Result<Option<Print>> {
+        let meta = there(self.links.meta(&self.path))?;
+        Ok(meta.map(|meta| Print::of(&meta)))
     }
 
     /// The digest of what it says; `None` where there is none, or it cannot be read.
@@ -87,7 +89,7 @@ mod tests {
         assert_eq!(stamp.said, Some(Some(Digest::of(b"gen/\n"))));
         fs::write(&path, "/gen\n").unwrap();
         // As a file system says whose clock has not ticked since.
-        stamp.print = stamp.print();
+        stamp.print = stamp.print().unwrap();
         assert!(stamp.is_outdated());
         let old = fs::File::options().write(true).open(&path).unwrap();
         old.set_modified(std::time::UNIX_EPOCH).unwrap();

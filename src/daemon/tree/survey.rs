@@ -72,6 +72,8 @@ pub(super) struct Site {
 pub(super) struct Survey {
     /// The rules in it.
     pub(super) rules: Option<Arc<Rules>>,
+    /// Whether a repository begins here.
+    pub(super) has_git: bool,
     /// Its entries that are shown, by name.
     pub(super) found: Vec<Found>,
 }
@@ -129,7 +131,11 @@ fn look_into(site: &Site) -> io::Result<Survey> {
             }
         }
     }
-    Ok(Survey { rules, found })
+    Ok(Survey {
+        rules,
+        has_git: present.git,
+        found,
+    })
 }
 
 /// An entry of a directory.

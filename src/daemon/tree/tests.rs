@@ -14,6 +14,7 @@ mod gits;
 mod ignoring;
 mod moved;
 mod moving;
+mod nested;
 mod random;
 mod reading;
 mod ripgrep;

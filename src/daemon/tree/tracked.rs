@@ -81,6 +81,7 @@ impl Tree {
     pub(super) fn settle_tracked(&mut self, look: &mut Look) -> Result<(), TreeError> {
         self.tracked.outdated |= std::mem::take(&mut self.tracked.racy);
         for _ in 0..TRACKED_TRIES_MAX {
+            self.take_up_nested().inspect_err(|_| self.give_up(look))?;
             let now = Moment::now();
             let stamps = self.index_stamps();
             if !self.tracked.outdated && stamps == self.tracked.stamps {

@@ -12,10 +12,9 @@ use super::rules::{Present, Rules};
 use super::settle::{Extent, Look, What};
 use super::snapshot::{DirId, Listed, Turn};
 use super::survey::{Sieve, Site, Survey, survey_all};
-use super::{Seeing, Tree, TreeError};
+use super::{Tree, TreeError};
 use crate::daemon::watcher::{Doubt, WatchError};
 use crate::limits::{SURVEY_BATCH_DIRECTORIES, UNREADABLE_MAX};
-use crate::model::config::Poll;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -67,11 +66,8 @@ impl Tree {
     /// Looks at directories until none is left to look at. Where that fails, what was found is told by the next look,
     /// and what was left is found by it.
     pub(super) fn walk(&mut self, start: Vec<Step>, look: &mut Look) -> Result<(), TreeError> {
-        let was_by_events = self.seeing.is_by_events();
         let walked = self.walk_all(start, look);
-        if was_by_events {
-            self.note_refusal();
-        }
+        self.note_refusal();
         self.eye.note_watches(self.snapshot.watches());
         if walked.is_err() {
             self.give_up(look);
@@ -80,7 +76,7 @@ impl Tree {
     }
 
     /// A look has failed: what it has found is told by the next one, which is at everything.
-    fn give_up(&mut self, look: &mut Look) {
+    pub(super) fn give_up(&mut self, look: &mut Look) {
         self.doubted = true;
         self.untold = std::mem::replace(&mut look.changes, Changes::none());
     }
@@ -206,6 +202,7 @@ impl Tree {
             }
         };
         let changed = self.hold_rules(id, survey.rules);
+        self.nested.note(path, survey.has_git);
         self.unreadable.remove(path);
         self.snapshot.dir_mut(id).listed = Listed::Done;
         let reach = if changed {
@@ -258,6 +255,7 @@ impl Tree {
         // Nothing found is nothing to go on with.
         drop(self.settle(id, Vec::new(), extent, look));
         self.snapshot.dir_mut(id).listed = listed;
+        self.nested.forget(&self.snapshot.path(id));
         self.unhook(id, look);
     }
 
@@ -297,16 +295,7 @@ impl Tree {
             Err(WatchError::Denied { .. }) => Ok(Hooked::Denied),
             Err(WatchError::Ended) => Err(TreeError::Unwatched),
             Err(WatchError::Open { path, source }) => Err(TreeError::Directory { path, source }),
-            Err(source) if self.scopes.poll == Poll::Never => Err(TreeError::Watch {
-                root: self.root.clone(),
-                source,
-            }),
-            // What this workspace holds is of no use without the rest, and others can use it.
-            Err(refused) => {
-                self.unwatch_below(DirId::ROOT);
-                self.seeing = Seeing::Refused(refused);
-                Ok(Hooked::Yes)
-            }
+            Err(refused) => self.refuse(refused).map(|()| Hooked::Yes),
         }
     }
 

@@ -8,13 +8,15 @@
 use super::life::Ear;
 use super::narrow::{Interest, Narrow};
 use super::outside::Outside;
-use super::pin::Pin;
+use super::pin::{Links, Pin};
+use super::spelling::Spell;
 use super::streams::Streamed;
 use super::{Inode, PER_DIRECTORY, Post, WatchError, spelling};
 use crate::daemon::identity;
 use crate::limits::WATCHER_CLOSE_MAX;
 use crate::model::id::WorkspaceId;
 use notify::RecursiveMode;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -129,8 +131,7 @@ impl Shared {
             handle.holders.remove(&inode);
             let is_let_go = !handle.outside.has_elsewhere(directory, inode);
             if is_let_go {
-                let spelled = spelling::of_watch(directory, handle.pin.number());
-                handle.ear.unwatch(&spelled);
+                handle.unset(directory, spelling::of_watch);
             }
             is_let_go
         })
@@ -168,27 +169,30 @@ impl Shared {
     }
 
     /// Watches these for a workspace; says whether all are.
+    ///
+    /// # Errors
+    /// When the kernel grants no more watches: nobody knows when that is over, as he does of one that is not there.
     pub(super) fn surround(
         &self,
         by: WorkspaceId,
         directories: &BTreeMap<PathBuf, Interest>,
-    ) -> bool {
+    ) -> Result<bool, WatchError> {
         let mut all = true;
         // In their order, each after those above it: whatever moves then is an event of one that is watched already.
         for (directory, interest) in directories {
-            let Ok(meta) = fs::metadata(directory) else {
-                all = false;
-                continue;
-            };
-            let node = identity::node(&meta);
             let around = (&**directory, *interest);
-            let watched = self.with(|handle| handle.surround(by, around, node, &self.post));
-            all &= watched.as_ref().is_none_or(Result::is_ok);
-            if watched.is_some() {
+            let watched = self.with(|handle| handle.surround(by, around, &self.post));
+            let is_new = watched.is_some();
+            match watched {
+                None | Some(Ok(())) => {}
+                Some(Err(refused @ WatchError::Watches { .. })) => return Err(refused),
+                Some(Err(_)) => all = false,
+            }
+            if is_new {
                 self.note_restart(Some(by));
             }
         }
-        all
+        Ok(all)
     }
 
     pub(super) fn unwatch(&self, by: WorkspaceId, directory: &Path) {
@@ -256,6 +260,16 @@ impl super::Watcher {
 
 #[cfg(all(test, target_os = "linux"))]
 impl Shared {
+    /// The number of the inotify instance.
+    pub(super) fn instance(&self) -> Option<i32> {
+        self.with(|handle| handle.narrow.number())
+    }
+
+    /// Which directory is recorded as watched around a workspace under this name.
+    pub(super) fn node_around(&self, directory: &Path) -> Option<Inode> {
+        self.with(|handle| handle.outside.node(directory))
+    }
+
     /// Whether somebody asks something of the handle.
     pub(super) fn is_asked(&self) -> bool {
         self.slot().home.is_none()
@@ -275,29 +289,55 @@ impl Handle {
         }
     }
 
-    /// Watches the directory that is at this path now, and says which one that is, where it can be said for certain.
+    /// Does something while the directory that is at this path now is held, and says which one that is, where it can be
+    /// said for certain.
+    fn during<T>(
+        &mut self,
+        (directory, links): (&Path, Links),
+        act: impl FnOnce(&mut Self, Option<Inode>) -> T,
+    ) -> Result<(T, Option<Inode>), WatchError> {
+        let failed = |source| WatchError::open(directory, source);
+        let inode = self.pin.hold(directory, links).map_err(failed)?;
+        let done = act(self, inode);
+        self.pin.let_go().map_err(failed)?;
+        Ok((done, inode))
+    }
+
+    /// Watches what is held, and returns the name under which `notify` knows it.
+    fn set<'a>(&mut self, directory: &'a Path, spell: Spell) -> Result<Cow<'a, Path>, WatchError> {
+        let spelled = spell(directory, self.pin.number());
+        let mode = RecursiveMode::NonRecursive;
+        match self.ear.watch(directory, &spelled, mode) {
+            // Behind a link it may lie deeper than its path says, and the way to what is held does not begin there.
+            Err(WatchError::Gone { .. }) if self.pin.number().is_some() => {
+                let named = spell(directory, None);
+                self.ear.watch(directory, &named, mode).map(|()| named)
+            }
+            watched => watched.map(|()| spelled),
+        }
+    }
+
+    /// Takes the watch away that was set under one of these names.
+    fn unset(&mut self, directory: &Path, spell: Spell) {
+        let number = self.pin.number();
+        if !self.ear.unwatch(&spell(directory, number)) && number.is_some() {
+            self.ear.unwatch(&spell(directory, None));
+        }
+    }
+
+    /// Watches the directory that is at this path now, and says which one that is.
     fn watch_one(
         &mut self,
         directory: &Path,
         interest: Interest,
     ) -> Result<Option<Inode>, WatchError> {
-        let Self {
-            ear, narrow, pin, ..
-        } = self;
-        let spelled = spelling::of_watch(directory, pin.number());
-        let watched = pin.during(directory, || {
-            ear.watch(directory, &spelled, RecursiveMode::NonRecursive)?;
-            narrow.narrow(&spelled, interest);
+        let (watched, inode) = self.during((directory, Links::Shunned), |handle, _| {
+            let spelled = handle.set(directory, spelling::of_watch)?;
+            handle.narrow.narrow(&spelled, interest);
             Ok(())
-        });
-        let (watched, inode) = watched.map_err(|source| WatchError::open(directory, source))?;
+        })?;
         watched?;
-        let by_name = || {
-            fs::metadata(directory)
-                .ok()
-                .map(|meta| identity::node(&meta))
-        };
-        Ok(inode.or_else(by_name))
+        Ok(inode.or_else(|| by_name(directory)))
     }
 
     /// Watches a directory around a workspace's root; `None` if the one stream tells of it already.
@@ -305,16 +345,23 @@ impl Handle {
         &mut self,
         by: WorkspaceId,
         (directory, interest): (&Path, Interest),
-        node: Inode,
         post: &Post,
     ) -> Option<Result<(), WatchError>> {
-        let other = self.outside.other(directory, node);
-        if let Some(other) = other.filter(|_| PER_DIRECTORY) {
-            self.let_go(directory, other);
-        }
-        let watched = self.watch(directory, RecursiveMode::NonRecursive);
-        if watched.as_ref().is_none_or(Result::is_ok) {
-            let interest = self.outside.hold(by, (directory, interest), node);
+        let held = self.during((directory, Links::Followed), |handle, inode| {
+            let path = directory.to_path_buf();
+            let Some(node) = inode.or_else(|| by_name(directory)) else {
+                return Some(Err(WatchError::Gone { path }));
+            };
+            let other = handle.outside.other(directory, node);
+            if let Some(other) = other.filter(|_| PER_DIRECTORY) {
+                handle.let_go(directory, other);
+            }
+            let (watched, spelled) = match handle.watch_around(directory) {
+                None => (None, Cow::Borrowed(directory)),
+                Some(Ok(spelled)) => (Some(Ok(())), spelled),
+                Some(Err(error)) => return Some(Err(error)),
+            };
+            let interest = handle.outside.hold(by, (directory, interest), node);
             // While it is asked: whoever comes to watch it as content registers first, and widens it after.
             let is_content = post.with(|board| board.is_content(directory));
             let interest = if is_content {
@@ -322,9 +369,25 @@ impl Handle {
             } else {
                 interest
             };
-            self.narrow.narrow(directory, interest);
+            handle.narrow.narrow(&spelled, interest);
+            watched
+        });
+        match held {
+            Ok((watched, _)) => watched,
+            Err(error) => Some(Err(error)),
         }
-        watched
+    }
+
+    /// Watches what is held, or what is there where one stream tells of everything; `None` if that does so already.
+    fn watch_around<'a>(
+        &mut self,
+        directory: &'a Path,
+    ) -> Option<Result<Cow<'a, Path>, WatchError>> {
+        if PER_DIRECTORY {
+            return Some(self.set(directory, spelling::of_surrounding));
+        }
+        let watched = self.watch(directory, RecursiveMode::NonRecursive)?;
+        Some(watched.map(|()| Cow::Borrowed(directory)))
     }
 
     /// Watches a directory around the workspaces no more, and says so: one that is watched under another name by now, or
@@ -336,7 +399,7 @@ impl Handle {
             return false;
         }
         self.streamed.remove(directory);
-        self.ear.unwatch(directory);
+        self.unset(directory, spelling::of_surrounding);
         true
     }
 
@@ -351,6 +414,12 @@ impl Handle {
         }
         Some(watched)
     }
+}
+
+/// Which directory is at a path now.
+fn by_name(directory: &Path) -> Option<Inode> {
+    let meta = fs::metadata(directory).ok()?;
+    Some(identity::node(&meta))
 }
 
 impl fmt::Debug for Shared {

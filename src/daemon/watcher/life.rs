@@ -263,9 +263,11 @@ impl Ear {
         watched.map_err(|source| WatchError::watch(directory, source))
     }
 
-    /// Watches it no more. That fails when `notify` has dropped the watch by itself, after the event that made us ask.
-    pub(super) fn unwatch(&mut self, spelled: &Path) {
-        drop(self.ask(|notify| notify.unwatch(spelled)));
+    /// Watches it no more; says whether `notify` knew it by that name. It may have dropped the watch by itself, after the
+    /// event that made us ask.
+    pub(super) fn unwatch(&mut self, spelled: &Path) -> bool {
+        let told = self.ask(|notify| notify.unwatch(spelled));
+        !matches!(told, Some(Err(error)) if matches!(error.kind, notify::ErrorKind::WatchNotFound))
     }
 
     fn ask<T>(&mut self, act: impl FnOnce(&mut RecommendedWatcher) -> T) -> Option<T> {

@@ -50,6 +50,12 @@ impl Outside {
         (held != node).then_some(held)
     }
 
+    /// What is watched under the name of this directory.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn node(&self, path: &Path) -> Option<Node> {
+        Some(self.directories.get(path)?.node)
+    }
+
     /// Whether this directory is wanted under another name than this.
     pub(super) fn has_elsewhere(&self, path: &Path, node: Node) -> bool {
         let mut all = self.directories.iter();

@@ -9,6 +9,14 @@ use super::Inode;
 use std::io;
 use std::path::Path;
 
+/// Whether a link at the end of a path is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Links {
+    /// In a workspace it is no directory.
+    Shunned,
+    Followed,
+}
+
 /// The descriptor at which a directory is held.
 #[derive(Debug, Default)]
 pub(super) struct Pin {
@@ -26,27 +34,23 @@ impl Pin {
         self.held.as_ref().map(sys::number)
     }
 
-    /// Does something while the directory that is at this path now is held, and says which one that is; `None` where none
-    /// can be held.
-    pub(super) fn during<T>(
-        &mut self,
-        directory: &Path,
-        act: impl FnOnce() -> T,
-    ) -> io::Result<(T, Option<Inode>)> {
-        let Some(held) = &mut self.held else {
-            return Ok((act(), None));
-        };
-        let inode = sys::hold(held, directory)?;
-        let done = act();
-        sys::let_go(held)?;
-        Ok((done, Some(inode)))
+    /// Holds the directory that is at this path now, and says which one that is; `None` where none can be held.
+    pub(super) fn hold(&mut self, directory: &Path, links: Links) -> io::Result<Option<Inode>> {
+        let held = self.held.as_mut();
+        held.map(|held| sys::hold(held, directory, links))
+            .transpose()
+    }
+
+    /// Holds nothing any more.
+    pub(super) fn let_go(&mut self) -> io::Result<()> {
+        self.held.as_mut().map_or(Ok(()), sys::let_go)
     }
 }
 
 /// Elsewhere one stream tells of everything, by name.
 #[cfg(not(target_os = "linux"))]
 mod sys {
-    use super::Inode;
+    use super::{Inode, Links};
     use std::io;
     use std::path::Path;
 
@@ -60,7 +64,7 @@ mod sys {
         match *held {}
     }
 
-    pub(super) fn hold(held: &mut Held, _directory: &Path) -> io::Result<Inode> {
+    pub(super) fn hold(held: &mut Held, _directory: &Path, _links: Links) -> io::Result<Inode> {
         match *held {}
     }
 
@@ -71,7 +75,7 @@ mod sys {
 
 #[cfg(target_os = "linux")]
 mod sys {
-    use super::Inode;
+    use super::{Inode, Links};
     use rustix::fs::{Mode, OFlags, fstat, open};
     use rustix::io::{DupFlags, dup3};
     use std::io;
@@ -99,8 +103,12 @@ mod sys {
         held.place.as_raw_fd()
     }
 
-    pub(super) fn hold(held: &mut Held, directory: &Path) -> io::Result<Inode> {
-        let opened = open(directory, FLAGS | OFlags::NOFOLLOW, Mode::empty())?;
+    pub(super) fn hold(held: &mut Held, directory: &Path, links: Links) -> io::Result<Inode> {
+        let flags = match links {
+            Links::Shunned => FLAGS | OFlags::NOFOLLOW,
+            Links::Followed => FLAGS,
+        };
+        let opened = open(directory, flags, Mode::empty())?;
         let stat = fstat(&opened)?;
         dup3(&opened, &mut held.place, DupFlags::CLOEXEC)?;
         Ok((stat.st_dev, stat.st_ino))

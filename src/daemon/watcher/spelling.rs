@@ -5,7 +5,8 @@
 //! change is seen. It knows its watches by the paths that it was given. So it is given `/w/a/../../proc/self/fd/9` for
 //! `/w/a`, which is whatever is held at that descriptor (see `pin`), or `/w/a/../a` where nothing can be: events in there
 //! carry that path, and what is told of `/w/a` itself is of no directory that it knows. The trees take their watches away
-//! themselves; only of a directory that went to another workspace does the old name stay behind.
+//! themselves; only of a directory that went to another workspace does the old name stay behind. A directory around a
+//! workspace has one `/..` more.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -16,17 +17,35 @@ const LEN_MAX: usize = 3_800;
 #[cfg(unix)]
 const HELD: &[u8] = b"/proc/self/fd/";
 
-/// The spelling that no event of the directory above it has; where a number is given, that of the directory which is held
-/// at that descriptor.
+/// How a directory is spelled; where a number is given, that which is held at that descriptor.
+pub(super) type Spell = fn(&Path, Option<i32>) -> Cow<'_, Path>;
+
+/// The spelling that no event of the directory above it has.
 #[cfg(unix)]
 pub(super) fn of_watch(directory: &Path, held: Option<i32>) -> Cow<'_, Path> {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     // Up to `/` from wherever it is; from where it went meanwhile that leads to nothing, or there as well.
     let depth = directory.components().skip(1).count();
+    spelled(directory, held, if held.is_some() { depth } else { 1 })
+}
+
+/// That of a directory around a workspace, which is another one: it may be the content of another workspace, too, and
+/// what takes the one name away is not to take the other.
+#[cfg(unix)]
+pub(super) fn of_surrounding(directory: &Path, held: Option<i32>) -> Cow<'_, Path> {
+    if held.is_none() {
+        return Cow::Borrowed(directory);
+    }
+    let depth = directory.components().count();
+    spelled(directory, held, depth)
+}
+
+#[cfg(unix)]
+fn spelled(directory: &Path, held: Option<i32>, up: usize) -> Cow<'_, Path> {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
     let name = directory.file_name().filter(|_| super::PER_DIRECTORY);
     let mut path = directory.as_os_str().as_bytes().to_vec();
-    path.extend(b"/..".repeat(if held.is_some() { depth } else { 1 }));
+    path.extend(b"/..".repeat(up));
     match (name, held) {
         (Some(_), Some(held)) => {
             path.extend_from_slice(HELD);
@@ -90,6 +109,12 @@ pub(super) fn of_watch(directory: &Path, _held: Option<i32>) -> Cow<'_, Path> {
 
 /// Where one stream tells of everything there is but one spelling.
 #[cfg(not(unix))]
+pub(super) fn of_surrounding(directory: &Path, _held: Option<i32>) -> Cow<'_, Path> {
+    Cow::Borrowed(directory)
+}
+
+/// Where one stream tells of everything there is but one spelling.
+#[cfg(not(unix))]
 pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
     Cow::Borrowed(path)
 }
@@ -116,15 +141,20 @@ mod tests {
         {
             let directory = Path::new(directory);
             let spelled = of_watch(directory, held);
-            assert_eq!(plain(&spelled), directory);
+            let around = of_surrounding(directory, held);
             let file = Path::new(OsStr::from_bytes(b"f\xff\n"));
-            assert_eq!(plain(&spelled.join(file)), directory.join(file));
+            for spelled in [&spelled, &around] {
+                assert_eq!(plain(spelled), directory);
+                assert_eq!(plain(&spelled.join(file)), directory.join(file));
+            }
             let named = directory
                 .parent()
                 .map(|above| of_watch(above, held).into_owned());
             let told = named.and_then(|above| Some(above.join(directory.file_name()?)));
             if super::super::PER_DIRECTORY {
                 assert_ne!(told.as_deref(), Some(&*spelled), "it would be let go of");
+                let is_top = directory.parent().is_none();
+                assert!(is_top || around != spelled, "one would go with the other");
             }
         }
         for other in [

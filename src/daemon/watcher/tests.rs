@@ -11,6 +11,8 @@ use super::*;
 use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
+mod around;
+#[cfg(target_os = "linux")]
 mod deaf;
 
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -275,6 +275,7 @@ fn rules_are_the_same_by_what_they_say() {
     let present = Present {
         gitignore: true,
         ignore: false,
+        git: false,
     };
     let read = |text: &str| {
         fs::write(dir.path().join(".gitignore"), text).unwrap();

@@ -117,3 +117,21 @@ fn a_directory_above_a_root_stays_watched_where_it_came_from_content_or_from_abo
         drop(it.touched());
     }
 }
+
+#[test]
+fn a_root_that_is_kept_elsewhere_by_way_of_a_link_stays_seen() {
+    let mut it = Fixture::new();
+    it.write("d/f", "1");
+    it.true_view();
+    let (above, far) = (it.above.path().to_path_buf(), TempDir::new().unwrap());
+    let place = far.path().join("a/b/c/d/e");
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    fs::rename(&above, &place).unwrap();
+    std::os::unix::fs::symlink(&place, &above).unwrap();
+    assert_eq!(it.touched(), Touches::default());
+    sees(&mut it, "d/f");
+    sees(&mut it, "d/g");
+    sees(&mut it, "g");
+    fs::remove_file(&above).unwrap();
+    fs::rename(&place, &above).unwrap();
+}

@@ -221,3 +221,62 @@ fn a_tree_that_is_known_to_be_too_large_asks_for_no_watch_more() {
     assert!(it.tree.seeing().is_by_events());
     assert_eq!(it.tree.watches(), before + 20);
 }
+
+/// A tree that is watched, and that has more to watch around its root than the kernel grants.
+fn refused_around(poll: Poll) -> Fixture {
+    let mut config = plain();
+    config.settings.poll = poll;
+    let mut it = Fixture::with(&config, |root| {
+        write(&root.join("d/f"), "1");
+        run(root, "git", &["init", "-q", "."]);
+        fs::remove_dir_all(root.join(".git/info")).unwrap();
+    });
+    it.true_view();
+    it.touched();
+    it.watcher.grant(Some(0));
+    fs::create_dir(it.path(".git/info")).unwrap();
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    it
+}
+
+#[test]
+fn a_watch_that_is_refused_around_the_root_has_it_polled_until_there_is_one() {
+    let mut it = refused_around(Poll::Auto);
+    it.tree.examine().unwrap();
+    let Seeing::Refused(why) = it.tree.seeing() else {
+        panic!("nobody tells of what git tracks");
+    };
+    let needed = matches!(why, WatchError::Watches { needed: 2, .. });
+    assert!(needed && it.tree.watches() == 0, "{why}");
+    it.write(".git/info/exclude", "*.o\n");
+    it.write("x.o", "1");
+    it.write("d/f", "2");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+    it.watcher.grant(None);
+    it.touched();
+    assert!(!it.tree.seeing().is_by_events(), "it is asked for in time");
+    it.tree.note_time_to_ask();
+    it.touched();
+    assert!(it.tree.seeing().is_by_events());
+    it.touched();
+    // And what lies around is an event again.
+    assert_eq!(it.watcher.ready(), []);
+    it.write(".git/info/exclude", "");
+    it.tree.eye.sync(TIMEOUT).unwrap();
+    assert_eq!(it.watcher.ready(), [WorkspaceId(1)]);
+    assert_eq!(paths(&it.tree.examine().unwrap()), ["x.o"]);
+}
+
+#[test]
+fn a_watch_that_is_refused_around_a_root_that_may_not_be_polled_fails_the_look() {
+    let mut it = refused_around(Poll::Never);
+    it.write("d/f", "2");
+    for _ in 0..2 {
+        let failed = it.tree.examine().unwrap_err();
+        assert!(matches!(failed, TreeError::Watch { .. }), "{failed}");
+    }
+    it.watcher.grant(None);
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+    it.write("d/f", "3");
+    assert_eq!(paths(&it.touched()), ["d/f"]);
+}

@@ -382,3 +382,78 @@ fn an_index_that_cannot_be_read_for_the_moment_is_not_taken_for_empty() {
     other.scan().unwrap();
     assert_eq!(files(&other), files(&it.tree));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_repository_that_cannot_be_found_for_the_moment_is_not_taken_for_none() {
+    let mut it = worktree();
+    let main = it.above.path().canonicalize().unwrap().join("main/.git");
+    write(&main.join("info/exclude"), "*.tmp\n");
+    it.write("a.tmp", "1");
+    it.touched();
+    let (shown, before) = (set(&[".gitignore", "a.log"]), it.view().input);
+    assert_eq!(files(&it.tree), shown);
+    let root = it.root.clone();
+    let kept = it.above.path().join("kept");
+    for names in [it.path(".git"), main.join("worktrees/root/commondir")] {
+        fs::rename(&names, &kept).unwrap();
+        std::os::unix::fs::symlink("/proc/self/mem", &names).unwrap();
+        for _ in 0..2 {
+            it.tree.eye.sync(TIMEOUT).unwrap();
+            let failed = it.tree.examine().unwrap_err();
+            assert_eq!(chain(&failed), failure(&names));
+        }
+        let eye = it.watcher.eye(WorkspaceId(2), &root);
+        let scopes = Scopes::compile(&plain(), &root, &Places::default()).unwrap();
+        let mut other = Tree::open_for(Home::default(), root.clone(), eye, scopes).unwrap();
+        assert_eq!(chain(&other.scan().unwrap_err()), failure(&names));
+        fs::rename(&kept, &names).unwrap();
+        assert_eq!(it.view().input, before, "{}", names.display());
+        assert_eq!(files(&it.tree), shown);
+        other.scan().unwrap();
+        assert_eq!(files(&other), shown);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_names_no_git_directory_is_no_repository() {
+    let inside = |text: &[u8]| {
+        let it = Fixture::with(&plain(), |root| {
+            let outer = root.parent().unwrap();
+            write(&outer.join(".gitignore"), "*.log\n");
+            write(&root.join("a.log"), "1");
+            write(&root.join("b.log"), "1");
+            run(outer, "git", &["init", "-q", "."]);
+            run(outer, "git", &["add", "-f", "root/a.log"]);
+            let other = at(outer, b"other\xff");
+            fs::create_dir(&other).unwrap();
+            run(&other, "git", &["init", "-q", "."]);
+            fs::write(root.join(".git"), text).unwrap();
+        });
+        let git = program(it.root.as_path(), "git", &["rev-parse", "--git-dir"]).output();
+        let is_repository = git.unwrap().status.success();
+        (is_repository, it)
+    };
+    let named = b"gitdir: ../other\xff/.git\r\n";
+    let mut broken = None;
+    for text in [
+        &b""[..],
+        b"none",
+        b"gitdir:",
+        b"gitdir: ",
+        b"gitdir:../other\xff/.git",
+    ] {
+        let (is_repository, it) = inside(text);
+        assert!(!is_repository, "{text:?}");
+        // The one around it takes the directory for its own.
+        assert_eq!(files(&it.tree), set(&["a.log"]), "{text:?}");
+        broken = Some(it);
+    }
+    let (is_repository, it) = inside(named);
+    assert!(is_repository);
+    assert_eq!(files(&it.tree), set(&["a.log", "b.log"]));
+    let mut it = broken.unwrap();
+    fs::write(it.path(".git"), named).unwrap();
+    assert_eq!(paths(&it.touched()), ["b.log"]);
+}
