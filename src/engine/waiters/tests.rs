@@ -6,7 +6,6 @@ use super::*;
 use crate::engine::Input;
 use crate::engine::trial::{opened, project, step, step_at};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 const TEXT: &str = "[workspace]\non_start = false\n[[project]]\ntask = 't'\n\

@@ -1,9 +1,6 @@
 //! A run that is about to begin: its first evidence is put on disk before.
-
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests look at files as anybody can"
-)]
+//!
+//! What the engine has made ready is written where nobody looks for a run, and nobody hears of it.
 
 use super::arriving::{drive, is_read, read};
 use super::*;
