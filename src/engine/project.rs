@@ -338,6 +338,3 @@ impl Engine {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,12 +2,12 @@
 //!
 //! A look is told of a little later than the change was made that it has found.
 
-use crate::engine::Input;
 use crate::engine::trial::{WORKSPACE, opened, project, step_at};
+use crate::engine::{Effect, Input};
 use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use crate::model::time::Tick;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[test]
@@ -35,9 +35,15 @@ fn quiet_is_counted_from_the_last_change_and_never_from_one_before_it() {
         at: Tick::new(ms(at)),
     };
     let mut engine = opened(toml);
-    for (told, at, due) in [(10, 3, 23), (12, 1, 23), (14, 99, 34)] {
+    let wake = |engine: &crate::engine::Engine| engine.next_wake().map(Tick::since_start);
+    // The look before the end is a quarter of the wait earlier.
+    for (told, at, look) in [(10, 3, 18), (12, 1, 18), (14, 99, 29)] {
         drop(step_at(&mut engine, ms(told), touched(at)));
-        let wake = engine.next_wake().map(Tick::since_start);
-        assert_eq!(wake, Some(ms(due)), "told at {told} of {at}");
+        assert_eq!(wake(&engine), Some(ms(look)), "told at {told} of {at}");
     }
+    let unsure = BTreeSet::new();
+    let looks = step_at(&mut engine, ms(29), Input::Woke { unsure });
+    let looks = looks.iter().any(|it| matches!(it, Effect::Capture { .. }));
+    assert!(looks, "shortly before it is quiet");
+    assert_eq!(wake(&engine), Some(ms(34)), "and that is when it is");
 }
