@@ -2,8 +2,8 @@
 //!
 //! A look is told of a little later than the change was made that it has found.
 
-use crate::engine::trial::{WORKSPACE, opened, project, step_at};
 use crate::engine::Input;
+use crate::engine::trial::{WORKSPACE, opened, project, step_at};
 use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use crate::model::time::Tick;
