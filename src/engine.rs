@@ -291,7 +291,7 @@ pub enum Effect {
     },
     /// A run will begin soon, unless something changes: what of its first evidence can be made ready is, where nobody
     /// finds it.
-    Prepare {
+    Foresee {
         /// The run, as it will begin.
         report: Box<RunReport>,
     },

@@ -32,7 +32,7 @@ impl Shell {
             } => {
                 self.capture(capture, workspace, subjects);
             }
-            Effect::Prepare { report } => self.foresee(report),
+            Effect::Foresee { report } => self.foresee(report),
             Effect::Begin { report, resumed } => self.begin(report, resumed),
             Effect::Record { report } => self.progress(report),
             Effect::End { report, standing } => self.end(report, standing.as_ref()),

@@ -147,7 +147,7 @@ impl Engine {
         (run.report.changed, run.report.unproven) = (changed, unproven.changed());
         let report = Box::new(run.report.clone());
         project.poised = Some(Box::new(run));
-        self.effects.push(Effect::Prepare { report });
+        self.effects.push(Effect::Foresee { report });
     }
 
     /// The run that was made ready, if it is what is to begin.

@@ -373,7 +373,7 @@ impl Bench {
                 self.looks.push_back((capture, subjects));
                 text
             }
-            Effect::Prepare { report } => format!("make ready {}", self.name(&report.run)),
+            Effect::Foresee { report } => format!("make ready {}", self.name(&report.run)),
             Effect::Begin { report, resumed } => {
                 let again = if resumed { "take up" } else { "begin" };
                 let (run, cause) = (self.name(&report.run), word(&report.cause));

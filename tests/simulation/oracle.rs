@@ -278,7 +278,7 @@ impl Oracle {
                         }
                     }
                 }
-                Effect::Prepare { report } => {
+                Effect::Foresee { report } => {
                     let begun = self.begun.contains_key(&report.run);
                     assert!(!begun, "a run is made ready that has begun");
                     self.prepared.insert(report.run.clone(), (**report).clone());

@@ -173,7 +173,7 @@ impl World {
                 assert!(!place.forgotten, "a look at a workspace that was forgotten");
                 place.tree.push_back(Tree::Look(capture, subjects));
             }
-            Effect::Prepare { .. } => {}
+            Effect::Foresee { .. } => {}
             Effect::Begin { report, .. } => self.records.push_back((*report, Record::Begin)),
             Effect::End { report, .. } => self.records.push_back((*report, Record::End)),
             Effect::StartStage {

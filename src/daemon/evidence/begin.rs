@@ -1,7 +1,7 @@
 //! The beginning of a run on disk, in the documented order: of a new one, and of one that has been there before.
 //!
-//! Somebody waits for the first command meanwhile. So a new run takes over the directories and the empty files of a spare
-//! that was made while there was time; where there is none, or somebody has been at it, its files are made now.
+//! Somebody waits for the first command meanwhile. So a new run takes over the directories and the files of a spare that was
+//! made, and at best filled, while there was time; where there is none, or somebody has been at it, its files are made now.
 
 use super::files::{Files, MANIFEST, random_token, run_path};
 use super::filled::{Filled, First, Named};

@@ -1,9 +1,9 @@
 //! A spare: the directories and files of a run that nobody knows of yet, empty, for the next one that begins.
 //!
 //! To make them takes longer than to fill them, and there is time for it while things settle. A spare stands beside the
-//! runs, where nobody looks for one; a new run takes its directories over and fills its files, which still have temp names
-//! where they are evidence. Nothing of it is synced before. One at which somebody else has been is not used; what a dead
-//! process left is swept at the next start.
+//! runs, where nobody looks for one; it is filled for a run shortly before that begins, or when it does (see `filled`), and
+//! the run takes its directories over. Its files have temp names where they are evidence, and while it is empty nothing of
+//! it is synced. One at which somebody else has been is not used; what a dead process left is swept at the next start.
 
 use super::LOCAL_POINTERS;
 use super::files::{Files, HEARTBEAT, MANIFEST, OWNER, SIDECAR, TOKEN};

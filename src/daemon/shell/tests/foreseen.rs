@@ -37,7 +37,7 @@ async fn what_is_about_to_begin_is_on_disk_before() {
     let mut report = crate::model::evidence::tests::report("t", 1, RunStatus::InProgress);
     report.workspace = id;
     let report = Box::new(report);
-    shell.carry_out(Effect::Prepare { report });
+    shell.carry_out(Effect::Foresee { report });
     drive(&mut shell, |_| (), is_read).await;
     let staged = staged(&root);
     let filled = staged.iter().filter(|size| **size > 300);
