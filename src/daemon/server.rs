@@ -9,6 +9,8 @@ pub mod connection;
 pub mod feed;
 mod pending;
 
+use crate::daemon::alarm::Alarm;
+use crate::daemon::clock::Clock;
 use crate::daemon::lifecycle::claim::Claim;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::feed::Subscriber;
@@ -31,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, timeout};
+use tokio::time::{Instant, timeout};
 
 /// What the main loop hears from the socket.
 #[derive(Debug)]
@@ -223,8 +225,9 @@ impl Listener {
     /// and a reader who is slow to take its last answer would keep it up.
     pub async fn serve(mut self, hub: Hub) {
         let mut connections = JoinSet::new();
-        let mut check = tokio::time::interval(SOCKET_CHECK);
-        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The kernel's timer, because one of the runtime's wakes an idle process more than once for each look.
+        let (clock, mut check) = (Clock::start(), Alarm::new());
+        let mut due = clock.tick().after(SOCKET_CHECK);
         loop {
             tokio::select! {
                 accepted = self.local.accept() => match accepted {
@@ -238,13 +241,12 @@ impl Listener {
                     tracing::error!(%error, "a connection was lost");
                 },
                 () = hub.incoming.closed() => break,
-                _ = check.tick() => if !self.claim.is_ours() {
-                    tracing::error!(socket = %self.claim.socket().display(), "the socket or its lock was taken away");
-                    // A full queue delays it to the next look.
-                    if hub.incoming.try_send(Incoming::Evicted).is_ok() {
+                () = check.ring(clock, due) => {
+                    due = clock.tick().after(SOCKET_CHECK);
+                    if self.is_evicted(&hub) {
                         hub.incoming.closed().await;
                     }
-                },
+                }
             }
         }
         self.claim.leave();
@@ -252,6 +254,15 @@ impl Listener {
         let ended = async { while connections.join_next().await.is_some() {} };
         // Whoever takes longer to read its last answer loses it.
         drop(timeout(CLOSING_TIME_MAX, ended).await);
+    }
+
+    /// Whether socket or lock are no longer ours, and the loop was told so; a full queue delays it to the next look.
+    fn is_evicted(&self, hub: &Hub) -> bool {
+        if self.claim.is_ours() {
+            return false;
+        }
+        tracing::error!(socket = %self.claim.socket().display(), "the socket or its lock was taken away");
+        hub.incoming.try_send(Incoming::Evicted).is_ok()
     }
 
     async fn welcome(&self, stream: Stream, hub: &Hub, connections: &mut JoinSet<()>) {

@@ -256,7 +256,16 @@ fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
     match seeing {
         Seeing::Events => None,
         Seeing::Configured => Some("`poll = \"always\"`".to_owned()),
-        Seeing::FileSystem(kind) => Some(format!("{kind} tells no events of what others do")),
+        Seeing::FileSystem { kind, at } => {
+            let place = match at.is_root() {
+                true => "this".to_owned(),
+                false => format!("`{at}`"),
+            };
+            Some(format!(
+                "{place} is on {kind}, which tells no events of what others do to its files; where nobody else does, \
+                 `poll = \"never\"` has it watched"
+            ))
+        }
         Seeing::Refused(error) => Some(error.to_string()),
     }
 }

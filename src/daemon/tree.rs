@@ -87,8 +87,13 @@ pub enum Seeing {
     Events,
     /// By scanning, because the configuration says so.
     Configured,
-    /// By scanning, because this kind of file system tells no events of what others do.
-    FileSystem(&'static str),
+    /// By scanning, because a file system tells no events of what others do.
+    FileSystem {
+        /// Its kind.
+        kind: &'static str,
+        /// Where it is mounted, below the root.
+        at: RelPath,
+    },
     /// By scanning, because the kernel refuses to watch: mostly a limit, which the error names.
     Refused(WatchError),
 }
@@ -198,9 +203,13 @@ impl Tree {
         match self.scopes.poll {
             Poll::Always => Seeing::Configured,
             Poll::Never => Seeing::Events,
-            Poll::Auto => {
-                mount::silent(self.root.as_path()).map_or(Seeing::Events, Seeing::FileSystem)
-            }
+            Poll::Auto => match mount::silent(self.root.as_path()) {
+                None => Seeing::Events,
+                Some(kind) => Seeing::FileSystem {
+                    kind,
+                    at: RelPath::root(),
+                },
+            },
         }
     }
 
@@ -211,6 +220,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing, or cannot be watched where it must be.
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
+        self.choose_again();
         self.find_watcher()?;
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());

@@ -86,6 +86,58 @@ fn a_root_that_is_unmounted_is_missing_and_picked_up_when_it_is_mounted_again() 
 }
 
 #[test]
+fn what_is_on_an_overlay_is_polled_at_a_root_and_below_one() {
+    let Some(world) = mounting() else { return };
+    // The layers lie in reach of the test, which writes below the overlay as its neighbours on a host do.
+    let lower = world.directory("lower");
+    lower.write("orchd.toml", check("true"));
+    lower.write("a.txt", "one\n");
+    let upper = world.directory("upper");
+    let plain = world.directory("plain");
+    plain.write("orchd.toml", check("true").replace("\"t\"", "\"u\""));
+    upper.sh("mkdir up work; mkdir ../w ../plain/layers");
+    let overlay = |at: &str| {
+        format!(
+            "mount -t overlay overlay -o 'lowerdir={},upperdir={1}/up,workdir={1}/work' '{at}'",
+            lower.root(),
+            upper.root()
+        )
+    };
+    let root = world.path("w").display().to_string();
+    inside(&world, &overlay(&root));
+    let mut events = world.events();
+    world.ctl(&["add", "--allow", &root]);
+    let polling = events.until(is_state("polling"));
+    let detail = polling["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("overlay") && detail.contains("poll = \"never\""),
+        "{detail}"
+    );
+    events.until(|event| event["type"] == "verdict" && event["verdict"] == "pass");
+    lower.write("b.txt", "two\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], json!(["b.txt"]));
+    events.until_type("run.ended");
+    inside(&world, &format!("until umount '{root}'; do :; done"));
+    events.until(is_state("missing"));
+    // Below a root that is watched: all of it is polled as long as it is there.
+    world.ctl(&["add", "--allow", plain.root()]);
+    events.until(|event| event["task_id"] == "u" && event["type"] == "verdict");
+    let layers = format!("{}/layers", plain.root());
+    inside(&world, &overlay(&layers));
+    let polling = events.until(is_state("polling"));
+    let detail = polling["detail"].as_str().unwrap();
+    assert!(detail.starts_with("`layers` is on overlay"), "{detail}");
+    events.until_type("run.ended");
+    lower.write("c.txt", "three\n");
+    let started = events.until_type("run.started");
+    assert_eq!(started["paths"], json!(["layers/c.txt"]));
+    events.until_type("run.ended");
+    unmount(&world, &layers);
+    events.until(is_state("watching"));
+}
+
+#[test]
 fn nothing_is_written_into_a_bare_mount_point_and_evidence_there_is_no_workspace() {
     let Some(mut world) = mounting() else { return };
     let files = world.directory("files");

@@ -66,6 +66,7 @@ impl Tree {
         if self.is_worth_asking() {
             return Ok(self.watch_again()?.unwrap_or_default());
         }
+        self.choose_again();
         self.find_watcher()?;
         let dirty = self.doubts(now);
         if is_about_root(&dirty) || self.is_above_heeded(&dirty) {

@@ -1,10 +1,13 @@
 //! File systems: those that tell no events of what others do to them, and those that are mounted at a root.
 //!
-//! On a network or a user-space file system inotify sees this machine's own changes only; there a scan is the only truth.
+//! On a network or a user-space file system inotify sees this machine's own changes only, and on an overlay those that are
+//! made through it; there a scan is the only truth, also where such a one is mounted below a root.
 //! Where a root was a mount point and is none any more, its path leads to the directory that was below.
 //! Elsewhere than on Linux such a file system is not told from others: a user has to ask for polling.
 
-use super::names;
+use super::snapshot::DirId;
+use super::{Seeing, Tree, names};
+use crate::model::config::Poll;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -13,7 +16,7 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 pub(super) fn silent(path: &Path) -> Option<&'static str> {
     // The magic numbers of statfs(2), as the kernel has them in linux/magic.h and beside each file system.
-    const SILENT: [(u32, &str); 12] = [
+    const SILENT: [(u32, &str); 13] = [
         (0x6969, "nfs"),
         (0x517b, "smb"),
         (0xfe53_4d42, "smb2"),
@@ -26,6 +29,8 @@ pub(super) fn silent(path: &Path) -> Option<&'static str> {
         (0x6b41_4653, "kafs"),
         (0x7375_7245, "coda"),
         (0x564c, "ncp"),
+        // It tells of what is done through it, and not of what is done to its layers.
+        (0x794c_7630, "overlay"),
     ];
     let stat = rustix::fs::statfs(path).ok()?;
     // The field's width and sign differ between architectures; the numbers are 32 bits of it.
@@ -40,6 +45,38 @@ pub(super) fn silent(path: &Path) -> Option<&'static str> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn silent(_path: &Path) -> Option<&'static str> {
     None
+}
+
+impl Tree {
+    /// Scans from now on, if what is mounted at a directory below the root tells no events.
+    pub(super) fn mind_mount(&mut self, id: DirId, directory: &Path) {
+        let dir = self.snapshot.dir(id);
+        let above = self.snapshot.dir(dir.parent).node;
+        if id == DirId::ROOT || self.scopes.poll != Poll::Auto || dir.node.is_beside(above) {
+            return;
+        }
+        if let Some(kind) = silent(directory) {
+            let at = names::rel(&self.snapshot.path(id));
+            self.unwatch_below(DirId::ROOT);
+            self.leave_surroundings();
+            self.seeing = Seeing::FileSystem { kind, at };
+        }
+    }
+
+    /// Watches again, if what is scanned for a file system below the root has it no longer.
+    pub(super) fn choose_again(&mut self) {
+        let Seeing::FileSystem { kind, at } = &self.seeing else {
+            return;
+        };
+        let is_shown = self.snapshot.find(&names::of(at)).is_some();
+        let is_there = is_shown && silent(&self.root.join(at)) == Some(kind);
+        // Another one at the root is another root.
+        if !at.is_root() && !is_there {
+            self.seeing = self.choose_seeing();
+            self.surroundings.watched = false;
+            self.doubted = true;
+        }
+    }
 }
 
 /// Whether nothing is below `root` but these paths.

@@ -171,6 +171,11 @@ impl Node {
         of::node(meta)
     }
 
+    /// Whether both are on one file system.
+    pub(super) fn is_beside(self, other: Self) -> bool {
+        self.device == other.device
+    }
+
     /// As the watcher has it.
     pub(super) fn inode(self) -> Inode {
         (self.device, self.inode)

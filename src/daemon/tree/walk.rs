@@ -289,6 +289,7 @@ impl Tree {
                     }
                     self.snapshot.dir_mut(id).node = node;
                 }
+                self.mind_mount(id, directory);
                 Ok(Hooked::Yes)
             }
             Err(WatchError::Gone { .. }) => Ok(Hooked::Gone),
