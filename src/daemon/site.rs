@@ -214,7 +214,7 @@ impl Facts {
             files: tree.files(),
             written: tree.is_written(),
             directories: tree.directories(),
-            polled: polled(seeing),
+            polled: seeing.detail(),
             refused: matches!(seeing, crate::daemon::tree::Seeing::Refused(_)),
             remedy: seeing.remedy(),
             signs: tree.signs(),
@@ -248,25 +248,6 @@ impl Facts {
                 detail: detail.clone(),
             },
         }
-    }
-}
-
-fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
-    use crate::daemon::tree::Seeing;
-    match seeing {
-        Seeing::Events => None,
-        Seeing::Configured => Some("`poll = \"always\"`".to_owned()),
-        Seeing::FileSystem { kind, at } => {
-            let place = match at.is_root() {
-                true => "this".to_owned(),
-                false => format!("`{at}`"),
-            };
-            Some(format!(
-                "{place} is on {kind}, which tells no events of what others do to its files; where nobody else does, \
-                 `poll = \"never\"` has it watched"
-            ))
-        }
-        Seeing::Refused(error) => Some(error.to_string()),
     }
 }
 

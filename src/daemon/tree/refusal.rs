@@ -23,6 +23,26 @@ pub(super) struct Refusal {
 }
 
 impl Seeing {
+    /// Why changes are not found by events, if they are not.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Events => None,
+            Self::Configured => Some("`poll = \"always\"`".to_owned()),
+            Self::FileSystem { kind, at } => {
+                let place = match at.is_root() {
+                    true => "this".to_owned(),
+                    false => format!("`{at}`"),
+                };
+                Some(format!(
+                    "{place} is on {kind}, which tells no events of what others do to its files; where nobody else \
+                     does, `poll = \"never\"` has it watched"
+                ))
+            }
+            Self::Refused(error) => Some(error.to_string()),
+        }
+    }
+
     /// The command that lifts the limit which was met, if one was.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
