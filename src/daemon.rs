@@ -47,6 +47,7 @@ mod stage;
 mod store;
 #[cfg(target_os = "linux")]
 mod timerfd;
+mod toolchain;
 pub mod tree;
 pub mod trust;
 mod waiting;

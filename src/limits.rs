@@ -126,6 +126,16 @@ pub const COMMAND_BYTES_MAX: usize = 128 * 1024 - 1;
 pub const COMMANDS_LISTED_MAX: usize = 1_000;
 /// Characters of a command that such a list shows.
 pub const COMMAND_SHOWN_CHARS_MAX: usize = 400;
+/// Lines of a stage's `toolchain`: each is a program to ask.
+pub const TOOLCHAIN_LINES_MAX: usize = 16;
+/// Answers about tools that are kept for the next look: those of all stages of a large configuration.
+pub const TOOLCHAINS_KEPT_MAX: usize = 1_024;
+/// Time for a program to say its version: one that hangs would hold up every look.
+pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes that it may say: a version is a line or two.
+pub const PROBE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a script in which its first line is looked for: the kernel reads no more either.
+pub const SHEBANG_BYTES_MAX: u64 = 256;
 /// Bytes of a mutex name.
 pub const MUTEX_BYTES_MAX: usize = 128;
 /// Bytes of a gitignore pattern: a path that it names cannot be longer.

@@ -251,11 +251,15 @@ impl Shell {
             facts,
             settles,
             examined,
+            toolchains,
         } = looked;
         self.note_losses();
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
+        if let Some(toolchains) = toolchains {
+            site.toolchains = toolchains;
+        }
         let before = std::mem::replace(&mut site.facts, facts);
         if before.root.is_some() && before.root != site.facts.root {
             self.inputs.push_back(Input::Replaced { workspace: id });

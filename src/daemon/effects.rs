@@ -77,6 +77,7 @@ impl Shell {
     fn capture(&mut self, capture: CaptureId, workspace: WorkspaceId, subjects: Vec<Subject>) {
         let tasks = subjects.iter().map(|subject| subject.task.clone());
         let exhibits = self.exhibits(workspace, &tasks.collect());
+        let probing = self.probing(workspace);
         let site = self.sites.get_mut(&workspace);
         let tree = site.and_then(|site| Some((site.next_look(), site.tree.as_mut()?)));
         let Some((look, tree)) = tree else {
@@ -92,8 +93,12 @@ impl Shell {
             let inspected = exhibits.map(|exhibits| exhibits.inspect());
             let facts = Facts::of(tree);
             let settles = captured.is_ok().then_some(look);
+            let mut toolchains = None;
             let (touches, views) = match captured {
-                Ok((touches, views)) => (Ok(touches), Some(views)),
+                Ok((touches, mut views)) => {
+                    toolchains = probing.map(|probing| probing.note(&mut views));
+                    (Ok(touches), Some(views))
+                }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "a look at the content failed");
                     (after_failure(error), None)
@@ -107,6 +112,7 @@ impl Shell {
                 facts,
                 settles,
                 examined: false,
+                toolchains,
             });
             Some(Done {
                 workspace,

@@ -8,6 +8,7 @@ use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
+use crate::daemon::toolchain::Toolchains;
 use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::daemon::watcher::WatchError;
 use crate::engine::Record;
@@ -148,6 +149,8 @@ pub(super) struct Looked {
     pub(super) settles: Option<u64>,
     /// It is the examination that was on its way.
     pub(super) examined: bool,
+    /// What is known of the tools that stages run with, if it was lent.
+    pub(super) toolchains: Option<Toolchains>,
 }
 
 impl Looked {
@@ -160,6 +163,7 @@ impl Looked {
             facts,
             settles: None,
             examined: false,
+            toolchains: None,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! milliseconds, and what detaches that carefully is a build server whose end would slow every later run.
 
 mod excerpt;
+pub mod probe;
 mod pump;
 mod spawn;
 

@@ -13,6 +13,7 @@ use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
+use crate::daemon::toolchain::Toolchains;
 use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
@@ -92,6 +93,8 @@ pub(super) struct Site {
     pub(super) rereads: u32,
     /// The files of runs that prove something, as they stood when they were read last.
     pub(super) exhibited: BTreeMap<(TaskId, RunId), Stamps>,
+    /// What is known of the tools that its stages run with; empty while a look has it.
+    pub(super) toolchains: Toolchains,
     pub(super) parked: Vec<Parked>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
@@ -451,6 +454,7 @@ impl Site {
             preparing: true,
             rereads: 0,
             exhibited: BTreeMap::new(),
+            toolchains: Toolchains::default(),
             parked: Vec::new(),
             closing: false,
             adding: Vec::new(),

@@ -5,7 +5,7 @@
 
 use crate::limits::SUBPIPELINE_DEPTH_MAX;
 use crate::model::config::{Action, Config, Pipeline, Stage};
-use crate::model::digest::{Digest, InputDigest, StageKey};
+use crate::model::digest::{Digest, InputDigest, StageKey, ToolsDigest};
 use crate::model::id::{PipelineId, RunId, StageId};
 use crate::model::run::Verdict;
 use crate::model::view::View;
@@ -43,6 +43,8 @@ pub struct Seen {
     pub keys: Vec<StageKey>,
     /// The content that each command stage reads, those of subpipelines included.
     pub inputs: BTreeMap<(PipelineId, StageId), InputDigest>,
+    /// With what those of them run that declare a `toolchain`.
+    pub tools: BTreeMap<(PipelineId, StageId), ToolsDigest>,
 }
 
 impl Seen {
@@ -53,6 +55,7 @@ impl Seen {
             input: view.input,
             keys: Vec::new(),
             inputs: view.stages.clone(),
+            tools: view.tools.clone(),
         };
         seen.under(config, pipeline)
     }
@@ -64,6 +67,7 @@ impl Seen {
             input: self.input,
             keys: self.keys_of(config, pipeline, SUBPIPELINE_DEPTH_MAX),
             inputs: self.inputs.clone(),
+            tools: self.tools.clone(),
         }
     }
 
@@ -85,7 +89,7 @@ impl Seen {
             Action::Command(command) => {
                 let place = (pipeline.id.clone(), stage.id.clone());
                 let input = self.inputs.get(&place).copied().unwrap_or(self.input);
-                command.stage_key(input)
+                command.stage_key(input, self.tools.get(&place).copied())
             }
             Action::Subpipeline(sub) => {
                 let child = config.pipeline(&sub.pipeline).filter(|_| depth > 0);

@@ -117,6 +117,14 @@ impl Run {
         self.stages.iter().any(|live| *live != Live::Idle)
     }
 
+    /// Whether a stage has failed in a pipeline that ends with the first that does.
+    pub(super) fn has_failed_fast(&self) -> bool {
+        let pipeline = self.config.pipeline(&self.report.pipeline);
+        let mut stages = self.report.stages.iter();
+        pipeline.is_some_and(|pipeline| pipeline.fail_fast)
+            && stages.any(|stage| stage.status == StageStatus::Failed)
+    }
+
     pub(super) fn statuses(&self) -> Vec<StageStatus> {
         self.report
             .stages

@@ -261,6 +261,7 @@ impl Engine {
         }
         let ready = match run.cancelled {
             Some(_) => Vec::new(),
+            None if run.has_failed_fast() => Vec::new(),
             None => run.graph.ready(&run.statuses()),
         };
         let waits = !ready.is_empty();

@@ -162,6 +162,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// Whether any stage declares `needs`: then the stages run as a graph, else in order, one by one.
     pub order: Order,
+    /// Whether nothing further begins once a stage has failed; else what does not depend on that one is run to its end.
+    pub fail_fast: bool,
     /// Whether a missing guardrail is worth a line, as `guardrailsRequired` of `codex.orchestrator.json` says it.
     pub guardrails_required: Option<bool>,
 }
@@ -216,6 +218,10 @@ pub struct PlanHints {
 }
 
 /// What a stage does.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few hundred at most, and nearly all are commands"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// It runs a command.
@@ -246,6 +252,9 @@ pub struct Command {
     pub inputs: Option<Vec<String>>,
     /// The files that it writes, in gitignore syntax relative to the project.
     pub outputs: Vec<String>,
+    /// Lines for `sh -c` whose output says with what it runs, such as `node --version`: a part of what its result depends
+    /// on.
+    pub toolchain: Vec<String>,
     /// From start to TERM; `None` is for ever.
     pub timeout: Option<Duration>,
     /// From TERM to KILL.

@@ -103,6 +103,10 @@ identity! {
     StageKey
 }
 identity! {
+    /// What the lines of a stage's `toolchain` have printed.
+    ToolsDigest
+}
+identity! {
     /// The commands that a configuration may run; `orchctl allow` pins it.
     CommandSet
 }

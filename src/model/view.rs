@@ -3,7 +3,7 @@
 //! A *touch* is a hint that content may differ; a [`View`] is what it was at one moment, with every change that was
 //! made before the look already seen.
 
-use crate::model::digest::InputDigest;
+use crate::model::digest::{InputDigest, ToolsDigest};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
 use crate::model::run::Changed;
@@ -28,6 +28,8 @@ pub struct View {
     pub input: InputDigest,
     /// The content that each command stage reads, those of subpipelines included.
     pub stages: BTreeMap<(PipelineId, StageId), InputDigest>,
+    /// With what those of them run that declare a `toolchain`.
+    pub tools: BTreeMap<(PipelineId, StageId), ToolsDigest>,
     /// What differs from the subject's view before this one, of what the stages read.
     pub changed: Changed,
     /// What was changed since that view and is again as it was, of what the stages read: a stage may have read it in
@@ -43,6 +45,7 @@ impl View {
             subject,
             input: InputDigest(crate::model::digest::Digest::of(b"A")),
             stages: BTreeMap::new(),
+            tools: BTreeMap::new(),
             changed: Changed::Paths(Vec::new()),
             undone: Vec::new(),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 
 /// The run's manifest and sidecar, once the present content has a verdict.
-fn ended(workspace: &Workspace<'_>) -> (Value, Value) {
+pub(crate) fn ended(workspace: &Workspace<'_>) -> (Value, Value) {
     workspace.wait();
     let runs = workspace.runs();
     let of_project = runs.iter().find(|run| run["cause"] != "parent").unwrap();
@@ -16,7 +16,7 @@ fn ended(workspace: &Workspace<'_>) -> (Value, Value) {
     (workspace.json(path), workspace.json(&sidecar))
 }
 
-fn added<'a>(world: &'a World, toml: &str) -> (Workspace<'a>, Events) {
+pub(crate) fn added<'a>(world: &'a World, toml: &str) -> (Workspace<'a>, Events) {
     let workspace = world.directory("w");
     workspace.write("orchd.toml", toml);
     let events = world.events();
@@ -287,49 +287,6 @@ fn a_subpipeline_is_a_child_run_that_counts_unless_it_is_optional() {
         );
         assert_eq!(of_child["status"], "failed");
     }
-}
-
-#[test]
-fn a_graph_runs_what_is_ready_side_by_side() {
-    let world = World::new();
-    let (left, right) = (world.fifo("left"), world.fifo("right"));
-    let order = world.path("order");
-    let say = |name: &str| format!("echo {name} >> {}", order.display());
-    // Each side waits for the other: one after the other they would never end.
-    let toml = pipeline(&[
-        (
-            "join",
-            &format!("command = '{}'\nneeds = [\"left\", \"right\"]", say("join")),
-        ),
-        (
-            "left",
-            &format!(
-                "command = 'echo > {}; read _ < {}'\nneeds = [\"root\"]",
-                left.display(),
-                right.display()
-            ),
-        ),
-        (
-            "right",
-            &format!(
-                "command = 'read _ < {}; echo > {}'\nneeds = [\"root\"]",
-                left.display(),
-                right.display()
-            ),
-        ),
-        ("root", &format!("command = '{}'\nneeds = []", say("root"))),
-    ]);
-    let (workspace, mut events) = added(&world, &format!("[workspace]\njobs = 4\n{toml}"));
-    assert_eq!(events.until_type("run.ended")["verdict"], "pass");
-    assert_eq!(std::fs::read_to_string(&order).unwrap(), "root\njoin\n");
-    let (manifest, _) = ended(&workspace);
-    let ids: Vec<&Value> = manifest["commands"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| &c["id"])
-        .collect();
-    assert_eq!(ids, ["join", "left", "right", "root"]);
 }
 
 #[test]

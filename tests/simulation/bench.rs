@@ -301,6 +301,7 @@ impl Bench {
             subject,
             input: InputDigest(Digest::of(content.as_bytes())),
             stages: BTreeMap::new(),
+            tools: BTreeMap::new(),
             changed: Changed::Paths(changed.iter().cloned().collect()),
             undone: Vec::new(),
         });

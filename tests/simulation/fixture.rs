@@ -226,6 +226,7 @@ pub(crate) fn sequence(id: &str, stages: Vec<Stage>) -> Pipeline {
         source: PipelineSource::User,
         stages,
         order: Order::Sequence,
+        fail_fast: false,
         guardrails_required: None,
     }
 }
@@ -258,6 +259,7 @@ pub(crate) fn command(line: &str) -> Command {
         env: BTreeMap::new(),
         inputs: None,
         outputs: Vec::new(),
+        toolchain: Vec::new(),
         timeout: None,
         grace: Duration::from_millis(20),
         retries: 0,

@@ -321,6 +321,7 @@ impl World {
             subject: subject.clone(),
             input: digest(&now),
             stages: BTreeMap::from([(test, read_by_test(&now, setting))]),
+            tools: BTreeMap::new(),
             changed: match first {
                 true => Changed::Everything,
                 false => Changed::Paths(differing),

@@ -9,10 +9,12 @@ use crate::daemon::log::LogError;
 use crate::daemon::process::chase::{RUN_VARIABLE, STAGE_VARIABLE, Stop, signal_group};
 use crate::model::config::CommandLine;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Variables by which a service manager speaks to the daemon itself; a stage that had them could speak in its name.
@@ -73,12 +75,24 @@ pub(super) struct Spawned {
 }
 
 impl Spawned {
+    pub(super) fn new(attempt: &Attempt) -> Result<Self, SpawnError> {
+        let mut env = attempt.env.clone();
+        env.insert(RUN_VARIABLE.into(), attempt.run.as_str().into());
+        env.insert(STAGE_VARIABLE.into(), attempt.stage.as_str().into());
+        Self::start(&attempt.line, &attempt.cwd, &env)
+    }
+
+    /// Starts a command with these variables on top of the daemon's own.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place where stages are spawned"
+        reason = "the one place where commands are spawned"
     )]
-    pub(super) fn new(attempt: &Attempt) -> Result<Self, SpawnError> {
-        let (program, arguments): (&str, &[String]) = match &attempt.line {
+    pub(super) fn start(
+        line: &CommandLine,
+        cwd: &Path,
+        env: &BTreeMap<OsString, OsString>,
+    ) -> Result<Self, SpawnError> {
+        let (program, arguments): (&str, &[String]) = match line {
             CommandLine::Shell(line) => ("/bin/sh", &["-c".to_owned(), line.clone()]),
             CommandLine::Argv(argv) => match argv.split_first() {
                 Some((program, arguments)) => (program, arguments),
@@ -91,11 +105,9 @@ impl Spawned {
         }
         command
             .args(arguments)
-            .current_dir(&attempt.cwd)
-            .env("PWD", &attempt.cwd)
-            .envs(&attempt.env)
-            .env(RUN_VARIABLE, attempt.run.as_str())
-            .env(STAGE_VARIABLE, attempt.stage.as_str())
+            .current_dir(cwd)
+            .env("PWD", cwd)
+            .envs(env)
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -108,10 +120,10 @@ impl Spawned {
                 let program = program.to_owned();
                 return SpawnError::Refused { program, source };
             }
-            if attempt.cwd.is_dir() {
+            if cwd.is_dir() {
                 SpawnError::NoProgram(program.to_owned())
             } else {
-                SpawnError::NoDirectory(attempt.cwd.clone())
+                SpawnError::NoDirectory(cwd.to_path_buf())
             }
         })?;
         Self::watch(child)

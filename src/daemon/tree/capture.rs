@@ -17,7 +17,7 @@ use crate::limits::HASH_BATCH_FILES;
 use crate::model::digest::{Digest, InputDigest};
 use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -253,6 +253,7 @@ impl Tree {
             subject: subject.clone(),
             input,
             stages,
+            tools: BTreeMap::new(),
             changed,
             undone,
         }

@@ -65,6 +65,7 @@ fn stage(id: &str, inputs: Option<&[&str]>, outputs: &[&str]) -> Stage {
             env: BTreeMap::new(),
             inputs: inputs.map(all),
             outputs: all(outputs),
+            toolchain: Vec::new(),
             timeout: None,
             grace: Duration::from_secs(1),
             retries: 0,
@@ -83,6 +84,7 @@ fn pipeline(id: &str, stages: Vec<Stage>) -> Pipeline {
         source: PipelineSource::User,
         stages,
         order: Order::Sequence,
+        fail_fast: false,
         guardrails_required: None,
     }
 }

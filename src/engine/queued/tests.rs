@@ -148,6 +148,7 @@ fn what_cannot_begin_is_told_to_be_refused() {
         input: InputDigest(Digest::of(b"A")),
         keys: Vec::new(),
         inputs: BTreeMap::new(),
+        tools: BTreeMap::new(),
     };
     engine.begin_pending(&project(), &gone, seen);
     let effects = step(

@@ -143,6 +143,7 @@ fn read_pipeline(
             source: PipelineSource::User,
             stages,
             order: Order::Sequence,
+            fail_fast: false,
             guardrails_required,
         },
     })
@@ -265,6 +266,7 @@ fn read_command(object: &Object<'_>, root: &RootPath, faults: &mut Faults) -> Op
         env,
         inputs: None,
         outputs: Vec::new(),
+        toolchain: Vec::new(),
         timeout,
         grace: limits::GRACE_DEFAULT,
         retries: 0,

@@ -11,7 +11,7 @@ mod order;
 use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
 use crate::model::config::source::steers;
 use crate::model::config::{Action, Command, CommandLine, Config, Cwd, Order, Pipeline, Stage};
-use crate::model::digest::{CommandSet, Digest, InputDigest, StageKey};
+use crate::model::digest::{CommandSet, Digest, InputDigest, StageKey, ToolsDigest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -116,6 +116,17 @@ impl CommandText {
             runs: runs(stage),
         }
     }
+
+    /// What says with what a stage runs.
+    fn of_toolchain(pipeline: &Pipeline, stage: &Stage) -> impl Iterator<Item = Self> {
+        let of = shown(&format!("{}/{} toolchain", pipeline.id, stage.id));
+        let lines = stage.command().into_iter();
+        let lines = lines.flat_map(|command| command.toolchain.iter());
+        lines.map(move |line| Self {
+            of: of.clone(),
+            runs: shown(line),
+        })
+    }
 }
 
 /// What each runs: several things where stages of one pipeline have one id.
@@ -167,7 +178,10 @@ impl Config {
     pub fn commands(&self) -> Vec<CommandText> {
         let stages = self.pipelines.iter().flat_map(|pipeline| {
             let stages = pipeline.stages.iter();
-            stages.map(|stage| CommandText::of_stage(pipeline, stage))
+            stages.flat_map(|stage| {
+                let probes = CommandText::of_toolchain(pipeline, stage);
+                std::iter::once(CommandText::of_stage(pipeline, stage)).chain(probes)
+            })
         });
         let projects = self.projects.iter().map(|project| CommandText {
             of: shown(&format!("project {}", project.path)),
@@ -183,13 +197,17 @@ impl Config {
 
 impl Command {
     /// What a result of this command depends on: the content that it reads, what is executed where with which declared
-    /// environment, and whether it may fail, because what passed only by that proves nothing once it may not.
+    /// environment, with which tools as far as it declares some, and whether it may fail, because what passed only by that
+    /// proves nothing once it may not.
     #[must_use]
-    pub fn stage_key(&self, input: InputDigest) -> StageKey {
+    pub fn stage_key(&self, input: InputDigest, tools: Option<ToolsDigest>) -> StageKey {
         let mut encoder = Encoder::new(STAGE_KEY_TAG);
         encoder.bytes(input.0.bytes());
         encoder.command(self);
-        encoder.choice(u8::from(self.allow_failure));
+        encoder.choice(u8::from(self.allow_failure) | u8::from(tools.is_some()) << 1);
+        if let Some(tools) = tools {
+            encoder.bytes(tools.0.bytes());
+        }
         StageKey(encoder.finish())
     }
 }
@@ -331,9 +349,17 @@ impl Encoder {
                 self.text(need.as_str());
             }
             match &stage.action {
-                Action::Command(command) => {
+                Action::Command(command) if command.toolchain.is_empty() => {
                     self.choice(0);
                     self.command(command);
+                }
+                Action::Command(command) => {
+                    self.choice(2);
+                    self.command(command);
+                    self.count(command.toolchain.len());
+                    for line in &command.toolchain {
+                        self.text(line);
+                    }
                 }
                 Action::Subpipeline(child) => {
                     self.choice(1);

@@ -182,6 +182,7 @@ fn pipeline(stages: Vec<Stage>) -> Pipeline {
         source: PipelineSource::Default,
         stages,
         order: Order::Sequence,
+        fail_fast: false,
         guardrails_required: None,
     }
 }
@@ -200,6 +201,7 @@ fn stage(id: StageId, command: &str, kind: &Kind) -> Stage {
             env: env.into_iter().collect(),
             inputs: None,
             outputs: kind.outputs.iter().map(|path| (*path).to_owned()).collect(),
+            toolchain: Vec::new(),
             timeout: Some(TIMEOUT),
             grace: GRACE_DEFAULT,
             retries: 0,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// Names listed in a message before it says how many more there are.
-const NAMES_SHOWN_MAX: usize = 16;
+const NAMES_SHOWN_MAX: usize = 20;
 
 /// Characters of a message.
 const MESSAGE_CHARS_MAX: usize = 600;

@@ -38,7 +38,14 @@ const WORKSPACE_KEYS: &[&str] = &[
 ];
 const RETAIN_KEYS: &[&str] = &["runs", "days"];
 const PROJECT_KEYS: &[&str] = &["task", "path", "pipeline", "on_busy", "required", "sla"];
-const PIPELINE_KEYS: &[&str] = &["id", "title", "description", "guardrails_required", "stage"];
+const PIPELINE_KEYS: &[&str] = &[
+    "id",
+    "title",
+    "description",
+    "fail_fast",
+    "guardrails_required",
+    "stage",
+];
 
 /// Reads the text of an `orchd.toml`.
 #[must_use]
@@ -212,6 +219,7 @@ fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline
         .text("description", faults)
         .map(|text| text.value.to_owned());
     let guardrails_required = table.boolean("guardrails_required", faults);
+    let fail_fast = table.boolean("fail_fast", faults).unwrap_or(false);
     let (mut stages, mut spots, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut order = Order::Sequence;
     for stage in table.tables("stage", "[[pipeline.stage]]", limits::STAGES_MAX, faults) {
@@ -239,6 +247,7 @@ fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline
             source: PipelineSource::User,
             stages,
             order,
+            fail_fast,
             guardrails_required,
         },
     })

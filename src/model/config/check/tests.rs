@@ -168,7 +168,7 @@ fn mistakes_in_both_files_are_told_in_order() {
        |
      6 | colour = 1
        | ^^^^^^
-      help: allowed: id, title, needs, command, inputs, outputs, timeout, grace, retries, allow_failure, mutex, cwd, env, summary_hint, pipeline, optional
+      help: allowed: id, title, needs, command, inputs, outputs, toolchain, timeout, grace, retries, allow_failure, mutex, cwd, env, summary_hint, pipeline, optional
     codex.orchestrator.json:1:38: `stages` has to be an array, not a number
        |
      1 | {"pipelines": [{"id": "x", "stages": 5}]}

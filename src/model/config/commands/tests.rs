@@ -82,8 +82,8 @@ fn the_encoding_stays_as_it_is() {
     // Another digest here would take back every trust that was given: change the tag, and say so in the changelog.
     let set = config(BASE).command_set().to_string();
     insta::assert_snapshot!(set, @r#"b3b6a6889408f942a0d0787a73e40e1ad89e17e7e4113d2d71a1574140a2b187"#);
-    let key =
-        command(CommandLine::Shell("make".to_owned())).stage_key(InputDigest(Digest::of(b"")));
+    let key = command(CommandLine::Shell("make".to_owned()))
+        .stage_key(InputDigest(Digest::of(b"")), None);
     insta::assert_snapshot!(key.to_string(), @r#"fb52a565ee33c9a01fb71a798472ed4cdb1abbdacda84e3eccad0e7ccaf82828"#);
 }
 
@@ -324,6 +324,7 @@ fn command(line: CommandLine) -> Command {
         env: BTreeMap::new(),
         inputs: None,
         outputs: Vec::new(),
+        toolchain: Vec::new(),
         timeout: None,
         grace: GRACE_DEFAULT,
         retries: 0,
@@ -433,15 +434,20 @@ proptest! {
         let input = InputDigest(Digest::of(b"content"));
         let other_input = if same_input { input } else { InputDigest(Digest::of(b"other")) };
         prop_assert_eq!(
-            one.stage_key(input) == other.stage_key(other_input),
+            one.stage_key(input, None) == other.stage_key(other_input, None),
             same_input && one == other
         );
         // How long it may take is not part of what it is.
         let timeout = Some(Duration::from_secs(seconds));
         let hurried = Command { timeout, retries: 2, ..one.clone() };
-        prop_assert_eq!(hurried.stage_key(input), one.stage_key(input));
+        prop_assert_eq!(hurried.stage_key(input, None), one.stage_key(input, None));
         let forgiven = Command { allow_failure: !one.allow_failure, ..one.clone() };
-        prop_assert_ne!(forgiven.stage_key(input), one.stage_key(input));
+        prop_assert_ne!(forgiven.stage_key(input, None), one.stage_key(input, None));
+        let tools = |text: &[u8]| Some(ToolsDigest(Digest::of(text)));
+        let with = |command: &Command, text| command.stage_key(input, tools(text));
+        prop_assert_ne!(with(&one, b"v1"), one.stage_key(input, None));
+        prop_assert_ne!(with(&one, b"v1"), with(&one, b"v2"));
+        prop_assert_ne!(with(&one, b"v1"), with(&forgiven, b"v1"));
         prop_assert_eq!(text_of(one.clone()) == text_of(other.clone()), one == other);
     }
 }

@@ -42,7 +42,7 @@ fn unknown_keys_are_told_with_the_nearest_name() {
        |
      6 | need = ['a']
        | ^^^^
-      help: did you mean `needs`? allowed: id, title, needs, command, inputs, outputs, timeout, grace, retries, allow_failure, mutex, cwd, env, summary_hint, pipeline, optional
+      help: did you mean `needs`? allowed: id, title, needs, command, inputs, outputs, toolchain, timeout, grace, retries, allow_failure, mutex, cwd, env, summary_hint, pipeline, optional
     "#);
     insta::assert_snapshot!(said_of_workspace("retain = { run = 3 }"), @r#"
     orchd.toml:2:12: unknown key `run` in `retain`

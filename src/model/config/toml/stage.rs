@@ -13,13 +13,14 @@ use crate::model::path::RelPath;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "id",
     "title",
     "needs",
     "command",
     "inputs",
     "outputs",
+    "toolchain",
     "timeout",
     "grace",
     "retries",
@@ -34,6 +35,7 @@ const KEYS: &[&str] = &[
 const COMMAND_ONLY: &[&str] = &[
     "inputs",
     "outputs",
+    "toolchain",
     "timeout",
     "grace",
     "retries",
@@ -149,6 +151,7 @@ fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
         faults.add(table.span_of("inputs"), Fault::NoInputs);
     }
     let outputs = table.patterns("outputs", faults).unwrap_or_default();
+    let toolchain = read_toolchain(table, faults);
     let timeout = table.duration("timeout", limits::TIMEOUT_MAX, faults);
     let grace = table.duration("grace", limits::GRACE_MAX, faults);
     let retries = table.small("retries", 0, limits::RETRIES_MAX, faults);
@@ -160,6 +163,7 @@ fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
         env,
         inputs,
         outputs,
+        toolchain,
         timeout,
         grace: grace.unwrap_or(limits::GRACE_DEFAULT),
         retries: retries.unwrap_or(0),
@@ -167,6 +171,24 @@ fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
         mutex,
         summary_hint: summary_hint.map(|text| text.value.to_owned()),
     })
+}
+
+fn read_toolchain(table: &Table<'_>, faults: &mut Faults) -> Vec<String> {
+    let lines = table.texts("toolchain", faults).unwrap_or_default();
+    let (count, max) = (table.count("toolchain"), limits::TOOLCHAIN_LINES_MAX);
+    if count > max {
+        let what = "toolchain";
+        faults.add(
+            table.span_of("toolchain"),
+            Fault::TooMany { what, count, max },
+        );
+    }
+    let good = lines.into_iter().take(max).filter_map(|text| {
+        let checked = value::shell_line("toolchain", text.value);
+        faults.take(text.span, checked)?;
+        Some(text.value.to_owned())
+    });
+    good.collect()
 }
 
 fn read_line(table: &Table<'_>, faults: &mut Faults) -> Option<CommandLine> {

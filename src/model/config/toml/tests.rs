@@ -14,6 +14,32 @@ use std::time::Duration;
 pub(super) const SOUND: &str =
     "[[pipeline]]\nid = 'diagnostics'\n[[pipeline.stage]]\nid = 'ok'\ncommand = 'true'\n";
 
+#[test]
+fn every_key_has_its_row_in_the_manual() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let tables = [
+        ("## `[workspace]`", super::WORKSPACE_KEYS),
+        ("## `[[project]]`", super::PROJECT_KEYS),
+        ("## `[[pipeline]]`", super::PIPELINE_KEYS),
+        ("## `[[pipeline.stage]]`", super::stage::KEYS),
+    ];
+    for (headline, keys) in tables {
+        let (_, rest) = manual.split_once(headline).unwrap();
+        let section = rest.split("\n## ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with("| `"));
+        let named: Vec<&str> = rows
+            .flat_map(|row| row.split('|').nth(1).unwrap().split(','))
+            .map(|name| name.trim().trim_matches('`'))
+            .collect();
+        let mut expected = keys.to_vec();
+        let mut named = named;
+        expected.sort_unstable();
+        named.sort_unstable();
+        assert_eq!(named, expected, "{headline}");
+    }
+}
+
 fn assemble(text: &str) -> Result<Config, String> {
     Config::of_toml(text).map_err(|problems| problems.to_string())
 }
