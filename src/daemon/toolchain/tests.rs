@@ -1,4 +1,6 @@
 //! Programs that are asked once, those that are asked each time, and what makes an answer another one.
+//!
+//! Each is a small script of awk, because one of a shell is taken for what picks another program.
 
 use super::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
