@@ -6,6 +6,7 @@ mod ask;
 mod daemon;
 mod doctor;
 mod follow;
+mod gate;
 mod history;
 mod init;
 mod leave;
@@ -49,7 +50,7 @@ fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failur
         Command::Logs(args) => logs::logs(session, args),
         Command::Sync(args) => ask::sync(session, &args),
         Command::Wait(args) => ask::wait(session, args),
-        Command::Gate(args) => ask::gate(session, &args),
+        Command::Gate(args) => gate::gate(session, &args),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
         Command::Ping(args) => daemon::ping(session, &args),

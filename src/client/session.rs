@@ -236,6 +236,17 @@ impl<'a> Session<'a> {
         root(&dir)
     }
 
+    /// The workspace that is meant where no daemon can say which there are; none outside of any.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn workspace_here(&self) -> Result<Option<RootPath>, Failure> {
+        match self.place()? {
+            Place::Around { git: None, .. } => Ok(None),
+            Place::Sure(_) | Place::Around { .. } => self.directory(None).map(Some),
+        }
+    }
+
     /// The directory that a command without one is about, where the daemon can say which workspaces are around.
     ///
     /// # Errors

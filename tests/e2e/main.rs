@@ -23,6 +23,7 @@ mod damage;
 mod deadline;
 mod events;
 mod flaky;
+mod gates;
 mod history;
 mod job;
 mod lifecycle;
