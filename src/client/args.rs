@@ -134,8 +134,11 @@ pub enum Command {
     ///
     /// Answers at once where the content is proven, joins a run in flight, else runs what is missing. Says which run it
     /// trusts. Speaks of every project of the workspace, or with --task only of those that are named. ^C stops waiting,
-    /// and says which runs go on.
-    #[command(after_help = "Example:\n  orchctl gate --task 0101-web")]
+    /// and says which runs go on. Where no daemon answers, it does the work itself. With --index or --commit it judges
+    /// what git has instead of what lies there, checked out elsewhere; nothing of yours is touched.
+    #[command(
+        after_help = "Examples:\n  orchctl gate --task 0101-web\n  orchctl gate --commit HEAD~1"
+    )]
     Gate(run::Gate),
 
     /// Print events as they happen, one JSON object a line

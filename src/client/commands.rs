@@ -9,6 +9,7 @@ mod follow;
 mod gate;
 mod history;
 mod init;
+mod judge;
 mod leave;
 mod logs;
 mod packaging;

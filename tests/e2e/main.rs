@@ -17,6 +17,7 @@
 )]
 
 mod blocked;
+mod checkouts;
 mod configuration;
 mod damage;
 #[path = "../deadline/within.rs"]
@@ -36,6 +37,7 @@ mod queries;
 mod queue;
 mod quiet;
 mod resume;
+mod revisions;
 mod roots;
 mod seen;
 mod settling;

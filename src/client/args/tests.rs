@@ -51,7 +51,7 @@ fn what_is_typed_is_understood() {
         ),
         (
             "gate --task a --task b",
-            "Gate(Gate { task: [a, b], no_daemon: false, no_wait: false })",
+            "Gate(Gate { task: [a, b], no_daemon: false, no_wait: false, index: false, commit: None })",
         ),
         ("events --since 7", "Events(Events { since: Some(7) })"),
         ("ping --wait 3", "Ping(Ping { wait: Some(3s) })"),
@@ -201,7 +201,9 @@ fn the_help_of_a_command_says_what_its_flags_do() {
     Answers at once where the content is proven, joins a run in flight, else runs
     what is missing. Says which run it trusts. Speaks of every project of the
     workspace, or with --task only of those that are named. ^C stops waiting, and
-    says which runs go on.
+    says which runs go on. Where no daemon answers, it does the work itself. With
+    --index or --commit it judges what git has instead of what lies there, checked
+    out elsewhere; nothing of yours is touched.
 
     Usage: orchctl gate [OPTIONS]
 
@@ -214,6 +216,14 @@ fn the_help_of_a_command_says_what_its_flags_do() {
 
           --no-wait
               Answer at once: start nothing and join nothing
+
+          --index
+              Judge what the index would commit instead of what lies there, as a
+              pre-commit hook does
+
+          --commit <REV>
+              Judge this commit instead of what lies there; `-` takes those that git's
+              pre-push hook names on stdin
 
       -h, --help
               Print help (see a summary with '-h')
@@ -229,7 +239,8 @@ fn the_help_of_a_command_says_what_its_flags_do() {
           --json
               Print one JSON document on stdout (streams: one a line)
 
-    Example:
+    Examples:
       orchctl gate --task 0101-web
+      orchctl gate --commit HEAD~1
     ");
 }

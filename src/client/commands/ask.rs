@@ -129,23 +129,46 @@ pub(super) fn tell_verdicts(
     scope: (Option<&RootPath>, &[TaskId]),
     answer: Result<(GateAnswer, Interrupts), Failure>,
 ) -> Result<Exit, Failure> {
-    let json = session.output.json();
-    let failure = match answer {
+    match answer {
         Ok((answer, interrupts)) => {
             session.note_version(connection)?;
-            let stages = if json {
-                BTreeMap::new()
-            } else {
-                passed_stages(connection, scope.0, &answer, &interrupts)
-            };
-            print(session, &answer, |answer, look| {
-                answer::gate(answer, &stages, look)
-            })?;
-            return Ok(Exit::of_verdict(answer.verdict, answer.green));
+            tell_answer(session, connection, scope.0, (&answer, &interrupts))?;
+            Ok(Exit::of_verdict(answer.verdict, answer.green))
         }
-        Err(failure) if json && Exit::of_failure(&failure) == Exit::NoVerdict => failure,
-        Err(failure) => return Err(failure),
+        Err(failure) => {
+            let asked = || asked_for(connection, scope);
+            tell_unknown(session, failure, asked)
+        }
+    }
+}
+
+/// Prints verdicts that are known.
+pub(super) fn tell_answer(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    workspace: Option<&RootPath>,
+    (answer, interrupts): (&GateAnswer, &Interrupts),
+) -> Result<(), Failure> {
+    let stages = if session.output.json() {
+        BTreeMap::new()
+    } else {
+        passed_stages(connection, workspace, answer, interrupts)
     };
+    print(session, answer, |answer, look| {
+        answer::gate(answer, &stages, look)
+    })?;
+    Ok(())
+}
+
+/// Prints that nothing is known, where that is what a failure says and a program reads it; else it is told as it is.
+pub(super) fn tell_unknown(
+    session: &mut Session<'_>,
+    failure: Failure,
+    asked: impl FnOnce() -> Vec<TaskId>,
+) -> Result<Exit, Failure> {
+    if !session.output.json() || Exit::of_failure(&failure) != Exit::NoVerdict {
+        return Err(failure);
+    }
     let (message, hint) = (failure.message(), failure.hint());
     let words = error(&message, hint.as_deref(), &session.output.err_look());
     session.output.words(&words)?;
@@ -159,14 +182,12 @@ pub(super) fn tell_verdicts(
         reused: false,
         green: None,
         detail: Some(message.clone()),
+        judged: None,
     };
     let answer = GateAnswer {
         verdict: Verdict::Unknown,
         green: None,
-        projects: asked_for(connection, scope)
-            .into_iter()
-            .map(unknown)
-            .collect(),
+        projects: asked().into_iter().map(unknown).collect(),
     };
     session.output.document(&answer)?;
     Ok(Exit::NoVerdict)

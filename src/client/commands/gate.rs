@@ -1,9 +1,10 @@
 //! `gate`: the verdict for the present content, from the daemon that runs or, where none does, from one in this process.
 //!
 //! A gate never passes for lack of a daemon, and is not refused for lack of one either: where it knows which workspace is
-//! meant, it does the work itself, and says so.
+//! meant, it does the work itself, and says so. What git has instead of what lies there is judged by `judge`.
 
 use super::ask::{hear, tell_verdicts};
+use super::judge::judge;
 use crate::client::args::run::Gate;
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
@@ -15,6 +16,9 @@ use crate::model::report::GateAnswer;
 use crate::wire::call::{Call, GateWanted};
 
 pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failure> {
+    if args.index || args.commit.is_some() {
+        return judge(session, args);
+    }
     let (mut connection, mut workspace) = reach(session, args)?;
     let answer = answer(session, &mut connection, &mut workspace, args);
     let scope = (workspace.as_ref(), args.task.as_slice());
