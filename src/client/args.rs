@@ -3,6 +3,7 @@
 //! Nothing here acts. The texts are the manual: `--help`, `orchctl man` and the completions are made of them.
 
 pub mod history;
+pub mod hook;
 pub mod run;
 pub mod value;
 pub mod workspace;
@@ -140,6 +141,9 @@ pub enum Command {
         after_help = "Examples:\n  orchctl gate --task 0101-web\n  orchctl gate --commit HEAD~1"
     )]
     Gate(run::Gate),
+    /// Have git ask for the verdict before a commit or a push
+    #[command(after_help = "Example:\n  orchctl hook install")]
+    Hook(hook::Hook),
 
     /// Print events as they happen, one JSON object a line
     #[command(after_help = "Example:\n  orchctl events | jq -r 'select(.type == \"verdict\")'")]

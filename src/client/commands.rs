@@ -8,6 +8,7 @@ mod doctor;
 mod follow;
 mod gate;
 mod history;
+mod hook;
 mod init;
 mod judge;
 mod leave;
@@ -52,6 +53,7 @@ fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failur
         Command::Sync(args) => ask::sync(session, &args),
         Command::Wait(args) => ask::wait(session, args),
         Command::Gate(args) => gate::gate(session, &args),
+        Command::Hook(args) => hook::hook(session, &args),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
         Command::Ping(args) => daemon::ping(session, &args),

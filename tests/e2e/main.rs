@@ -26,6 +26,7 @@ mod events;
 mod flaky;
 mod gates;
 mod history;
+mod hooks;
 mod job;
 mod lifecycle;
 mod mounts;

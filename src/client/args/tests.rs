@@ -152,6 +152,7 @@ fn help_is_the_manual_in_short() {
       wait         Wait until the present content has a verdict
       gate         Ask for the verdict of the present content, and run what is
                    missing for it
+      hook         Have git ask for the verdict before a commit or a push
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       ping         Ask whether the daemon answers
@@ -222,8 +223,8 @@ fn the_help_of_a_command_says_what_its_flags_do() {
               pre-commit hook does
 
           --commit <REV>
-              Judge this commit instead of what lies there; `-` takes those that git's
-              pre-push hook names on stdin
+              Judge this commit instead of what lies there; `-` takes those that
+              git's pre-push hook names on stdin
 
       -h, --help
               Print help (see a summary with '-h')
