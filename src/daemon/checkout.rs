@@ -14,7 +14,7 @@ use crate::model::judged::Oid;
 use crate::model::path::{PathError, RootPath};
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,13 @@ const INDEX: &str = "index";
 const LOCK: &str = "lock";
 /// There while files are changed: after a crash nothing of them is believed.
 const UNFINISHED: &str = "unfinished";
+/// How files were converted when they were checked out.
+const CONVERSIONS: &str = "conversions";
+/// The settings by which git converts files that it checks out, beside the attributes.
+const CONVERTING: &str = "^(core\\.(autocrlf|eol|symlinks|filemode|attributesfile)|filter\\..*)$";
+/// The tree without files, which git knows without having it: of a repository with short names, and with long ones.
+const EMPTY: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const EMPTY_LONG: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
 /// What HEAD names before the first commit: a ref of the worktree alone, which is never there.
 const UNBORN: &str = "refs/worktree/unborn";
 
@@ -177,7 +184,20 @@ impl Checkout {
             Some(commit) => git.ask(&["update-ref", "--no-deref", "HEAD", commit.as_str()])?,
             None => git.ask(&["symbolic-ref", "HEAD", UNBORN])?,
         };
-        git.ask(&["read-tree", "--reset", "-u", revision.tree.as_str()])?;
+        let had_files = self.index.is_file();
+        let check_out = |tree: &str| git.ask(&["read-tree", "--reset", "-u", tree]);
+        check_out(revision.tree.as_str())?;
+        let path = self.directory.join(CONVERSIONS);
+        let conversions = conversions(&git, &revision.repository.common)?;
+        if std::fs::read(&path).ok().as_ref() != Some(&conversions) {
+            // Git leaves alone what is the same to it, and would be converted to something else by now.
+            if had_files {
+                let is_long = revision.tree.as_str().len() == EMPTY_LONG.len();
+                check_out(if is_long { EMPTY_LONG } else { EMPTY })?;
+                check_out(revision.tree.as_str())?;
+            }
+            replace(&path, &conversions)?;
+        }
         // Twice forced: a repository that a stage has left there is removed too.
         git.ask(&["clean", "-ffdq"])?;
         let (beside, theirs) = (own.join("index.orchd"), own.join("index"));
@@ -198,6 +218,19 @@ impl Checkout {
     }
 }
 
+/// All that says how git converts the files of an index when it checks them out.
+fn conversions(git: &Git, common: &Path) -> Result<Vec<u8>, GitError> {
+    let mut said = git.ask(&["ls-files", "-s", "-z", "--", ":(glob)**/.gitattributes"])?;
+    // Where nothing is set it says so by refusing.
+    said.extend(
+        git.ask(&["config", "--null", "--get-regexp", CONVERTING])
+            .unwrap_or_default(),
+    );
+    said.push(0);
+    said.extend(std::fs::read(common.join("info/attributes")).unwrap_or_default());
+    Ok(said)
+}
+
 /// A commit of a tree, for a worktree to begin with where there is none yet: the same one each time, and nobody's.
 fn stand_in(git: &Git, tree: &Oid) -> Result<String, GitError> {
     let git = git
@@ -214,6 +247,14 @@ fn stand_in(git: &Git, tree: &Oid) -> Result<String, GitError> {
 
 fn real(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
+}
+
+/// Writes a file whole.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), CheckoutError> {
+    let beside = path.with_extension("new");
+    let written = File::create(&beside).and_then(|mut file| file.write_all(bytes));
+    written.map_err(failed("write", &beside))?;
+    std::fs::rename(&beside, path).map_err(failed("replace", path))
 }
 
 /// Removes a file that may not be there.

@@ -116,8 +116,14 @@ impl Repository {
             root: root.clone(),
             source,
         })?;
-        let below = root.as_path().strip_prefix(&top);
-        let below = below.unwrap_or(Path::new("")).to_path_buf();
+        let Ok(below) = root.as_path().strip_prefix(&top) else {
+            // Its settings name another place for its files.
+            let top = crate::model::path::to_text(top.as_os_str());
+            let source = super::odd(&["rev-parse"], top.as_bytes());
+            let root = root.clone();
+            return Err(RevisionError::NoRepository { root, source });
+        };
+        let below = below.to_path_buf();
         Ok(Self {
             top,
             below,

@@ -341,3 +341,22 @@ fn before_the_first_commit_what_is_staged_is_judged() {
     workspace.sh("git commit -qm first; git branch -m other");
     judged(&workspace, &["--commit", "HEAD", "--no-wait"], 0);
 }
+
+#[test]
+fn files_are_as_a_fresh_clone_would_have_them() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check("tr -d '\\n' < a.txt | grep -q '[[:cntrl:]]'"),
+    );
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("a.txt", "x\ny\n");
+    workspace.sh("git init -q . && git add . && git commit -qm first; echo 'a.txt eol=crlf' > .gitattributes; git add .; git commit -qm second");
+    workspace.done(&["allow"]);
+    judged(&workspace, &["--commit", "HEAD~1"], 1);
+    judged(&workspace, &["--commit", "HEAD"], 0);
+    judged(&workspace, &["--commit", "HEAD~1", "--no-wait"], 1);
+    workspace.sh("git config core.autocrlf true");
+    judged(&workspace, &["--commit", "HEAD~1"], 0);
+}
