@@ -1,10 +1,13 @@
 //! The checkout in which a gate judges: whatever became of it, nothing is green that is not, and one gate at a time has it.
 
+use crate::deadline::within;
 use crate::revisions::{counter, judged, repository, state_of};
 use crate::support::{Running, Workspace, World, check, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::json;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
 
 /// The checkout of the only workspace that has one.
 fn checkout(world: &World) -> PathBuf {
@@ -96,31 +99,25 @@ fn one_gate_at_a_time_has_it_and_the_other_learns_from_it() {
     let first = Running::of(workspace.orchctl(&gate));
     world.heard(&up);
     let mut second = workspace.orchctl(&gate);
-    let said = world.path("said");
-    second.stderr(std::fs::File::create(&said).unwrap());
-    let second = std::thread::spawn(move || second.output().unwrap());
-    // It says that it waits.
-    until(|| {
-        std::fs::read_to_string(&said)
-            .unwrap()
-            .contains("Waiting for another gate")
-    });
+    let mut second = second
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines();
+    let first_line = within("it did not say that it waits", move || said.next());
+    let first_line = first_line.unwrap().unwrap();
+    assert!(
+        first_line.contains("Waiting for another gate"),
+        "{first_line}"
+    );
     world.say(&on, "on");
     assert_eq!(first.end().code, Some(0));
-    let second = second.join().unwrap();
+    let second = within("it did not end", move || second.wait_with_output().unwrap());
     assert_eq!(second.status.code(), Some(0));
     let answer: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
     assert_eq!(answer["projects"][0]["reused"], json!(true));
     assert_eq!(lines(&counter), 1);
-}
-
-/// Waits for something that nobody tells of.
-fn until(is_so: impl Fn() -> bool) {
-    let started = std::time::Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < crate::deadline::DEADLINE, "not in time");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -161,4 +158,32 @@ fn what_a_killed_gate_left_running_does_not_write_into_what_the_next_one_judges(
     let path = format!(".runs/t/cli/{}/manifest.json", first.as_str().unwrap());
     assert_eq!(workspace.json(&path)["status_detail"], "daemon-lost");
     assert_eq!(state_of(&workspace), before);
+}
+
+#[test]
+fn a_gate_that_is_interrupted_records_its_run_and_leaves_the_checkout_to_the_next() {
+    let world = World::empty();
+    let up = world.fifo("up");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check(&format!(
+            "if test -f slow; then echo up > {}; sleep 1000; fi",
+            up.display()
+        )),
+    );
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("slow", "");
+    workspace.sh(
+        "git init -q . && git add . && git commit -qm slow; git rm -q slow; git commit -qm fast",
+    );
+    workspace.done(&["allow"]);
+    let gate = Running::of(workspace.orchctl(&["gate", "--commit", "HEAD~1"]));
+    world.heard(&up);
+    gate.signal(Signal::INT);
+    let gate = gate.end();
+    assert_eq!(gate.code, Some(3), "{gate:?}");
+    assert!(gate.err.contains("is cancelled"), "{gate:?}");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    judged(&workspace, &["--commit", "HEAD"], 0);
 }

@@ -163,6 +163,16 @@ fn a_daemon_keeps_its_own_standing_beside_a_gate_of_a_commit() {
     workspace.sh("echo bad > a.txt; git commit -qam red; git checkout -q HEAD~1");
     workspace.wait();
     judged(&workspace, &["--commit", "main"], 1);
+    let of = &workspace.runs()[0]["run_id"];
+    let show = ["show", of.as_str().unwrap()];
+    let main = workspace.running("git rev-parse main").end().out;
+    let words = workspace.done(&show).out;
+    assert!(
+        words.contains(&format!("gate of commit {}", &main[..7])),
+        "{words}"
+    );
+    let json = workspace.done(&[show[0], show[1], "--json"]).json();
+    assert_eq!(json["commit"], main.trim());
     let named = |status: &Value| {
         let project = &status["projects"][0];
         (
