@@ -12,6 +12,7 @@ mod commands;
 pub mod connect;
 pub mod exit;
 pub mod failure;
+pub mod hooks;
 pub mod interrupt;
 pub mod output;
 pub mod place;

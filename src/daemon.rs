@@ -9,6 +9,7 @@ mod arrivals;
 mod auditing;
 mod calls;
 pub mod chain;
+pub mod checkout;
 pub mod clock;
 pub mod configuration;
 mod detail;
@@ -43,6 +44,7 @@ mod setup;
 mod shell;
 mod site;
 mod sites;
+mod spots;
 mod stage;
 mod store;
 #[cfg(target_os = "linux")]
@@ -115,7 +117,7 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
     tellers.spawn(watcher::tell_resume(shell.watcher.clone()));
     let known: Vec<_> = shell.registry.workspaces().to_vec();
     let places = known.iter().map(|workspace| {
-        site::Spots::of(&workspace.root, &shell.state)
+        spots::Spots::of(&workspace.root, &shell.state)
             .evidence()
             .runs(&workspace.root)
     });

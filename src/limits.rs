@@ -320,6 +320,10 @@ pub const BLOCKED_END_MAX: Duration = Duration::from_secs(2);
 pub const RUNS_NAMED_MAX: usize = 5;
 /// Time after which a client says what it waits for: nobody wonders before, and whatever ends sooner needs no words.
 pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// Characters of what git says that are passed on: some lines of it.
+pub const GIT_WORDS_CHARS_MAX: usize = 2000;
+/// Bytes of git's word on what is pushed: some thousand refs. Whoever pushes more at once is told so.
+pub const PUSHED_BYTES_MAX: u64 = 1024 * 1024;
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
 /// red): somebody waits for the end of it.
 pub const SCOPE_TIME_MAX: Duration = Duration::from_secs(2);

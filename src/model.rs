@@ -8,6 +8,7 @@ pub mod config;
 pub mod digest;
 pub mod evidence;
 pub mod id;
+pub mod judged;
 pub mod log;
 pub mod path;
 pub mod pattern;

@@ -6,7 +6,8 @@
 use interprocess::local_socket::Stream;
 use interprocess::os::unix::uds_local_socket::Stream as UnixStream;
 use orch::client::session::Seams;
-use orch::daemon::hosted::{Urge, host as host_daemon};
+use orch::daemon::hosted::{self, Hosted, Urge, host as host_daemon};
+use orch::git::revision::Revision;
 use orch::model::places::Places;
 use std::io;
 use std::path::Path;
@@ -19,22 +20,47 @@ static HOSTED: Mutex<Vec<(JoinHandle<()>, Urge)>> = Mutex::new(Vec::new());
 
 fn main() -> ExitCode {
     let orchd = orch::daemon::lifecycle::args::command;
-    let exit = orch::client::main(std::env::args_os(), Seams { host, urge, orchd });
+    let seams = Seams {
+        host,
+        host_revision,
+        urge,
+        orchd,
+    };
+    let exit = orch::client::main(std::env::args_os(), seams);
+    wait_out();
+    exit
+}
+
+/// Waits until those that were hosted have recorded everything.
+fn wait_out() {
     let hosted = std::mem::take(&mut *HOSTED.lock().unwrap_or_else(PoisonError::into_inner));
     for (thread, _urge) in hosted {
         // Its panic was told when it happened.
         drop(thread.join());
     }
-    exit
 }
 
 fn host(places: &Places, root: &Path) -> io::Result<Stream> {
-    let hosted = host_daemon(places, root)?;
+    Ok(keep(host_daemon(places, root)?))
+}
+
+fn host_revision(
+    places: &Places,
+    root: &Path,
+    revision: &Revision,
+    waits: &mut dyn FnMut(),
+) -> io::Result<Stream> {
+    // One before may still have what this one is to check out into.
+    wait_out();
+    Ok(keep(hosted::host_revision(places, root, revision, waits)?))
+}
+
+fn keep(hosted: Hosted) -> Stream {
     HOSTED
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push((hosted.thread, hosted.urge));
-    Ok(UnixStream::from(hosted.stream).into())
+    UnixStream::from(hosted.stream).into()
 }
 
 fn urge() -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! Nothing here acts. The texts are the manual: `--help`, `orchctl man` and the completions are made of them.
 
 pub mod history;
+pub mod hook;
 pub mod run;
 pub mod value;
 pub mod workspace;
@@ -134,9 +135,15 @@ pub enum Command {
     ///
     /// Answers at once where the content is proven, joins a run in flight, else runs what is missing. Says which run it
     /// trusts. Speaks of every project of the workspace, or with --task only of those that are named. ^C stops waiting,
-    /// and says which runs go on.
-    #[command(after_help = "Example:\n  orchctl gate --task 0101-web")]
+    /// and says which runs go on. Where no daemon answers, it does the work itself. With --index or --commit it judges
+    /// what git has instead of what lies there, checked out elsewhere; nothing of yours is touched.
+    #[command(
+        after_help = "Examples:\n  orchctl gate --task 0101-web\n  orchctl gate --commit HEAD~1"
+    )]
     Gate(run::Gate),
+    /// Have git ask for the verdict before a commit or a push
+    #[command(after_help = "Example:\n  orchctl hook install")]
+    Hook(hook::Hook),
 
     /// Print events as they happen, one JSON object a line
     #[command(after_help = "Example:\n  orchctl events | jq -r 'select(.type == \"verdict\")'")]

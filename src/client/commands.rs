@@ -6,8 +6,11 @@ mod ask;
 mod daemon;
 mod doctor;
 mod follow;
+mod gate;
 mod history;
+mod hook;
 mod init;
+mod judge;
 mod leave;
 mod logs;
 mod packaging;
@@ -49,7 +52,8 @@ fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failur
         Command::Logs(args) => logs::logs(session, args),
         Command::Sync(args) => ask::sync(session, &args),
         Command::Wait(args) => ask::wait(session, args),
-        Command::Gate(args) => ask::gate(session, &args),
+        Command::Gate(args) => gate::gate(session, &args),
+        Command::Hook(args) => hook::hook(session, &args),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
         Command::Ping(args) => daemon::ping(session, &args),

@@ -3,6 +3,7 @@
 //! One match per question, after the table in `docs/cli.md`; a broken pipe is success.
 
 use crate::client::failure::Failure;
+use crate::git::revision::RevisionError;
 use crate::model::run::Verdict;
 use crate::wire::refusal::ErrorKind;
 
@@ -63,8 +64,12 @@ impl Exit {
             | Failure::Host(_)
             | Failure::Log { .. }
             | Failure::Wait(_) => Self::Internal,
-            Failure::Interrupted | Failure::Late { .. } => Self::NoVerdict,
-            Failure::Place(_)
+            Failure::Interrupted | Failure::Late { .. } | Failure::Checkout { .. } => {
+                Self::NoVerdict
+            }
+            Failure::Revision(error) => Self::of_revision(error),
+            Failure::Push { .. }
+            | Failure::Place(_)
             | Failure::Root(_)
             | Failure::Places(_)
             | Failure::Task(_)
@@ -91,6 +96,19 @@ impl Exit {
                 ErrorKind::ShuttingDown => Self::NoDaemon,
                 ErrorKind::Internal => Self::Internal,
             },
+        }
+    }
+
+    /// How a gate ends that does not know what to judge.
+    fn of_revision(error: &RevisionError) -> Self {
+        match error {
+            RevisionError::NoRepository { .. }
+            | RevisionError::Unknown { .. }
+            | RevisionError::Absent { .. } => Self::Refused,
+            RevisionError::Conflicts { .. }
+            | RevisionError::Submodules { .. }
+            | RevisionError::Copy { .. }
+            | RevisionError::Git(_) => Self::NoVerdict,
         }
     }
 }

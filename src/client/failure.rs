@@ -5,7 +5,9 @@
 
 use crate::client::output::OutputError;
 use crate::client::place::PlaceError;
+use crate::git::revision::RevisionError;
 use crate::model::id::{IdError, RunId, TaskId};
+use crate::model::judged::Judged;
 use crate::model::path::{PathError, plain};
 use crate::model::places::PlacesError;
 use crate::wire::refusal::{ErrorKind, Refusal};
@@ -88,6 +90,23 @@ pub enum Failure {
     /// The daemon could not be hosted in this process.
     #[error("a daemon could not be hosted in this process")]
     Host(#[source] io::Error),
+    /// What is to be judged is not known.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// What is to be judged could not be checked out.
+    #[error("{judged} could not be checked out")]
+    Checkout {
+        /// What was to be judged.
+        judged: Judged,
+        /// Why.
+        source: io::Error,
+    },
+    /// What git says of a push is something else.
+    #[error("`{}` is no line of git's pre-push hook", line.escape_debug())]
+    Push {
+        /// The line.
+        line: String,
+    },
     /// The daemon refuses.
     #[error("{0}")]
     Refused(Refusal),
@@ -230,6 +249,8 @@ impl Failure {
             | Self::Broken { .. }
             | Self::Configured { .. } => "file",
             Self::Places(_) | Self::Task(_) => "invalid_config",
+            Self::Revision(_) | Self::Checkout { .. } => "revision",
+            Self::Push { .. } => "usage",
             Self::NoDaemon { .. }
             | Self::Lost { .. }
             | Self::Spawn { .. }
@@ -282,6 +303,10 @@ impl Failure {
             }
             Self::NoProject { .. } => "see them with `orchctl status`",
             Self::TwoProjects { .. } => "name one with --workspace DIR",
+            Self::Revision(error) => return hint_for(error).map(str::to_owned),
+            Self::Push { .. } => {
+                "write `<local ref> <local oid> <remote ref> <remote oid>` to stdin, as git does, or name a commit"
+            }
             Self::NoRun => "start one with `orchctl run`",
             Self::NoLog { .. } => "see its stages with `orchctl show RUN`",
             Self::OwnRun { .. } => {
@@ -301,6 +326,7 @@ impl Failure {
             | Self::Interrupted
             | Self::GaveUp { .. }
             | Self::Host(_)
+            | Self::Checkout { .. }
             | Self::File { .. }
             | Self::Log { .. }
             | Self::Wait(_) => return None,
@@ -318,6 +344,22 @@ impl Failure {
 /// How to get a daemon.
 const START: &str =
     "start one with `orchctl watch`, `orchd --detach` or `systemctl --user start orchd`";
+
+/// What to do where nothing can be judged.
+fn hint_for(error: &RevisionError) -> Option<&'static str> {
+    match error {
+        RevisionError::NoRepository { .. } => Some(
+            "go into a clone with files, or ask for what lies in the workspace with `orchctl gate`",
+        ),
+        RevisionError::Unknown { .. } => Some("`git log` shows what there is"),
+        RevisionError::Absent { .. } => Some("name the workspace with --workspace DIR"),
+        RevisionError::Conflicts { .. } => Some("resolve them and `git add` the files"),
+        RevisionError::Submodules { .. } => {
+            Some("ask for what lies in the workspace with `orchctl gate`")
+        }
+        RevisionError::Copy { .. } | RevisionError::Git(_) => None,
+    }
+}
 
 fn kind_word(kind: ErrorKind) -> &'static str {
     match kind {

@@ -9,6 +9,7 @@ use crate::client::interrupt::Interrupts;
 use crate::client::output::Output;
 use crate::client::place::{self, Place, PlaceError};
 use crate::client::render::waiting::Awaited;
+use crate::git::revision::Revision;
 use crate::limits::{ANSWER_TIME_MAX, SUBPIPELINE_DEPTH_MAX, WAITING_TOLD_AFTER};
 use crate::model::around::{self, RUNS_AROUND, RunAround};
 use crate::model::id::{RunId, TaskId};
@@ -31,6 +32,9 @@ pub struct Seams {
     ///
     /// It answers as any daemon does, and ends on `shutdown` or when the stream is closed.
     pub host: fn(&Places, &Path) -> io::Result<Stream>,
+    /// The same of one that judges a revision instead of what lies in the workspace; the last says that it waits for
+    /// another that does. What was hosted before has to be hung up on.
+    pub host_revision: fn(&Places, &Path, &Revision, &mut dyn FnMut()) -> io::Result<Stream>,
     /// Has the next ^C or TERM end the stages of a daemon in this process at once, and the one after that the process.
     pub urge: fn() -> io::Result<()>,
     /// The command line of `orchd`, for its manual page.
@@ -88,6 +92,31 @@ impl<'a> Session<'a> {
     /// When it cannot be hosted.
     pub fn host(&self, root: &Path) -> Result<Connection, Failure> {
         let stream = (self.seams.host)(&self.places, root).map_err(Failure::Host)?;
+        Ok(Connection::hosted(stream, &self.places.socket))
+    }
+
+    /// Connects to a daemon in this process that judges a revision in the workspace at `root`; says when it has to wait
+    /// for another gate first.
+    ///
+    /// # Errors
+    /// When it cannot be checked out, or not be hosted.
+    pub fn host_revision(
+        &mut self,
+        root: &RootPath,
+        revision: &Revision,
+    ) -> Result<Connection, Failure> {
+        let output = &mut *self.output;
+        let mut waits = || {
+            let text =
+                format!("Waiting for another gate that judges a commit or an index of {root}.\n");
+            // Where nobody can be told, it is waited for all the same.
+            drop(output.words(&text));
+        };
+        let stream = (self.seams.host_revision)(&self.places, root.as_path(), revision, &mut waits);
+        let stream = stream.map_err(|source| Failure::Checkout {
+            judged: revision.judged.clone(),
+            source,
+        })?;
         Ok(Connection::hosted(stream, &self.places.socket))
     }
 
@@ -234,6 +263,17 @@ impl<'a> Session<'a> {
             None => place::directory(&self.place()?.directory())?,
         };
         root(&dir)
+    }
+
+    /// The workspace that is meant where no daemon can say which there are; none outside of any.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn workspace_here(&self) -> Result<Option<RootPath>, Failure> {
+        match self.place()? {
+            Place::Around { git: None, .. } => Ok(None),
+            Place::Sure(_) | Place::Around { .. } => self.directory(None).map(Some),
+        }
     }
 
     /// The directory that a command without one is about, where the daemon can say which workspaces are around.

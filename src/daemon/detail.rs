@@ -77,6 +77,7 @@ pub(super) fn detail(root: &RootPath, shown: &Shown) -> Result<RunDetail, Refusa
             .as_ref()
             .and_then(|sidecar| sidecar.void.as_ref())
             .map(|void| changed(counted(&void.paths), &void.paths)),
+        judged: sidecar.as_ref().and_then(|sidecar| sidecar.judged.clone()),
         stages: stages.collect(),
     })
 }
@@ -137,6 +138,7 @@ pub(super) fn queued(
         log_path: layout.runner_log(&report.task, &report.run),
         changed: None,
         void: None,
+        judged: None,
         stages: stages.collect(),
     }
 }

@@ -196,7 +196,8 @@ impl Shell {
             return;
         };
         site.progress.remove(&run);
-        let state = standing.map(|standing| site.task_state(standing, now));
+        let state = standing.filter(|_| !site.spots.is_checkout());
+        let state = state.map(|standing| site.task_state(standing, now));
         if let Some(state) = &state {
             site.states.remove(&report.task);
             site.calls_present(state, &report.task);
@@ -225,7 +226,9 @@ impl Shell {
 
     fn state(&mut self, workspace: WorkspaceId, standing: &Standing) {
         let (now, tick) = (self.clock.wall(), self.clock.tick());
-        if let Some(site) = self.sites.get_mut(&workspace) {
+        let site = self.sites.get_mut(&workspace);
+        // What is known of a checkout is not what is known of the present content.
+        if let Some(site) = site.filter(|site| !site.spots.is_checkout()) {
             let state = site.task_state(standing, now);
             let was = site.calls_present(&state, &standing.project.task);
             site.states.insert(standing.project.task.clone(), state);
@@ -297,7 +300,9 @@ impl Shell {
         let present = self.engine.present_proofs(workspace);
         let present = present.map(|(_, proof)| &proof.run);
         let active: Vec<RunId> = active.chain(present).cloned().collect();
-        let Some(site) = self.sites.get_mut(&workspace) else {
+        let site = self.sites.get_mut(&workspace);
+        // How much is kept is for the workspace's own configuration to say, not for that of a commit.
+        let Some(site) = site.filter(|site| !site.spots.is_checkout()) else {
             return;
         };
         let keep = site.config.as_ref().map(|config| config.settings.retain);

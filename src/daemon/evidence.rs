@@ -48,6 +48,7 @@ use crate::daemon::identity::Identity;
 use crate::daemon::index::Index;
 use crate::model::evidence::{Layout, Sidecar, TaskState, Unreadable};
 use crate::model::id::{RunId, TaskId};
+use crate::model::judged::Judged;
 use crate::model::path::RootPath;
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
@@ -126,6 +127,8 @@ pub struct Desk {
     spare: Option<Spare>,
     /// What a run that is foreseen will begin with.
     filled: Option<Filled>,
+    /// What its runs run on, where that is not what lies in the workspace.
+    judged: Option<Judged>,
 }
 
 impl Desk {
@@ -147,7 +150,14 @@ impl Desk {
             former: Vec::new(),
             spare: None,
             filled: None,
+            judged: None,
         }
+    }
+
+    /// From now on runs tell of this instead of what lies in the workspace: their sidecars say so, and what
+    /// `state.json` says of the present content stands.
+    pub fn judge(&mut self, judged: Option<Judged>) {
+        self.judged = judged;
     }
 
     /// Whether a run has begun here and has not ended.
@@ -206,7 +216,7 @@ impl Desk {
         files.write_manifest(&open.manifest)?;
         // Nothing else tells of attempts should the daemon be lost; the rest of it can be had of the manifest.
         if report.stages.iter().any(|stage| stage.attempts > 1) {
-            files.write_sidecar(&Sidecar::meanwhile(report))?;
+            files.write_sidecar(&Sidecar::meanwhile(report).on(self.judged.clone()))?;
         }
         files.beat(now)?;
         Ok(())
@@ -254,7 +264,7 @@ impl Desk {
         open.manifest.note(report, &self.layout, now);
         open.manifest.metrics_recorded = false;
         open.manifest.run_summary_path = None;
-        open.sidecar = Some(Sidecar::of(report));
+        open.sidecar = Some(self.sidecar(report));
         let ended = write_errors(&files, report, &mut open.manifest, &self.layout, now)
             .map_err(EvidenceError::from)
             .and_then(|grown| self.finish(&files, &mut open, state, grown, now));
@@ -357,6 +367,10 @@ impl Desk {
             tracing::warn!(run = %report.run, "the evidence of a run was removed while it is under way: it is made anew");
         }
         Ok(standing)
+    }
+
+    fn sidecar(&self, report: &RunReport) -> Sidecar {
+        Sidecar::of(report).on(self.judged.clone())
     }
 
     fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {

@@ -6,11 +6,18 @@
 //! caller did not cancel them itself.
 
 use crate::daemon::chain::chain;
+use crate::daemon::checkout::Checkout;
+use crate::daemon::clock::Clock;
+use crate::daemon::evidence::{Desk, Owner};
+use crate::daemon::lifecycle::claim::prepare_state;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::server::connection::serve_connection;
 use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::site::end_lost;
+use crate::daemon::spots::Spots;
 use crate::daemon::watcher::{Panicked, panicked};
+use crate::git::revision::Revision;
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
@@ -66,9 +73,47 @@ impl Urge {
 /// # Errors
 /// When the workspace is not there, the state directory cannot be used, or the system refuses.
 pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
-    let root = RootPath::new(&std::fs::canonicalize(root)?).map_err(io::Error::other)?;
-    let state = places.state.clone();
-    crate::daemon::lifecycle::claim::prepare_state(&state).map_err(io::Error::other)?;
+    let root = real_root(root)?;
+    prepare_state(&places.state).map_err(io::Error::other)?;
+    let spots = Spots::of(&root, &places.state);
+    serve(&places.state, root, spots, None)
+}
+
+/// Hosts a daemon for the workspace at `root` that judges `revision` instead of what lies there: it is checked out first,
+/// when nothing of a gate that was killed runs there any more. Where another gate judges something there, `waits` is
+/// told before that is waited for. Blocks meanwhile.
+///
+/// # Errors
+/// As [`host`], and when the revision cannot be checked out.
+pub fn host_revision(
+    places: &Places,
+    root: &Path,
+    revision: &Revision,
+    waits: &mut dyn FnMut(),
+) -> io::Result<Hosted> {
+    let root = real_root(root)?;
+    let state = &places.state;
+    prepare_state(state).map_err(io::Error::other)?;
+    let checkout = Checkout::take(state, &root, waits).map_err(io::Error::other)?;
+    let spots = Spots::of(&root, state);
+    let mut desk = Desk::open(root.clone(), spots.evidence(), Owner::current(""));
+    drop(end_lost(&mut desk, Clock::start()));
+    let place = checkout.stand(revision).map_err(io::Error::other)?;
+    let spots = spots.in_checkout(place, revision.judged.clone());
+    serve(state, root, spots, Some(checkout))
+}
+
+fn real_root(root: &Path) -> io::Result<RootPath> {
+    RootPath::new(&std::fs::canonicalize(root)?).map_err(io::Error::other)
+}
+
+/// Serves one workspace whose files lie where `spots` says; what it is checked out in is let go of at the very end.
+fn serve(
+    state: &Path,
+    root: RootPath,
+    spots: Spots,
+    checkout: Option<Checkout>,
+) -> io::Result<Hosted> {
     let (stream, ours) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let (urge, urged) = UnixStream::pair()?;
@@ -76,7 +121,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     let mut name = [0_u8; 8];
     getrandom::fill(&mut name).map_err(io::Error::other)?;
     let about = Arc::new(About::new(base16ct::lower::encode_string(&name)));
-    let parts = crate::daemon::parts(&state, Arc::clone(&about), Tenancy::Hosted)
+    let parts = crate::daemon::parts(state, Arc::clone(&about), Tenancy::Hosted)
         .map_err(|error| io::Error::other(chain(&error)))?;
     end_at_panics();
     let cookies = state.join("cookies").join(&about.instance_id);
@@ -97,7 +142,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
                 };
                 let (reader, writer) = stream.into_split();
                 let mut shell = Shell::new(parts);
-                shell.open_site(root, None);
+                shell.open_site_at(root, None, spots);
                 let peer = Peer {
                     uid: rustix::process::geteuid().as_raw(),
                 };
@@ -123,6 +168,8 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
             runtime.shutdown_timeout(BLOCKED_END_MAX);
             // Nobody else knows the directory; what is left of it would be swept by the next daemon.
             drop(std::fs::remove_dir_all(cookies));
+            // Whoever waits for it has it from here on.
+            drop(checkout);
         })?;
     Ok(Hosted {
         stream,

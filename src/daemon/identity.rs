@@ -4,6 +4,7 @@
 //! it was born tells the two apart, where the file system keeps that.
 
 use std::fs::Metadata;
+use std::path::Path;
 use std::time::SystemTime;
 
 /// Which directory it is.
@@ -22,6 +23,12 @@ impl Identity {
             node: node(meta),
             born: meta.created().ok(),
         }
+    }
+
+    /// That of whatever is at `path`; nothing where nothing can be seen there.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().map(Self::of)
     }
 }
 

@@ -185,7 +185,7 @@ impl Shell {
         if site.tree.is_some() {
             self.examine(id);
         } else {
-            let (root, out) = (site.root.clone(), self.out.clone());
+            let (root, out) = (site.spots.ground.root.clone(), self.out.clone());
             // A root on a disk that hangs holds up nobody but its own workspace.
             drop(tokio::task::spawn_blocking(move || {
                 let what = What::Rooted(root.as_path().is_dir());

@@ -28,7 +28,7 @@ impl Shell {
         let Some(site) = self.sites.get_mut(&id) else {
             return;
         };
-        let (root, task) = (site.root.clone(), site.task.clone());
+        let (root, task) = (site.spots.ground.root.clone(), site.task.clone());
         let held: Vec<TaskId> = site.config.iter().flat_map(|c| tasks(c)).collect();
         let Some(desk) = site.desk.as_mut() else {
             return;
@@ -160,7 +160,7 @@ impl Shell {
                 site.evidenced.extend(tasks(config));
             }
             let evidenced = &site.evidenced;
-            let scopes = scopes(&site.root, &site.spots, evidenced, Some(&loaded));
+            let scopes = scopes(&site.spots, evidenced, Some(&loaded));
             if let Some(tree) = site.tree.as_mut() {
                 tree.push(move |tree| {
                     let touches = tree.configure(scopes);
@@ -270,6 +270,13 @@ impl Shell {
                 } else {
                     format!(" ({})", lines.join("; "))
                 };
+                if let Some(judged) = &site.spots.ground.judged {
+                    return untrusted(&format!(
+                        "the commands in {judged} are others than those that were allowed for `{}`{what}: where they lie in the working tree, run `orchctl allow {}`",
+                        site.root,
+                        site.root.quoted()
+                    ));
+                }
                 untrusted(&format!(
                     "the commands of `{}` have changed since they were allowed{what}: run `orchctl allow {}`",
                     site.root,

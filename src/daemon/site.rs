@@ -7,17 +7,17 @@ use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
-use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
+use crate::daemon::evidence::{Desk, Owner, Recovery, Stamps};
 use crate::daemon::identity::Identity;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
+use crate::daemon::spots::{Spots, is_of_other_stage};
 use crate::daemon::toolchain::Toolchains;
-use crate::daemon::tree::{Places as TreePlaces, Scopes, Signs, Tree, TreeError};
+use crate::daemon::tree::{Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::engine::Watch;
-use crate::model::around::{self, RUNS_AROUND};
 use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
@@ -25,7 +25,6 @@ use crate::model::path::{RelPath, RootPath};
 use crate::model::run::{RunReport, Verdict};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// One workspace as the shell holds it.
@@ -138,14 +137,6 @@ pub(super) struct Facts {
     pub(super) signs: Signs,
 }
 
-/// Where one workspace's files lie; absolute.
-#[derive(Clone, Debug)]
-pub(super) struct Spots {
-    pub(super) runs: PathBuf,
-    pub(super) out: PathBuf,
-    index: Option<PathBuf>,
-}
-
 /// What a workspace is made of once it has been read.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -157,55 +148,6 @@ pub(super) struct Prepared {
     pub(super) evidenced: BTreeSet<TaskId>,
     pub(super) tree: Result<Box<Tree>, TreeError>,
     pub(super) facts: Facts,
-}
-
-impl Spots {
-    /// The places below `root`, unless the environment names others. What a stage has in its environment is about the
-    /// workspace of the stage, and about no other that it asks for in its own process.
-    pub(super) fn of(root: &RootPath, state: &Path) -> Self {
-        let is_elsewhere = is_of_other_stage(root);
-        let named = |variable: &str, usual: &str| {
-            let path = std::env::var_os(variable).filter(|path| !path.is_empty() && !is_elsewhere);
-            let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
-            resolved(&root.as_path().join(path))
-        };
-        Self {
-            runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
-            out: named("CODEX_ORCHESTRATOR_OUT_DIR", "out"),
-            index: Some(state.join("index")),
-        }
-    }
-
-    pub(super) fn evidence(&self) -> EvidencePlaces {
-        EvidencePlaces {
-            runs_dir: self.runs.clone(),
-            out_dir: self.out.clone(),
-            index_dir: self.index.clone(),
-        }
-    }
-
-    /// What the tree has to leave out and to look for.
-    pub(super) fn tree(&self, depends_on: &[RelPath], tasks: &BTreeSet<TaskId>) -> TreePlaces {
-        TreePlaces {
-            runs: Some(self.runs.clone()),
-            out: Some(self.out.clone()),
-            configuration: depends_on.to_vec(),
-            tasks: tasks.clone(),
-        }
-    }
-}
-
-/// An absolute path without `.` and `..`, as the published orchestrator resolves its directories: by the text alone.
-fn resolved(path: &Path) -> PathBuf {
-    let mut resolved = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(resolved.pop()),
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => resolved.push(part),
-        }
-    }
-    resolved
 }
 
 impl Facts {
@@ -265,11 +207,11 @@ fn usual_files() -> Vec<RelPath> {
 
 /// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
 pub(super) fn scopes(
-    root: &RootPath,
     spots: &Spots,
     evidenced: &BTreeSet<TaskId>,
     loaded: Option<&Loaded>,
 ) -> Scopes {
+    let root = &spots.ground.root;
     let files = loaded.map_or_else(usual_files, |loaded| loaded.depends_on.clone());
     let places = spots.tree(&files, evidenced);
     let compiled = loaded.map(|loaded| Scopes::compile(&loaded.config, root, &places));
@@ -295,18 +237,19 @@ pub(super) struct Preparation {
 impl Preparation {
     /// Reads a workspace: its configuration, its evidence (brought in order), its files. Blocks.
     pub(super) fn prepare(self) -> Prepared {
-        let loaded = crate::daemon::configuration::load(&self.root, self.task.as_ref());
+        let ground = self.spots.ground.root.clone();
+        let loaded = crate::daemon::configuration::load(&ground, self.task.as_ref());
         let tasks: Vec<TaskId> = loaded
             .iter()
             .flat_map(|loaded| tasks(&loaded.config))
             .collect();
         let mut desk = Desk::open(self.root.clone(), self.spots.evidence(), self.owner.clone());
+        desk.judge(self.spots.ground.judged.clone());
         let recovery = recover(&mut desk, &tasks, self.clock);
         let evidenced = self.spots.evidence().tasks(&self.root);
-        let scopes = scopes(&self.root, &self.spots, &evidenced, loaded.as_ref().ok());
-        let eye = self.watcher.eye(self.id, &self.root);
-        let root = self.root.clone();
-        let opened = Tree::open(self.root, eye, scopes);
+        let scopes = scopes(&self.spots, &evidenced, loaded.as_ref().ok());
+        let eye = self.watcher.eye(self.id, &ground);
+        let opened = Tree::open(ground.clone(), eye, scopes);
         let tree = opened.and_then(|mut tree| match tree.scan() {
             Ok(_) => Ok(Box::new(tree)),
             Err(error) => {
@@ -318,9 +261,12 @@ impl Preparation {
         let facts = tree
             .as_ref()
             .map_or_else(|_| Facts::default(), |tree| Facts::of(tree));
-        desk.hold(facts.root);
+        desk.hold(match self.spots.is_checkout() {
+            true => Identity::at(self.root.as_path()),
+            false => facts.root,
+        });
         // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
-        let again = crate::daemon::configuration::load(&root, self.task.as_ref());
+        let again = crate::daemon::configuration::load(&ground, self.task.as_ref());
         let outdated = match (&loaded, &again) {
             (Ok(loaded), Ok(again)) => loaded != again,
             (Err(error), Err(again)) => chain(error) != chain(again),
@@ -336,13 +282,6 @@ impl Preparation {
             facts,
         }
     }
-}
-
-/// Whether this process runs in a stage of another workspace than this one.
-fn is_of_other_stage(root: &RootPath) -> bool {
-    let around = std::env::var(RUNS_AROUND).unwrap_or_default();
-    let around = around::read(&around).pop();
-    around.is_some_and(|run| run.workspace != *root)
 }
 
 /// The task that the environment names, for a workspace whose files and whose `add` name none.
@@ -372,11 +311,7 @@ pub(super) fn tasks(config: &Config) -> Vec<TaskId> {
 ///
 /// The processes go first: once a manifest says `cancelled`, no later start would look for them.
 pub(super) fn recover(desk: &mut Desk, tasks: &[TaskId], clock: Clock) -> Recovery {
-    let lost = desk.lost(clock.wall()).unwrap_or_else(|error| {
-        tracing::warn!(error = %chain(&error), "failed to look for interrupted runs");
-        BTreeSet::new()
-    });
-    end_leftovers(lost.clone(), clock);
+    let lost = end_lost(desk, clock);
     let recovery = desk.recover(tasks, clock.wall()).unwrap_or_else(|error| {
         tracing::warn!(error = %chain(&error), "failed to read the evidence");
         Recovery::default()
@@ -387,6 +322,16 @@ pub(super) fn recover(desk: &mut Desk, tasks: &[TaskId], clock: Clock) -> Recove
         .filter(|run| !lost.contains(*run));
     end_leftovers(later.cloned().collect(), clock);
     recovery
+}
+
+/// Ends what is left of runs whose daemon was lost; says which those are. Blocks.
+pub(super) fn end_lost(desk: &mut Desk, clock: Clock) -> BTreeSet<RunId> {
+    let lost = desk.lost(clock.wall()).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "failed to look for interrupted runs");
+        BTreeSet::new()
+    });
+    end_leftovers(lost.clone(), clock);
+    lost
 }
 
 /// Ends the processes of runs that were interrupted.
@@ -401,8 +346,11 @@ fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
 }
 
 impl Site {
-    /// From now on evidence goes to the directory that is at the root by now.
+    /// From now on evidence goes to the directory that is at the root by now. Beside a checkout that is nobody's to say.
     pub(super) fn hold_root(&mut self) {
+        if self.spots.is_checkout() {
+            return;
+        }
         let root = self.facts.root;
         if let Some(desk) = self.desk.as_mut() {
             desk.push(move |desk| {
@@ -412,8 +360,7 @@ impl Site {
         }
     }
 
-    pub(super) fn new(root: RootPath, task: Option<TaskId>, state: &Path) -> Self {
-        let spots = Spots::of(&root, state);
+    pub(super) fn new(root: RootPath, task: Option<TaskId>, spots: Spots) -> Self {
         let below = spots
             .runs
             .strip_prefix(root.as_path())

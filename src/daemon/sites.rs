@@ -12,6 +12,7 @@ use crate::daemon::registry::RegistryError;
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Preparation, Site};
+use crate::daemon::spots::Spots;
 use crate::daemon::waiting::{Purpose, removed_meanwhile};
 use crate::engine::Input;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
@@ -25,9 +26,20 @@ use crate::wire::refusal::{ErrorKind, Refusal};
 impl Shell {
     /// Begins to serve a workspace; it is read in the background.
     pub(super) fn open_site(&mut self, root: RootPath, task: Option<TaskId>) -> WorkspaceId {
+        let spots = Spots::of(&root, &self.state);
+        self.open_site_at(root, task, spots)
+    }
+
+    /// The same of a workspace whose files lie where the caller says.
+    pub(super) fn open_site_at(
+        &mut self,
+        root: RootPath,
+        task: Option<TaskId>,
+        spots: Spots,
+    ) -> WorkspaceId {
         let id = self.next_site;
         self.next_site = id.next();
-        let site = Site::new(root.clone(), task, &self.state);
+        let site = Site::new(root.clone(), task, spots);
         let layout = site.layout.clone();
         self.sites.insert(id, site);
         self.names.insert(id, (root.clone(), layout.clone()));

@@ -42,9 +42,10 @@ pub(super) fn attempt(
     let command = stage.command()?;
     let place = index.saturating_add(1);
     let root = site.root.as_path();
+    let ground = &site.spots.ground.root;
     let cwd = match &command.cwd {
-        Cwd::Project(below) => site.root.join(&report.project.join(below)),
-        Cwd::Workspace(below) => site.root.join(below),
+        Cwd::Project(below) => ground.join(&report.project.join(below)),
+        Cwd::Workspace(below) => ground.join(below),
     };
     let mut env = environment(site, report);
     around.push(RunAround {
@@ -80,11 +81,13 @@ pub(super) fn attempt(
     })
 }
 
-/// What every stage is told: by the published orchestrator's variables, and by ours.
+/// What every stage is told: by the published orchestrator's variables, and by ours. Where a checkout is judged, its root
+/// and the place for what stages have to say are those of the checkout, and what has been recorded is the workspace's.
 fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> {
     let root = site.root.as_path();
     let manifest = root.join(site.layout.manifest(&report.task, &report.run));
     let run_dir = root.join(site.layout.artifact_root(&report.task, &report.run));
+    let ground = &site.spots.ground;
     let text = |text: &str| OsString::from(text);
     let variables: [(&str, OsString); 12] = [
         ("MCP_RUNNER_TASK_ID", text(report.task.as_str())),
@@ -99,14 +102,17 @@ fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> 
             manifest.into_os_string(),
         ),
         ("CODEX_ORCHESTRATOR_RUN_DIR", run_dir.into_os_string()),
-        ("CODEX_ORCHESTRATOR_ROOT", root.as_os_str().to_owned()),
+        (
+            "CODEX_ORCHESTRATOR_ROOT",
+            ground.root.as_path().as_os_str().to_owned(),
+        ),
         (
             "CODEX_ORCHESTRATOR_RUNS_DIR",
             site.spots.runs.as_os_str().to_owned(),
         ),
         (
             "CODEX_ORCHESTRATOR_OUT_DIR",
-            site.spots.out.as_os_str().to_owned(),
+            ground.out.as_os_str().to_owned(),
         ),
         ("ORCHD_RUN_ID", text(report.run.as_str())),
         (

@@ -85,7 +85,7 @@ impl Shell {
         Some(Probing {
             // Lent to a look that is under way, it begins anew: that costs work and no more.
             toolchains: std::mem::take(&mut site.toolchains),
-            root: site.root.clone(),
+            root: site.spots.ground.root.clone(),
             config,
         })
     }

@@ -262,12 +262,13 @@ impl Shell {
                 reused: answer.reused,
                 green: (answer.verdict == Verdict::Flaky).then_some(answer.green),
                 detail: answer.detail.clone(),
+                judged: None,
             }
         });
         let verdict = found
             .iter()
             .map(|answer| answer.verdict)
-            .min_by_key(|verdict| goodness(*verdict));
+            .min_by_key(|verdict| verdict.goodness());
         let verdict = verdict.unwrap_or(Verdict::Unknown);
         let green = found.iter().all(|answer| answer.green);
         GateAnswer {
@@ -305,18 +306,6 @@ pub(super) fn removed_meanwhile() -> Refusal {
         "the workspace was removed meanwhile",
     )
     .hint("`orchctl list` shows the registered ones, `orchctl add DIR` registers one")
-}
-
-/// From the worst to the best: what a gate over several projects says is the worst of them.
-fn goodness(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Fail => 0,
-        Verdict::Unstable => 1,
-        Verdict::Error => 2,
-        Verdict::Unknown => 3,
-        Verdict::Flaky => 4,
-        Verdict::Pass => 5,
-    }
 }
 
 /// What the engine refuses, in the protocol's words.

@@ -11,6 +11,7 @@ pub mod status;
 
 use crate::model::digest::{CommandSet, InputDigest};
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
+use crate::model::judged::Judged;
 use crate::model::path::RootPath;
 use crate::model::report::status::WorkspaceState;
 use crate::model::run::Verdict;
@@ -70,6 +71,24 @@ pub struct GateProject {
     /// Why nothing is known; told only where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What was judged, as `commit` or `index`; `orchctl` adds it where that is not what lies in the workspace.
+    #[serde(flatten)]
+    pub judged: Option<Judged>,
+}
+
+impl GateAnswer {
+    /// What both say together: the worse verdict, and all projects.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let green = self.green != Some(false) && other.green != Some(false);
+        self.verdict = match other.verdict.goodness() < self.verdict.goodness() {
+            true => other.verdict,
+            false => self.verdict,
+        };
+        self.green = (self.verdict == Verdict::Flaky).then_some(green);
+        self.projects.extend(other.projects);
+        self
+    }
 }
 
 /// The answer to `sync`.

@@ -139,6 +139,19 @@ impl Verdict {
         }
     }
 
+    /// How good it is, from the worst up: what is said of several is the worst of them.
+    #[must_use]
+    pub fn goodness(self) -> u8 {
+        match self {
+            Self::Fail => 0,
+            Self::Unstable => 1,
+            Self::Error => 2,
+            Self::Unknown => 3,
+            Self::Flaky => 4,
+            Self::Pass => 5,
+        }
+    }
+
     /// Whether it counts as green where it leaves that open, which is when it is flaky.
     #[must_use]
     pub fn green(self, flaky: Flaky) -> Option<bool> {

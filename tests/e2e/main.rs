@@ -17,14 +17,17 @@
 )]
 
 mod blocked;
+mod checkouts;
 mod configuration;
 mod damage;
 #[path = "../deadline/within.rs"]
 mod deadline;
 mod events;
 mod flaky;
+mod gates;
 mod graph;
 mod history;
+mod hooks;
 mod job;
 mod lifecycle;
 mod mounts;
@@ -36,6 +39,7 @@ mod queries;
 mod queue;
 mod quiet;
 mod resume;
+mod revisions;
 mod roots;
 mod seen;
 mod settling;

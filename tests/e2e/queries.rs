@@ -13,7 +13,6 @@ fn without_a_daemon_every_question_is_exit_4() {
         &["status"][..],
         &["run"],
         &["wait"],
-        &["gate"],
         &["sync"],
         &["runs"],
         &["events"],

@@ -1,7 +1,7 @@
 //! Which module may name which: arrows point down, and a module without a place in the table is a finding.
 //!
 //! ```text
-//! limits ← model ← engine ← daemon      model ← wire ← {daemon, client}      model ← documents ← client
+//! limits ← model ← engine ← daemon      model ← {wire, git} ← {daemon, client}      model ← documents ← client
 //! ```
 
 use crate::Tree;
@@ -13,16 +13,17 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["limits"]),
     ("engine", &["limits", "model"]),
     ("wire", &["limits", "model"]),
-    ("daemon", &["limits", "model", "engine", "wire"]),
+    ("git", &["limits", "model"]),
+    ("daemon", &["limits", "model", "engine", "wire", "git"]),
     ("documents", &["limits", "model"]),
-    ("client", &["limits", "model", "wire", "documents"]),
+    ("client", &["limits", "model", "wire", "git", "documents"]),
 ];
 
 /// The binaries: `orchctl` alone sees both sides, because `--no-daemon` hosts the daemon for one request.
 const BINARIES: &[(&str, &[&str])] = &[
     (
         "src/bin/orchd.rs",
-        &["limits", "model", "engine", "wire", "daemon"],
+        &["limits", "model", "engine", "wire", "git", "daemon"],
     ),
     (
         "src/bin/orchctl.rs",
@@ -31,6 +32,7 @@ const BINARIES: &[(&str, &[&str])] = &[
             "model",
             "engine",
             "wire",
+            "git",
             "daemon",
             "documents",
             "client",

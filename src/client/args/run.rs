@@ -113,4 +113,10 @@ pub struct Gate {
     /// Answer at once: start nothing and join nothing
     #[arg(long)]
     pub no_wait: bool,
+    /// Judge what the index would commit instead of what lies there, as a pre-commit hook does
+    #[arg(long, conflicts_with = "commit")]
+    pub index: bool,
+    /// Judge this commit instead of what lies there; `-` takes those that git's pre-push hook names on stdin
+    #[arg(long, value_name = "REV")]
+    pub commit: Option<String>,
 }

@@ -51,7 +51,7 @@ fn what_is_typed_is_understood() {
         ),
         (
             "gate --task a --task b",
-            "Gate(Gate { task: [a, b], no_daemon: false, no_wait: false })",
+            "Gate(Gate { task: [a, b], no_daemon: false, no_wait: false, index: false, commit: None })",
         ),
         ("events --since 7", "Events(Events { since: Some(7) })"),
         ("ping --wait 3", "Ping(Ping { wait: Some(3s) })"),
@@ -152,6 +152,7 @@ fn help_is_the_manual_in_short() {
       wait         Wait until the present content has a verdict
       gate         Ask for the verdict of the present content, and run what is
                    missing for it
+      hook         Have git ask for the verdict before a commit or a push
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       ping         Ask whether the daemon answers
@@ -201,7 +202,9 @@ fn the_help_of_a_command_says_what_its_flags_do() {
     Answers at once where the content is proven, joins a run in flight, else runs
     what is missing. Says which run it trusts. Speaks of every project of the
     workspace, or with --task only of those that are named. ^C stops waiting, and
-    says which runs go on.
+    says which runs go on. Where no daemon answers, it does the work itself. With
+    --index or --commit it judges what git has instead of what lies there, checked
+    out elsewhere; nothing of yours is touched.
 
     Usage: orchctl gate [OPTIONS]
 
@@ -214,6 +217,14 @@ fn the_help_of_a_command_says_what_its_flags_do() {
 
           --no-wait
               Answer at once: start nothing and join nothing
+
+          --index
+              Judge what the index would commit instead of what lies there, as a
+              pre-commit hook does
+
+          --commit <REV>
+              Judge this commit instead of what lies there; `-` takes those that
+              git's pre-push hook names on stdin
 
       -h, --help
               Print help (see a summary with '-h')
@@ -229,7 +240,8 @@ fn the_help_of_a_command_says_what_its_flags_do() {
           --json
               Print one JSON document on stdout (streams: one a line)
 
-    Example:
+    Examples:
       orchctl gate --task 0101-web
+      orchctl gate --commit HEAD~1
     ");
 }

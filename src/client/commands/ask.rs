@@ -1,11 +1,11 @@
-//! `status`, `sync`, `wait`, `gate`, `explain`: questions about the present content.
+//! `status`, `sync`, `wait`, `explain`: questions about the present content; and how verdicts are heard and told.
 //!
-//! Each is one request and one answer; nothing is started here but what `wait` and `gate` make the daemon start.
+//! Each is one request and one answer; nothing is started here but what `wait` (and `gate`, beside) make the daemon start.
 
 use super::leave::leave;
 use super::print;
 use crate::client::args::history::Explain;
-use crate::client::args::run::{Gate, Sync, Wait};
+use crate::client::args::run::{Sync, Wait};
 use crate::client::args::workspace::Task;
 use crate::client::clock::Deadline;
 use crate::client::connect::Connection;
@@ -23,7 +23,7 @@ use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
 use crate::model::report::{ExplainAnswer, GateAnswer, GateProject, SyncAnswer};
 use crate::model::run::{StageStatus, Verdict};
-use crate::wire::call::{Call, GateWanted, PathNamed, RunNamed, Scope, SyncWanted, WaitWanted};
+use crate::wire::call::{Call, PathNamed, RunNamed, Scope, SyncWanted, WaitWanted};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -99,52 +99,9 @@ pub(super) fn wait(session: &mut Session<'_>, args: Wait) -> Result<Exit, Failur
     tell_verdicts(session, &mut connection, scope, answer)
 }
 
-pub(super) fn gate(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failure> {
-    let hosted = if args.no_daemon {
-        Some(session.directory(None)?)
-    } else {
-        None
-    };
-    let mut connection = match &hosted {
-        Some(root) => {
-            if !args.no_wait {
-                Session::refuse_nested(root, &args.task)?;
-            }
-            session.host(root.as_path())?
-        }
-        None => session.connect()?,
-    };
-    let mut workspace = hosted;
-    let answer = gate_answer(session, &mut connection, &mut workspace, args);
-    let scope = (workspace.as_ref(), args.task.as_slice());
-    tell_verdicts(session, &mut connection, scope, answer)
-}
-
-/// Asks; `workspace` is found on the way where the daemon is not hosted for it.
-fn gate_answer(
-    session: &mut Session<'_>,
-    connection: &mut Connection,
-    workspace: &mut Option<RootPath>,
-    args: &Gate,
-) -> Result<(GateAnswer, Interrupts), Failure> {
-    if !args.no_daemon {
-        *workspace = session.scope(connection, &args.task)?;
-        if !args.no_wait {
-            session.refuse_own_run(connection, workspace.as_ref(), &args.task)?;
-        }
-    }
-    let call = Call::Gate(GateWanted {
-        workspace: workspace.clone(),
-        tasks: args.task.clone(),
-        wait: !args.no_wait,
-    });
-    let scope = (workspace.as_ref(), args.task.as_slice());
-    hear(session, connection, (&call, None), scope)
-}
-
 /// Asks for verdicts, and waits for them so long, or as long as it takes; says at ^C what goes on without us. Who listens
 /// for ^C comes with the answer: there is more to wait for before it is told.
-fn hear(
+pub(super) fn hear(
     session: &mut Session<'_>,
     connection: &mut Connection,
     (call, patience): (&Call, Option<Duration>),
@@ -166,29 +123,52 @@ fn hear(
 }
 
 /// Prints the verdicts; with `--json` also where there is none yet, so that a program reads one shape.
-fn tell_verdicts(
+pub(super) fn tell_verdicts(
     session: &mut Session<'_>,
     connection: &mut Connection,
     scope: (Option<&RootPath>, &[TaskId]),
     answer: Result<(GateAnswer, Interrupts), Failure>,
 ) -> Result<Exit, Failure> {
-    let json = session.output.json();
-    let failure = match answer {
+    match answer {
         Ok((answer, interrupts)) => {
             session.note_version(connection)?;
-            let stages = if json {
-                BTreeMap::new()
-            } else {
-                passed_stages(connection, scope.0, &answer, &interrupts)
-            };
-            print(session, &answer, |answer, look| {
-                answer::gate(answer, &stages, look)
-            })?;
-            return Ok(Exit::of_verdict(answer.verdict, answer.green));
+            tell_answer(session, connection, scope.0, (&answer, &interrupts))?;
+            Ok(Exit::of_verdict(answer.verdict, answer.green))
         }
-        Err(failure) if json && Exit::of_failure(&failure) == Exit::NoVerdict => failure,
-        Err(failure) => return Err(failure),
+        Err(failure) => {
+            let asked = || asked_for(connection, scope);
+            tell_unknown(session, failure, asked)
+        }
+    }
+}
+
+/// Prints verdicts that are known.
+pub(super) fn tell_answer(
+    session: &mut Session<'_>,
+    connection: &mut Connection,
+    workspace: Option<&RootPath>,
+    (answer, interrupts): (&GateAnswer, &Interrupts),
+) -> Result<(), Failure> {
+    let stages = if session.output.json() {
+        BTreeMap::new()
+    } else {
+        passed_stages(connection, workspace, answer, interrupts)
     };
+    print(session, answer, |answer, look| {
+        answer::gate(answer, &stages, look)
+    })?;
+    Ok(())
+}
+
+/// Prints that nothing is known, where that is what a failure says and a program reads it; else it is told as it is.
+pub(super) fn tell_unknown(
+    session: &mut Session<'_>,
+    failure: Failure,
+    asked: impl FnOnce() -> Vec<TaskId>,
+) -> Result<Exit, Failure> {
+    if !session.output.json() || Exit::of_failure(&failure) != Exit::NoVerdict {
+        return Err(failure);
+    }
     let (message, hint) = (failure.message(), failure.hint());
     let words = error(&message, hint.as_deref(), &session.output.err_look());
     session.output.words(&words)?;
@@ -202,14 +182,12 @@ fn tell_verdicts(
         reused: false,
         green: None,
         detail: Some(message.clone()),
+        judged: None,
     };
     let answer = GateAnswer {
         verdict: Verdict::Unknown,
         green: None,
-        projects: asked_for(connection, scope)
-            .into_iter()
-            .map(unknown)
-            .collect(),
+        projects: asked().into_iter().map(unknown).collect(),
     };
     session.output.document(&answer)?;
     Ok(Exit::NoVerdict)

@@ -80,6 +80,7 @@ fn trusted(project: &GateProject, stages: &BTreeMap<RunId, (usize, usize)>) -> S
     if let Some((passed, all)) = project.run_id.as_ref().and_then(|run| stages.get(run)) {
         parts.push(format!("{passed} of {}", count(*all, "stage")));
     }
+    parts.extend(project.judged.as_ref().map(ToString::to_string));
     parts.join(", ")
 }
 

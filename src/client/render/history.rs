@@ -115,7 +115,13 @@ pub fn show(run: &RunDetail, look: &Look) -> String {
     let mut rows = vec![
         ("task", clean(record.task_id.as_str())),
         ("pipeline", clean(record.pipeline_id.as_str())),
-        ("cause", record.cause.map_or("-", cause_word).to_owned()),
+        ("cause", {
+            let cause = record.cause.map_or("-", cause_word);
+            match &run.judged {
+                Some(judged) => format!("{cause} of {judged}"),
+                None => cause.to_owned(),
+            }
+        }),
         (
             if record.status == RunStatus::Queued {
                 "queued"

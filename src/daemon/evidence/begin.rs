@@ -36,7 +36,7 @@ impl Desk {
                 (begun, sidecar, Some(Box::new(named.spare)))
             }
             None => {
-                let sidecar = Sidecar::of(report);
+                let sidecar = self.sidecar(report);
                 let manifest = self.write(&runs, report, &sidecar, &mut grown, now)?;
                 (manifest, sidecar, None)
             }
@@ -138,7 +138,7 @@ impl Desk {
         advance(&mut begun, report, &self.layout, now);
         let log = first_log(&begun, report, &self.layout);
         let log = log.as_deref().and_then(Path::file_name);
-        let sidecar = Sidecar::of(report);
+        let sidecar = self.sidecar(report);
         let first = First {
             queued,
             begun,

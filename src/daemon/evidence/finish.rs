@@ -5,6 +5,7 @@
 use super::files::{Files, METRICS, OWNER, random_token};
 use super::open::Open;
 use super::places::Grown;
+use super::snapshots::StateFile;
 use super::{Desk, EvidenceError, lock};
 use crate::daemon::durable::{Dir, DurableError, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
@@ -58,6 +59,12 @@ impl Desk {
             files.stage_manifest(manifest)?,
         ];
 
+        // What is known of the present content is no matter of a run on something else.
+        let is_of_present = sidecar.as_ref().is_none_or(|it| it.judged.is_none());
+        let state = match is_of_present {
+            true => StateFile::Says(state),
+            false => StateFile::Stands,
+        };
         let task = &manifest.task_id;
         let held = lock::take(&files.runs, task, &random_token()?, now)?;
         if held.is_none() {

@@ -16,10 +16,13 @@ use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
 use crate::engine::history::History;
 use crate::limits::PROOFS_MAX;
-use crate::model::evidence::{DAEMON_LOST, Manifest, Sidecar, SidecarStage, Unreadable, numbered};
+use crate::model::evidence::{
+    DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable, numbered,
+};
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::{Cause, Outcome, Verdict};
 use crate::model::time::Timestamp;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -324,8 +327,11 @@ impl Desk {
                 .into_iter()
                 .filter(|it| it.cause != Some(Cause::Parent))
             {
-                let of_pipeline = last.entry(record.pipeline_id.clone());
-                of_pipeline.or_insert_with(|| Last::of(runs, record));
+                if let Entry::Vacant(of_pipeline) = last.entry(record.pipeline_id.clone())
+                    && !is_of_other_content(runs, &record)
+                {
+                    of_pipeline.insert(Last::of(runs, record));
+                }
             }
             drop(known.insert(
                 task.clone(),
@@ -366,6 +372,13 @@ impl Known {
             }
         }
     }
+}
+
+/// Whether a run was on something else than what lay in the workspace: the last run there is another.
+fn is_of_other_content(runs: &Dir, record: &RunRecord) -> bool {
+    let files = Files::open(runs, &record.task_id, &record.run_id);
+    let sidecar = files.ok().flatten().map(|files| files.read_sidecar());
+    sidecar.is_some_and(|sidecar| sidecar.is_ok_and(|sidecar| sidecar.judged.is_some()))
 }
 
 /// What these runs say of their stages, newest first, of those that can still be read.

@@ -28,6 +28,15 @@ pub(super) struct Snapshots {
     tasks: BTreeMap<TaskId, Cached>,
 }
 
+/// What becomes of `state.json` at the end of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum StateFile<'a> {
+    /// It is written, and says this of the present content; what it has said so far where nothing is given.
+    Says(Option<&'a TaskState>),
+    /// It is left as it is: the run tells of other content.
+    Stands,
+}
+
 #[derive(Debug)]
 struct Cached {
     snapshot: Snapshot,
@@ -54,28 +63,27 @@ impl Snapshots {
         }
     }
 
-    /// Writes both files with the entry of a run that ended under temp names in the directory that is given back; the
-    /// caller holds the task's lock.
+    /// Writes both files, or the first, with the entry of a run that ended under temp names in the directory that is given
+    /// back; the caller holds the task's lock.
     pub(super) fn stage(
         &mut self,
         task: &TaskId,
         entry: Entry,
-        state: Option<&TaskState>,
+        state: StateFile<'_>,
         grown: &mut Grown,
         now: Timestamp,
     ) -> Result<(Dir, Vec<Staged>), DurableError> {
         let dir = self.directory(task, grown)?;
         let cached = self.load(task, &dir, now)?;
         cached.snapshot.add(entry);
-        if let Some(state) = state {
-            cached.state = Some(state.clone());
+        let runs = cached.snapshot.runs_file();
+        let mut staged = vec![dir.stage(OsStr::new(RUNS), &runs, SHARED)?];
+        if let StateFile::Says(state) = state {
+            cached.state = state.cloned().or(cached.state.take());
+            let others = &cached.others;
+            let bytes = cached.snapshot.state_file(cached.state.as_ref(), others);
+            staged.push(dir.stage(OsStr::new(STATE), &bytes, SHARED)?);
         }
-        let others = &cached.others;
-        let bytes = cached.snapshot.state_file(cached.state.as_ref(), others);
-        let staged = vec![
-            dir.stage(OsStr::new(RUNS), &cached.snapshot.runs_file(), SHARED)?,
-            dir.stage(OsStr::new(STATE), &bytes, SHARED)?,
-        ];
         grown.note(dir.clone());
         Ok((dir, staged))
     }

@@ -7,6 +7,7 @@
 use super::Attempt;
 use crate::daemon::log::LogError;
 use crate::daemon::process::chase::{RUN_VARIABLE, STAGE_VARIABLE, Stop, signal_group};
+use crate::git::REPOSITORY_VARIABLES;
 use crate::model::config::CommandLine;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::collections::BTreeMap;
@@ -25,26 +26,6 @@ const DAEMON_VARIABLES: [&str; 6] = [
     "LISTEN_PID",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
-];
-
-/// Variables by which git ties a process to one repository (`git rev-parse --local-env-vars`). A hook that starts the
-/// daemon has them set, and a stage's git would work on the hook's repository; a stage that declares one keeps it.
-const REPOSITORY_VARIABLES: [&str; 15] = [
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
 ];
 
 /// Why a command could not be started.
@@ -100,6 +81,7 @@ impl Spawned {
             },
         };
         let mut command = Command::new(program);
+        // A stage that declares one keeps it.
         for name in REPOSITORY_VARIABLES {
             command.env_remove(name);
         }

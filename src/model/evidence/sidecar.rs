@@ -6,6 +6,7 @@ use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::id::{RunId, StageId};
+use crate::model::judged::Judged;
 use crate::model::path::RelPath;
 use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, StageStatus, Verdict};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct Sidecar {
     pub verdict: Verdict,
     /// What changed while it was under way, so that it proves nothing of what is there now.
     pub void: Option<VoidPaths>,
+    /// What it ran on, where that was not what lay in the workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
 }
 
 /// The paths of a change set: the first hundred; none where everything may have changed.
@@ -70,7 +74,7 @@ pub struct SidecarStage {
 }
 
 impl Sidecar {
-    /// The sidecar of a run.
+    /// The sidecar of a run on what lies in the workspace.
     #[must_use]
     pub fn of(report: &RunReport) -> Self {
         let (count, paths) = shown(&report.changed);
@@ -83,7 +87,14 @@ impl Sidecar {
             void: report.void.as_ref().map(|void| VoidPaths {
                 paths: shown(&void.changed).1,
             }),
+            judged: None,
         }
+    }
+
+    /// The same of a run on something else.
+    #[must_use]
+    pub fn on(self, judged: Option<Judged>) -> Self {
+        Self { judged, ..self }
     }
 
     /// Reads a sidecar.

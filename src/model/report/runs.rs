@@ -5,6 +5,7 @@
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::evidence::{RunRecord, numbered};
 use crate::model::id::{RunId, StageId};
+use crate::model::judged::Judged;
 use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::Failure;
 use crate::model::run::{Changed, Outcome, RunStatus, StageStatus, Unproven, Verdict};
@@ -96,6 +97,9 @@ pub struct RunDetail {
     pub changed: Option<ChangedPaths>,
     /// What changed while it ran, so that it proves nothing of what is there now.
     pub void: Option<ChangedPaths>,
+    /// What it ran on, as `commit` or `index`, where that was not what lay in the workspace.
+    #[serde(flatten)]
+    pub judged: Option<Judged>,
     /// Its stages, in declared order.
     pub stages: Vec<StageRecord>,
 }

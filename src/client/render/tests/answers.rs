@@ -33,6 +33,7 @@ fn gate_says_which_run_it_trusts() {
                 manifest: Some(format!(".runs/0101-web/cli/{RUN}/manifest.json")),
                 reused: true,
                 green: None,
+                judged: None,
             },
             GateProject {
                 detail: None,
@@ -44,6 +45,7 @@ fn gate_says_which_run_it_trusts() {
                 manifest: None,
                 reused: false,
                 green: None,
+                judged: None,
             },
         ],
     };
@@ -90,6 +92,7 @@ fn gate_says_that_flaky_counts_as_failed() {
             manifest: None,
             reused: false,
             green: Some(false),
+            judged: None,
         }],
     };
     insta::assert_snapshot!(plain(&answer::gate(&gate, &BTreeMap::new(), &look(None))), @r#"

@@ -1,0 +1,274 @@
+//! A checkout: a commit, or what an index would commit, as files of its own, for a gate to judge.
+//!
+//! It is a detached worktree of the user's repository below the state directory, one a workspace, kept from gate to gate
+//! so that what is ignored there (dependencies, build outputs) stays warm. One gate at a time has it. Nothing of the
+//! user's is touched: no file, index, ref, hook or stash, only git's list of worktrees has one more.
+//!
+//! What the files were checked out by is an index of our own, which no stage reaches: what a stage did to a tracked file,
+//! or to what git thinks of it, is undone. Where anything is not as it was left, all of it is made anew.
+
+use crate::git::revision::Revision;
+use crate::git::{Git, GitError};
+use crate::model::digest::Digest;
+use crate::model::judged::Oid;
+use crate::model::path::{PathError, RootPath};
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where checkouts stand, below the state directory.
+const CHECKOUTS: &str = "worktrees";
+/// Digits of a root's digest that name its checkout.
+const NAME_DIGITS: usize = 16;
+/// The worktree; git lists it under this name.
+const TREE: &str = "orchd-gate";
+/// By what it was checked out.
+const INDEX: &str = "index";
+/// Held by the gate that has it.
+const LOCK: &str = "lock";
+/// There while files are changed: after a crash nothing of them is believed.
+const UNFINISHED: &str = "unfinished";
+/// How files were converted when they were checked out.
+const CONVERSIONS: &str = "conversions";
+/// The settings by which git converts files that it checks out, beside the attributes.
+const CONVERTING: &str = "^(core\\.(autocrlf|eol|symlinks|filemode|attributesfile)|filter\\..*)$";
+/// The tree without files, which git knows without having it: of a repository with short names, and with long ones.
+const EMPTY: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const EMPTY_LONG: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+/// What HEAD names before the first commit: a ref of the worktree alone, which is never there.
+const UNBORN: &str = "refs/worktree/unborn";
+
+/// Why nothing could be checked out.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// The disk said no.
+    #[error("failed to {act} `{}`", path.display())]
+    Disk {
+        /// What was tried.
+        act: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Git said no.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// It cannot be the root of anything.
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
+
+/// The checkout of one workspace, which nobody else has as long as this lives.
+#[derive(Debug)]
+pub struct Checkout {
+    directory: PathBuf,
+    tree: PathBuf,
+    index: PathBuf,
+    /// Locked; the lock goes with it.
+    _lock: File,
+}
+
+impl Checkout {
+    /// Takes the checkout of the workspace at `root`; where another gate has it, `waits` is told, and then that is waited
+    /// for. Blocks.
+    ///
+    /// # Errors
+    /// When the state directory cannot be used.
+    pub fn take(
+        state: &Path,
+        root: &RootPath,
+        waits: &mut dyn FnMut(),
+    ) -> Result<Self, CheckoutError> {
+        let name = Digest::of(root.to_key().as_bytes()).to_string();
+        let name: String = name.chars().take(NAME_DIGITS).collect();
+        let directory = state.join(CHECKOUTS).join(name);
+        std::fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
+        let directory = std::fs::canonicalize(&directory)
+            .map_err(failed("find the real path of", &directory))?;
+        let path = directory.join(LOCK);
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waits();
+                lock.lock().map_err(failed("lock", &path))?;
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
+        }
+        Ok(Self {
+            tree: directory.join(TREE),
+            index: directory.join(INDEX),
+            directory,
+            _lock: lock,
+        })
+    }
+
+    /// Has the files of a revision stand there, and no others but what is ignored; says where the workspace is in them.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When git or the disk says no, also of one that is made anew.
+    pub fn stand(&self, revision: &Revision) -> Result<RootPath, CheckoutError> {
+        match self.standing(revision) {
+            Some(own) if self.fill(revision, &own).is_ok() => {}
+            Some(_) | None => {
+                self.clear()?;
+                let own = self.make(revision)?;
+                self.fill(revision, &own)?;
+            }
+        }
+        Ok(RootPath::new(&self.tree.join(&revision.repository.below))?)
+    }
+
+    /// The git directory of the worktree, where all of it is as it was left: it is one of this very repository, at this very
+    /// place, and nothing was cut off.
+    fn standing(&self, revision: &Revision) -> Option<PathBuf> {
+        let is_whole = !self.directory.join(UNFINISHED).exists() && self.index.is_file();
+        let is_plain = std::fs::symlink_metadata(&self.tree).is_ok_and(|meta| meta.is_dir());
+        if !is_whole || !is_plain {
+            return None;
+        }
+        let path = |what: &str| self.ask_path(what).ok();
+        let own = path("--git-dir")?;
+        let worktrees = real(&revision.repository.common)?.join("worktrees");
+        let named = std::fs::read(own.join("gitdir")).ok()?;
+        let named = own.join(OsStr::from_bytes(named.trim_ascii_end()));
+        let is_ours = real(&path("--show-toplevel")?)? == self.tree
+            && real(&own)?.parent() == Some(worktrees.as_path())
+            && real(&named)? == self.tree.join(".git");
+        is_ours.then_some(own)
+    }
+
+    fn ask_path(&self, what: &str) -> Result<PathBuf, GitError> {
+        // What is around the state directory is no business of ours.
+        let git = Git::at(&self.tree).with("GIT_CEILING_DIRECTORIES", &self.directory);
+        let path = git.line(&["rev-parse", "--path-format=absolute", what])?;
+        Ok(PathBuf::from(OsStr::from_bytes(&path)))
+    }
+
+    /// Makes the worktree, without files; says where its git directory is.
+    fn make(&self, revision: &Revision) -> Result<PathBuf, CheckoutError> {
+        let git = Git::at(&revision.repository.top).apart();
+        let commit = match &revision.head {
+            Some(commit) => commit.as_str().to_owned(),
+            None => stand_in(&git, &revision.tree)?,
+        };
+        // Git may list one there that somebody has removed: that is what it has to be forced for.
+        let words = ["worktree", "add", "--force", "--detach", "--no-checkout"];
+        let mut words = words.map(OsStr::new).to_vec();
+        words.extend([self.tree.as_os_str(), OsStr::new(&commit)]);
+        git.ask(&words)?;
+        Ok(self.ask_path("--git-dir")?)
+    }
+
+    /// Has HEAD and the files be those of a revision, whatever was there.
+    fn fill(&self, revision: &Revision, own: &Path) -> Result<(), CheckoutError> {
+        let unfinished = self.directory.join(UNFINISHED);
+        drop(File::create(&unfinished).map_err(failed("write", &unfinished))?);
+        // Nobody else has it: what a dead gate has locked is free.
+        remove(&self.directory.join(format!("{INDEX}.lock")))?;
+        let git = Git::at(&self.tree)
+            .apart()
+            .with("GIT_DIR", own)
+            .with("GIT_WORK_TREE", &self.tree)
+            .with("GIT_INDEX_FILE", &self.index);
+        match &revision.head {
+            Some(commit) => git.ask(&["update-ref", "--no-deref", "HEAD", commit.as_str()])?,
+            None => git.ask(&["symbolic-ref", "HEAD", UNBORN])?,
+        };
+        let had_files = self.index.is_file();
+        let check_out = |tree: &str| git.ask(&["read-tree", "--reset", "-u", tree]);
+        check_out(revision.tree.as_str())?;
+        let path = self.directory.join(CONVERSIONS);
+        let conversions = conversions(&git, &revision.repository.common)?;
+        if std::fs::read(&path).ok().as_ref() != Some(&conversions) {
+            // Git leaves alone what is the same to it, and would be converted to something else by now.
+            if had_files {
+                let is_long = revision.tree.as_str().len() == EMPTY_LONG.len();
+                check_out(if is_long { EMPTY_LONG } else { EMPTY })?;
+                check_out(revision.tree.as_str())?;
+            }
+            replace(&path, &conversions)?;
+        }
+        // Twice forced: a repository that a stage has left there is removed too.
+        git.ask(&["clean", "-ffdq"])?;
+        let (beside, theirs) = (own.join("index.orchd"), own.join("index"));
+        std::fs::copy(&self.index, &beside).map_err(failed("write", &beside))?;
+        std::fs::rename(&beside, &theirs).map_err(failed("replace", &theirs))?;
+        remove(&unfinished)
+    }
+
+    /// Removes what there is of it.
+    fn clear(&self) -> Result<(), CheckoutError> {
+        let is_directory = std::fs::symlink_metadata(&self.tree).is_ok_and(|meta| meta.is_dir());
+        if is_directory {
+            std::fs::remove_dir_all(&self.tree).map_err(failed("remove", &self.tree))?;
+        } else {
+            remove(&self.tree)?;
+        }
+        remove(&self.index)
+    }
+}
+
+/// All that says how git converts the files of an index when it checks them out.
+fn conversions(git: &Git, common: &Path) -> Result<Vec<u8>, GitError> {
+    let mut said = git.ask(&["ls-files", "-s", "-z", "--", ":(glob)**/.gitattributes"])?;
+    // Where nothing is set it says so by refusing.
+    said.extend(
+        git.ask(&["config", "--null", "--get-regexp", CONVERTING])
+            .unwrap_or_default(),
+    );
+    said.push(0);
+    said.extend(std::fs::read(common.join("info/attributes")).unwrap_or_default());
+    Ok(said)
+}
+
+/// A commit of a tree, for a worktree to begin with where there is none yet: the same one each time, and nobody's.
+fn stand_in(git: &Git, tree: &Oid) -> Result<String, GitError> {
+    let git = git
+        .clone()
+        .with("GIT_AUTHOR_NAME", "orchd")
+        .with("GIT_AUTHOR_EMAIL", "orchd@localhost")
+        .with("GIT_AUTHOR_DATE", "@0 +0000")
+        .with("GIT_COMMITTER_NAME", "orchd")
+        .with("GIT_COMMITTER_EMAIL", "orchd@localhost")
+        .with("GIT_COMMITTER_DATE", "@0 +0000");
+    let commit = git.line(&["commit-tree", tree.as_str(), "-m", "what is staged"])?;
+    Ok(String::from_utf8_lossy(&commit).into_owned())
+}
+
+fn real(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok()
+}
+
+/// Writes a file whole.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), CheckoutError> {
+    let beside = path.with_extension("new");
+    let written = File::create(&beside).and_then(|mut file| file.write_all(bytes));
+    written.map_err(failed("write", &beside))?;
+    std::fs::rename(&beside, path).map_err(failed("replace", path))
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<(), CheckoutError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> CheckoutError + 'a {
+    move |source| CheckoutError::Disk {
+        act,
+        path: path.to_path_buf(),
+        source,
+    }
+}

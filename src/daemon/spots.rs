@@ -1,0 +1,147 @@
+//! Where one workspace's files lie: what is looked at and run in, and where its evidence is kept.
+//!
+//! The two are one place, but for a checkout: there what is looked at is a commit or an index, checked out elsewhere, and
+//! the evidence is the workspace's own. Everything else about a workspace (its name, what is allowed, its index) goes by
+//! its root.
+
+use crate::daemon::evidence::Places as EvidencePlaces;
+use crate::daemon::tree::Places as TreePlaces;
+use crate::model::around::{self, RUNS_AROUND};
+use crate::model::id::TaskId;
+use crate::model::judged::Judged;
+use crate::model::path::{RelPath, RootPath};
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+/// Where one workspace's files lie; absolute.
+#[derive(Clone, Debug)]
+pub(super) struct Spots {
+    pub(super) ground: Ground,
+    /// Where runs are recorded.
+    pub(super) runs: PathBuf,
+    out: PathBuf,
+    index: Option<PathBuf>,
+}
+
+/// What is looked at, and where stages run.
+#[derive(Clone, Debug)]
+pub(super) struct Ground {
+    /// The workspace as it is looked at.
+    pub(super) root: RootPath,
+    /// Where runs would be recorded if it were the workspace: no content.
+    runs: PathBuf,
+    /// Where stages leave what they have to say.
+    pub(super) out: PathBuf,
+    /// What is checked out there, where that is not what lies at the root.
+    pub(super) judged: Option<Judged>,
+}
+
+impl Spots {
+    /// The places below `root`, unless the environment names others. What a stage has in its environment is about the
+    /// workspace of the stage, and about no other that it asks for in its own process.
+    pub(super) fn of(root: &RootPath, state: &Path) -> Self {
+        let is_elsewhere = is_of_other_stage(root);
+        let named = |variable: &str, usual: &str| {
+            let path = std::env::var_os(variable).filter(|path| !path.is_empty() && !is_elsewhere);
+            let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
+            resolved(&root.as_path().join(path))
+        };
+        let runs = named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs");
+        let out = named("CODEX_ORCHESTRATOR_OUT_DIR", "out");
+        let ground = Ground {
+            root: root.clone(),
+            runs: runs.clone(),
+            out: out.clone(),
+            judged: None,
+        };
+        Self {
+            ground,
+            runs,
+            out,
+            index: Some(state.join("index")),
+        }
+    }
+
+    /// The same workspace, of which `judged` is looked at, checked out at `place`.
+    pub(super) fn in_checkout(self, place: RootPath, judged: Judged) -> Self {
+        // What lies below the workspace has its place below the checkout too; what lies elsewhere is there for both.
+        let moved = |path: &Path| match path.strip_prefix(self.ground.root.as_path()) {
+            Ok(below) => place.as_path().join(below),
+            Err(_) => path.to_path_buf(),
+        };
+        let ground = Ground {
+            runs: moved(&self.runs),
+            out: moved(&self.out),
+            root: place,
+            judged: Some(judged),
+        };
+        Self { ground, ..self }
+    }
+
+    /// Whether something else is looked at than what lies at the root.
+    pub(super) fn is_checkout(&self) -> bool {
+        self.ground.judged.is_some()
+    }
+
+    pub(super) fn evidence(&self) -> EvidencePlaces {
+        EvidencePlaces {
+            runs_dir: self.runs.clone(),
+            out_dir: self.out.clone(),
+            index_dir: self.index.clone(),
+        }
+    }
+
+    /// What the tree has to leave out and to look for.
+    pub(super) fn tree(&self, depends_on: &[RelPath], tasks: &BTreeSet<TaskId>) -> TreePlaces {
+        TreePlaces {
+            runs: Some(self.ground.runs.clone()),
+            out: Some(self.ground.out.clone()),
+            configuration: depends_on.to_vec(),
+            tasks: tasks.clone(),
+        }
+    }
+}
+
+/// Whether this process runs in a stage of another workspace than this one.
+pub(super) fn is_of_other_stage(root: &RootPath) -> bool {
+    let around = std::env::var(RUNS_AROUND).unwrap_or_default();
+    let around = around::read(&around).pop();
+    around.is_some_and(|run| run.workspace != *root)
+}
+
+/// An absolute path without `.` and `..`, as the published orchestrator resolves its directories: by the text alone.
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => resolved.push(part),
+        }
+    }
+    resolved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::judged::Oid;
+
+    #[test]
+    fn a_checkout_has_its_own_ground_and_the_evidence_of_its_workspace() {
+        let path = |path: &str| RootPath::new(Path::new(path)).unwrap();
+        let own = Spots::of(&path("/w"), Path::new("/state"));
+        assert!(!own.is_checkout());
+        let judged = Judged::Commit(Oid::parse(&"a".repeat(40)).unwrap());
+        let spots = own.clone().in_checkout(path("/state/c/sub"), judged);
+        assert!(spots.is_checkout());
+        let (own, theirs) = (own.evidence(), spots.evidence());
+        assert_eq!(
+            (own.runs_dir, own.out_dir),
+            (theirs.runs_dir, theirs.out_dir)
+        );
+        let tree = spots.tree(&[], &BTreeSet::new());
+        assert_eq!(tree.runs.as_deref(), Some(Path::new("/state/c/sub/.runs")));
+        assert_eq!(tree.out.as_deref(), Some(Path::new("/state/c/sub/out")));
+    }
+}

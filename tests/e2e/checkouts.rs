@@ -1,0 +1,189 @@
+//! The checkout in which a gate judges: whatever became of it, nothing is green that is not, and one gate at a time has it.
+
+use crate::deadline::within;
+use crate::revisions::{counter, judged, repository, state_of};
+use crate::support::{Running, Workspace, World, check, lines, pipeline};
+use rustix::process::Signal;
+use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+/// The checkout of the only workspace that has one.
+fn checkout(world: &World) -> PathBuf {
+    let all = std::fs::read_dir(world.state().join("worktrees")).unwrap();
+    let all: Vec<_> = all.flatten().map(|entry| entry.path()).collect();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all[0].clone()
+}
+
+/// Runs a shell line in a directory of the world.
+fn sh(world: &World, directory: PathBuf, line: &str) {
+    let here = Workspace {
+        world,
+        root: directory,
+    };
+    here.sh(line);
+}
+
+#[test]
+fn a_checkout_that_is_damaged_is_made_anew() {
+    let world = World::empty();
+    let workspace = repository(&world, "w");
+    workspace.sh("echo bad. > a.txt; git commit -qam second");
+    let red = judged(&workspace, &["--commit", "HEAD"], 1);
+    let home = checkout(&world);
+    let tree = "cd orchd-gate";
+    let same = "touch -r a.txt ../stamp; echo good > a.txt; touch -r ../stamp a.txt; rm ../stamp";
+    for damage in [
+        // What a stage may have done to a file, and to what git thinks of it.
+        &format!("{tree}; {same}")[..],
+        &format!("{tree}; git update-index --assume-unchanged a.txt; {same}"),
+        &format!("{tree}; git update-index --skip-worktree a.txt; {same}"),
+        &format!("{tree}; echo good > a.txt; git commit -qam other; git checkout -q -b other"),
+        &format!("{tree}; rm a.txt; mkdir a.txt; echo x > a.txt/b"),
+        &format!("{tree}; rm a.txt; echo good > ../g; ln -s ../g a.txt"),
+        &format!(
+            "{tree}; git config core.sparseCheckout true; mkdir -p $(git rev-parse --git-dir)/info; echo /orchd.toml > $(git rev-parse --git-dir)/info/sparse-checkout; git read-tree -mu HEAD"
+        ),
+        &format!("{tree}; echo more > more.txt; mkdir n; cd n; git init -q .; echo y > y"),
+        // What may become of the rest.
+        &format!("{tree}; rm .git; echo good > a.txt"),
+        &format!(
+            "{tree}; rm .git; git init -q .; echo good > a.txt; git add .; git commit -qm foreign"
+        ),
+        "echo garbage > index",
+        "rm index",
+        "echo x > index.lock",
+        "touch unfinished; echo good > orchd-gate/a.txt",
+        "rm -rf orchd-gate",
+        "rm -rf orchd-gate; echo x > orchd-gate",
+        "mv orchd-gate moved; ln -s moved orchd-gate",
+        "cp -r orchd-gate copy; rm -rf orchd-gate; mv copy orchd-gate; echo good > orchd-gate/a.txt",
+    ] {
+        sh(&world, home.clone(), damage);
+        assert_eq!(
+            judged(&workspace, &["--commit", "HEAD"], 1),
+            red,
+            "{damage}"
+        );
+    }
+    workspace.sh("rm -r .git/worktrees");
+    assert_eq!(judged(&workspace, &["--commit", "HEAD"], 1), red);
+    // The repository is another one, with the same commits.
+    workspace.sh("git config --unset core.sparseCheckout; git clone -q --bare . ../bare; rm -rf .git; git clone -q ../bare ../c; mv ../c/.git .");
+    assert_eq!(judged(&workspace, &["--commit", "HEAD"], 1), red);
+    let listed = workspace.running("git worktree list").end().out;
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    judged(&workspace, &["--commit", "HEAD~1"], 0);
+}
+
+#[test]
+fn one_gate_at_a_time_has_it_and_the_other_learns_from_it() {
+    let world = World::empty();
+    let (up, on) = (world.fifo("up"), world.fifo("on"));
+    let workspace = world.directory("w");
+    let counter = counter(&world);
+    let command = format!(
+        "echo >> {}; echo up > {}; cat {}; cat a.txt",
+        counter.display(),
+        up.display(),
+        on.display()
+    );
+    workspace.write("orchd.toml", check(&command));
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("a.txt", "1\n");
+    workspace.sh("git init -q . && git add . && git commit -qm first");
+    workspace.done(&["allow"]);
+    let gate = ["gate", "--commit", "HEAD", "--json"];
+    let first = Running::of(workspace.orchctl(&gate));
+    world.heard(&up);
+    let mut second = workspace.orchctl(&gate);
+    let mut second = second
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(second.stderr.take().unwrap()).lines();
+    let first_line = within("it did not say that it waits", move || said.next());
+    let first_line = first_line.unwrap().unwrap();
+    assert!(
+        first_line.contains("Waiting for another gate"),
+        "{first_line}"
+    );
+    world.say(&on, "on");
+    assert_eq!(first.end().code, Some(0));
+    let second = within("it did not end", move || second.wait_with_output().unwrap());
+    assert_eq!(second.status.code(), Some(0));
+    let answer: serde_json::Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!(answer["projects"][0]["reused"], json!(true));
+    assert_eq!(lines(&counter), 1);
+}
+
+#[test]
+fn what_a_killed_gate_left_running_does_not_write_into_what_the_next_one_judges() {
+    let world = World::empty();
+    let up = world.fifo("up");
+    let workspace = world.directory("w");
+    // Whoever is not ended goes on to make every commit good.
+    let command = format!(
+        "grep -q good a.txt || {{ echo up > {}; while :; do echo good > a.txt; done; }}",
+        up.display()
+    );
+    workspace.write(
+        "orchd.toml",
+        pipeline(&[(
+            "check",
+            &format!("command = '''{command}'''\ntimeout = \"1s\""),
+        )]),
+    );
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("a.txt", "bad\n");
+    workspace.sh("git init -q . && git add . && git commit -qm first");
+    workspace.done(&["allow"]);
+    let before = state_of(&workspace);
+    let gate = Running::of(workspace.orchctl(&["gate", "--commit", "HEAD"]));
+    world.heard(&up);
+    gate.signal(Signal::KILL);
+    assert_eq!(gate.end().code, None);
+    let heard = std::thread::scope(|scope| {
+        let heard = scope.spawn(|| world.heard(&up));
+        let again = workspace.ctl(&["gate", "--commit", "HEAD", "--json"]);
+        assert_eq!(again.code, Some(3), "{again:?}");
+        heard.join().unwrap()
+    });
+    assert_eq!(heard, "up\n");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    let first = &workspace.json("out/t/runs.json")["runs"][0]["runId"];
+    let path = format!(".runs/t/cli/{}/manifest.json", first.as_str().unwrap());
+    assert_eq!(workspace.json(&path)["status_detail"], "daemon-lost");
+    assert_eq!(state_of(&workspace), before);
+}
+
+#[test]
+fn a_gate_that_is_interrupted_records_its_run_and_leaves_the_checkout_to_the_next() {
+    let world = World::empty();
+    let up = world.fifo("up");
+    let workspace = world.directory("w");
+    workspace.write(
+        "orchd.toml",
+        check(&format!(
+            "if test -f slow; then echo up > {}; sleep 1000; fi",
+            up.display()
+        )),
+    );
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("slow", "");
+    workspace.sh(
+        "git init -q . && git add . && git commit -qm slow; git rm -q slow; git commit -qm fast",
+    );
+    workspace.done(&["allow"]);
+    let gate = Running::of(workspace.orchctl(&["gate", "--commit", "HEAD~1"]));
+    world.heard(&up);
+    gate.signal(Signal::INT);
+    let gate = gate.end();
+    assert_eq!(gate.code, Some(3), "{gate:?}");
+    assert!(gate.err.contains("is cancelled"), "{gate:?}");
+    assert_eq!(world.processes(), Vec::<u32>::new());
+    judged(&workspace, &["--commit", "HEAD"], 0);
+}
