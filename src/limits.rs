@@ -439,6 +439,13 @@ pub const PROOFS_MAX: usize = 64;
 /// start reads of one pipeline, and a few hundred bytes each. What failed before them passes as if it never had.
 pub const FAILED_RUNS_MAX: usize = 256;
 const _: () = assert!(PROOFS_MAX <= FAILED_RUNS_MAX);
+/// Passes of single stages that a project remembers, so that what they depend on needs no run: some weeks of work on a
+/// handful of stages, and a few hundred bytes each.
+pub const STAGE_PROOFS_MAX: usize = 1_024;
+/// Paths of a view that are held against what each stage reads: past this all of them count as affected, which costs
+/// taking over less than the look would take longer.
+pub const AFFECTED_PATHS_MAX: usize = 1_000;
+const _: () = assert!(PROOFS_MAX <= STAGE_PROOFS_MAX && AFFECTED_PATHS_MAX <= CHANGED_PATHS_MAX);
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);

@@ -54,7 +54,9 @@ impl Shell {
                 run,
                 record,
                 failure,
+                gone,
             } => {
+                self.take_gone(id, gone);
                 if record == Record::End
                     && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
                 {

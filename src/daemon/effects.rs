@@ -56,6 +56,18 @@ impl Shell {
                     });
                 }
             }
+            Effect::Weigh {
+                weigh,
+                run,
+                stage,
+                lists,
+                ..
+            } => self.inputs.push_back(Input::Weighed {
+                weigh,
+                run,
+                stage,
+                outputs: vec![None; lists.len()],
+            }),
             Effect::Reply { request, reply } => self.reply(request, reply),
             Effect::Release { request } => drop(self.attended.remove(&request)),
             Effect::Publish { seq, at, news } => {
@@ -133,6 +145,7 @@ impl Shell {
         let (task, pipeline) = (report.task.clone(), report.pipeline.clone());
         let cause = report.cause;
         let by_change = cause == Cause::Change;
+        let passes = self.passes_for(&report);
         let site = self.sites.get_mut(&workspace);
         let changed_file = site.as_ref().map(|site| stage::changed_file(site, &report));
         let desk = site.and_then(|site| {
@@ -152,7 +165,8 @@ impl Shell {
                 // Stages then find no list at all: nobody takes an old or a torn one for the truth.
                 tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
             }
-            Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
+            let gone = passes.map(|passes| passes.gone()).unwrap_or_default();
+            Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure, gone } })
         });
         desk.push(move |desk| {
             if by_change {
@@ -209,7 +223,8 @@ impl Shell {
                     tracing::error!(run = %report.run, %failure, "the end of a run could not be recorded");
                 }
             }
-            Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure } })
+            let gone = BTreeSet::new();
+            Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure, gone } })
         });
         desk.push(|desk| {
             desk.let_go();

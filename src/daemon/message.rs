@@ -55,6 +55,8 @@ pub(super) enum What {
         record: Record,
         /// Why not.
         failure: Option<String>,
+        /// The runs whose passes it could have taken over, and whose evidence does not tell of them any more.
+        gone: BTreeSet<RunId>,
     },
     /// An attempt of a stage has ended.
     StageEnded {

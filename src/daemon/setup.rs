@@ -14,6 +14,7 @@ use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
+use crate::model::evidence::SidecarStage;
 use crate::model::id::{TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Outcome, Verdict};
@@ -292,7 +293,8 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let proofs = pipeline.and_then(|pipeline| known.proofs.get(pipeline));
     let newest_first = proofs.into_iter().flatten();
     let proofs = newest_first.rev().filter_map(|proof| {
-        let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
+        let keys = proof.stages.iter().map(SidecarStage::content_key);
+        let keys: Option<Vec<_>> = keys.collect();
         let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
         let timed_out = outcomes.any(|outcome| outcome == Outcome::TimedOut);
         Some(Proof {
@@ -328,5 +330,6 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
         last,
         proofs: proofs.collect(),
         history: known.history.clone(),
+        proven: known.proven.clone(),
     }
 }

@@ -85,6 +85,7 @@ impl Engine {
             }
         }
         run.report.verdict = verdict;
+        run.admit_proven(now_seen);
         run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
         let report = Box::new(run.report.clone());
@@ -114,6 +115,7 @@ impl Engine {
         self.mark(&project_id);
         let report = Box::new(run.report.clone());
         self.note_history(&project_id, &run);
+        self.note_proven(&project_id, &run);
         self.publish(News::RunEnded {
             report: report.clone(),
         });
@@ -122,7 +124,7 @@ impl Engine {
             if let Some(parent) = self.runs.get_mut(parent) {
                 parent.broken |= run.broken;
             }
-            self.end_child(parent, *stage, &run.report, &said);
+            self.end_child(parent, *stage, &run, &said);
             self.tell_run(run.requests, &report);
             return;
         }
@@ -262,7 +264,7 @@ fn of_run(run: &Run) -> Verdict {
 /// Whether a stage has another key than the content that the run began on gives it.
 pub(super) fn kept_from_elsewhere(run: &Run) -> bool {
     let mut stages = run.report.stages.iter().zip(&run.seen.keys);
-    stages.any(|(stage, key)| stage.key != Some(*key))
+    stages.any(|(stage, key)| stage.content_key != Some(*key))
 }
 
 /// Why a run failed, in the published orchestrator's words.

@@ -169,6 +169,7 @@ impl Engine {
                 cause: Cause::Manual,
                 parent: ask.parent.clone(),
                 approval_policy: ask.approval_policy.clone(),
+                force: ask.force,
             };
             let asker = (request, ask.wanted);
             self.queue(&ask.project, pipeline, origin, asker);

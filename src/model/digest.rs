@@ -99,8 +99,14 @@ identity! {
     InputDigest
 }
 identity! {
-    /// What a stage's result depends on: its input digest and its definition.
+    /// What a stage's result depends on: its input digest and its definition, and what the stages that it waits for have
+    /// left of their declared outputs.
     StageKey
+}
+identity! {
+    /// What a stage has left of what it declares as `outputs`: an [`InputDigest`]'s digest, over the files that are there;
+    /// of a stage that is a pipeline, over what the stages of its run have left.
+    OutputsDigest
 }
 identity! {
     /// The commands that a configuration may run; `orchctl allow` pins it.

@@ -2,6 +2,7 @@
 //!
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
+mod bytes;
 mod files;
 mod flaky;
 mod git;
@@ -50,6 +51,7 @@ pub(crate) struct Oracle {
     seq: Seq,
     written: files::Written,
     failed: flaky::Failed,
+    bytes: bytes::Bytes,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -107,8 +109,10 @@ pub(crate) struct Oracle {
     exited: bool,
 }
 
-fn keys(report: &RunReport) -> Vec<StageKey> {
-    report.stages.iter().filter_map(|stage| stage.key).collect()
+/// What a look tells of what the stages of a run depend on.
+pub(crate) fn keys(report: &RunReport) -> Vec<StageKey> {
+    let stages = report.stages.iter();
+    stages.filter_map(|stage| stage.content_key).collect()
 }
 
 /// What begins at once is told apart from what may wait, and may then begin for another cause than it was told with.
@@ -199,6 +203,7 @@ impl Oracle {
             passed: std::mem::take(&mut self.passed),
             read: std::mem::take(&mut self.read),
             failed: std::mem::take(&mut self.failed),
+            bytes: std::mem::take(&mut self.bytes).restarted(),
             ..Self::default()
         };
         let counts = |run: &RunId| {
@@ -298,17 +303,12 @@ impl Oracle {
                     stage,
                     report,
                     config,
-                } => self.start_stage(run, *stage, report, config),
+                } => {
+                    self.bytes.start(run, *stage, report);
+                    self.start_stage(run, *stage, report, config);
+                }
                 Effect::Reply { request, reply } => {
-                    if self.questions.is_patient(*request)
-                        && let Reply::Verdicts(answers) = reply
-                    {
-                        answers.iter().for_each(|it| self.judge_unstable(it));
-                    }
-                    let evidence = (&self.said, &self.recorded);
-                    let (contents, stale) = (&self.contents, &self.stale);
-                    self.questions
-                        .answered(*request, reply, contents, evidence, stale);
+                    self.replied(*request, reply);
                 }
                 Effect::Release { request } => self.questions.released(*request),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),
@@ -322,9 +322,26 @@ impl Oracle {
                 }
                 Effect::Exit => self.exited = true,
                 Effect::State { standing, .. } => self.written.write(standing),
-                Effect::Record { .. } | Effect::StopStage { .. } => {}
+                Effect::Record { .. } | Effect::StopStage { .. } | Effect::Weigh { .. } => {}
             }
         }
+    }
+
+    fn replied(&mut self, request: RequestId, reply: &Reply) {
+        if self.questions.is_forced(request)
+            && let Reply::Run(report) = reply
+        {
+            self.bytes.force(report);
+        }
+        if self.questions.is_patient(request)
+            && let Reply::Verdicts(answers) = reply
+        {
+            answers.iter().for_each(|it| self.judge_unstable(it));
+        }
+        let evidence = (&self.said, &self.recorded);
+        let (contents, stale) = (&self.contents, &self.stale);
+        self.questions
+            .answered(request, reply, contents, evidence, stale);
     }
 
     /// Evidence before news, under gapless numbers.
@@ -342,6 +359,10 @@ impl Oracle {
             News::RunStarted { report } => {
                 let recorded = self.recorded.contains(&(report.run.clone(), false));
                 assert!(recorded, "news of a run before its evidence");
+            }
+            News::StageEnded(told) => {
+                let recorded = |run: &RunId| self.recorded.contains(&(run.clone(), true));
+                self.bytes.ended(told, recorded);
             }
             News::RunEnded { report } => self.run_ended(report),
             News::Verdict {

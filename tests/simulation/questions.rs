@@ -349,6 +349,12 @@ impl Questions {
         matches!(asked, Some(Ask::Verdict { patience, .. }) if *patience == Patience::Run)
     }
 
+    /// Whether this asks for a run that executes every stage.
+    pub(crate) fn is_forced(&self, request: RequestId) -> bool {
+        let asked = self.open.get(&request).map(|question| &question.ask);
+        matches!(asked, Some(Ask::Run(ask)) if ask.force)
+    }
+
     /// Whether somebody waits for a run to tell the verdict of a project.
     pub(crate) fn is_awaited(&self, project: &ProjectId) -> bool {
         self.open.values().any(|question| {

@@ -78,6 +78,13 @@ impl World {
         self.ask(Ask::Resume(Box::new(ask)), None);
     }
 
+    /// Somebody removes what a stage has left, or makes of it what no stage leaves.
+    pub(super) fn spoil(&mut self, project: usize, stage: &'static str, removed: bool) {
+        self.generation += 1;
+        let left = (!removed).then(|| format!("spoiled {}", self.generation));
+        self.outputs.insert((project, stage), left);
+    }
+
     /// Somebody removes the evidence of a run; that it is gone is found out at once.
     pub(super) fn vanish(&mut self) {
         let ended = self.disk.reports().len();
