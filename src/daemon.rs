@@ -28,6 +28,7 @@ pub mod log;
 mod looking;
 mod lookup;
 mod message;
+pub mod outputs;
 mod pace;
 mod parking;
 mod permission;

@@ -99,6 +99,11 @@ identity! {
     InputDigest
 }
 identity! {
+    /// The content of what a stage has left of its declared `outputs`, digested as an [`InputDigest`] is; of none at all it
+    /// is that of nothing.
+    OutputsDigest
+}
+identity! {
     /// What a stage's result depends on: its input digest and its definition.
     StageKey
 }
