@@ -10,6 +10,7 @@ use crate::daemon::runner;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Facts, Readiness, Site};
 use crate::daemon::stage;
+use crate::daemon::weighing::Weighing;
 use crate::engine::ask::Stop;
 use crate::engine::{Effect, Input, Record, Standing};
 use crate::limits::{ANCHOR_PAUSE, CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
@@ -58,16 +59,21 @@ impl Shell {
             }
             Effect::Weigh {
                 weigh,
+                workspace,
                 run,
                 stage,
+                base,
                 lists,
-                ..
-            } => self.inputs.push_back(Input::Weighed {
-                weigh,
-                run,
-                stage,
-                outputs: vec![None; lists.len()],
-            }),
+            } => {
+                let asked = Weighing {
+                    weigh,
+                    run,
+                    stage,
+                    base,
+                    lists,
+                };
+                self.weigh(workspace, asked);
+            }
             Effect::Reply { request, reply } => self.reply(request, reply),
             Effect::Release { request } => drop(self.attended.remove(&request)),
             Effect::Publish { seq, at, news } => {

@@ -104,8 +104,8 @@ identity! {
     StageKey
 }
 identity! {
-    /// What a stage has left of what it declares as `outputs`: an [`InputDigest`]'s digest, over the files that are there;
-    /// of a stage that is a pipeline, over what the stages of its run have left.
+    /// The content of what a stage has left of its declared `outputs`, digested as an [`InputDigest`] is; of none at all it
+    /// is that of nothing. Of a stage that is a pipeline, what the stages of its run have left.
     OutputsDigest
 }
 identity! {
