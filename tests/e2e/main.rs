@@ -35,6 +35,7 @@ mod queries;
 mod queue;
 mod quiet;
 mod resume;
+mod reuse;
 mod roots;
 mod seen;
 mod settling;
