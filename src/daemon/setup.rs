@@ -15,7 +15,7 @@ use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
 use crate::model::evidence::SidecarStage;
-use crate::model::id::{TaskId, WorkspaceId};
+use crate::model::id::{Seq, TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Outcome, Verdict};
 use crate::model::view::Touches;
@@ -303,6 +303,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             run: proof.run.clone(),
             timed_out: timed_out && proof.verdict == Verdict::Fail,
             confirmed: false,
+            told: Seq::default(),
         })
     });
     let last = pipeline.and_then(|pipeline| known.last.get(pipeline));

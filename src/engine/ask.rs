@@ -52,6 +52,19 @@ pub enum Patience {
     Answer,
     /// Run what is missing, and wait for it.
     Run,
+    /// The same, and have what was red before the question run once more before that is told: what has failed may pass.
+    Doubt,
+}
+
+impl Patience {
+    /// Whether something is run for the answer where nothing is proven.
+    #[must_use]
+    pub fn runs(self) -> bool {
+        match self {
+            Self::Answer => false,
+            Self::Run | Self::Doubt => true,
+        }
+    }
 }
 
 /// What a run is to be.

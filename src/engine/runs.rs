@@ -75,7 +75,8 @@ impl Engine {
             approval_policy: run.report.approval_policy.clone(),
             force: run.force,
         };
-        let (config, inherited) = (Arc::clone(&run.config), run.left_to(stage));
+        let inherited = run.left_to(stage);
+        let config = Arc::clone(&run.config);
         let Some(seen) = config
             .pipeline(&pipeline)
             .map(|pipeline| seen.under(&config, pipeline))

@@ -10,7 +10,7 @@ use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
 use crate::model::evidence::{Layout, numbered};
-use crate::model::id::{RequestId, RunId};
+use crate::model::id::{RequestId, RunId, Seq};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     BY_HAND, Changed, FailedBelow, Outcome, RunReport, RunStatus, StageReport, StageStatus,
@@ -131,7 +131,7 @@ impl Engine {
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
-        let (latest, now) = (self.latest(&run), self.now.tick);
+        let (latest, now) = (self.latest(&run), (self.now.tick, self.seq));
         if let Some(project) = self.projects.get_mut(&project_id) {
             project.active = None;
             if own {
@@ -199,13 +199,14 @@ impl Engine {
 
 impl super::project::Project {
     /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
-    fn conclude_proof(&mut self, run: &Run, now: Tick) {
+    fn conclude_proof(&mut self, run: &Run, (now, told): (Tick, Seq)) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
             confirmed: false,
+            told,
         };
         let once_more = self.recheck.take(&run.seen.keys);
         match run.report.verdict {

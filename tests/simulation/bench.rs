@@ -169,7 +169,7 @@ impl Bench {
     /// Somebody asks, or goes away.
     fn ask_something(&mut self, words: &[&str]) -> Vec<String> {
         match words {
-            [question @ ("gate" | "all" | "ask" | "run")] => self.question(question),
+            [question @ ("gate" | "all" | "doubt" | "ask" | "run")] => self.question(question),
             ["force"] => self.ask_for_run((None, None), Until::Ended, true),
             ["force", pipeline, "as", policy] => {
                 let named = (Some(pipeline_id(pipeline)), Some((*policy).to_owned()));
@@ -258,6 +258,7 @@ impl Bench {
         let verdict = |patience| Ask::Verdict { scope, patience };
         match question {
             "gate" | "all" => self.ask(verdict(Patience::Run)),
+            "doubt" => self.ask(verdict(Patience::Doubt)),
             "ask" => self.ask(verdict(Patience::Answer)),
             "run" => self.run(None, None, Until::Ended),
             other => panic!("no such question: {other}"),

@@ -221,6 +221,8 @@ scenes! {
     saved_twice_beside_another: usual,
     saved_twice_and_asked_beside_another: usual,
     saved_twice_and_put_back: usual,
+    doubted: two,
+    doubted_and_put_back: usual,
     taken_over: two,
     taken_over_after_a_void_run: two,
     taken_over_unless_forced: two,
@@ -229,6 +231,7 @@ scenes! {
     outputs_that_do_not_lie_still: leaving,
     outputs_that_cannot_be_weighed: leaving,
     cancelled_while_weighing: leaving,
+    weighed_before_a_resume: leaving,
     not_taken_over_once_it_failed: two,
     not_taken_over_without_evidence: two,
 }

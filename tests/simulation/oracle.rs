@@ -12,12 +12,12 @@ mod runs;
 mod standings;
 
 use crate::fixture::{
-    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
+    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes, task,
 };
 use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
 use git::Git;
-use orch::engine::ask::{Ask, Reply};
+use orch::engine::ask::{Ask, Patience, Reply};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Watch};
 use orch::model::digest::{InputDigest, StageKey};
@@ -85,6 +85,8 @@ pub(crate) struct Oracle {
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
     /// Of which a run is only known to have been an error.
     errors: BTreeSet<(usize, Vec<StageKey>)>,
+    /// Runs that were red when somebody asked who has that run again.
+    doubted: BTreeSet<RunId>,
     /// The same by content: of what a resume kept, the keys are others.
     vague: BTreeSet<(usize, InputDigest)>,
     settings: BTreeMap<usize, Setting>,
@@ -150,7 +152,18 @@ impl Oracle {
         deadline: Option<Duration>,
         there: (&[Content], &[Place]),
     ) {
-        self.questions.asked(request, ask, deadline, there);
+        if let Ask::Verdict { scope, patience } = ask
+            && *patience == Patience::Doubt
+        {
+            let tasks = &scope.tasks;
+            let about = |place: usize| tasks.is_empty() || tasks.contains(&task(place));
+            let proven = self.proven.iter().filter(|((place, _), _)| about(*place));
+            let is_red = |run: &&RunId| self.said.contains(&((*run).clone(), Verdict::Fail));
+            let reds = proven.map(|(_, run)| run).filter(is_red);
+            self.doubted.extend(reds.cloned());
+        }
+        self.questions
+            .asked(request, ask, deadline, there, &self.said);
     }
 
     /// The question that was asked last has to be answered with something that is known.

@@ -15,7 +15,7 @@ use orch::engine::history::History;
 use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::config::{Action, Config};
-use orch::model::id::{CaptureId, PipelineId, RunId, StageId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::time::Tick;
@@ -134,6 +134,7 @@ impl Disk {
             run: report.run.clone(),
             timed_out: fails_for_time(report),
             confirmed: false,
+            told: Seq::default(),
         });
         proofs.collect()
     }

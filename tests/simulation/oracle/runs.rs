@@ -142,7 +142,12 @@ impl Oracle {
     /// A run of the project's own pipeline begins for what its content calls for.
     fn begin_own(&mut self, report: &RunReport, (place, setting): (usize, Setting)) {
         let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
-        let proven = self.proven.contains_key(&(place, keys(report)));
+        let known = (place, keys(report));
+        let red = self.proven.get(&known);
+        if red.is_some_and(|run| self.doubted.contains(run)) {
+            self.proven.remove(&known);
+        }
+        let proven = self.proven.contains_key(&known);
         assert!(
             asked || !proven,
             "what is proven runs again: {:?}",

@@ -19,10 +19,10 @@ impl World {
             },
             None => Scope::default(),
         };
-        let patience = if patient {
-            Patience::Run
-        } else {
-            Patience::Answer
+        let patience = match (patient, self.chance(2)) {
+            (false, _) => Patience::Answer,
+            (true, 0) => Patience::Doubt,
+            (true, _) => Patience::Run,
         };
         self.ask(Ask::Verdict { scope, patience }, wait);
     }
