@@ -29,6 +29,7 @@ pub mod log;
 mod looking;
 mod lookup;
 mod message;
+pub mod outputs;
 mod pace;
 mod parking;
 mod permission;
@@ -54,6 +55,7 @@ pub mod tree;
 pub mod trust;
 mod waiting;
 pub mod watcher;
+mod weighing;
 
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;

@@ -23,6 +23,7 @@ mod looks;
 pub mod news;
 mod pending;
 mod project;
+pub mod proven;
 mod queued;
 mod requests;
 mod rewritten;
@@ -37,12 +38,14 @@ mod status;
 mod trial;
 mod verdicts;
 mod waiters;
+mod weighing;
 mod workspace;
 
 use crate::model::config::Config;
+use crate::model::digest::OutputsDigest;
 use crate::model::evidence::Layout;
-use crate::model::id::{CaptureId, RequestId, RunId, Seq, TaskId, WorkspaceId};
-use crate::model::path::RootPath;
+use crate::model::id::{CaptureId, RequestId, RunId, Seq, TaskId, WeighId, WorkspaceId};
+use crate::model::path::{RelPath, RootPath};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Changed, Ending, RunReport};
 use crate::model::time::{Now, Tick, Timestamp};
@@ -51,6 +54,7 @@ use ask::{Ask, Reply, Stop};
 use history::History;
 use keys::Proof;
 use news::News;
+use proven::Proven;
 use run::MISSING;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -156,6 +160,17 @@ pub enum Input {
         /// How.
         ending: Ending,
     },
+    /// What lies on disk of outputs was digested, as far as that was possible.
+    Weighed {
+        /// The weighing.
+        weigh: WeighId,
+        /// The run that asked for it.
+        run: RunId,
+        /// The stage's place in its pipeline, from 0.
+        stage: usize,
+        /// What is there of each list, in their order.
+        outputs: Vec<Option<OutputsDigest>>,
+    },
     /// Evidence that was on disk is gone, or says something else now.
     Discarded {
         /// The workspace.
@@ -234,6 +249,8 @@ pub struct Known {
     pub proofs: Vec<Proof>,
     /// What its runs, those of its other pipelines and child runs too, have said against stage keys.
     pub history: History,
+    /// What the stages of these runs have proven, the oldest first.
+    pub proven: Proven,
 }
 
 /// The newest run of a project, as `status` shows it.
@@ -341,6 +358,21 @@ pub enum Effect {
         /// How hard.
         stop: Stop,
     },
+    /// Digest what lies on disk of declared outputs, ignored or not; tell `Weighed`.
+    Weigh {
+        /// The weighing.
+        weigh: WeighId,
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The run that asks for it.
+        run: RunId,
+        /// The stage's place in its pipeline, from 0.
+        stage: usize,
+        /// The directory that the patterns are relative to.
+        base: RelPath,
+        /// The patterns; what matches each list is digested by itself.
+        lists: Vec<Vec<String>>,
+    },
     /// Answer a question.
     Reply {
         /// The question's name.
@@ -404,6 +436,12 @@ impl Engine {
                 failure,
             } => self.note_record(&run, record, failure),
             Input::StageEnded { run, stage, ending } => self.end_attempt(&run, stage, &ending),
+            Input::Weighed {
+                weigh,
+                run,
+                stage,
+                outputs,
+            } => self.end_weighing(weigh, (&run, stage), &outputs),
             Input::Discarded { workspace, runs } => self.discard(workspace, &runs),
             Input::Asked {
                 request,

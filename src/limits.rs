@@ -208,6 +208,16 @@ pub const HASH_BATCH_FILES: usize = 8192;
 pub const HASH_PART_FILES: usize = 64;
 /// Times that a file which changes while it is hashed is read before it is given up as still changing.
 pub const HASH_ATTEMPTS_MAX: u32 = 3;
+/// Files that count as outputs of one stage: past this they are not compared, and the stage is run.
+pub const OUTPUT_FILES_MAX: usize = 50_000;
+/// Bytes of these files together: some seconds of reading, once.
+pub const OUTPUT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Entries of directories that are passed in search of the outputs of one stage: about a second, each time.
+pub const OUTPUT_ENTRIES_MAX: usize = 1_000_000;
+/// Outputs of a workspace whose hashes are remembered, so that they are not read again: each takes some 200 bytes.
+pub const OUTPUTS_KNOWN_MAX: usize = 100_000;
+/// Threads that read outputs, beside the one that asks: the cores are the stages'.
+pub const OUTPUT_THREADS_MAX: usize = 1;
 /// A file changed so shortly before it was hashed may change again without a trace: one tick of a 100 Hz clock.
 pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 /// The same where the file system keeps whole seconds only: FAT keeps every second one.
@@ -442,6 +452,7 @@ const _: () = assert!(STAGES_RUNNING_MAX + 256 <= POOL_THREADS_MAX);
 const _: () = assert!(STAGES_RUNNING_MAX as u64 * 12 <= FILES_MAX);
 const _: () = assert!(HEARTBEAT.as_secs() * 2 < HEARTBEAT_STALE.as_secs());
 const _: () = assert!(READING_WAIT_MAX.as_secs() < ANSWER_TIME_MAX.as_secs());
+const _: () = assert!(OUTPUT_FILES_MAX < OUTPUTS_KNOWN_MAX);
 const _: () = assert!(SUBSCRIBER_EVENTS_MAX >= 2);
 const _: () = assert!(CHANGED_PATHS_SHOWN_MAX <= CHANGED_PATHS_MAX);
 /// Newest runs of a workspace of which a start makes pointers, summaries and tokens again: as many as are kept by default
@@ -453,6 +464,13 @@ pub const PROOFS_MAX: usize = 64;
 /// start reads of one pipeline, and a few hundred bytes each. What failed before them passes as if it never had.
 pub const FAILED_RUNS_MAX: usize = 256;
 const _: () = assert!(PROOFS_MAX <= FAILED_RUNS_MAX);
+/// Passes of single stages that a project remembers, so that what they depend on needs no run: some weeks of work on a
+/// handful of stages, and a few hundred bytes each.
+pub const STAGE_PROOFS_MAX: usize = 1_024;
+/// Paths of a view that are held against what each stage reads: past this all of them count as affected, which costs
+/// taking over less than the look would take longer.
+pub const AFFECTED_PATHS_MAX: usize = 1_000;
+const _: () = assert!(PROOFS_MAX <= STAGE_PROOFS_MAX && AFFECTED_PATHS_MAX <= CHANGED_PATHS_MAX);
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);

@@ -42,6 +42,18 @@ impl Shell {
             What::Rooted(is_there) => self.take_root(id, is_there),
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
+            What::OutputsBack(outputs) => self.take_outputs(id, outputs),
+            What::Weighed {
+                weigh,
+                run,
+                stage,
+                outputs,
+            } => self.inputs.push_back(Input::Weighed {
+                weigh,
+                run,
+                stage,
+                outputs,
+            }),
             What::Audited(part) => self.take_part(id, *part),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Git(signs) => {
@@ -54,7 +66,9 @@ impl Shell {
                 run,
                 record,
                 failure,
+                gone,
             } => {
+                self.take_gone(id, gone);
                 if record == Record::End
                     && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
                 {

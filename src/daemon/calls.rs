@@ -128,7 +128,7 @@ impl Shell {
             }
             Call::Gate(wanted) => {
                 let patience = if wanted.wait {
-                    Patience::Run
+                    Patience::Doubt
                 } else {
                     Patience::Answer
                 };

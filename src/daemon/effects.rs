@@ -10,6 +10,7 @@ use crate::daemon::runner;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Facts, Readiness, Site};
 use crate::daemon::stage;
+use crate::daemon::weighing::Weighing;
 use crate::engine::ask::Stop;
 use crate::engine::{Effect, Input, Record, Standing};
 use crate::limits::{ANCHOR_PAUSE, CAPTURE_WAIT_MAX, PROGRESS_DELAY, STANDING_DELAY};
@@ -55,6 +56,23 @@ impl Shell {
                         Stop::Kill => runner::Stop::Kill,
                     });
                 }
+            }
+            Effect::Weigh {
+                weigh,
+                workspace,
+                run,
+                stage,
+                base,
+                lists,
+            } => {
+                let asked = Weighing {
+                    weigh,
+                    run,
+                    stage,
+                    base,
+                    lists,
+                };
+                self.weigh(workspace, asked);
             }
             Effect::Reply { request, reply } => self.reply(request, reply),
             Effect::Release { request } => drop(self.attended.remove(&request)),
@@ -139,6 +157,7 @@ impl Shell {
         let (task, pipeline) = (report.task.clone(), report.pipeline.clone());
         let cause = report.cause;
         let by_change = cause == Cause::Change;
+        let passes = self.passes_for(&report);
         let site = self.sites.get_mut(&workspace);
         let changed_file = site.as_ref().map(|site| stage::changed_file(site, &report));
         let desk = site.and_then(|site| {
@@ -158,7 +177,8 @@ impl Shell {
                 // Stages then find no list at all: nobody takes an old or a torn one for the truth.
                 tracing::warn!(run = %report.run, error = %chain(&error), "the list of changed files could not be written");
             }
-            Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure } })
+            let gone = passes.map(|passes| passes.gone()).unwrap_or_default();
+            Some(Done { workspace, what: What::Recorded { run, record: Record::Begin, failure, gone } })
         });
         desk.push(move |desk| {
             if by_change {
@@ -216,7 +236,8 @@ impl Shell {
                     tracing::error!(run = %report.run, %failure, "the end of a run could not be recorded");
                 }
             }
-            Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure } })
+            let gone = BTreeSet::new();
+            Some(Done { workspace, what: What::Recorded { run, record: Record::End, failure, gone } })
         });
         desk.push(|desk| {
             desk.let_go();

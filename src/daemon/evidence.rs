@@ -25,6 +25,7 @@ mod last;
 mod lock;
 mod open;
 mod owner;
+mod passes;
 mod places;
 mod recover;
 mod restore;
@@ -35,6 +36,7 @@ pub use exhibits::{Exhibit, Exhibits, Inspected, Stamps};
 pub use history::{Found, Reopened, ReopenedStage, Shown, ShownPaths};
 pub use last::{Failure, Last};
 pub use owner::Owner;
+pub use passes::Passes;
 pub use places::Places;
 pub use recover::{Known, Proof, Recovery};
 

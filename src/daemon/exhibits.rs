@@ -5,7 +5,7 @@
 //! `status` and the snapshot of a subscription wait for no look: for them, the proofs that they would name are inspected
 //! at once.
 
-use crate::daemon::evidence::{Exhibit, Exhibits, Inspected};
+use crate::daemon::evidence::{Exhibit, Exhibits, Inspected, Passes};
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
@@ -15,6 +15,7 @@ use crate::engine::keys::Proof;
 use crate::limits::TORN_SETTLE;
 use crate::model::id::{RunId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::run::RunReport;
 use crate::wire::call::Call;
 use std::collections::BTreeSet;
 
@@ -43,10 +44,22 @@ impl Shell {
         for (task, run, stamps) in inspected.read {
             site.exhibited.insert((task, run), stamps);
         }
-        let runs = inspected.gone;
-        if runs.is_empty() {
+        self.take_gone(id, inspected.gone);
+    }
+
+    /// The passes that a run which begins may take over; they are held against the disk before it does.
+    pub(super) fn passes_for(&self, report: &RunReport) -> Option<Passes> {
+        let site = self.sites.get(&report.workspace)?;
+        let proofs = self.engine.candidates(&report.run);
+        let places = site.spots.evidence();
+        Some(Passes::new(&site.root, &places, &report.task, proofs))
+    }
+
+    /// The evidence of these runs is gone.
+    pub(super) fn take_gone(&mut self, id: WorkspaceId, runs: BTreeSet<RunId>) {
+        let Some(site) = self.sites.get_mut(&id).filter(|_| !runs.is_empty()) else {
             return;
-        }
+        };
         for run in &runs {
             tracing::warn!(root = %site.root, %run, "the evidence of a run is gone or damaged: it proves nothing any more");
         }

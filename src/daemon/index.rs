@@ -40,6 +40,12 @@ pub(crate) struct Row {
     pub(crate) ours: bool,
     /// Whether its sidecar proves something of some content.
     pub(crate) proves: bool,
+    /// How many stages of it have a pass that stands, whatever the run itself proves.
+    #[serde(default)]
+    pub(crate) passes: usize,
+    /// The runs that it has taken stages over from.
+    #[serde(default)]
+    pub(crate) reused: BTreeSet<RunId>,
 }
 
 /// The history of one workspace's runs.
@@ -69,6 +75,8 @@ impl Row {
             complete: manifest.status.is_terminal() && written,
             ours: sidecar.is_some(),
             proves: sidecar.is_some_and(Sidecar::proves),
+            passes: sidecar.map_or(0, |it| it.stages.iter().filter(|it| it.proven).count()),
+            reused: sidecar.map(Sidecar::reused).unwrap_or_default(),
         }
     }
 }
@@ -194,10 +202,26 @@ impl Index {
 
     /// The runs of each task and pipeline that prove something, newest first: at most [`PROOFS_MAX`] of each.
     pub(crate) fn proofs(&self) -> BTreeMap<(TaskId, PipelineId), Vec<RunId>> {
-        let mut proofs: BTreeMap<_, Vec<RunId>> = BTreeMap::new();
         // A run that another tool has resumed since has a verdict no longer.
-        let stands = |row: &&Row| row.proves && row.record.verdict != Verdict::Unknown;
-        for row in self.rows().filter(stands) {
+        self.newest_of_each(|row| row.proves && row.record.verdict != Verdict::Unknown)
+    }
+
+    /// The runs whose stages have passed on keys for which that stands: of each task and pipeline as many.
+    pub(crate) fn passes(&self) -> Vec<Key> {
+        let passes = self.newest_of_each(|row| row.passes > 0 && row.record.status.is_terminal());
+        let keys = passes.into_iter().flat_map(|((task, _), runs)| {
+            let runs = runs.into_iter();
+            runs.map(move |run| (task.clone(), run))
+        });
+        keys.collect()
+    }
+
+    fn newest_of_each(
+        &self,
+        is_one: impl Fn(&Row) -> bool,
+    ) -> BTreeMap<(TaskId, PipelineId), Vec<RunId>> {
+        let mut proofs: BTreeMap<_, Vec<RunId>> = BTreeMap::new();
+        for row in self.rows().filter(|row| is_one(row)) {
             let record = &row.record;
             let subject = (record.task_id.clone(), record.pipeline_id.clone());
             let runs = proofs.entry(subject).or_default();

@@ -6,14 +6,16 @@ use crate::daemon::auditing::Part;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
+use crate::daemon::outputs::Outputs;
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
 use crate::daemon::toolchain::Toolchains;
 use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::daemon::watcher::WatchError;
 use crate::engine::Record;
+use crate::model::digest::OutputsDigest;
 use crate::model::evidence::RunRecord;
-use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WorkspaceId};
+use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WeighId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
@@ -42,6 +44,19 @@ pub(super) enum What {
     TreeBack(Box<Tree>),
     /// Its desk is free again.
     DeskBack(Box<Desk>),
+    /// What is known of its outputs is free again.
+    OutputsBack(Box<Outputs>),
+    /// What lies on disk of outputs was digested, as far as that was possible.
+    Weighed {
+        /// The weighing.
+        weigh: WeighId,
+        /// The run that asked for it.
+        run: RunId,
+        /// The stage's place, from 0.
+        stage: usize,
+        /// What is there of each list.
+        outputs: Vec<Option<OutputsDigest>>,
+    },
     /// Its files were looked at.
     Looked(Box<Looked>),
     /// A part of it was compared with its disk.
@@ -56,6 +71,8 @@ pub(super) enum What {
         record: Record,
         /// Why not.
         failure: Option<String>,
+        /// The runs whose passes it could have taken over, and whose evidence does not tell of them any more.
+        gone: BTreeSet<RunId>,
     },
     /// An attempt of a stage has ended.
     StageEnded {

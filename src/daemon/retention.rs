@@ -1,13 +1,15 @@
 //! Which runs are kept, and how the others go.
 //!
 //! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, one that a
-//! checklist cites, and the child runs of what is kept, to which its manifest leads. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
+//! checklist cites, the child runs of what is kept, to which its manifest leads, and the runs that all these have taken
+//! stages over from; of those in turn only the child runs, or each would keep the one before for ever. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
 //! what a crash leaves of that is swept at the next start, its pointers included.
 
 use crate::daemon::durable::{Dir, DurableError, Kind};
 use crate::daemon::evidence::{
     Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, run_path,
 };
+use crate::daemon::index::Row;
 use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::config::Retention;
 use crate::model::evidence::RunRecord;
@@ -43,7 +45,8 @@ impl Desk {
             .index_mut()
             .rows()
             .filter(|row| &row.record.task_id == task);
-        let records: Vec<RunRecord> = rows.map(|row| row.record.clone()).collect();
+        let rows: Vec<Row> = rows.cloned().collect();
+        let records: Vec<RunRecord> = rows.iter().map(|row| row.record.clone()).collect();
         let proofs = self.index_mut().proofs();
         let proving: BTreeSet<&RunId> = proofs
             .iter()
@@ -67,6 +70,8 @@ impl Desk {
             return Ok(Vec::new());
         }
         forget_cited(&Dir::open(self.root().as_path())?, &mut over)?;
+        forget_children(&runs, &records, &mut over);
+        forget_reused(&rows, &mut over);
         forget_children(&runs, &records, &mut over);
         let mut gone = Vec::new();
         for run in over {
@@ -135,6 +140,13 @@ fn discard_pointers(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), Durabl
         }
     }
     Ok(())
+}
+
+/// Takes the runs out of `over` that others, which are kept, have taken stages over from.
+fn forget_reused(rows: &[Row], over: &mut BTreeSet<RunId>) {
+    let kept = rows.iter().filter(|row| !over.contains(&row.record.run_id));
+    let reused: BTreeSet<RunId> = kept.flat_map(|row| row.reused.iter().cloned()).collect();
+    over.retain(|run| !reused.contains(run));
 }
 
 /// Takes the child runs of runs that are kept out of `over`, and theirs.

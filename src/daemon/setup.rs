@@ -14,7 +14,8 @@ use crate::daemon::trust::Trust as Trusted;
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
-use crate::model::id::{TaskId, WorkspaceId};
+use crate::model::evidence::SidecarStage;
+use crate::model::id::{Seq, TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Outcome, Verdict};
 use crate::model::view::Touches;
@@ -299,7 +300,8 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let proofs = pipeline.and_then(|pipeline| known.proofs.get(pipeline));
     let newest_first = proofs.into_iter().flatten();
     let proofs = newest_first.rev().filter_map(|proof| {
-        let keys: Option<Vec<_>> = proof.stages.iter().map(|stage| stage.key).collect();
+        let keys = proof.stages.iter().map(SidecarStage::content_key);
+        let keys: Option<Vec<_>> = keys.collect();
         let mut outcomes = proof.stages.iter().map(|stage| stage.outcome);
         let timed_out = outcomes.any(|outcome| outcome == Outcome::TimedOut);
         Some(Proof {
@@ -308,6 +310,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
             run: proof.run.clone(),
             timed_out: timed_out && proof.verdict == Verdict::Fail,
             confirmed: false,
+            told: Seq::default(),
         })
     });
     let last = pipeline.and_then(|pipeline| known.last.get(pipeline));
@@ -335,5 +338,6 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
         last,
         proofs: proofs.collect(),
         history: known.history.clone(),
+        proven: known.proven.clone(),
     }
 }

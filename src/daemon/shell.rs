@@ -265,6 +265,8 @@ impl Shell {
             if let Some(desk) = &mut site.desk {
                 desk.lend(&self.out, move |desk| Done::desk_back(id, desk));
             }
+            let back = move |outputs| Done::outputs_back(id, outputs);
+            site.outputs.lend(&self.out, back);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::daemon::evidence::{Desk, Owner, Recovery, Stamps};
 use crate::daemon::identity::Identity;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
+use crate::daemon::outputs::Outputs;
 use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
 use crate::daemon::spots::{Spots, is_of_other_stage};
@@ -43,6 +44,7 @@ pub(super) struct Site {
     pub(super) desk: Option<Lent<Desk, Done>>,
     /// None while its root is missing.
     pub(super) tree: Option<Lent<Tree, Done>>,
+    pub(super) outputs: Lent<Outputs, Done>,
     pub(super) loaded: Option<Arc<Loaded>>,
     pub(super) config: Option<Arc<Config>>,
     /// Tasks that have evidence here: what stands in their directory of `out` is nobody's content.
@@ -368,6 +370,7 @@ impl Site {
         let layout = Layout::new(&crate::model::path::to_text(below.as_os_str()));
         Self {
             task: task.or_else(|| own_task(&root)),
+            outputs: Lent::new(Box::new(Outputs::new(root.clone()))),
             root,
             spots,
             layout,

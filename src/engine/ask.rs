@@ -52,6 +52,19 @@ pub enum Patience {
     Answer,
     /// Run what is missing, and wait for it.
     Run,
+    /// The same, and have what was red before the question run once more before that is told: what has failed may pass.
+    Doubt,
+}
+
+impl Patience {
+    /// Whether something is run for the answer where nothing is proven.
+    #[must_use]
+    pub fn runs(self) -> bool {
+        match self {
+            Self::Answer => false,
+            Self::Run | Self::Doubt => true,
+        }
+    }
 }
 
 /// What a run is to be.
@@ -65,7 +78,7 @@ pub struct RunAsk {
     pub parent: Option<RunId>,
     /// The approval policy that the caller names.
     pub approval_policy: Option<String>,
-    /// Whether it has to be a run of its own, although one of the same content is under way.
+    /// Whether it has to be a run of its own that executes every stage, whatever is proven or under way.
     pub force: bool,
     /// When to answer.
     pub until: Until,
@@ -137,7 +150,9 @@ pub struct KeptStage {
     pub summary: Option<String>,
     /// How it ended, beyond its status.
     pub outcome: Outcome,
-    /// What its result depends on, if that is known.
+    /// What its result depends on as far as a look tells it, if that is known.
+    pub content_key: Option<StageKey>,
+    /// The same with what other stages have left.
     pub key: Option<StageKey>,
     /// The content that it read, if that is known.
     pub input: Option<InputDigest>,
@@ -239,13 +254,17 @@ pub struct Origin {
     pub parent: Option<RunId>,
     /// The approval policy that the caller names.
     pub approval_policy: Option<String>,
+    /// It executes every stage, whatever is proven.
+    pub force: bool,
 }
 
 impl Origin {
-    /// Whether a run of the one is what somebody who names the other has asked for.
+    /// Whether a run of this is what somebody who names the other has asked for.
     #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        self.parent == other.parent && self.approval_policy == other.approval_policy
+    pub fn serves(&self, other: &Self) -> bool {
+        self.parent == other.parent
+            && self.approval_policy == other.approval_policy
+            && (self.force || !other.force)
     }
 }
 
@@ -255,6 +274,7 @@ impl From<Cause> for Origin {
             cause,
             parent: None,
             approval_policy: None,
+            force: false,
         }
     }
 }

@@ -44,6 +44,7 @@ impl Engine {
             let was_proven = project.present_proof().is_some();
             project.proofs.retain(|proof| !runs.contains(&proof.run));
             project.history.forget(runs);
+            project.proven.forget(runs);
             project.last.take_if(|last| runs.contains(&last.run.run_id));
             if was_proven && project.present_proof().is_none() {
                 if waits {

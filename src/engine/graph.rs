@@ -9,6 +9,7 @@ use crate::model::run::StageStatus;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Graph {
     waits_for: Vec<Vec<usize>>,
+    order: Order,
 }
 
 impl Graph {
@@ -27,6 +28,16 @@ impl Graph {
                 });
         Self {
             waits_for: waits_for.collect(),
+            order: pipeline.order,
+        }
+    }
+
+    /// The places of the stages whose outputs a stage may use: those that it needs; in a sequence, all before it.
+    #[must_use]
+    pub fn before(&self, stage: usize) -> Vec<usize> {
+        match self.order {
+            Order::Sequence => (0..stage).collect(),
+            Order::Graph => self.waits_for.get(stage).cloned().unwrap_or_default(),
         }
     }
 
@@ -64,6 +75,7 @@ mod tests {
     fn graph(waits_for: &[&[usize]]) -> Graph {
         Graph {
             waits_for: waits_for.iter().map(|others| others.to_vec()).collect(),
+            order: Order::Graph,
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::limits::SUBPIPELINE_DEPTH_MAX;
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::digest::{Digest, InputDigest, StageKey, ToolsDigest};
-use crate::model::id::{PipelineId, RunId, StageId};
+use crate::model::id::{PipelineId, RunId, Seq, StageId};
 use crate::model::run::Verdict;
 use crate::model::view::View;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct Proof {
     pub timed_out: bool,
     /// Whether a run on what an unstable run had left was unstable again: somebody's save is not.
     pub confirmed: bool,
+    /// The visible change that told it; the first of all for what an earlier daemon has told.
+    pub told: Seq,
 }
 
 impl Proof {

@@ -62,7 +62,11 @@ impl Engine {
             .flat_map(|run| run.stages.iter())
             .filter_map(|live| match live {
                 Live::ChildExpected(pipeline) => Some(pipeline.clone()),
-                Live::Idle | Live::Command { .. } | Live::Child(_) => None,
+                Live::Idle
+                | Live::Command { .. }
+                | Live::Weighing(_)
+                | Live::Leaving { .. }
+                | Live::Child(_) => None,
             });
         let pipelines: Vec<PipelineId> = pending.chain(children).collect();
         pipelines
@@ -217,6 +221,7 @@ impl Engine {
         for run in runs.filter(|run| run.project == *id && run.report.pipeline == *pipeline) {
             run.changes.merge(changed);
             run.changes.merge(&undone);
+            run.affected.extend(view.affected.iter().cloned());
         }
         let own = self.default_pipeline(id).map(|own| &own.id) == Some(pipeline);
         let Some(project) = self.projects.get_mut(id).filter(|_| own) else {

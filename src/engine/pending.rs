@@ -156,7 +156,7 @@ impl Engine {
         let is_full = asked.sum::<usize>() >= QUEUED_RUNS_MAX;
         let pending = project.pending.get_mut(pipeline);
         let mut asked = pending.into_iter().flat_map(|pending| &mut pending.asked);
-        if let Some(queued) = asked.find(|queued| queued.origin.is_like(&origin)) {
+        if let Some(queued) = asked.find(|queued| queued.origin.serves(&origin)) {
             queued.requests.insert(request);
             queued.wanted = queued.wanted.max(wanted);
             self.askers.insert(request, (id.clone(), pipeline.clone()));

@@ -12,6 +12,7 @@ use crate::engine::history::History;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::pending::Pending;
+use crate::engine::proven::Proven;
 use crate::engine::rewritten::{Recheck, Restarts};
 use crate::engine::run::{Culprits, Run, SUPERSEDED};
 use crate::engine::settling::Settle;
@@ -38,6 +39,7 @@ pub(super) struct Project {
     pub(super) unproven: ChangeSet,
     pub(super) proofs: VecDeque<Proof>,
     pub(super) history: History,
+    pub(super) proven: Proven,
     pub(super) active: Option<RunId>,
     pub(super) pending: BTreeMap<PipelineId, Pending>,
     /// The cause of the next run that starts by itself.
@@ -83,6 +85,7 @@ impl Project {
             unproven: ChangeSet::everything(),
             proofs: known.proofs.into(),
             history: known.history,
+            proven: known.proven,
             active: None,
             pending: BTreeMap::new(),
             auto: Cause::Start,

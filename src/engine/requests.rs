@@ -29,6 +29,7 @@ impl Engine {
                 let waiter = Waiter {
                     deadline,
                     need,
+                    since: self.seq,
                     rechecked,
                 };
                 self.waiters.insert(request, waiter);
@@ -65,7 +66,7 @@ impl Engine {
         };
         let asked = self.workspaces.iter().filter(|(id, workspace)| {
             about.is_none_or(|about| about == **id)
-                && (workspace.can_look() || patience == Patience::Run)
+                && (workspace.can_look() || patience.runs())
                 && match workspace.obstacle() {
                     Some(obstacle) if !obstacle.passes() => obstacle.may_be_mended(),
                     // Its files may be among what is being read.
@@ -275,7 +276,7 @@ impl Engine {
             .get(&id.workspace)
             .and_then(|workspace| workspace.obstacle());
         match obstacle {
-            Some(Obstacle::Rescanning(_)) if patience == Patience::Run => {}
+            Some(Obstacle::Rescanning(_)) if patience.runs() => {}
             Some(obstacle) => self.look_refused(request, id.workspace, &obstacle),
             None => {}
         }

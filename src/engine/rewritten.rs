@@ -112,12 +112,19 @@ impl Engine {
     }
 
     /// Has what is called unstable run once more for a question that it was not run for yet, or where one run alone shows
-    /// it; whether it will be.
+    /// it, and what was red before who doubts that; whether it will be.
     pub(super) fn recheck_for(&mut self, request: RequestId, id: &ProjectId) -> bool {
         let waiter = self.waiters.get(request);
         let is_first = waiter.is_some_and(|waiter| !waiter.rechecked.contains(id));
         let project = self.projects.get(id);
         let is_unsure = project.is_some_and(Project::is_unsure);
+        let red = project.and_then(Project::present_proof);
+        if waiter
+            .zip(red)
+            .is_some_and(|(waiter, red)| waiter.doubts(red))
+        {
+            return self.doubt_red(id);
+        }
         let rechecked = (is_first || is_unsure) && self.recheck(id);
         if rechecked {
             self.waiters.note_recheck(request, id);
@@ -164,6 +171,20 @@ impl Engine {
         project
             .proofs
             .retain(|proof| proof.verdict != Verdict::Unstable);
+        self.mark(id);
+        true
+    }
+
+    /// Forgets that the present content is red, so that it is run once more: what failed of it, and nothing else that is
+    /// proven.
+    fn doubt_red(&mut self, id: &ProjectId) -> bool {
+        let Some(project) = self.projects.get_mut(id) else {
+            return false;
+        };
+        let Some(keys) = project.known().map(|seen| seen.keys.clone()) else {
+            return false;
+        };
+        project.proofs.retain(|proof| proof.keys != keys);
         self.mark(id);
         true
     }

@@ -10,8 +10,9 @@ use crate::engine::ProjectId;
 use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
+use crate::engine::weighing::Left;
 use crate::model::config::{Action, Config, Pipeline, Stage};
-use crate::model::id::{CaptureId, PipelineId, RequestId, RunId};
+use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, WeighId};
 use crate::model::path::RelPath;
 use crate::model::run::{
     Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict,
@@ -47,8 +48,22 @@ pub(super) struct Run {
     pub(super) stages: Vec<Live>,
     /// The stage of another run that this one is.
     pub(super) parent_stage: Option<(RunId, usize)>,
+    /// It executes every stage, whatever is proven.
+    pub(super) force: bool,
+    /// What the stages have left that its parent's stage waits for; nothing if that is not known.
+    pub(super) inherited: Option<Left>,
+    /// What each of its stages has left; nothing as long as that is not known.
+    pub(super) left: Vec<Option<Left>>,
+    /// The stages that are executed because what they have left is not what was proven.
+    pub(super) executes: BTreeSet<usize>,
+    /// Those that found something else at their end than they had waited for.
+    pub(super) shaken: BTreeSet<usize>,
+    /// Those that a resume kept.
+    pub(super) kept: BTreeSet<usize>,
     /// What changed since it began.
     pub(super) changes: ChangeSet,
+    /// The stages that read some of that.
+    pub(super) affected: BTreeSet<(PipelineId, StageId)>,
     pub(super) culprits: Culprits,
     /// The stage that ended last: a write is often told only after its writer has gone.
     pub(super) last_stage: Option<usize>,
@@ -87,6 +102,15 @@ pub(super) enum Live {
         /// TERM was sent because its deadline passed.
         timed_out: bool,
     },
+    /// What it has left before is weighed; if that is what was proven, it is taken over.
+    Weighing(WeighId),
+    /// It has ended so, and what it has left is weighed.
+    Leaving {
+        /// The weighing.
+        weigh: WeighId,
+        /// Where it will stand.
+        status: StageStatus,
+    },
     /// A look at its pipeline's content is wanted.
     ChildExpected(PipelineId),
     /// Its child run is under way.
@@ -100,7 +124,11 @@ impl Run {
             Live::Command {
                 deadline, kill_at, ..
             } => kill_at.or(*deadline),
-            Live::Idle | Live::ChildExpected(_) | Live::Child(_) => None,
+            Live::Idle
+            | Live::Weighing(_)
+            | Live::Leaving { .. }
+            | Live::ChildExpected(_)
+            | Live::Child(_) => None,
         });
         due.min()
     }
@@ -150,7 +178,7 @@ impl Run {
             .stages
             .iter()
             .enumerate()
-            .filter(|(_, live)| **live != Live::Idle);
+            .filter(|(_, live)| !matches!(live, Live::Idle | Live::Weighing(_)));
         let live: Vec<usize> = live.map(|(index, _)| index).collect();
         if live.is_empty() {
             self.last_stage.into_iter().collect()
@@ -199,11 +227,15 @@ fn fresh_stage(
         exit_code: None,
         summary: None,
         outcome: Outcome::None,
-        key: seen.and_then(|seen| seen.keys.get(index)).copied(),
+        content_key: seen.and_then(|seen| seen.keys.get(index)).copied(),
+        key: None,
         input: seen
             .and_then(|seen| seen.inputs.get(&(pipeline.id.clone(), stage.id.clone())))
             .copied(),
+        outputs: None,
+        proven: false,
         reused_from: None,
+        reused_as: None,
         attempts: 0,
         duration: std::time::Duration::ZERO,
         log_bytes: 0,

@@ -9,6 +9,7 @@ use crate::engine::keys::Seen;
 use crate::engine::news::News;
 use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
+use crate::engine::weighing::{Left, nothing_left};
 use crate::engine::{Effect, ProjectId, Record};
 use crate::model::config::{Config, Pipeline};
 use crate::model::id::{PipelineId, RequestId, RunId};
@@ -72,7 +73,9 @@ impl Engine {
             cause: Cause::Parent,
             parent: Some(parent.clone()),
             approval_policy: run.report.approval_policy.clone(),
+            force: run.force,
         };
+        let inherited = run.left_to(stage);
         let config = Arc::clone(&run.config);
         let Some(seen) = config
             .pipeline(&pipeline)
@@ -84,6 +87,7 @@ impl Engine {
             return;
         };
         child.parent_stage = Some((parent.clone(), stage));
+        child.inherit(inherited);
         let name = child.report.run.clone();
         if let Some(run) = self.runs.get_mut(parent) {
             child.report.changed = run.report.changed.clone();
@@ -123,6 +127,7 @@ impl Engine {
             cause: Cause::Resume,
             parent: ask.parent,
             approval_policy: ask.approval_policy,
+            force: true,
         };
         let Some(config) = self.config_of(&id) else {
             return;
@@ -141,10 +146,11 @@ impl Engine {
         }];
         (run.report.changed, run.report.unproven) = (Changed::Everything, Changed::Everything);
         // Upstream matches by position only; the id must agree too, or another stage's success would be taken over.
-        for (fresh, kept) in run.report.stages.iter_mut().zip(ask.stages) {
+        for (place, (fresh, kept)) in run.report.stages.iter_mut().zip(ask.stages).enumerate() {
             let done = matches!(kept.status, StageStatus::Succeeded | StageStatus::Skipped);
             if done && kept.id == fresh.id {
                 keep(fresh, kept);
+                run.kept.insert(place);
             }
         }
         run.requests.insert(request);
@@ -163,6 +169,7 @@ impl Engine {
             }
             // Its evidence is about to say something else.
             project.proofs.retain(|proof| proof.run != ask.run);
+            project.proven.forget(&BTreeSet::from([ask.run.clone()]));
             project.active = Some(ask.run);
         }
         self.install(run, true);
@@ -202,23 +209,32 @@ impl Engine {
             verdict: Verdict::Unknown,
             void: None,
         };
-        Some(Run {
+        let mut run = Run {
             project: id.clone(),
             graph: Graph::of(pipeline),
             stages: vec![Live::Idle; pipeline.stages.len()],
+            left: nothing_left(&config, pipeline),
             report,
             seen,
             closing: None,
             phase: Phase::Beginning,
             parent_stage: None,
+            force: origin.force,
+            inherited: Some(Left::default()),
+            executes: BTreeSet::new(),
+            shaken: BTreeSet::new(),
+            kept: BTreeSet::new(),
             changes: ChangeSet::default(),
+            affected: BTreeSet::new(),
             culprits: Culprits::new(),
             last_stage: None,
             cancelled: None,
             broken: false,
             requests: BTreeSet::new(),
             config,
-        })
+        };
+        run.fix_keys();
+        Some(run)
     }
 
     fn install(&mut self, run: Run, resumed: bool) {
@@ -259,23 +275,32 @@ impl Engine {
         if run.phase != Phase::Running {
             return;
         }
-        let ready = match run.cancelled {
-            Some(_) => Vec::new(),
-            None if run.has_failed_fast() => Vec::new(),
-            None => run.graph.ready(&run.statuses()),
-        };
-        let waits = !ready.is_empty();
-        for stage in ready {
-            if self.may_start(id, stage) {
-                self.start_stage(id, stage);
+        let waits = loop {
+            let ready = self.ready(id);
+            let waits = !ready.is_empty();
+            let mut is_taken = false;
+            for stage in ready {
+                is_taken |= self.set_about(id, stage);
             }
-        }
+            // What was taken over has ended: more may start.
+            if !is_taken {
+                break waits;
+            }
+        };
         let Some(run) = self.runs.get(id) else { return };
         let (idle, workspace) = (!run.is_live(), run.project.workspace);
         if idle && !waits {
             self.finish(id);
         }
         self.abandon_children(workspace);
+    }
+
+    /// The stages of a run that may start now.
+    fn ready(&self, id: &RunId) -> Vec<usize> {
+        let run = self.runs.get(id);
+        let run = run.filter(|run| run.cancelled.is_none() && !run.has_failed_fast());
+        run.map(|run| run.graph.ready(&run.statuses()))
+            .unwrap_or_default()
     }
 
     /// Ends a run from outside: TERM to what runs, nothing new starts.
@@ -287,7 +312,7 @@ impl Engine {
             return;
         }
         run.cancelled = Some(why);
-        let mut children = Vec::new();
+        let (mut children, mut left) = (Vec::new(), Vec::new());
         for (stage, live) in run.stages.iter_mut().enumerate() {
             match live {
                 Live::Command { kill_at, .. } if kill_at.is_none() => {
@@ -306,9 +331,14 @@ impl Engine {
                     });
                 }
                 Live::Command { .. } | Live::Idle => {}
-                Live::ChildExpected(_) => *live = Live::Idle,
+                Live::Weighing(_) | Live::ChildExpected(_) => *live = Live::Idle,
+                // It has ended before; nobody waits for what it has left any more.
+                Live::Leaving { status, .. } => left.push((stage, *status)),
                 Live::Child(child) => children.push(child.clone()),
             }
+        }
+        for stage in left {
+            self.end_left(id, stage, &[]);
         }
         for child in children {
             self.cancel(&child, why);
@@ -359,6 +389,7 @@ fn keep(fresh: &mut StageReport, kept: KeptStage) {
     fresh.exit_code = kept.exit_code;
     fresh.summary = kept.summary;
     fresh.outcome = kept.outcome;
+    fresh.content_key = kept.content_key;
     fresh.key = kept.key;
     fresh.input = kept.input;
     fresh.reused_from = kept.reused_from;

@@ -36,14 +36,14 @@ impl Engine {
         if self.obstacle(id.workspace).is_some() {
             return self.look_for(request, id);
         }
-        let unsure = patience == Patience::Run && self.recheck_for(request, id);
+        let unsure = patience.runs() && self.recheck_for(request, id);
         let Some(project) = self.projects.get(id) else {
             return Sought::Look;
         };
         if !unsure && project.answer().is_some() {
             return Sought::Found(self.answer(id, true));
         }
-        if patience == Patience::Answer {
+        if !patience.runs() {
             return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
         }
         if self.default_pipeline(id).is_none() {
@@ -73,7 +73,7 @@ impl Engine {
             return Some(GONE.to_owned());
         }
         let obstacle = self.obstacle(id.workspace);
-        let lasts = obstacle.filter(|obstacle| patience == Patience::Answer || !obstacle.passes());
+        let lasts = obstacle.filter(|obstacle| !patience.runs() || !obstacle.passes());
         lasts.map(|obstacle| obstacle.detail().to_owned())
     }
 
@@ -257,7 +257,7 @@ impl Engine {
         match (why, patience) {
             (Some(why), _) => Sought::Found(self.no_answer(id, &why)),
             (None, Patience::Answer) => Sought::Found(self.no_answer(id, CHANGED)),
-            (None, Patience::Run) => self.look_for(request, id),
+            (None, Patience::Run | Patience::Doubt) => self.look_for(request, id),
         }
     }
 

@@ -162,7 +162,7 @@ impl Engine {
         let is_it = poised.report.pipeline == *pipeline
             && poised.seen == *seen
             && poised.report.cause == origin.cause
-            && origin.is_like(&Origin::from(origin.cause));
+            && Origin::from(origin.cause).serves(origin);
         is_it.then_some(*poised)
     }
 

@@ -4,7 +4,7 @@
 
 use crate::engine::ask::Stop;
 use crate::engine::news::{News, StageTold};
-use crate::engine::run::{Live, Phase};
+use crate::engine::run::{Live, Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::verdicts::failed_below;
 use crate::engine::{Effect, ProjectId};
@@ -165,12 +165,11 @@ impl Engine {
         }
         // What could not be run has not failed: that is nothing to be allowed.
         let allowed = command.allow_failure && !cancelled && outcome != Outcome::Unspawnable;
-        stage.status = match (passed, allowed) {
+        let status = match (passed, allowed) {
             (true, _) => StageStatus::Succeeded,
             (false, true) => StageStatus::Skipped,
             (false, false) => StageStatus::Failed,
         };
-        stage.completed_at = Some(self.now.wall);
         let timeout = command.timeout.filter(|_| outcome == Outcome::TimedOut);
         stage.summary = Some(summary::stage_summary(
             ending,
@@ -178,20 +177,28 @@ impl Engine {
             command.summary_hint.as_deref(),
         ));
         stage.excerpt.clone_from(&ending.excerpt);
-        if let Some(live) = run.stages.get_mut(index) {
+        self.leave_stage(id, index, status);
+    }
+
+    /// A command has ended for good, and what matters of outputs is known.
+    pub(super) fn end_stage(&mut self, id: &RunId, index: usize, status: StageStatus) {
+        let now = self.now.wall;
+        if let Some(run) = self.runs.get_mut(id)
+            && let (Some(stage), Some(live)) =
+                (run.report.stages.get_mut(index), run.stages.get_mut(index))
+        {
             *live = Live::Idle;
+            stage.status = status;
+            stage.completed_at = Some(now);
         }
         self.tell_stage(id, index);
+        self.advance(id);
+        self.advance_others(id);
     }
 
     /// A child run has ended: so has the stage that it is.
-    pub(super) fn end_child(
-        &mut self,
-        parent: &RunId,
-        index: usize,
-        report: &RunReport,
-        summary: &str,
-    ) {
+    pub(super) fn end_child(&mut self, parent: &RunId, index: usize, child: &Run, summary: &str) {
+        let (report, left) = (&child.report, child.left_behind());
         let is_flaky = report.is_flaky() || self.has_failed_before(parent, index);
         let Some(run) = self.runs.get_mut(parent) else {
             return;
@@ -236,10 +243,13 @@ impl Engine {
         let began = stage.started_at.unwrap_or(self.now.wall);
         stage.duration = self.now.wall.since(began);
         stage.summary = Some(summary.to_owned());
+        run.note_left(index, left);
         self.tell_stage(parent, index);
+        self.advance(parent);
+        self.advance_others(parent);
     }
 
-    fn tell_stage(&mut self, id: &RunId, index: usize) {
+    pub(super) fn tell_stage(&mut self, id: &RunId, index: usize) {
         let Some(run) = self.runs.get(id) else { return };
         let Some(stage) = run.report.stages.get(index) else {
             return;
@@ -257,12 +267,10 @@ impl Engine {
         });
         self.mark(&project);
         self.publish(News::StageEnded(told));
-        self.advance(id);
-        self.advance_others(id);
     }
 
     /// A place has become free: lets the other runs take it.
-    fn advance_others(&mut self, id: &RunId) {
+    pub(super) fn advance_others(&mut self, id: &RunId) {
         let others = self.runs.values().filter(|run| run.phase == Phase::Running);
         let others: Vec<RunId> = others
             .map(|run| run.report.run.clone())

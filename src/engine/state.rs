@@ -11,7 +11,7 @@ use crate::engine::waiters::Waiters;
 use crate::engine::workspace::Workspace;
 use crate::engine::{Effect, ProjectId};
 use crate::model::config::Pipeline;
-use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, Seq, WeighId, WorkspaceId};
 use crate::model::time::{Now, Tick, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
@@ -22,6 +22,7 @@ pub struct Engine {
     pub(super) now: Now,
     pub(super) seq: Seq,
     pub(super) captures: CaptureId,
+    pub(super) weighs: WeighId,
     pub(super) cores: NonZeroU32,
     salt: u64,
     pub(super) workspaces: BTreeMap<WorkspaceId, Workspace>,
@@ -57,6 +58,7 @@ impl Engine {
             },
             seq: Seq::default(),
             captures: CaptureId::default(),
+            weighs: WeighId::default(),
             cores,
             salt: seed,
             workspaces: BTreeMap::new(),

@@ -10,7 +10,7 @@ use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
 use crate::model::evidence::{Layout, numbered};
-use crate::model::id::{RequestId, RunId};
+use crate::model::id::{RequestId, RunId, Seq};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{
     BY_HAND, Changed, FailedBelow, Outcome, RunReport, RunStatus, StageReport, StageStatus,
@@ -85,6 +85,7 @@ impl Engine {
             }
         }
         run.report.verdict = verdict;
+        run.admit_proven(now_seen);
         run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
         let report = Box::new(run.report.clone());
@@ -114,6 +115,7 @@ impl Engine {
         self.mark(&project_id);
         let report = Box::new(run.report.clone());
         self.note_history(&project_id, &run);
+        self.note_proven(&project_id, &run);
         self.publish(News::RunEnded {
             report: report.clone(),
         });
@@ -122,14 +124,14 @@ impl Engine {
             if let Some(parent) = self.runs.get_mut(parent) {
                 parent.broken |= run.broken;
             }
-            self.end_child(parent, *stage, &run.report, &said);
+            self.end_child(parent, *stage, &run, &said);
             self.tell_run(run.requests, &report);
             return;
         }
         let own = self
             .default_pipeline(&project_id)
             .is_some_and(|own| own.id == run.report.pipeline);
-        let (latest, now) = (self.latest(&run), self.now.tick);
+        let (latest, now) = (self.latest(&run), (self.now.tick, self.seq));
         if let Some(project) = self.projects.get_mut(&project_id) {
             project.active = None;
             if own {
@@ -197,13 +199,14 @@ impl Engine {
 
 impl super::project::Project {
     /// Takes over what an ended run of the project's own pipeline proves, or lets its content alone.
-    fn conclude_proof(&mut self, run: &Run, now: Tick) {
+    fn conclude_proof(&mut self, run: &Run, (now, told): (Tick, Seq)) {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
             confirmed: false,
+            told,
         };
         let once_more = self.recheck.take(&run.seen.keys);
         match run.report.verdict {
@@ -262,7 +265,7 @@ fn of_run(run: &Run) -> Verdict {
 /// Whether a stage has another key than the content that the run began on gives it.
 pub(super) fn kept_from_elsewhere(run: &Run) -> bool {
     let mut stages = run.report.stages.iter().zip(&run.seen.keys);
-    stages.any(|(stage, key)| stage.key != Some(*key))
+    stages.any(|(stage, key)| stage.content_key != Some(*key))
 }
 
 /// Why a run failed, in the published orchestrator's words.

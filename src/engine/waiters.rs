@@ -7,12 +7,12 @@ mod index;
 use crate::engine::ask::{
     Answer, Ask, Denied, Origin, Patience, Reply, ResumeAsk, RunAsk, Scope, Until,
 };
-use crate::engine::keys::Seen;
+use crate::engine::keys::{Proof, Seen};
 use crate::engine::state::Engine;
 use crate::engine::workspace::Obstacle;
 use crate::engine::{Effect, ProjectId};
-use crate::model::id::{PipelineId, RequestId, RunId, WorkspaceId};
-use crate::model::run::{Cause, RunReport};
+use crate::model::id::{PipelineId, RequestId, RunId, Seq, WorkspaceId};
+use crate::model::run::{Cause, RunReport, Verdict};
 use crate::model::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,24 @@ pub(super) use index::Waiters;
 pub(super) struct Waiter {
     pub(super) deadline: Option<Tick>,
     pub(super) need: Need,
+    /// The last visible change before it came.
+    pub(super) since: Seq,
     /// The projects whose unstable content was run once more for this question.
     pub(super) rechecked: BTreeSet<ProjectId>,
+}
+
+impl Waiter {
+    /// Whether this is not to be told before it was run once more: it is red, and was before somebody asked who doubts that.
+    pub(super) fn doubts(&self, proof: &Proof) -> bool {
+        let is_asked = matches!(
+            self.need,
+            Need::Verdicts {
+                patience: Patience::Doubt,
+                ..
+            }
+        );
+        is_asked && proof.verdict == Verdict::Fail && proof.told <= self.since
+    }
 }
 
 /// What somebody waits for.
@@ -169,6 +185,7 @@ impl Engine {
                 cause: Cause::Manual,
                 parent: ask.parent.clone(),
                 approval_policy: ask.approval_policy.clone(),
+                force: ask.force,
             };
             let asker = (request, ask.wanted);
             self.queue(&ask.project, pipeline, origin, asker);

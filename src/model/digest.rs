@@ -99,12 +99,18 @@ identity! {
     InputDigest
 }
 identity! {
-    /// What a stage's result depends on: its input digest and its definition.
+    /// What a stage's result depends on: its input digest and its definition, and what the stages that it waits for have
+    /// left of their declared outputs.
     StageKey
 }
 identity! {
     /// What the lines of a stage's `toolchain` have printed.
     ToolsDigest
+}
+identity! {
+    /// The content of what a stage has left of its declared `outputs`, digested as an [`InputDigest`] is; of none at all it
+    /// is that of nothing. Of a stage that is a pipeline, what the stages of its run have left.
+    OutputsDigest
 }
 identity! {
     /// The commands that a configuration may run; `orchctl allow` pins it.

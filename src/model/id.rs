@@ -281,6 +281,10 @@ counter! {
     /// Names one look at a workspace's content, within one daemon's life.
     CaptureId
 }
+counter! {
+    /// Names one weighing of what stages have left, within one daemon's life.
+    WeighId
+}
 
 #[cfg(test)]
 mod tests {

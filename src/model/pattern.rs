@@ -100,6 +100,46 @@ impl Pattern {
         }
     }
 
+    /// Whether it begins with the name of this directory or of something in it, without a wildcard in that: `a/b/*` names
+    /// `a` and `a/b`. One without a `/` names what is called so, wherever that is.
+    #[must_use]
+    pub fn names(&self, directory: &[u8]) -> bool {
+        match &self.shape {
+            Shape::Name(name) => **name == *name_of(directory),
+            Shape::Ending(_) | Shape::NameLike(_) => false,
+            Shape::Path(prefix, glob) => {
+                leads_to(directory, prefix) || (**prefix == *directory && glob.is_empty())
+            }
+        }
+    }
+
+    /// Whether the way to what it matches leads through this directory by name.
+    #[must_use]
+    pub fn leads_through(&self, directory: &[u8]) -> bool {
+        match &self.shape {
+            Shape::Name(_) | Shape::Ending(_) | Shape::NameLike(_) => false,
+            Shape::Path(prefix, _) => leads_to(directory, prefix),
+        }
+    }
+
+    /// Whether it may match anything below this directory, which it need not match itself.
+    #[must_use]
+    pub fn may_match_below(&self, directory: &[u8]) -> bool {
+        match &self.shape {
+            Shape::Name(_) | Shape::Ending(_) | Shape::NameLike(_) => true,
+            Shape::Path(prefix, glob) => {
+                let rest = directory.strip_prefix(&**prefix);
+                leads_to(directory, prefix) || rest.is_some_and(|rest| glob.may_match_below(rest))
+            }
+        }
+    }
+
+    /// Whether it matches a path, or a directory above it.
+    #[must_use]
+    pub fn matches_upwards(&self, path: &[u8], is_directory: bool) -> bool {
+        upwards(path, is_directory).any(|(path, is_directory)| self.matches(path, is_directory))
+    }
+
     fn matches(&self, path: &[u8], is_directory: bool) -> bool {
         if self.only_directories && !is_directory {
             return false;
@@ -194,17 +234,28 @@ impl Patterns {
     /// As [`Patterns::matched`], for the path or else for the nearest directory above it on which one decides.
     #[must_use]
     pub fn matched_upwards(&self, path: &[u8], is_directory: bool) -> Option<&Pattern> {
-        let mut at = Some((path, is_directory));
-        while let Some((path, is_directory)) = at {
-            if let Some(pattern) = self.matched(path, is_directory) {
-                return Some(pattern);
-            }
-            let slash = path.iter().rposition(|byte| *byte == b'/');
-            let above = slash.and_then(|slash| path.get(..slash));
-            at = above.map(|above| (above, true));
-        }
-        None
+        let mut upwards = upwards(path, is_directory);
+        upwards.find_map(|(path, is_directory)| self.matched(path, is_directory))
     }
+
+    /// Those that say what is meant, not what is not.
+    pub fn positive(&self) -> impl Iterator<Item = &Pattern> {
+        self.all.iter().filter(|pattern| !pattern.negated)
+    }
+}
+
+/// A path, and every directory above it.
+fn upwards(path: &[u8], is_directory: bool) -> impl Iterator<Item = (&[u8], bool)> {
+    std::iter::successors(Some((path, is_directory)), |(path, _)| {
+        let slash = path.iter().rposition(|byte| *byte == b'/')?;
+        path.get(..slash).map(|above| (above, true))
+    })
+}
+
+/// Whether a literal beginning of paths lies in a directory.
+fn leads_to(directory: &[u8], literal: &[u8]) -> bool {
+    let rest = literal.strip_prefix(directory);
+    directory.is_empty() || rest.is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 fn name_of(path: &[u8]) -> &[u8] {
@@ -256,6 +307,58 @@ mod tests {
         let above = patterns.matched_upwards(b"build/deep/f", false);
         assert_eq!(above.map(Pattern::line), Some(6));
         assert_eq!(patterns.matched_upwards(b"build", false), None);
+    }
+
+    #[test]
+    fn where_a_pattern_may_match_is_told_by_its_literal_beginning() {
+        // Per directory: whether it names it, and whether it may match anything below.
+        for (pattern, directory, names, below) in [
+            ("dist/**", "dist", true, true),
+            ("dist/**", "dist/a/b", false, true),
+            ("dist/**", "distant", false, false),
+            ("dist/*.js", "dist", true, true),
+            ("dist/*.js", "dist/a", false, false),
+            ("dist/*/x", "dist/a", false, true),
+            ("dist/*/x", "dist/a/b", false, false),
+            ("dist/a*/x", "dist/ab", false, true),
+            ("dist/a*/x", "dist/b", false, false),
+            ("/dist", "dist", true, false),
+            ("/dist", "distant", false, false),
+            ("/dist", "a/dist", false, false),
+            ("a/b/c.json", "a", true, true),
+            ("a/b/c.json", "a/b", true, true),
+            ("a/b/c.json", "a/c", false, false),
+            ("a/b/c.json", "a/b/c.json.d", false, false),
+            ("dist/", "dist", true, true),
+            ("dist", "a/dist", true, true),
+            ("dist", "other", false, true),
+            ("*.ts", "dist", false, true),
+            ("**/*.ts", "dist", false, true),
+            ("src/**", "src/__pycache__", false, true),
+            ("a/[", "a/x", false, false),
+        ] {
+            let parsed = Pattern::of_line(pattern.as_bytes()).unwrap();
+            let directory = directory.as_bytes();
+            let found = (parsed.names(directory), parsed.may_match_below(directory));
+            let shown = directory.escape_ascii();
+            assert_eq!(found, (names, below), "`{pattern}`, {shown}");
+        }
+        let pattern = Pattern::of_line(b"dist/**").unwrap();
+        assert_eq!(
+            (
+                pattern.leads_through(b"dist"),
+                pattern.leads_through(b"dist/a")
+            ),
+            (true, false)
+        );
+        assert_eq!(
+            (pattern.leads_through(b""), pattern.names(b"")),
+            (true, true)
+        );
+        let pattern = Pattern::of_line(b"gen/").unwrap();
+        let found = ["a/gen/b/c", "a/gen", "gen"]
+            .map(|path| pattern.matches_upwards(path.as_bytes(), false));
+        assert_eq!(found, [true, false, false]);
     }
 
     #[test]

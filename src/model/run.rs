@@ -4,7 +4,7 @@
 //! projections of it.
 
 use crate::model::config::{CommandLine, Flaky};
-use crate::model::digest::{InputDigest, StageKey};
+use crate::model::digest::{InputDigest, OutputsDigest, StageKey};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
 use crate::model::path::RelPath;
 use crate::model::time::Timestamp;
@@ -247,12 +247,21 @@ pub struct StageReport {
     pub summary: Option<String>,
     /// How it ended, beyond its status.
     pub outcome: Outcome,
-    /// What its result depends on; none for a stage that was kept from a run without a sidecar.
+    /// What its result depends on, as far as a look tells it: the content that it reads, and its definition; none for a
+    /// stage that was kept from a run without a sidecar.
+    pub content_key: Option<StageKey>,
+    /// The same with what the stages that it waits for have left of their outputs; none as long as that is not known.
     pub key: Option<StageKey>,
     /// The content that it reads.
     pub input: Option<InputDigest>,
-    /// The run whose proof was taken instead of running it.
+    /// What it has left of the outputs that it declares, if it does and that is known.
+    pub outputs: Option<OutputsDigest>,
+    /// Whether its pass stands for its key: nothing that it reads was touched while its run was under way.
+    pub proven: bool,
+    /// The run that executed it, whose pass was taken over instead of executing it again.
     pub reused_from: Option<RunId>,
+    /// Its place there, from 0, and its id there; none where only the manifest says where its log stands.
+    pub reused_as: Option<(usize, StageId)>,
     /// Attempts so far.
     pub attempts: u32,
     /// From first spawn to last exit.

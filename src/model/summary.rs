@@ -5,8 +5,15 @@
 //! character, because it goes to terminals.
 
 use crate::limits::{FAILURE_EXCERPT_CHARS_MAX, SUMMARY_UNITS_MAX};
+use crate::model::id::RunId;
 use crate::model::run::{Ending, Exit};
 use std::time::Duration;
+
+/// Says of a stage that was not executed which run's pass was taken over.
+#[must_use]
+pub fn reused(executed: &RunId) -> String {
+    format!("Reused: proven by run {executed}.")
+}
 
 /// Says how a stage went: `timed_out` is its timeout where that ended it, `hint` its configured summary of a success.
 #[must_use]

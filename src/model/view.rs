@@ -8,7 +8,7 @@ use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use crate::model::time::Tick;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A project and the pipeline whose inputs are asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,9 @@ pub struct View {
     /// What was changed since that view and is again as it was, of what the stages read: a stage may have read it in
     /// between. Not what came and went, such as a tool's temporary file.
     pub undone: Vec<RelPath>,
+    /// The command stages, those of subpipelines included, that read some of what was changed or undone; all of them where
+    /// everything may have changed.
+    pub affected: BTreeSet<(PipelineId, StageId)>,
 }
 
 #[cfg(test)]
@@ -48,6 +51,7 @@ impl View {
             tools: BTreeMap::new(),
             changed: Changed::Paths(Vec::new()),
             undone: Vec::new(),
+            affected: BTreeSet::new(),
         }
     }
 }

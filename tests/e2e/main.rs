@@ -39,6 +39,7 @@ mod queries;
 mod queue;
 mod quiet;
 mod resume;
+mod reuse;
 mod revisions;
 mod roots;
 mod seen;

@@ -3,17 +3,20 @@
 //! One workspace, one project `p`; runs are called `r1`, `r2` and questions `q1`, `q2` in the order in which they come.
 //! A line `20ms` lets the clock jump there, and `20ms unsure` while events wait to be looked at; everything else happens at the moment that was reached.
 
+mod told;
+
 use crate::fixture::pipeline_id;
-use crate::outside::{ending, taken_up};
-use orch::engine::ask::{Ask, Patience, Reply, RunAsk, Scope, Stop, Until, Wanted};
-use orch::engine::news::{Dropped, News};
-use orch::engine::{Effect, Engine, Input, ProjectId, Record, Setup, Trust, Watch};
-use orch::model::config::{Action, Config, OnStart, Order};
-use orch::model::digest::{Digest, InputDigest};
+use crate::outside::{command_stages, ending, taken_up};
+use orch::engine::ask::{Ask, Patience, RunAsk, Scope, Until, Wanted};
+use orch::engine::{Engine, Input, ProjectId, Record, Setup, Trust, Watch};
+use orch::model::config::{Action, CommandLine, Config, OnStart, Order};
+use orch::model::digest::{Digest, InputDigest, OutputsDigest};
 use orch::model::evidence::Layout;
-use orch::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WorkspaceId};
+use orch::model::id::{
+    CaptureId, PipelineId, RequestId, RunId, StageId, TaskId, WeighId, WorkspaceId,
+};
 use orch::model::path::{RelPath, RootPath};
-use orch::model::run::{Changed, Exit, Outcome, RunReport};
+use orch::model::run::{Changed, Exit, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
 use orch::model::view::{Sign, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -30,6 +33,10 @@ struct Bench {
     now: Duration,
     looks: VecDeque<(CaptureId, Vec<Subject>)>,
     content: String,
+    /// What stages read where that is not all of it.
+    parts: BTreeMap<String, String>,
+    parts_seen: BTreeMap<String, String>,
+    weighs: VecDeque<(WeighId, RunId, usize)>,
     runs: Vec<RunId>,
     reports: BTreeMap<RunId, RunReport>,
     questions: u64,
@@ -43,6 +50,9 @@ pub(crate) fn play(config: Config, scene: &str) -> String {
         now: Duration::ZERO,
         looks: VecDeque::new(),
         content: String::new(),
+        parts: BTreeMap::new(),
+        parts_seen: BTreeMap::new(),
+        weighs: VecDeque::new(),
         runs: Vec::new(),
         reports: BTreeMap::new(),
         questions: 0,
@@ -105,7 +115,15 @@ impl Bench {
                 workspace: WORKSPACE,
                 watch: Watch::Polling { detail },
             }),
-            ["see", content] => self.see(content),
+            ["see", content] => self.see(content, &[]),
+            ["see", content, "undone", stages @ ..] => self.see(content, stages),
+            // From now on a stage reads this and no more.
+            ["part", stage, content] => {
+                self.parts
+                    .insert((*stage).to_owned(), (*content).to_owned());
+                Vec::new()
+            }
+            ["weighed", found @ ..] => self.weighed(found),
             ["lost"] => {
                 let (capture, _) = self.looks.pop_front().expect("a look is under way");
                 self.looked(capture, None)
@@ -138,6 +156,50 @@ impl Bench {
             ["reread"] => self.watch(Watch::Rescanning { detail }),
             ["missing"] => self.watch(Watch::Missing { detail }),
             ["watching"] => self.watch(Watch::Watching),
+            ["stop"] => self.step(Input::Stopping),
+            [ms, unsure @ ..] if ms.ends_with("ms") => {
+                self.now = Duration::from_millis(ms.trim_end_matches("ms").parse().unwrap());
+                let unsure = unsure.iter().map(|_| WORKSPACE).collect();
+                self.step(Input::Woke { unsure })
+            }
+            words => self.ask_something(words),
+        }
+    }
+
+    /// Somebody asks, or goes away.
+    fn ask_something(&mut self, words: &[&str]) -> Vec<String> {
+        match words {
+            [question @ ("gate" | "all" | "doubt" | "ask" | "run")] => self.question(question),
+            ["force"] => self.ask_for_run((None, None), Until::Ended, true),
+            ["force", pipeline, "as", policy] => {
+                let named = (Some(pipeline_id(pipeline)), Some((*policy).to_owned()));
+                self.ask_for_run(named, Until::Ended, true)
+            }
+            ["cancel", run] => {
+                let run = self.run_id(run);
+                self.ask(Ask::Cancel { run })
+            }
+            ["resume", run] => self.resume(run),
+            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Ended),
+            ["detach", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Named),
+            ["leave", question] => {
+                let request = question.trim_start_matches('q').parse().unwrap();
+                self.step(Input::Withdrawn {
+                    request: RequestId(request),
+                })
+            }
+            ["run", pipeline, "as", policy] => {
+                let policy = Some((*policy).to_owned());
+                self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
+            }
+            words => self.act_on_configuration(words),
+        }
+    }
+
+    /// The configuration is another one.
+    fn act_on_configuration(&mut self, words: &[&str]) -> Vec<String> {
+        match words {
+            ["edit", stage, line] => self.edit(stage, line),
             ["wait"] => {
                 let mut config = Config::clone(&self.config);
                 config.settings.on_start = OnStart::Wait;
@@ -181,30 +243,6 @@ impl Bench {
                 self.config = Arc::new(config);
                 self.configure(Trust::Allowed)
             }
-            ["stop"] => self.step(Input::Stopping),
-            ["cancel", run] => {
-                let run = self.run_id(run);
-                self.ask(Ask::Cancel { run })
-            }
-            ["resume", run] => self.resume(run),
-            ["run", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Ended),
-            ["detach", pipeline] => self.run(Some(pipeline_id(pipeline)), None, Until::Named),
-            ["leave", question] => {
-                let request = question.trim_start_matches('q').parse().unwrap();
-                self.step(Input::Withdrawn {
-                    request: RequestId(request),
-                })
-            }
-            ["run", pipeline, "as", policy] => {
-                let policy = Some((*policy).to_owned());
-                self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
-            }
-            [ms, unsure @ ..] if ms.ends_with("ms") => {
-                self.now = Duration::from_millis(ms.trim_end_matches("ms").parse().unwrap());
-                let unsure = unsure.iter().map(|_| WORKSPACE).collect();
-                self.step(Input::Woke { unsure })
-            }
-            [question] => self.question(question),
             other => panic!("no such input: {other:?}"),
         }
     }
@@ -220,6 +258,7 @@ impl Bench {
         let verdict = |patience| Ask::Verdict { scope, patience };
         match question {
             "gate" | "all" => self.ask(verdict(Patience::Run)),
+            "doubt" => self.ask(verdict(Patience::Doubt)),
             "ask" => self.ask(verdict(Patience::Answer)),
             "run" => self.run(None, None, Until::Ended),
             other => panic!("no such question: {other}"),
@@ -232,12 +271,21 @@ impl Bench {
         policy: Option<String>,
         until: Until,
     ) -> Vec<String> {
+        self.ask_for_run((pipeline, policy), until, false)
+    }
+
+    fn ask_for_run(
+        &mut self,
+        (pipeline, policy): (Option<PipelineId>, Option<String>),
+        until: Until,
+        force: bool,
+    ) -> Vec<String> {
         self.ask(Ask::Run(RunAsk {
             project: project(),
             pipeline,
             parent: None,
             approval_policy: policy,
-            force: false,
+            force,
             until,
             wanted: match until {
                 Until::Named => Wanted::Detached,
@@ -292,21 +340,71 @@ impl Bench {
     }
 
     /// The oldest look sees this content; `f` differs if it is another than before.
-    fn see(&mut self, content: &str) -> Vec<String> {
+    ///
+    /// What stages read that have a part of it is told apart; `undone` names those that read something in between.
+    fn see(&mut self, content: &str, undone: &[&str]) -> Vec<String> {
         let (capture, subjects) = self.looks.pop_front().expect("a look is under way");
         let before = std::mem::replace(&mut self.content, content.to_owned());
-        let differs = before != content;
-        let changed = differs.then(|| RelPath::parse("f").unwrap());
-        let views = subjects.into_iter().map(|subject| View {
-            subject,
-            input: InputDigest(Digest::of(content.as_bytes())),
-            stages: BTreeMap::new(),
-            tools: BTreeMap::new(),
-            changed: Changed::Paths(changed.iter().cloned().collect()),
-            undone: Vec::new(),
+        let parts_before = std::mem::replace(&mut self.parts_seen, self.parts.clone());
+        let file = |is_there: bool| is_there.then(|| RelPath::parse("f").unwrap());
+        let views = subjects.into_iter().map(|subject| {
+            let stages = command_stages(&self.config, &subject.pipeline);
+            let read = |stage: &StageId| self.parts.get(stage.as_str());
+            let is_affected = |(_, stage): &&(PipelineId, StageId)| {
+                let part_before = parts_before.get(stage.as_str());
+                let is_other = match (read(stage), part_before) {
+                    (None, None) => before != content,
+                    (part, before) => part != before,
+                };
+                is_other || undone.contains(&stage.as_str())
+            };
+            View {
+                subject,
+                input: InputDigest(Digest::of(content.as_bytes())),
+                affected: stages.iter().filter(is_affected).cloned().collect(),
+                stages: stages
+                    .iter()
+                    .map(|stage| {
+                        let part = read(&stage.1).map_or(content, String::as_str);
+                        (stage.clone(), InputDigest(Digest::of(part.as_bytes())))
+                    })
+                    .collect(),
+                changed: Changed::Paths(file(before != content).into_iter().collect()),
+                tools: BTreeMap::new(),
+                undone: file(!undone.is_empty()).into_iter().collect(),
+            }
         });
         let views = views.collect();
         self.looked(capture, Some(views))
+    }
+
+    /// What was asked to be weighed first is found to be this; `?` cannot be said.
+    fn weighed(&mut self, found: &[&str]) -> Vec<String> {
+        let (weigh, run, stage) = self.weighs.pop_front().expect("something is weighed");
+        let found = found.iter().map(|found| {
+            let digest = Digest::of(found.as_bytes());
+            (*found != "?").then_some(OutputsDigest(digest))
+        });
+        self.step(Input::Weighed {
+            weigh,
+            run,
+            stage,
+            outputs: found.collect(),
+        })
+    }
+
+    /// The command of a stage is another one.
+    fn edit(&mut self, stage: &str, line: &str) -> Vec<String> {
+        let mut config = Config::clone(&self.config);
+        for found in &mut config.pipelines[0].stages {
+            if let Action::Command(command) = &mut found.action
+                && found.id.as_str() == stage
+            {
+                command.line = CommandLine::Shell(line.to_owned());
+            }
+        }
+        self.config = Arc::new(config);
+        self.configure(Trust::Allowed)
     }
 
     fn looked(&mut self, capture: CaptureId, views: Option<Vec<View>>) -> Vec<String> {
@@ -362,137 +460,5 @@ impl Bench {
             self.runs.len() - 1
         });
         format!("r{}", place + 1)
-    }
-
-    fn told(&mut self, effect: Effect) -> String {
-        match effect {
-            Effect::Capture {
-                capture, subjects, ..
-            } => {
-                let names: Vec<&str> = subjects.iter().map(|s| s.pipeline.as_str()).collect();
-                let text = format!("look at {}", names.join(" and "));
-                self.looks.push_back((capture, subjects));
-                text
-            }
-            Effect::Foresee { report } => format!("make ready {}", self.name(&report.run)),
-            Effect::Begin { report, resumed } => {
-                let again = if resumed { "take up" } else { "begin" };
-                let (run, cause) = (self.name(&report.run), word(&report.cause));
-                let policy = report.approval_policy.iter();
-                let policy: String = policy.map(|policy| format!(" as {policy}")).collect();
-                let text = format!("{again} {run} {} {cause}{policy}", report.pipeline);
-                self.reports.insert(report.run.clone(), *report);
-                text
-            }
-            Effect::Record { report } => {
-                let text = format!("record {}", self.name(&report.run));
-                self.reports.insert(report.run.clone(), *report);
-                text
-            }
-            Effect::End { report, .. } => {
-                let void = if report.void.is_some() { " void" } else { "" };
-                let (status, verdict) = (word(&report.status), word(&report.verdict));
-                let text = format!("end {} {status} {verdict}{void}", self.name(&report.run));
-                self.reports.insert(report.run.clone(), *report);
-                text
-            }
-            Effect::State { standing, .. } => {
-                let fresh = if standing.fresh { " fresh" } else { "" };
-                format!(
-                    "state {} {}{fresh}",
-                    word(&standing.verdict),
-                    word(&standing.phase)
-                )
-            }
-            Effect::StartStage {
-                run, report, stage, ..
-            } => {
-                let stage = &report.stages[stage];
-                format!("start {} {} #{}", self.name(&run), stage.id, stage.attempts)
-            }
-            Effect::StopStage { run, stage, stop } => {
-                let stop = match stop {
-                    Stop::Term => "term",
-                    Stop::Kill => "kill",
-                };
-                let stage = self.reports[&run].stages[stage].id.clone();
-                format!("{stop} {} {stage}", self.name(&run))
-            }
-            Effect::Reply { request, reply } => format!("q{request}: {}", self.reply(reply)),
-            Effect::Release { request } => format!("q{request}: let go"),
-            Effect::Publish { seq, news, .. } => format!("{seq} {}", self.news(news)),
-            Effect::Forget { .. } => "forget".to_owned(),
-            Effect::Exit => "exit".to_owned(),
-        }
-    }
-
-    fn reply(&mut self, reply: Reply) -> String {
-        match reply {
-            Reply::Synced => "synced".to_owned(),
-            Reply::Verdicts(answers) => {
-                let answers = answers.iter().map(|answer| {
-                    let reused = if answer.reused { " reused" } else { "" };
-                    let detail = answer.detail.iter().map(|detail| format!(" ({detail})"));
-                    let run = answer.run.iter().map(|run| format!(" {}", self.name(run)));
-                    let rest: String = run.chain(detail).collect();
-                    format!("{}{rest}{reused}", word(&answer.verdict))
-                });
-                answers.collect::<Vec<_>>().join(", ")
-            }
-            Reply::Run(report) => {
-                let (status, verdict) = (word(&report.status), word(&report.verdict));
-                format!("{} {status} {verdict}", self.name(&report.run))
-            }
-            Reply::Cancelled(report) => word(&report.status),
-            Reply::Denied(denied) => format!("denied {denied:?}"),
-        }
-    }
-
-    fn news(&mut self, news: News) -> String {
-        match news {
-            News::Change { .. } => "change".to_owned(),
-            News::Settled { .. } => "settled".to_owned(),
-            News::RunQueued {
-                pipeline,
-                cause,
-                run,
-                ..
-            } => {
-                let run = run.map(|run| format!(" {}", self.name(&run)));
-                let run = run.unwrap_or_default();
-                format!("run.queued {pipeline} {}{run}", word(&cause))
-            }
-            News::RunDropped { run, why, .. } => {
-                let why = match why {
-                    Dropped::Cancelled => "cancelled".to_owned(),
-                    Dropped::Withdrawn => "withdrawn".to_owned(),
-                    Dropped::Refused(denied) => format!("refused {denied:?}"),
-                };
-                format!("run.dropped {} {why}", self.name(&run))
-            }
-            News::RunStarted { report } => format!("run.started {}", self.name(&report.run)),
-            News::StageStarted(told) => {
-                format!("stage.started {} {}", self.name(&told.run), told.stage.id)
-            }
-            News::StageEnded(told) => {
-                let (run, stage) = (self.name(&told.run), &told.stage);
-                let outcome = match stage.outcome {
-                    Outcome::Passed | Outcome::Failed => String::new(),
-                    other => format!(" {}", word(&other)),
-                };
-                let status = word(&stage.status);
-                format!("stage.ended {run} {} {status}{outcome}", stage.id)
-            }
-            News::RunEnded { report } => {
-                let (status, verdict) = (word(&report.status), word(&report.verdict));
-                format!("run.ended {} {status} {verdict}", self.name(&report.run))
-            }
-            News::Verdict { verdict, .. } => format!("verdict {}", word(&verdict)),
-            News::Workspace { .. } => "workspace".to_owned(),
-            News::Config { refused, .. } => match refused {
-                Some(_) => "config refused".to_owned(),
-                None => "config".to_owned(),
-            },
-        }
     }
 }

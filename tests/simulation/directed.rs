@@ -78,6 +78,16 @@ fn two() -> Config {
     config(OnBusy::Queue, vec![plain("lint"), plain("build")])
 }
 
+/// The first stage declares outputs, which the second one waits for.
+fn leaving() -> Config {
+    let build = Command {
+        outputs: vec!["dist".to_owned()],
+        ..command("true")
+    };
+    let build = stage("build", &[], Action::Command(build));
+    config(OnBusy::Queue, vec![build, plain("test")])
+}
+
 fn nested() -> Config {
     let below = stage("below", &[], sub("child", false));
     config(OnBusy::Queue, vec![plain("build"), below])
@@ -211,4 +221,17 @@ scenes! {
     saved_twice_beside_another: usual,
     saved_twice_and_asked_beside_another: usual,
     saved_twice_and_put_back: usual,
+    doubted: two,
+    doubted_and_put_back: usual,
+    taken_over: two,
+    taken_over_after_a_void_run: two,
+    taken_over_unless_forced: two,
+    taken_over_with_outputs: leaving,
+    taken_over_by_a_child: nested,
+    outputs_that_do_not_lie_still: leaving,
+    outputs_that_cannot_be_weighed: leaving,
+    cancelled_while_weighing: leaving,
+    weighed_before_a_resume: leaving,
+    not_taken_over_once_it_failed: two,
+    not_taken_over_without_evidence: two,
 }

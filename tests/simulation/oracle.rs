@@ -2,6 +2,7 @@
 //!
 //! Who asked what, and whether the answer is true, is judged in `questions`.
 
+mod bytes;
 mod files;
 mod flaky;
 mod git;
@@ -11,12 +12,12 @@ mod runs;
 mod standings;
 
 use crate::fixture::{
-    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes,
+    Content, HOMES, SETTLE_MAX, Setting, config, digest, index, own_pipeline, passes, task,
 };
 use crate::outside::{Place, fails_for_time};
 use crate::questions::Questions;
 use git::Git;
-use orch::engine::ask::{Ask, Reply};
+use orch::engine::ask::{Ask, Patience, Reply};
 use orch::engine::news::News;
 use orch::engine::{Effect, Engine, Input, ProjectId, Record, Watch};
 use orch::model::digest::{InputDigest, StageKey};
@@ -50,6 +51,7 @@ pub(crate) struct Oracle {
     seq: Seq,
     written: files::Written,
     failed: flaky::Failed,
+    bytes: bytes::Bytes,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -83,6 +85,8 @@ pub(crate) struct Oracle {
     proven: BTreeMap<(usize, Vec<StageKey>), RunId>,
     /// Of which a run is only known to have been an error.
     errors: BTreeSet<(usize, Vec<StageKey>)>,
+    /// Runs that were red when somebody asked who has that run again.
+    doubted: BTreeSet<RunId>,
     /// The same by content: of what a resume kept, the keys are others.
     vague: BTreeSet<(usize, InputDigest)>,
     settings: BTreeMap<usize, Setting>,
@@ -107,8 +111,10 @@ pub(crate) struct Oracle {
     exited: bool,
 }
 
-fn keys(report: &RunReport) -> Vec<StageKey> {
-    report.stages.iter().filter_map(|stage| stage.key).collect()
+/// What a look tells of what the stages of a run depend on.
+pub(crate) fn keys(report: &RunReport) -> Vec<StageKey> {
+    let stages = report.stages.iter();
+    stages.filter_map(|stage| stage.content_key).collect()
 }
 
 /// What begins at once is told apart from what may wait, and may then begin for another cause than it was told with.
@@ -146,7 +152,18 @@ impl Oracle {
         deadline: Option<Duration>,
         there: (&[Content], &[Place]),
     ) {
-        self.questions.asked(request, ask, deadline, there);
+        if let Ask::Verdict { scope, patience } = ask
+            && *patience == Patience::Doubt
+        {
+            let tasks = &scope.tasks;
+            let about = |place: usize| tasks.is_empty() || tasks.contains(&task(place));
+            let proven = self.proven.iter().filter(|((place, _), _)| about(*place));
+            let is_red = |run: &&RunId| self.said.contains(&((*run).clone(), Verdict::Fail));
+            let reds = proven.map(|(_, run)| run).filter(is_red);
+            self.doubted.extend(reds.cloned());
+        }
+        self.questions
+            .asked(request, ask, deadline, there, &self.said);
     }
 
     /// The question that was asked last has to be answered with something that is known.
@@ -199,6 +216,7 @@ impl Oracle {
             passed: std::mem::take(&mut self.passed),
             read: std::mem::take(&mut self.read),
             failed: std::mem::take(&mut self.failed),
+            bytes: std::mem::take(&mut self.bytes).restarted(),
             ..Self::default()
         };
         let counts = |run: &RunId| {
@@ -298,17 +316,12 @@ impl Oracle {
                     stage,
                     report,
                     config,
-                } => self.start_stage(run, *stage, report, config),
+                } => {
+                    self.bytes.start(run, *stage, report);
+                    self.start_stage(run, *stage, report, config);
+                }
                 Effect::Reply { request, reply } => {
-                    if self.questions.is_patient(*request)
-                        && let Reply::Verdicts(answers) = reply
-                    {
-                        answers.iter().for_each(|it| self.judge_unstable(it));
-                    }
-                    let evidence = (&self.said, &self.recorded);
-                    let (contents, stale) = (&self.contents, &self.stale);
-                    self.questions
-                        .answered(*request, reply, contents, evidence, stale);
+                    self.replied(*request, reply);
                 }
                 Effect::Release { request } => self.questions.released(*request),
                 Effect::Publish { seq, news, .. } => self.told(*seq, news),
@@ -322,9 +335,26 @@ impl Oracle {
                 }
                 Effect::Exit => self.exited = true,
                 Effect::State { standing, .. } => self.written.write(standing),
-                Effect::Record { .. } | Effect::StopStage { .. } => {}
+                Effect::Record { .. } | Effect::StopStage { .. } | Effect::Weigh { .. } => {}
             }
         }
+    }
+
+    fn replied(&mut self, request: RequestId, reply: &Reply) {
+        if self.questions.is_forced(request)
+            && let Reply::Run(report) = reply
+        {
+            self.bytes.force(report);
+        }
+        if self.questions.is_patient(request)
+            && let Reply::Verdicts(answers) = reply
+        {
+            answers.iter().for_each(|it| self.judge_unstable(it));
+        }
+        let evidence = (&self.said, &self.recorded);
+        let (contents, stale) = (&self.contents, &self.stale);
+        self.questions
+            .answered(request, reply, contents, evidence, stale);
     }
 
     /// Evidence before news, under gapless numbers.
@@ -342,6 +372,10 @@ impl Oracle {
             News::RunStarted { report } => {
                 let recorded = self.recorded.contains(&(report.run.clone(), false));
                 assert!(recorded, "news of a run before its evidence");
+            }
+            News::StageEnded(told) => {
+                let recorded = |run: &RunId| self.recorded.contains(&(run.clone(), true));
+                self.bytes.ended(told, recorded);
             }
             News::RunEnded { report } => self.run_ended(report),
             News::Verdict {

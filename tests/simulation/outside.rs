@@ -3,22 +3,27 @@
 //! Nothing arrives at once: every effect becomes something outstanding, and a seeded scheduler picks what arrives next.
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
+mod outputs;
+
 use crate::fixture::{
     HANGS, HOMES, ILL_FORMATTED, REWRITTEN, REWRITTEN_ALIKE, Setting, WELL_FORMATTED, config,
-    digest, exit_code, index, is_fitful, own_pipeline, path, pipeline_id, read_by_test, task,
+    digest, exit_code, index, is_fitful, own_pipeline, path, read_by, reads, task,
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, ResumeAsk, Stop, Until};
 use orch::engine::history::History;
 use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
-use orch::model::id::{CaptureId, RunId, StageId, WorkspaceId};
+use orch::model::config::{Action, Config};
+use orch::model::id::{CaptureId, PipelineId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::time::Tick;
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+pub(crate) use outputs::{Outputs, Weighing};
 
 /// A stage of fitful content fails once in so many times.
 const FITS: usize = 3;
@@ -124,11 +129,12 @@ impl Disk {
     pub(crate) fn proofs(&self, project: usize, pipeline: &str) -> Vec<Proof> {
         let proven = self.of(project, pipeline).filter(|report| proves(report));
         let proofs = proven.map(|report| Proof {
-            keys: report.stages.iter().filter_map(|stage| stage.key).collect(),
+            keys: crate::oracle::keys(report),
             verdict: report.verdict,
             run: report.run.clone(),
             timed_out: fails_for_time(report),
             confirmed: false,
+            told: Seq::default(),
         });
         proofs.collect()
     }
@@ -186,6 +192,19 @@ impl World {
                     *told = Some(stop);
                 }
             }
+            Effect::Weigh {
+                weigh,
+                run,
+                stage,
+                base,
+                lists,
+                ..
+            } => self.weighs.push_back(Weighing {
+                weigh,
+                stage: (run, stage),
+                base,
+                lists,
+            }),
             Effect::Forget { workspace } => {
                 for place in &mut self.places {
                     place.forgotten |= place.id == workspace;
@@ -209,7 +228,8 @@ impl World {
             .filter(|home| !self.places[*home].tree.is_empty())
             .collect();
         let records = usize::from(!self.records.is_empty());
-        let choices = trees.len() + records + self.stages.len();
+        let weighs = usize::from(!self.weighs.is_empty());
+        let choices = trees.len() + records + weighs + self.stages.len();
         if choices == 0 {
             return;
         }
@@ -218,8 +238,10 @@ impl World {
             self.deliver_tree(*home);
         } else if choice < trees.len() + records {
             self.deliver_record();
+        } else if choice < trees.len() + records + weighs {
+            self.deliver_weighing();
         } else {
-            let stage = choice - trees.len() - records;
+            let stage = choice - trees.len() - records - weighs;
             let key = self.stages.keys().nth(stage).cloned().unwrap();
             self.deliver_stage(key);
         }
@@ -311,22 +333,33 @@ impl World {
         let (before, saved) = before.unwrap_or_default();
         let names: BTreeSet<u8> = now.keys().chain(before.keys()).copied().collect();
         let same = |name: &u8| now.get(name) == before.get(name);
-        let undone = saved.into_iter().filter(same);
-        let undone = undone.map(|name| path(project, name)).collect();
-        let differing = names.into_iter().filter(|name| !same(name));
-        let differing = differing.map(|name| path(project, name)).collect();
+        let undone: BTreeSet<u8> = saved.into_iter().filter(same).collect();
+        let differing: BTreeSet<u8> = names.into_iter().filter(|name| !same(name)).collect();
+        let touched: BTreeSet<u8> = undone.union(&differing).copied().collect();
         let setting = self.places[HOMES[project]].readable;
-        let test = (pipeline_id("line"), StageId::parse("test").unwrap());
+        let config = config(HOMES[project], setting);
+        let stages = command_stages(&config, &subject.pipeline);
+        let reads_some =
+            |stage: &StageId| first || touched.iter().any(|file| reads(stage.as_str(), *file));
+        let affected = stages.iter().filter(|(_, stage)| reads_some(stage));
+        let paths = |files: &BTreeSet<u8>| files.iter().map(|name| path(project, *name)).collect();
         View {
             subject: subject.clone(),
             input: digest(&now),
-            stages: BTreeMap::from([(test, read_by_test(&now, setting))]),
+            affected: affected.cloned().collect(),
             tools: BTreeMap::new(),
             changed: match first {
                 true => Changed::Everything,
-                false => Changed::Paths(differing),
+                false => Changed::Paths(paths(&differing)),
             },
-            undone,
+            undone: paths(&undone),
+            stages: stages
+                .into_iter()
+                .map(|(pipeline, stage)| {
+                    let read = read_by(&stage, &now, setting);
+                    ((pipeline, stage), read)
+                })
+                .collect(),
         }
     }
 
@@ -355,12 +388,24 @@ impl World {
         }
         self.stages.remove(&key);
         self.oracle.read(&key.0, &stage.id, &content);
+        self.execute(project, &key, &stage.id, &content, &exit);
         self.step(Input::StageEnded {
             run: key.0,
             stage: key.1,
             ending: ending(exit),
         });
     }
+}
+
+/// The command stages of a pipeline and of those below it.
+pub(crate) fn command_stages(config: &Config, pipeline: &PipelineId) -> Vec<(PipelineId, StageId)> {
+    let stages = config.pipeline(pipeline).into_iter();
+    let stages = stages.flat_map(|pipeline| &pipeline.stages);
+    let stages = stages.flat_map(|stage| match &stage.action {
+        Action::Command(_) => vec![(pipeline.clone(), stage.id.clone())],
+        Action::Subpipeline(sub) => command_stages(config, &sub.pipeline),
+    });
+    stages.collect()
 }
 
 pub(crate) fn ending(exit: Exit) -> Ending {
@@ -409,6 +454,7 @@ pub(crate) fn taken_up(report: RunReport, project: ProjectId) -> ResumeAsk {
 fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
     let stages = report.stages.iter().cloned().map(kept);
     let known = |stage: KeptStage| KeptStage {
+        content_key: stage.content_key.filter(|_| report.void.is_none()),
         key: stage.key.filter(|_| report.void.is_none()),
         ..stage
     };
@@ -429,6 +475,7 @@ fn kept(stage: StageReport) -> KeptStage {
         exit_code: stage.exit_code,
         summary: stage.summary,
         outcome: stage.outcome,
+        content_key: stage.content_key,
         key: stage.key,
         input: stage.input,
         reused_from: stage.reused_from,

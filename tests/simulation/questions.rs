@@ -22,6 +22,8 @@ struct Question {
     unseen: BTreeSet<WorkspaceId>,
     /// What was refused when it was asked.
     glances: BTreeSet<WorkspaceId>,
+    /// The runs that were red before it; who doubts that is not told so.
+    reds: BTreeSet<RunId>,
     must_know: bool,
 }
 
@@ -88,7 +90,11 @@ impl Questions {
         ask: &Ask,
         deadline: Option<Duration>,
         (files, places): (&[Content], &[Place]),
+        said: &BTreeSet<(RunId, Verdict)>,
     ) {
+        let doubts = matches!(ask, Ask::Verdict { patience, .. } if *patience == Patience::Doubt);
+        let reds = said.iter().filter(|(_, verdict)| *verdict == Verdict::Fail);
+        let reds = reds.filter(|_| doubts).map(|(run, _)| run.clone());
         let contents = files
             .iter()
             .map(|content| BTreeSet::from([digest(content)]));
@@ -104,6 +110,7 @@ impl Questions {
                 .map(|place| place.id)
                 .collect(),
             unseen: open.map(|place| place.id).collect(),
+            reds: reds.collect(),
             must_know: false,
         };
         self.open.insert(request, question);
@@ -258,6 +265,9 @@ impl Questions {
     pub(crate) fn taken_up(&mut self, run: &RunId) {
         self.verdicts
             .retain(|answer| answer.run.as_ref() != Some(run));
+        for question in self.open.values_mut() {
+            question.reds.remove(run);
+        }
     }
 
     /// What was told in the step before is what `status` says after it.
@@ -346,13 +356,19 @@ impl Questions {
     /// Whether this asks for a verdict, and has run whatever it takes.
     pub(crate) fn is_patient(&self, request: RequestId) -> bool {
         let asked = self.open.get(&request).map(|question| &question.ask);
-        matches!(asked, Some(Ask::Verdict { patience, .. }) if *patience == Patience::Run)
+        matches!(asked, Some(Ask::Verdict { patience, .. }) if patience.runs())
+    }
+
+    /// Whether this asks for a run that executes every stage.
+    pub(crate) fn is_forced(&self, request: RequestId) -> bool {
+        let asked = self.open.get(&request).map(|question| &question.ask);
+        matches!(asked, Some(Ask::Run(ask)) if ask.force)
     }
 
     /// Whether somebody waits for a run to tell the verdict of a project.
     pub(crate) fn is_awaited(&self, project: &ProjectId) -> bool {
         self.open.values().any(|question| {
-            matches!(&question.ask, Ask::Verdict { scope, patience: Patience::Run } if covers(scope, project))
+            matches!(&question.ask, Ask::Verdict { scope, patience } if patience.runs() && covers(scope, project))
         })
     }
 
@@ -380,6 +396,10 @@ fn judge(
         "the answer is older than the question"
     );
     let run = answer.run.clone().expect("a verdict names its run");
+    assert!(
+        !question.reds.contains(&run),
+        "red is told to who doubts it, and was not run again: {answer:?}"
+    );
     let told = said.contains(&(run, answer.verdict));
     assert!(told, "the run says otherwise: {answer:?}");
     if answer.green {

@@ -67,6 +67,14 @@ pub(crate) enum Op {
     Resume,
     /// The evidence of a run that has ended is removed.
     Vanish,
+    /// Somebody removes what a stage has left of its outputs, or makes something else of it.
+    Spoil {
+        project: usize,
+        which: usize,
+        removed: bool,
+    },
+    /// What a stage has left cannot be weighed the next time.
+    Unweighable,
     /// Another pipeline runs; somebody saves, somebody asks for the verdict, and the files are what they were.
     PutBack { project: usize, file: u8 },
 }
@@ -118,5 +126,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Resume),
         3 => Just(Op::Vanish),
         2 => (project(), 0_u8..3).prop_map(|(project, file)| Op::PutBack { project, file }),
+        3 => (project(), 0_usize..3, any::<bool>())
+            .prop_map(|(project, which, removed)| Op::Spoil { project, which, removed }),
+        1 => Just(Op::Unweighable),
     ]
 }

@@ -5,9 +5,11 @@
 mod people;
 mod rest;
 
-use crate::fixture::{Content, HOMES, PROJECTS, Setting, config, index, own_pipeline, task};
+use crate::fixture::{
+    Content, HOMES, LEAVING, PROJECTS, Setting, config, index, own_pipeline, task,
+};
 use crate::oracle::Oracle;
-use crate::outside::{Disk, Place, Tree, latest};
+use crate::outside::{Disk, Outputs, Place, Tree, Weighing, latest};
 use crate::script::Op;
 use orch::engine::ask::{Ask, Stop, Until, Wanted};
 use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
@@ -49,6 +51,10 @@ pub(crate) struct World {
     workspaces: u64,
     requests: u64,
     pub(crate) disk_fails: bool,
+    /// What stages have left of their outputs, by project and stage.
+    pub(crate) outputs: Outputs,
+    pub(crate) weighs: VecDeque<Weighing>,
+    pub(crate) unweighable: bool,
     pub(crate) generation: u32,
     pub(crate) oracle: Oracle,
 }
@@ -69,6 +75,9 @@ impl World {
             workspaces: 0,
             requests: 0,
             disk_fails: false,
+            outputs: Outputs::new(),
+            weighs: VecDeque::new(),
+            unweighable: false,
             generation: 100,
             oracle: Oracle::new(&files),
             files,
@@ -167,6 +176,12 @@ impl World {
             Op::Resume => self.resume(),
             Op::Vanish => self.vanish(),
             Op::PutBack { project, file } => self.put_back(*project, *file),
+            Op::Spoil {
+                project,
+                which,
+                removed,
+            } => self.spoil(*project, LEAVING[*which], *removed),
+            Op::Unweighable => self.unweighable = true,
         }
     }
 
@@ -212,6 +227,8 @@ impl World {
                 self.deliver_tree(home);
             } else if !self.records.is_empty() {
                 self.deliver_record();
+            } else if !self.weighs.is_empty() {
+                self.deliver_weighing();
             }
         }
     }
@@ -229,6 +246,9 @@ impl World {
             });
         }
         self.oracle.saved(project, &self.files[project]);
+        if before != content {
+            self.oracle.touched(project, file);
+        }
         let place = &mut self.places[HOMES[project]];
         if place.sees() {
             place.tree.push_back(Tree::Hint(project, file));
@@ -373,10 +393,12 @@ impl World {
             let last = last.map(latest);
             let proofs = self.disk.proofs(project, pipeline);
             let history = self.disk.history(project);
+            let proven = self.disk.proven(project);
             let known = Known {
                 last,
                 proofs,
                 history,
+                proven,
             };
             (task(project), known)
         });
@@ -448,6 +470,7 @@ impl World {
         }
         self.records.clear();
         self.stages.clear();
+        self.weighs.clear();
         self.engine = Engine::new(self.chance, NonZeroU32::new(2).unwrap());
         self.oracle.restarted(self.disk.reports());
         for home in 0..2 {

@@ -13,8 +13,9 @@ use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
 use crate::client::place;
+use crate::client::render::answer::{self, Stages};
 use crate::client::render::daemon::error;
-use crate::client::render::{answer, status as render_status};
+use crate::client::render::status as render_status;
 use crate::client::session::Session;
 use crate::limits::{ANSWER_TIME_MAX, LATE_ANSWER_MAX, SCOPE_TIME_MAX};
 use crate::model::id::{RunId, TaskId};
@@ -221,7 +222,7 @@ fn passed_stages(
     workspace: Option<&RootPath>,
     answer: &GateAnswer,
     interrupts: &Interrupts,
-) -> BTreeMap<RunId, (usize, usize)> {
+) -> BTreeMap<RunId, Stages> {
     let mut passed = BTreeMap::new();
     let deadline = Deadline::after(SCOPE_TIME_MAX);
     let runs = answer.projects.iter();
@@ -239,8 +240,13 @@ fn passed_stages(
         };
         let good = |status| matches!(status, StageStatus::Succeeded | StageStatus::Skipped);
         let stages = detail.stages.iter();
-        let count = stages.filter(|stage| good(stage.status)).count();
-        passed.insert(run.clone(), (count, detail.stages.len()));
+        let reused = stages.clone().filter(|stage| stage.reused_from.is_some());
+        let of_run = Stages {
+            reused: reused.count(),
+            passed: stages.filter(|stage| good(stage.status)).count(),
+            all: detail.stages.len(),
+        };
+        passed.insert(run.clone(), of_run);
     }
     passed
 }

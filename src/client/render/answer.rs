@@ -17,9 +17,20 @@ const VERDICT_COLUMNS: usize = 10;
 /// Hex digits of a content digest that are shown.
 const DIGEST_CHARS: usize = 8;
 
-/// Renders what is proven of each project, and by which run; `stages` says how many of a run's stages passed, of how many.
+/// The stages of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages {
+    /// How many passed, or were allowed not to.
+    pub passed: usize,
+    /// How many there are.
+    pub all: usize,
+    /// How many of them another run has executed.
+    pub reused: usize,
+}
+
+/// Renders what is proven of each project, and by which run; `stages` says how those of each run went.
 #[must_use]
-pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look: &Look) -> String {
+pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, Stages>, look: &Look) -> String {
     let tasks = answer
         .projects
         .iter()
@@ -63,7 +74,7 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, (usize, usize)>, look:
     text
 }
 
-fn trusted(project: &GateProject, stages: &BTreeMap<RunId, (usize, usize)>) -> String {
+fn trusted(project: &GateProject, stages: &BTreeMap<RunId, Stages>) -> String {
     let mut parts = Vec::new();
     if let Some(run) = &project.run_id {
         let proven = if project.reused {
@@ -77,8 +88,12 @@ fn trusted(project: &GateProject, stages: &BTreeMap<RunId, (usize, usize)>) -> S
         let digest: String = input.to_string().chars().take(DIGEST_CHARS).collect();
         parts.push(format!("inputs {digest}…"));
     }
-    if let Some((passed, all)) = project.run_id.as_ref().and_then(|run| stages.get(run)) {
-        parts.push(format!("{passed} of {}", count(*all, "stage")));
+    if let Some(of_run) = project.run_id.as_ref().and_then(|run| stages.get(run)) {
+        let all = count(of_run.all, "stage");
+        parts.push(format!("{} of {all}", of_run.passed));
+        if of_run.reused > 0 {
+            parts.push(format!("{} reused", of_run.reused));
+        }
     }
     parts.extend(project.judged.as_ref().map(ToString::to_string));
     parts.join(", ")

@@ -208,7 +208,9 @@ fn stage_line(stage: &StageRecord, name: &str, look: &Look) -> String {
         add(&mut line, format_args!("  run {}", short(child)));
     }
     line.push('\n');
-    if let Some(summary) = &stage.summary {
+    // Of one that was taken over it says the same again.
+    let summary = stage.summary.as_ref();
+    if let Some(summary) = summary.filter(|_| stage.reused_from.is_none()) {
         line.push_str(&indented(summary, 4, look));
     }
     line

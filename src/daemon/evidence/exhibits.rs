@@ -146,7 +146,7 @@ fn stands(runs: &Dir, path: &Path, exhibit: &Exhibit) -> Result<bool, ReadError>
 }
 
 /// Whether it is the daemon that lacks something, which says nothing of the evidence.
-fn is_shortage(error: &DurableError) -> bool {
+pub(super) fn is_shortage(error: &DurableError) -> bool {
     let errno = Errno::from_io_error(&error.source);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }

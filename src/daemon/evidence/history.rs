@@ -9,7 +9,7 @@ use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::index::Key;
 use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};
-use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar};
+use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, SidecarStage};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, StageStatus};
 use crate::model::time::Timestamp;
@@ -102,7 +102,9 @@ pub struct ReopenedStage {
     pub summary: Option<String>,
     /// Its child run.
     pub child: Option<RunId>,
-    /// What its result depends on, where that was still so when its run ended.
+    /// What its result depends on as far as a look tells it, where that was still so when its run ended.
+    pub content_key: Option<StageKey>,
+    /// The same with what other stages have left.
     pub key: Option<StageKey>,
     /// The content that it read, where the sidecar says so.
     pub input: Option<InputDigest>,
@@ -268,6 +270,7 @@ impl Reopened {
                 exit_code: command.exit_code,
                 summary: command.summary.clone(),
                 child: command.sub_run_id.clone(),
+                content_key: known.and_then(SidecarStage::content_key),
                 key: known.and_then(|stage| stage.key),
                 input: beside.and_then(|stage| stage.input_digest),
                 outcome: beside.map(|stage| stage.outcome),

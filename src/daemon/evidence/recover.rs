@@ -9,12 +9,13 @@ use super::last::Last;
 use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
-use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, pointer_path, spare};
+use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, passes, pointer_path, spare};
 use crate::daemon::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
 use crate::engine::history::History;
+use crate::engine::proven::Proven;
 use crate::limits::PROOFS_MAX;
 use crate::model::evidence::{
     DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable, numbered,
@@ -48,6 +49,8 @@ pub struct Known {
     pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
     /// What these runs, of all its pipelines, say against stage keys.
     pub history: History,
+    /// What the stages of runs have proven that this start has read, the oldest first.
+    pub proven: Proven,
 }
 
 /// A verdict on the content that a run's stages read.
@@ -341,9 +344,11 @@ impl Desk {
                 },
             ));
         }
+        let mut read: BTreeMap<TaskId, BTreeMap<RunId, Sidecar>> = BTreeMap::new();
         for ((task, pipeline), proving) in self.index.proofs() {
             if let Some(of_task) = known.get_mut(&task) {
                 let told = told_by(runs, &task, proving);
+                read.entry(task).or_default().extend(told.iter().cloned());
                 for (run, sidecar) in &told {
                     let stages = sidecar.stages.iter();
                     let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
@@ -353,6 +358,17 @@ impl Desk {
             }
         }
         known.values_mut().for_each(Known::admit_failures);
+        for (task, run) in self.index.passes() {
+            let of_task = read.entry(task.clone()).or_default();
+            if known.contains_key(&task) && !of_task.contains_key(&run) {
+                of_task.extend(passes::read(runs, &task, &run));
+            }
+        }
+        for (task, told) in read {
+            if let Some(of_task) = known.get_mut(&task) {
+                of_task.proven = passes::proven(runs, &task, told);
+            }
+        }
         known
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::daemon::chain::chain;
 use crate::daemon::durable::{Dir, DurableError};
-use crate::daemon::evidence::Shown;
+use crate::daemon::evidence::{Desk, Shown};
 use crate::daemon::log::read::{LogSlice, ReadLogError, read_log};
 use crate::daemon::lookup::internal;
 use crate::daemon::message::{Done, What};
@@ -16,6 +16,7 @@ use crate::model::id::{RequestId, RunId, StageId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::runs::{LogsAnswer, RunDetail, StageRecord};
 use crate::model::run::StageStatus;
+use crate::model::time::Timestamp;
 use crate::wire::call::LogsWanted;
 use crate::wire::refusal::{ErrorKind, Refusal};
 use std::ffi::OsStr;
@@ -37,7 +38,13 @@ impl Shell {
         desk.push(move |desk| {
             let shown = desk.show(&run, clock.wall());
             let shown = shown.map_err(|error| internal(&error));
-            let answer = shown.and_then(|shown| page(&root, &shown, wanted, under_way));
+            let answer = shown.and_then(|shown| {
+                let stage = wanted.stage.as_ref();
+                let executed = stage
+                    .map(|stage| executed(desk, &root, &shown, stage, clock.wall()))
+                    .transpose()?;
+                page(&root, &shown, wanted, (under_way, executed.flatten()))
+            });
             let answer = Box::new(answer.map(Into::into));
             Some(Done {
                 workspace: id,
@@ -47,12 +54,47 @@ impl Shell {
     }
 }
 
-/// A page of the log of a run, or of one of its stages.
+/// A stage of another run, by its place there, from 1.
+type Executed = (Shown, usize, StageId);
+
+/// Where a stage was executed that its run has taken over; nothing where it was executed in that run itself.
+fn executed(
+    desk: &mut Desk,
+    root: &RootPath,
+    shown: &Shown,
+    stage: &StageId,
+    now: Timestamp,
+) -> Result<Option<Executed>, Refusal> {
+    let detail = crate::daemon::detail::detail(root, shown)?;
+    let (_, stage) = place_of(&detail, stage)?;
+    let Some(from) = &stage.reused_from else {
+        return Ok(None);
+    };
+    let gone = || {
+        let (run, id) = (&detail.record.run_id, &stage.id);
+        let said = format!("run {run} has taken stage `{id}` over from run {from}");
+        Refusal::new(
+            ErrorKind::UnknownRun,
+            format!("{said}, which is not there any more"),
+        )
+        .hint("`orchctl run --force` executes it again")
+    };
+    let other = desk.show(from, now).map_err(|_| gone())?;
+    let executed = crate::daemon::detail::detail(root, &other)?;
+    let mut stages = executed.stages.iter().zip(1..);
+    let is_it = |it: &StageRecord| it.key == stage.key && it.reused_from.is_none();
+    let found = stages.find(|(it, _)| stage.key.is_some() && is_it(it));
+    let (found, place) = found.ok_or_else(gone)?;
+    let id = found.id.clone();
+    Ok(Some((other, place, id)))
+}
+
+/// A page of the log of a run, or of one of its stages, wherever that was executed.
 fn page(
     root: &RootPath,
     shown: &Shown,
     wanted: LogsWanted,
-    under_way: bool,
+    (under_way, executed): (bool, Option<Executed>),
 ) -> Result<LogsAnswer, Refusal> {
     let detail = crate::daemon::detail::detail(root, shown)?;
     let stage = wanted.stage.as_ref();
@@ -60,6 +102,11 @@ fn page(
     let bytes = wanted.max.unwrap_or(LOG_READ_BYTES_MAX);
     let bytes = usize::try_from(bytes.min(LOG_READ_BYTES_MAX)).unwrap_or(usize::MAX);
     let below = stage.map(|(index, stage)| (index, &stage.id));
+    let found = executed.as_ref();
+    let (shown, below) = match found {
+        Some((other, place, id)) => (other, Some((*place, id))),
+        None => (shown, below),
+    };
     let slice = read(root, shown, below, (wanted.offset, bytes))
         .map_err(|error| Refusal::new(ErrorKind::Internal, chain(&error)))?;
     let over = stage.is_some_and(|(_, stage)| {

@@ -145,6 +145,7 @@ fn kept_stage(stage: ReopenedStage) -> KeptStage {
         exit_code: stage.exit_code.and_then(|code| i32::try_from(code).ok()),
         summary: stage.summary,
         outcome: stage.outcome.unwrap_or(Outcome::None),
+        content_key: stage.content_key,
         key: stage.key,
         input: stage.input,
         reused_from: stage.reused_from,

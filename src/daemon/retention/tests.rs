@@ -96,6 +96,30 @@ fn what_is_active_newest_or_cited_stays() {
     assert_eq!(kept(&space), ids(&runs, &[2, 4]));
 }
 
+/// The third took a stage over from the second, which had taken one over from the first.
+#[test]
+fn what_a_kept_run_has_taken_over_stays_and_keeps_nothing_itself() {
+    let space = Space::new();
+    let (mut desk, runs) = five(&space);
+    let task = &runs[0].task;
+    for (place, from) in [(1, 0), (2, 1)] {
+        let below = format!(".runs/demo/cli/{}/orchd.json", runs[place].run);
+        let mut sidecar = space.json(&below);
+        sidecar["stages"][0]["reused_from"] = runs[from].run.to_string().into();
+        let path = space.path(&below);
+        durable::write(&path, sidecar.to_string().as_bytes(), 0o644).unwrap();
+        desk.index_mut()
+            .check_all(&Dir::open(&space.path(".runs")).unwrap());
+    }
+    let keep = Retention { runs: 3, days: 30 };
+    let gone = desk.retain(task, keep, &[], at(9000)).unwrap();
+    assert_eq!(gone, [runs[0].run.clone()]);
+    assert_eq!(kept(&space), ids(&runs, &[1, 2, 3, 4]));
+    let keep = Retention { runs: 2, days: 30 };
+    let gone = desk.retain(task, keep, &[], at(9000)).unwrap();
+    assert_eq!(gone, [runs[1].run.clone(), runs[2].run.clone()]);
+}
+
 #[test]
 fn a_removal_that_is_cut_off_is_finished_at_the_next_start() {
     let mut done = false;

@@ -13,8 +13,10 @@ use super::settle::{Extent, Found, Look, What};
 use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
 use super::{Tree, TreeError};
 use crate::daemon::watcher::{ORDERED, Unsynced};
-use crate::limits::HASH_BATCH_FILES;
+use crate::limits::{AFFECTED_PATHS_MAX, HASH_BATCH_FILES};
 use crate::model::digest::{Digest, InputDigest};
+use crate::model::id::{PipelineId, StageId};
+use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -249,6 +251,7 @@ impl Tree {
                 (Changed::Paths(changed), undone)
             }
         };
+        let affected = self.affected(scope, &changed, &undone);
         View {
             subject: subject.clone(),
             input,
@@ -256,7 +259,35 @@ impl Tree {
             tools: BTreeMap::new(),
             changed,
             undone,
+            affected,
         }
+    }
+
+    /// The stages that read some of what was changed or undone.
+    fn affected(
+        &self,
+        scope: &SubjectScope,
+        changed: &Changed,
+        undone: &[RelPath],
+    ) -> BTreeSet<(PipelineId, StageId)> {
+        let paths = match changed {
+            Changed::Paths(changed) => {
+                let paths = changed.iter().chain(undone).map(names::of);
+                let paths: Vec<_> = paths.take(AFFECTED_PATHS_MAX + 1).collect();
+                Some(paths).filter(|paths| paths.len() <= AFFECTED_PATHS_MAX)
+            }
+            Changed::Everything => None,
+        };
+        let mut told: BTreeMap<FilterId, bool> = BTreeMap::new();
+        let mut reads_some = |filter: FilterId| {
+            *told.entry(filter).or_insert_with(|| match &paths {
+                Some(paths) => paths.iter().any(|path| self.scopes.reads(filter, path)),
+                None => true,
+            })
+        };
+        let stages = scope.stages.iter();
+        let affected = stages.filter(|(_, filter)| reads_some(*filter));
+        affected.map(|(stage, _)| stage.clone()).collect()
     }
 
     /// Whether a path is not what it was. `near` is the directory of the path that was asked about before, if any: mostly

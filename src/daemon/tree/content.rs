@@ -3,6 +3,7 @@
 //! The file is looked at before and after it is read; if that differs, it is read again, and one that never holds still
 //! is told as torn. A link is never followed, and a pipe or a device that took a file's place is never waited for.
 
+use super::names;
 use super::print::{Moment, Print};
 use crate::limits::{HASH_ATTEMPTS_MAX, HASH_CHUNK_BYTES};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +17,7 @@ use std::path::Path;
 
 /// What reading a file gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(in crate::daemon) enum Reading {
     /// Its content.
     Hashed {
         print: Print,
@@ -41,6 +42,19 @@ pub(super) fn read(path: &Path) -> Reading {
         Err(error) if is_shut(&error) => Reading::Unreadable(error.kind()),
         Err(error) => Reading::Failed(error.raw_os_error().unwrap_or_default()),
     }
+}
+
+/// Reads files of one directory: their names, and what they were when they were last looked at. The answers stand in
+/// their order.
+pub(in crate::daemon) fn read_in(directory: &Path, files: &[(&[u8], Print)]) -> Vec<Reading> {
+    let largest = files.iter().map(|(_, known)| known.size).max();
+    let mut folder = Folder::open(directory, largest.unwrap_or(0));
+    let read_one = |(name, known): &(&[u8], Print)| {
+        let at_once = folder.as_mut();
+        let at_once = at_once.and_then(|folder| folder.read(name, known));
+        at_once.unwrap_or_else(|| read(&names::below(directory, name)))
+    };
+    files.iter().map(read_one).collect()
 }
 
 fn try_read(path: &Path) -> io::Result<Reading> {
@@ -96,7 +110,7 @@ fn hash(file: &mut File, len: u64) -> io::Result<[u8; 32]> {
 }
 
 /// Whether an error says that there is no such file any more.
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(in crate::daemon) fn is_gone(error: &io::Error) -> bool {
     #[cfg(unix)]
     if rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::LOOP) {
         return true;

@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 /// Threads, beside the one that asks, that pay for so many things of which one thread does `alone` as fast as it takes to
 /// start another; never more than `most`.
-pub(super) fn helpers(things: usize, alone: usize, most: usize) -> usize {
+pub(in crate::daemon) fn helpers(things: usize, alone: usize, most: usize) -> usize {
     let wanted = (things / alone).min(most);
     if wanted == 0 {
         // How many cores there are takes some files to say.
@@ -19,7 +19,7 @@ pub(super) fn helpers(things: usize, alone: usize, most: usize) -> usize {
 
 /// Does `act` to each, and `meanwhile` on the thread that asks, which helps then. The answers stand in the order of the
 /// things.
-pub(super) fn spread<I: Sync, O: Send, T>(
+pub(in crate::daemon) fn spread<I: Sync, O: Send, T>(
     things: &[I],
     helpers: usize,
     act: impl Fn(&I) -> O + Sync,

@@ -10,67 +10,67 @@ use prost::Message;
 
 /// What the content of something is addressed by.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Address {
+pub(in crate::daemon) struct Address {
     #[prost(string, tag = "1")]
-    pub(super) hash: String,
+    pub(in crate::daemon) hash: String,
     #[prost(int64, tag = "2")]
-    pub(super) size_bytes: i64,
+    pub(in crate::daemon) size_bytes: i64,
 }
 
 /// A file in a directory.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct FileNode {
+pub(in crate::daemon) struct FileNode {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(in crate::daemon) name: String,
     #[prost(message, optional, tag = "2")]
-    pub(super) digest: Option<Address>,
+    pub(in crate::daemon) digest: Option<Address>,
     #[prost(bool, tag = "4")]
-    pub(super) is_executable: bool,
+    pub(in crate::daemon) is_executable: bool,
 }
 
 /// A directory in a directory.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct DirectoryNode {
+pub(in crate::daemon) struct DirectoryNode {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(in crate::daemon) name: String,
     #[prost(message, optional, tag = "2")]
-    pub(super) digest: Option<Address>,
+    pub(in crate::daemon) digest: Option<Address>,
 }
 
 /// A symbolic link in a directory.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct SymlinkNode {
+pub(in crate::daemon) struct SymlinkNode {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(in crate::daemon) name: String,
     #[prost(string, tag = "2")]
-    pub(super) target: String,
+    pub(in crate::daemon) target: String,
 }
 
 /// What a directory holds; each list sorted by name.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Directory {
+pub(in crate::daemon) struct Directory {
     #[prost(message, repeated, tag = "1")]
-    pub(super) files: Vec<FileNode>,
+    pub(in crate::daemon) files: Vec<FileNode>,
     #[prost(message, repeated, tag = "2")]
-    pub(super) directories: Vec<DirectoryNode>,
+    pub(in crate::daemon) directories: Vec<DirectoryNode>,
     #[prost(message, repeated, tag = "3")]
-    pub(super) symlinks: Vec<SymlinkNode>,
+    pub(in crate::daemon) symlinks: Vec<SymlinkNode>,
 }
 
 /// A directory's digest, as the directory above names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Summary {
-    pub(super) digest: Digest,
-    pub(super) bytes: u32,
+pub(in crate::daemon) struct Summary {
+    pub(in crate::daemon) digest: Digest,
+    pub(in crate::daemon) bytes: u32,
 }
 
 impl Directory {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::daemon) fn is_empty(&self) -> bool {
         self.files.is_empty() && self.directories.is_empty() && self.symlinks.is_empty()
     }
 
     /// Sorts as the format asks for, and digests.
-    pub(super) fn summary(mut self) -> Summary {
+    pub(in crate::daemon) fn summary(mut self) -> Summary {
         // Sorted by bytes as they come; only escaped names stand elsewhere, so this mostly just looks.
         self.files.sort_by(|a, b| a.name.cmp(&b.name));
         self.directories.sort_by(|a, b| a.name.cmp(&b.name));
@@ -85,7 +85,7 @@ impl Directory {
 
 impl Address {
     /// Of content with this hash and size.
-    pub(super) fn of(hash: &[u8; 32], size: u64) -> Self {
+    pub(in crate::daemon) fn of(hash: &[u8; 32], size: u64) -> Self {
         Self {
             hash: hex(hash),
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
@@ -93,7 +93,7 @@ impl Address {
     }
 
     /// Of content that cannot be read.
-    pub(super) fn unreadable() -> Self {
+    pub(in crate::daemon) fn unreadable() -> Self {
         Self {
             hash: String::new(),
             size_bytes: 0,
@@ -109,7 +109,7 @@ fn hex(hash: &[u8; 32]) -> String {
 }
 
 /// A name or a link's target as text, so that no two are alike.
-pub(super) fn text(name: &[u8]) -> String {
+pub(in crate::daemon) fn text(name: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(name) {
         return text.to_owned();
     }

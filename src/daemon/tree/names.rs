@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// The bytes of one name.
-pub(super) fn bytes(name: &OsStr) -> &[u8] {
+pub(in crate::daemon) fn bytes(name: &OsStr) -> &[u8] {
     name.as_encoded_bytes()
 }
 
@@ -30,7 +30,7 @@ pub(super) fn path(bytes: &[u8]) -> Cow<'_, Path> {
 }
 
 /// The absolute path of something below `root`.
-pub(super) fn below(root: &Path, bytes: &[u8]) -> PathBuf {
+pub(in crate::daemon) fn below(root: &Path, bytes: &[u8]) -> PathBuf {
     if bytes.is_empty() {
         root.to_path_buf()
     } else {
@@ -45,7 +45,7 @@ pub(super) fn rel(bytes: &[u8]) -> RelPath {
 }
 
 /// The bytes of a path below the root.
-pub(super) fn of(path: &RelPath) -> Box<[u8]> {
+pub(in crate::daemon) fn of(path: &RelPath) -> Box<[u8]> {
     let mut whole = Vec::new();
     for name in path.names() {
         push(&mut whole, bytes(name));
@@ -54,7 +54,7 @@ pub(super) fn of(path: &RelPath) -> Box<[u8]> {
 }
 
 /// Appends a component.
-pub(super) fn push(path: &mut Vec<u8>, name: &[u8]) {
+pub(in crate::daemon) fn push(path: &mut Vec<u8>, name: &[u8]) {
     if !path.is_empty() {
         path.push(b'/');
     }
@@ -62,13 +62,13 @@ pub(super) fn push(path: &mut Vec<u8>, name: &[u8]) {
 }
 
 /// The components, from the top; none for the root.
-pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(in crate::daemon) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/')
         .filter(|name| !name.is_empty())
 }
 
 /// The directory and the name of a path; `None` for the root.
-pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(in crate::daemon) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.is_empty() {
         return None;
     }

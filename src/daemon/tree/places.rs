@@ -23,7 +23,7 @@ pub struct Places {
 
 impl Places {
     /// The paths that hold evidence: of runs, and of the tasks that have some.
-    pub(super) fn excluded(&self, root: &RootPath) -> BTreeSet<Box<[u8]>> {
+    pub(in crate::daemon) fn excluded(&self, root: &RootPath) -> BTreeSet<Box<[u8]>> {
         let runs = [Some(Path::new(".runs")), self.runs.as_deref()];
         let runs = runs.into_iter().flatten();
         let runs = runs.filter_map(|path| below(root, path));
@@ -31,7 +31,7 @@ impl Places {
     }
 
     /// The directories of these tasks' snapshots.
-    pub(super) fn snapshots<'a>(
+    pub(in crate::daemon) fn snapshots<'a>(
         &self,
         root: &RootPath,
         tasks: impl IntoIterator<Item = &'a TaskId>,

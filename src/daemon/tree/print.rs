@@ -9,10 +9,10 @@ use std::fs::Metadata;
 
 /// What `stat` says of a file or symbolic link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Print {
+pub(in crate::daemon) struct Print {
     node: u64,
     /// Bytes of the content.
-    pub(super) size: u64,
+    pub(in crate::daemon) size: u64,
     mtime_ns: i64,
     ctime_ns: i64,
     mode: u32,
@@ -109,7 +109,7 @@ mod of {
 }
 
 impl Print {
-    pub(super) fn of(meta: &Metadata) -> Self {
+    pub(in crate::daemon) fn of(meta: &Metadata) -> Self {
         of::print(meta)
     }
 
@@ -142,7 +142,7 @@ impl Print {
     }
 
     /// Whether the owner may execute it: what git keeps of a mode.
-    pub(super) fn is_executable(&self) -> bool {
+    pub(in crate::daemon) fn is_executable(&self) -> bool {
         cfg!(unix) && self.mode & 0o100 != 0
     }
 

@@ -226,7 +226,7 @@ impl<'a> Rule<'a> {
 ///
 /// # Errors
 /// When one of them can match nothing; it is named.
-pub(super) fn compile(patterns: &[String]) -> Result<Patterns, PatternError> {
+pub(in crate::daemon) fn compile(patterns: &[String]) -> Result<Patterns, PatternError> {
     for pattern in patterns {
         let parsed = Pattern::of_line(pattern.as_bytes());
         if let Some(source) = parsed.as_ref().and_then(Pattern::flaw) {

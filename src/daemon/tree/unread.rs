@@ -6,10 +6,10 @@
 
 use super::Tree;
 use super::capture::Pending;
-use super::content::{Folder, Reading, read};
+use super::content::{Reading, read_in};
 use super::crew::{helpers, spread};
 use super::names;
-use super::snapshot::{DirId, Entry, Snapshot};
+use super::snapshot::{DirId, Snapshot};
 use crate::limits::{HASH_ALONE_MAX, HASH_PART_FILES, HASH_THREADS_MAX};
 use std::path::Path;
 
@@ -31,23 +31,14 @@ impl Tree {
 
 /// Reads files of one directory.
 fn read_part(snapshot: &Snapshot, root: &Path, part: &[Pending]) -> Vec<Reading> {
-    let entry = |place: &Pending| -> Option<&Entry> {
-        let dir = snapshot.dir(place.0);
-        dir.entries().get(usize::try_from(place.1).ok()?)
-    };
     let id = part.first().map_or(DirId::ROOT, |place| place.0);
     let dir = snapshot.dir(id);
-    let path = names::below(root, &snapshot.path(id));
-    let largest = part.iter().filter_map(entry).map(|entry| entry.print.size);
-    let mut folder = Folder::open(&path, largest.max().unwrap_or(0));
-    let read_one = |place| {
-        let Some(entry) = entry(place) else {
-            return Reading::Gone;
-        };
-        let name = dir.name_of(entry);
-        let known = folder.as_mut();
-        let known = known.and_then(|folder| folder.read(name, &entry.print));
-        known.unwrap_or_else(|| read(&names::below(&path, name)))
+    let file = |place: &Pending| {
+        let entry = dir.entries().get(usize::try_from(place.1).ok()?)?;
+        Some((dir.name_of(entry), entry.print))
     };
-    part.iter().map(read_one).collect()
+    // Each place has its entry; no file has the name that stands for none.
+    let files = part.iter().map(|place| file(place).unwrap_or_default());
+    let files: Vec<_> = files.collect();
+    read_in(&names::below(root, &snapshot.path(id)), &files)
 }

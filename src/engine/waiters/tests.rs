@@ -83,7 +83,7 @@ fn sought(found: Option<bool>) -> Sought {
         Some(false) => Sought::Run,
         Some(true) => Sought::Found(Answer {
             project: project("a"),
-            verdict: crate::model::run::Verdict::Unknown,
+            verdict: Verdict::Unknown,
             green: false,
             input: None,
             run: None,
@@ -116,6 +116,7 @@ fn act(waiters: &mut Waiters, request: RequestId, op: Op) {
     let waiter = |deadline: Option<u8>, need| Waiter {
         deadline: deadline.map(|at| Tick::new(Duration::from_secs(at.into()))),
         need,
+        since: Seq::default(),
         rechecked: BTreeSet::new(),
     };
     match op {

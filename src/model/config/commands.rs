@@ -11,7 +11,7 @@ mod order;
 use crate::limits::{COMMAND_SHOWN_CHARS_MAX, COMMANDS_LISTED_MAX};
 use crate::model::config::source::steers;
 use crate::model::config::{Action, Command, CommandLine, Config, Cwd, Order, Pipeline, Stage};
-use crate::model::digest::{CommandSet, Digest, InputDigest, StageKey, ToolsDigest};
+use crate::model::digest::{CommandSet, Digest, InputDigest, OutputsDigest, StageKey, ToolsDigest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 const COMMAND_SET_TAG: &str = "orchd command set 1";
 const STAGE_KEY_TAG: &str = "orchd stage key 1";
 const STAGE_PLACE_TAG: &str = "orchd stage place 1";
+const STAGE_OUTPUTS_TAG: &str = "orchd stage key with outputs 1";
+const OUTPUTS_BELOW_TAG: &str = "orchd outputs of a pipeline 1";
 const SHOWN_TAG: &str = "orchd shown command 1";
 /// What stands between a command and what is said of it, for people.
 const NOTES: &str = "   (";
@@ -212,6 +214,31 @@ impl Command {
     }
 }
 
+impl StageKey {
+    /// This key of content and definition with what the stages that it waits for have left of their declared outputs, in
+    /// the order of those stages; the key itself where none of them declares any.
+    #[must_use]
+    pub fn with_outputs(self, left: &[OutputsDigest]) -> Self {
+        if left.is_empty() {
+            return self;
+        }
+        let mut encoder = Encoder::new(STAGE_OUTPUTS_TAG);
+        encoder.bytes(self.0.bytes());
+        encoder.outputs(left);
+        Self(encoder.finish())
+    }
+}
+
+impl OutputsDigest {
+    /// What the stages of a pipeline have left, taken together.
+    #[must_use]
+    pub fn together(left: &[Self]) -> Self {
+        let mut encoder = Encoder::new(OUTPUTS_BELOW_TAG);
+        encoder.outputs(left);
+        Self(encoder.finish())
+    }
+}
+
 impl Pipeline {
     /// A stage's key with what it waits for: what ran after others, and used what they left, proves nothing of a stage
     /// that no longer waits for them. In a sequence the order of the keys says it.
@@ -333,6 +360,11 @@ impl Encoder {
 
     fn choice(&mut self, choice: u8) {
         self.0.update([choice]);
+    }
+
+    fn outputs(&mut self, left: &[OutputsDigest]) {
+        self.count(left.len());
+        left.iter().for_each(|left| self.bytes(left.0.bytes()));
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline) {

@@ -217,10 +217,14 @@ fn command_of(
         StageWork::Command(line) => (Some(line.text()), StageKind::Command, None),
         StageWork::Subpipeline { child, .. } => (None, StageKind::Subpipeline, child.clone()),
     };
-    let ran = kind == StageKind::Command
-        && stage.status != StageStatus::Pending
-        && stage.reused_from.is_none();
-    let log = ran.then(|| layout.stage_log(&report.task, &report.run, index, &stage.id));
+    let ran = kind == StageKind::Command && stage.status != StageStatus::Pending;
+    let log = match (&stage.reused_from, &stage.reused_as) {
+        (None, _) => Some(layout.stage_log(&report.task, &report.run, index, &stage.id)),
+        (Some(run), Some((place, id))) => {
+            Some(layout.stage_log(&report.task, run, place.saturating_add(1), id))
+        }
+        (Some(_), None) => None,
+    };
     let kept_error = old.and_then(|old| old.error_file.clone());
     Command {
         index: index as u64,
@@ -236,7 +240,7 @@ fn command_of(
         log_path: old
             .filter(|_| ran)
             .and_then(|old| old.log_path.clone())
-            .or(log),
+            .or(log.filter(|_| ran)),
         error_file: kept_error.filter(|_| has_error_file(stage)),
         sub_run_id: child,
     }

@@ -4,12 +4,13 @@
 
 use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
-use crate::model::digest::{InputDigest, StageKey};
+use crate::model::digest::{InputDigest, OutputsDigest, StageKey};
 use crate::model::id::{RunId, StageId};
 use crate::model::judged::Judged;
 use crate::model::path::RelPath;
 use crate::model::run::{Cause, Changed, Outcome, RunReport, StageReport, StageStatus, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version of the sidecar that we read and write.
 const SCHEMA: u64 = 1;
@@ -57,11 +58,20 @@ pub struct SidecarStage {
     pub id: StageId,
     /// What its result depends on.
     pub key: Option<StageKey>,
+    /// The same without what other stages have left, where that makes a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_key: Option<StageKey>,
     /// The content that it reads.
     pub input_digest: Option<InputDigest>,
+    /// What it has left of the outputs that it declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<OutputsDigest>,
     /// How it ended.
     pub outcome: Outcome,
-    /// The run whose proof was taken instead of running it.
+    /// Whether its pass stands for its key, whatever became of its run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proven: bool,
+    /// The run that executed it, whose pass was taken over instead of executing it again.
     pub reused_from: Option<RunId>,
     /// Attempts.
     pub attempts: u32,
@@ -143,7 +153,18 @@ impl Sidecar {
     }
 
     fn forget_keys(&mut self) {
-        self.stages.iter_mut().for_each(|stage| stage.key = None);
+        for stage in &mut self.stages {
+            (stage.key, stage.content_key, stage.proven) = (None, None, false);
+        }
+    }
+
+    /// The runs that executed stages which this one has taken over.
+    #[must_use]
+    pub fn reused(&self) -> BTreeSet<RunId> {
+        let stages = self.stages.iter();
+        stages
+            .filter_map(|stage| stage.reused_from.clone())
+            .collect()
     }
 
     /// Whether a later daemon may believe its verdict for content with the same stage keys.
@@ -159,12 +180,21 @@ impl Sidecar {
 }
 
 impl SidecarStage {
+    /// What its result depends on as far as a look tells it.
+    #[must_use]
+    pub fn content_key(&self) -> Option<StageKey> {
+        self.content_key.or(self.key)
+    }
+
     fn of(stage: &StageReport) -> Self {
         Self {
             id: stage.id.clone(),
             key: stage.key,
+            content_key: stage.content_key.filter(|_| stage.content_key != stage.key),
             input_digest: stage.input,
+            outputs: stage.outputs,
             outcome: stage.outcome,
+            proven: stage.proven,
             reused_from: stage.reused_from.clone(),
             attempts: stage.attempts,
             duration_ms: u64::try_from(stage.duration.as_millis()).unwrap_or(u64::MAX),

@@ -83,6 +83,22 @@ impl Glob {
         self.flaw.as_ref()
     }
 
+    /// Whether nothing is left to be like anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tokens.as_ref().is_some_and(|tokens| tokens.is_empty())
+    }
+
+    /// Whether it may match a text that goes on with a `/` after this one, and more; at times without cause.
+    pub(super) fn may_match_below(&self, text: &[u8]) -> bool {
+        let Some(tokens) = &self.tokens else {
+            return false;
+        };
+        let is_deep = |token: &Token| matches!(token, Token::Deep | Token::Down);
+        let slashes = tokens.iter().filter(|token| **token == Token::Byte(b'/'));
+        let passed = text.iter().filter(|byte| **byte == b'/');
+        tokens.iter().any(is_deep) || slashes.count() > passed.count()
+    }
+
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         let Some(tokens) = &self.tokens else {
             return false;

@@ -2,6 +2,7 @@
 
 from .content import CONTENT
 from .questions import QUESTIONS
+from .reuse import REUSE
 from .runs import RUNS
 
-MUTANTS = CONTENT + RUNS + QUESTIONS
+MUTANTS = CONTENT + RUNS + REUSE + QUESTIONS

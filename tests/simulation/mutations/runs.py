@@ -188,7 +188,7 @@ RUNS = [
     Mutant(
         "a-run-is-another-one-than-was-asked-for",
         "pending.rs",
-        "        if let Some(queued) = asked.find(|queued| queued.origin.is_like(&origin)) {",
+        "        if let Some(queued) = asked.find(|queued| queued.origin.serves(&origin)) {",
         "        if let Some(queued) = asked.find(|_| true) {",
         "who asks for a run gets one with what he named",
         ("is told of a run of another origin", "scene named"),

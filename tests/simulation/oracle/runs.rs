@@ -70,6 +70,8 @@ impl Oracle {
             read.retain(|stage, _| kept(stage));
         }
         self.before.insert(report.run.clone(), self.captures);
+        let content = &self.contents[&report.input.unwrap()];
+        self.bytes.begin(report, content);
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
         assert!(before.is_none(), "{} begins twice", report.run);
@@ -127,7 +129,9 @@ impl Oracle {
         let mut stages = report.stages.iter();
         let test = stages.find(|stage| stage.id.as_str() == "test").unwrap();
         // A stage that a resume keeps read what it read then.
-        let read = test.attempts > 0 || test.input == Some(read_by_test(content, setting));
+        let read = test.attempts > 0
+            || test.reused_from.is_some()
+            || test.input == Some(read_by_test(content, setting));
         assert!(
             read,
             "{} begins on a view of another configuration",
@@ -138,7 +142,12 @@ impl Oracle {
     /// A run of the project's own pipeline begins for what its content calls for.
     fn begin_own(&mut self, report: &RunReport, (place, setting): (usize, Setting)) {
         let asked = !matches!(report.cause, Cause::Start | Cause::Change | Cause::Gate);
-        let proven = self.proven.contains_key(&(place, keys(report)));
+        let known = (place, keys(report));
+        let red = self.proven.get(&known);
+        if red.is_some_and(|run| self.doubted.contains(run)) {
+            self.proven.remove(&known);
+        }
+        let proven = self.proven.contains_key(&known);
         assert!(
             asked || !proven,
             "what is proven runs again: {:?}",
@@ -233,6 +242,7 @@ impl Oracle {
             "a pass after a failure is told as a pass"
         );
         self.failed.judge(report);
+        self.bytes.judge(report);
         if proves(report) {
             let place = (index(&report.task), report.pipeline.clone());
             let looked = self.looked.get(&place) > self.before.get(run);

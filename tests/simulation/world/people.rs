@@ -19,10 +19,10 @@ impl World {
             },
             None => Scope::default(),
         };
-        let patience = if patient {
-            Patience::Run
-        } else {
-            Patience::Answer
+        let patience = match (patient, self.chance(2)) {
+            (false, _) => Patience::Answer,
+            (true, 0) => Patience::Doubt,
+            (true, _) => Patience::Run,
         };
         self.ask(Ask::Verdict { scope, patience }, wait);
     }
@@ -76,6 +76,13 @@ impl World {
         let project = self.project(index(&report.task));
         let ask = taken_up(report, project);
         self.ask(Ask::Resume(Box::new(ask)), None);
+    }
+
+    /// Somebody removes what a stage has left, or makes of it what no stage leaves.
+    pub(super) fn spoil(&mut self, project: usize, stage: &'static str, removed: bool) {
+        self.generation += 1;
+        let left = (!removed).then(|| format!("spoiled {}", self.generation));
+        self.outputs.insert((project, stage), left);
     }
 
     /// Somebody removes the evidence of a run; that it is gone is found out at once.

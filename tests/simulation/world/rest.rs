@@ -63,7 +63,8 @@ impl World {
     fn settle_down(&mut self) {
         for _ in 0..REST_STEPS_MAX {
             let quiet = self.places.iter().all(|place| place.tree.is_empty());
-            let idle = quiet && self.records.is_empty() && self.stages.is_empty();
+            let busy = self.records.len() + self.stages.len() + self.weighs.len();
+            let idle = quiet && busy == 0;
             let exited = self.oracle.exited();
             if exited || (idle && self.engine.next_wake().is_none()) {
                 return;

@@ -49,7 +49,12 @@ fn gate_says_which_run_it_trusts() {
             },
         ],
     };
-    let stages = BTreeMap::from([(run(RUN), (4, 4))]);
+    let of_run = answer::Stages {
+        passed: 4,
+        all: 4,
+        reused: 0,
+    };
+    let mut stages = BTreeMap::from([(run(RUN), of_run)]);
     insta::assert_snapshot!(plain(&answer::gate(&gate, &stages, &look(Some(60)))), @"
     + pass      0101-web
         run 3d0103be, proven before, inputs 9c419c41…, 4 of 4
@@ -65,13 +70,20 @@ fn gate_says_which_run_it_trusts() {
     let narrow = plain(&answer::gate(&gate, &stages, &look(Some(40))));
     let widest = narrow.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(40), "{narrow}");
+    stages.insert(
+        run(RUN),
+        answer::Stages {
+            reused: 3,
+            ..of_run
+        },
+    );
     let mut several = gate;
     several.projects[0].workspace = Some(root());
     several.projects[0].manifest = None;
     several.projects[1].workspace = RootPath::new(Path::new("/w/api")).ok();
     insta::assert_snapshot!(plain(&answer::gate(&several, &stages, &look(None))), @"
     /srv/ann/src/shop
-    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages
+    + pass      0101-web  run 3d0103be, proven before, inputs 9c419c41…, 4 of 4 stages, 3 reused
     /w/api
     ? unknown   0104
     ");

@@ -451,3 +451,20 @@ proptest! {
         prop_assert_eq!(text_of(one.clone()) == text_of(other.clone()), one == other);
     }
 }
+
+#[test]
+fn what_was_left_is_part_of_a_key_where_there_is_any() {
+    let key = StageKey(Digest::of(b"content"));
+    let left = |text: &[u8]| OutputsDigest(Digest::of(text));
+    assert_eq!(key.with_outputs(&[]), key);
+    let lists = [
+        vec![left(b"a")],
+        vec![left(b"b")],
+        vec![left(b"a"), left(b"b")],
+        vec![left(b"b"), left(b"a")],
+        vec![OutputsDigest::together(&[left(b"a"), left(b"b")])],
+    ];
+    let mut keys: BTreeSet<StageKey> = lists.iter().map(|left| key.with_outputs(left)).collect();
+    keys.insert(key);
+    assert_eq!(keys.len(), lists.len() + 1, "no two of them are one");
+}

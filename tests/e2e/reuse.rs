@@ -1,0 +1,201 @@
+//! What is proven is not executed again: stages that are taken over, from whom, and what makes them run all the same.
+
+use crate::support::{Workspace, World, lines};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A stage that leaves a line in a file outside of the workspace whenever it is executed.
+fn stage(world: &World, id: &str, command: &str, further: &str) -> String {
+    let count = world.path(id);
+    let count = count.display();
+    format!(
+        "[[pipeline.stage]]\nid = \"{id}\"\ncommand = \"echo this is {id}; echo {id} >> {count}; {command}\"\n{further}\n"
+    )
+}
+
+/// How often each of these stages was executed.
+fn executed<const N: usize>(world: &World, stages: [&str; N]) -> [usize; N] {
+    stages.map(|id| lines(&world.path(id)))
+}
+
+/// What the files of the newest run say: its manifest and its sidecar.
+fn newest(workspace: &Workspace<'_>) -> (Value, Value) {
+    let manifest = workspace.runs()[0]["manifest"].as_str().unwrap().to_owned();
+    let sidecar = manifest.replace("manifest.json", "orchd.json");
+    (workspace.json(&manifest), workspace.json(&sidecar))
+}
+
+/// Of each stage of a sidecar: its outcome, how often it was attempted, and the run that it was taken over from.
+fn told(sidecar: &Value) -> Vec<Value> {
+    let stages = sidecar["stages"].as_array().unwrap().iter();
+    let told = stages.map(|it| json!([it["outcome"], it["attempts"], it["reused_from"]]));
+    told.collect()
+}
+
+#[test]
+fn only_what_reads_a_change_is_executed() {
+    let mut world = World::new();
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(&world, "lint", "true", "inputs = [\"src/**\"]"),
+        stage(&world, "test", "true", "inputs = [\"lib/**\"]"),
+    ];
+    let both = ["lint", "test"];
+    let first = world.watched("w", &toml.concat());
+    assert_eq!(first.wait()["verdict"], "pass");
+    first.write("src/a", "1");
+    first.write("lib/b", "1");
+    assert_eq!(first.wait()["verdict"], "pass");
+    let before = executed(&world, both);
+    let proving = first.runs()[0]["run_id"].clone();
+
+    first.write("src/a", "2");
+    assert_eq!(first.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [before[0] + 1, before[1]]);
+    let (manifest, sidecar) = newest(&first);
+    let passed = json!(["passed", 1, null]);
+    let taken = |from: &Value| json!(["passed", 0, from]);
+    assert_eq!(told(&sidecar), [passed.clone(), taken(&proving)]);
+    assert_eq!(sidecar["stages"][1]["proven"], true);
+    let test = &manifest["commands"][1];
+    assert_eq!(test["status"], "succeeded");
+    assert_eq!(test["exit_code"], 0);
+    let from = proving.as_str().unwrap();
+    assert_eq!(test["summary"], format!("Reused: proven by run {from}."));
+    let log = format!(
+        ".runs/{}/cli/{from}/commands/02-test.ndjson",
+        manifest["task_id"].as_str().unwrap()
+    );
+    assert_eq!(test["log_path"], log);
+    assert!(first.read(&log).contains("this is test"));
+
+    // A daemon that was killed knows it from the sidecars; the run that is named is the one that has executed it.
+    let second_run = first.runs()[0]["run_id"].clone();
+    world.kill();
+    world.start();
+    let second = world.directory("w");
+    second.write("lib/b", "2");
+    assert_eq!(second.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [before[0] + 1, before[1] + 1]);
+    assert_eq!(
+        told(&newest(&second).1),
+        [taken(&second_run), passed.clone()]
+    );
+    second.write("src/a", "1");
+    second.write("lib/b", "1");
+    second.write("lib/c", "1");
+    assert_eq!(second.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [before[0] + 1, before[1] + 2]);
+    assert_eq!(told(&newest(&second).1), [taken(&proving), passed.clone()]);
+
+    // Who asks for a run gets one that executes nothing; who forces it, one that executes everything.
+    second.done(&["run"]);
+    assert_eq!(executed(&world, both), [before[0] + 1, before[1] + 2]);
+    second.done(&["run", "--force"]);
+    assert_eq!(executed(&world, both), [before[0] + 2, before[1] + 3]);
+    assert_eq!(told(&newest(&second).1), [passed.clone(), passed]);
+}
+
+#[test]
+fn outputs_that_are_not_as_they_were_left_are_made_again() {
+    let world = World::new();
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(
+            &world,
+            "build",
+            "mkdir -p dist && cp src/a dist/out",
+            "inputs = [\"src/**\"]\noutputs = [\"dist/**\"]",
+        ),
+        stage(
+            &world,
+            "test",
+            "cat dist/out",
+            "inputs = [\"lib/**\"]\nneeds = [\"build\"]",
+        ),
+    ];
+    let both = ["build", "test"];
+    let workspace = world.directory("w");
+    workspace.write("src/a", "1");
+    workspace.write("lib/b", "1");
+    workspace.write(".gitignore", "dist/\n.runs/\n");
+    let workspace = world.watched("w", &toml.concat());
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [1, 1]);
+    let (_, sidecar) = newest(&workspace);
+    let (build, test) = (&sidecar["stages"][0], &sidecar["stages"][1]);
+    assert!(build["outputs"].is_string() && test["outputs"].is_null());
+    assert!(build["content_key"].is_null(), "it is the key");
+    assert!(test["content_key"].is_string() && test["content_key"] != test["key"]);
+    let run = || {
+        workspace.done(&["run"]);
+        executed(&world, both)
+    };
+    assert_eq!(run(), [1, 1], "all is as it was");
+
+    workspace.sh("rm -r dist");
+    assert_eq!(
+        run(),
+        [2, 1],
+        "what is made again just so needs no other test"
+    );
+    assert_eq!(workspace.read("dist/out"), "1");
+    workspace.write("dist/out", "somebody's");
+    assert_eq!(
+        run(),
+        [3, 1],
+        "nor is what somebody else has made taken for it"
+    );
+    assert_eq!(workspace.read("dist/out"), "1");
+    workspace.write("dist/more", "somebody's");
+    assert_eq!(
+        run(),
+        [4, 2],
+        "and what lies beside it is part of what is tested"
+    );
+    workspace.sh("rm dist/more");
+    workspace.write("src/a", "2");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [5, 3], "another result is tested");
+    workspace.write("src/a", "1");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(
+        executed(&world, both),
+        [5, 3],
+        "the verdict is the content's"
+    );
+    assert_eq!(
+        run(),
+        [6, 3],
+        "what was left is made again before it is relied on"
+    );
+    assert_eq!(workspace.read("dist/out"), "1");
+}
+
+#[test]
+fn nothing_is_taken_over_whose_evidence_is_gone() {
+    let world = World::new();
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(&world, "lint", "true", "inputs = [\"src/**\"]"),
+        stage(&world, "test", "true", "inputs = [\"lib/**\"]"),
+    ];
+    let both = ["lint", "test"];
+    let workspace = world.watched("w", &toml.concat());
+    workspace.write("src/a", "1");
+    workspace.write("lib/b", "1");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let before = executed(&world, both);
+    // Another run of this content stands for it from now on, and has executed nothing.
+    workspace.done(&["run"]);
+    let runs = workspace.runs();
+    let manifests = runs[1..]
+        .iter()
+        .map(|run| run["manifest"].as_str().unwrap());
+    for manifest in manifests {
+        let run = Path::new(workspace.root()).join(manifest);
+        std::fs::remove_dir_all(run.parent().unwrap()).unwrap();
+    }
+    workspace.done(&["run"]);
+    assert_eq!(executed(&world, both), before.map(|times| times + 1));
+}
