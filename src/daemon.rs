@@ -21,6 +21,7 @@ mod exhibits;
 pub mod hosted;
 pub mod identity;
 pub mod index;
+mod keeping;
 pub mod leftovers;
 mod lend;
 pub mod lifecycle;
@@ -119,6 +120,8 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
             .runs(&workspace.root)
     });
     index::sweep(&shell.state.join("index"), places);
+    let roots = known.iter().map(|workspace| &workspace.root);
+    tree::sweep_stat_caches(&keeping::stat_caches(&shell.state), roots);
     for workspace in known {
         shell.open_site(workspace.root, workspace.task);
     }

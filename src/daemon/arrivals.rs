@@ -43,6 +43,7 @@ impl Shell {
             What::TreeBack(tree) => self.take_tree(id, tree),
             What::DeskBack(desk) => self.take_desk(id, desk),
             What::Audited(part) => self.take_part(id, *part),
+            What::Kept(more) => self.take_kept(id, more),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
@@ -337,7 +338,7 @@ impl Shell {
     }
 }
 
-/// Takes a tree's watches away, one by one: no thread of the loop.
+/// Takes the watches of a tree that nobody wants any more away, one by one: no thread of the loop.
 pub(super) fn close(tree: Box<Tree>) {
-    drop(tokio::task::spawn_blocking(move || tree.close()));
+    drop(tokio::task::spawn_blocking(move || tree.retire()));
 }

@@ -45,6 +45,8 @@ pub(super) enum What {
     Looked(Box<Looked>),
     /// A part of it was compared with its disk.
     Audited(Box<Part>),
+    /// A part of what its tree knows was written down; whether there is more.
+    Kept(bool),
     /// It was looked whether git still changes files.
     Git(Signs),
     /// Evidence of a run is on disk, or not.

@@ -9,6 +9,8 @@ use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
 use crate::daemon::identity::Identity;
+use crate::daemon::keeping::{Kept, stat_caches};
+use crate::daemon::leftovers::end_all as end_leftovers;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::pace::Pace;
@@ -56,6 +58,8 @@ pub(super) struct Site {
     pub(super) pace: Pace,
     /// Whether its next run has been prepared for.
     pub(super) readiness: Readiness,
+    /// Whether what its tree knows is being written down, and from when on it may be again.
+    pub(super) kept: Kept,
     /// How many looks were asked for.
     pub(super) looks: u64,
     /// The last one that was asked for before events were lost; a later one settles what they would have told.
@@ -141,6 +145,7 @@ pub(super) struct Spots {
     pub(super) runs: PathBuf,
     pub(super) out: PathBuf,
     index: Option<PathBuf>,
+    stat_caches: PathBuf,
 }
 
 /// What a workspace is made of once it has been read.
@@ -170,6 +175,7 @@ impl Spots {
             runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
             out: named("CODEX_ORCHESTRATOR_OUT_DIR", "out"),
             index: Some(state.join("index")),
+            stat_caches: stat_caches(state),
         }
     }
 
@@ -314,6 +320,7 @@ impl Preparation {
         let eye = self.watcher.eye(self.id, &self.root);
         let root = self.root.clone();
         let opened = Tree::open(self.root, eye, scopes);
+        let opened = opened.map(|tree| tree.kept_in(self.spots.stat_caches));
         let tree = opened.and_then(|mut tree| match tree.scan() {
             Ok(_) => Ok(Box::new(tree)),
             Err(error) => {
@@ -396,17 +403,6 @@ pub(super) fn recover(desk: &mut Desk, tasks: &[TaskId], clock: Clock) -> Recove
     recovery
 }
 
-/// Ends the processes of runs that were interrupted.
-fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
-    if runs.is_empty() {
-        return;
-    }
-    let grace = crate::limits::LEFTOVER_GRACE;
-    for ended in crate::daemon::leftovers::end_leftovers(runs, grace, clock) {
-        tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
-    }
-}
-
 impl Site {
     /// From now on evidence goes to the directory that is at the root by now.
     pub(super) fn hold_root(&mut self) {
@@ -441,6 +437,7 @@ impl Site {
             examining: false,
             pace: Pace::default(),
             readiness: Readiness::default(),
+            kept: Kept::default(),
             looks: 0,
             lost_after: None,
             progress: BTreeMap::new(),

@@ -19,6 +19,7 @@ mod explain;
 mod git;
 mod index;
 mod journal;
+mod keep;
 mod merkle;
 mod mount;
 mod names;
@@ -32,6 +33,7 @@ mod settle;
 mod sheet;
 mod snapshot;
 mod stamp;
+mod stat_cache;
 mod survey;
 mod tracked;
 mod unread;
@@ -44,6 +46,7 @@ pub use git::Signs;
 pub use places::Places;
 pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
+pub use stat_cache::sweep as sweep_stat_caches;
 
 use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
@@ -59,6 +62,7 @@ use audit::Audits;
 use capture::Digests;
 use git::{Nested, Repositories};
 use journal::Changes;
+use keep::Keeping;
 use print::Node;
 use refusal::Refusal;
 use settings::Home;
@@ -142,6 +146,7 @@ pub struct Tree {
     journals: BTreeMap<Subject, Changes>,
     configuration: BTreeMap<RelPath, Option<Digest>>,
     audits: Audits,
+    keeping: Keeping,
     unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
 }
 
@@ -187,6 +192,7 @@ impl Tree {
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
             audits: Audits::default(),
+            keeping: Keeping::default(),
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
@@ -312,7 +318,10 @@ impl Tree {
     fn full_scan(&mut self, renew: Renew) -> Result<Touches, TreeError> {
         let mut look = match self.scanned {
             true => self.look(),
-            false => Look::new(Changes::Everything),
+            false => {
+                self.recall();
+                Look::new(Changes::Everything)
+            }
         };
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
@@ -322,6 +331,7 @@ impl Tree {
         self.room = None;
         walked?;
         self.settle_tracked(&mut look)?;
+        self.let_go_of_recalled();
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;

@@ -34,6 +34,7 @@ mod present;
 mod queries;
 mod queue;
 mod quiet;
+mod remembered;
 mod resume;
 mod roots;
 mod seen;

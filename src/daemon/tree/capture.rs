@@ -191,6 +191,7 @@ impl Tree {
         self.update_at(at, |entry| {
             (entry.print, entry.hash, entry.known) = (print, hash, known);
         });
+        self.note_read(&print, known);
         if !self.unreadable.is_empty() {
             self.unreadable.remove(&*self.path_at(at));
         }

@@ -17,6 +17,7 @@ mod moving;
 mod nested;
 mod random;
 mod reading;
+mod remembered;
 mod ripgrep;
 mod rooted;
 mod storms;
@@ -44,7 +45,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A workspace in a directory of its own, with a watcher of its own.
 struct Fixture {
     above: TempDir,
-    _state: TempDir,
+    state: TempDir,
     watcher: Watcher,
     tree: Tree,
     root: RootPath,
@@ -164,7 +165,7 @@ impl Fixture {
         let first = config.projects.first().unwrap();
         Self {
             above,
-            _state: state,
+            state,
             watcher,
             tree,
             root,
