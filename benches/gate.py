@@ -209,7 +209,7 @@ def hosted(at):
     folder = at.place("hosted")
     env = bench.environment(folder, ORCHD_STATE_DIR=str(folder / "state"), ORCHD_CONFIG=str(folder / "config.toml"), ORCHD_SOCKET=str(folder / "s"))
     gate = [at.orchctl, "gate", "--no-daemon"]
-    allow(at, tree, env)
+    process([at.orchctl, "allow"], env, tree.root)()
     for _ in range(2):
         process(gate, env, tree.root)()
     count = len(list(tree.root.glob(f".runs/{bench.TASK}/cli/*")))
@@ -218,19 +218,6 @@ def hosted(at):
     if len(list(tree.root.glob(f".runs/{bench.TASK}/cli/*"))) != count:
         bench.fail("something ran while it was measured")
     return told
-
-
-def allow(at, tree, env):
-    """To allow takes a daemon; this one is gone when it is measured."""
-    sockets = at.sockets / "allow"
-    sockets.mkdir()
-    folder = Path(env["ORCHD_STATE_DIR"]).parent
-    daemon = bench.Daemon(folder, sockets, at.orchd, at.orchctl)
-    try:
-        daemon.ctl("ping", "--wait", "30s")
-        daemon.ctl("allow", str(tree.root))
-    finally:
-        daemon.stop()
 
 
 def diamond(at):

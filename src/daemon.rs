@@ -152,7 +152,10 @@ fn parts(state: &Path, about: Arc<About>, tenancy: Tenancy) -> Result<Parts, Ser
     Ok(Parts {
         state: state.to_path_buf(),
         about,
-        watcher: Watcher::start(&cookies, Arc::clone(&wake))?,
+        watcher: match tenancy {
+            Tenancy::Daemon => Watcher::start(&cookies, Arc::clone(&wake))?,
+            Tenancy::Hosted => Watcher::resting(&cookies, Arc::clone(&wake))?,
+        },
         wake,
         registry,
         trust,

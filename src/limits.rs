@@ -220,6 +220,8 @@ pub const KEEP_PAUSE: Duration = Duration::from_secs(60);
 pub const KEEP_END_MAX: Duration = Duration::from_secs(1);
 /// Bytes of a file that is filled bit by bit that are written at once.
 pub const FILLING_CHUNK_BYTES: usize = 64 * 1024;
+/// Steps of the wall clock against the steady one that are none: they are read one after the other.
+pub const CLOCK_STEADY: Duration = Duration::from_millis(1);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of git's index that are read: some 8,000,000 entries.

@@ -45,6 +45,7 @@ impl Shell {
             What::Audited(part) => self.take_part(id, *part),
             What::Kept(more) => self.take_kept(id, more),
             What::Looked(looked) => self.take_look(id, *looked),
+            What::Watched(looked) => self.take_watched(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
                     site.facts.signs = signs;

@@ -43,6 +43,8 @@ pub(super) enum What {
     DeskBack(Box<Desk>),
     /// Its files were looked at.
     Looked(Box<Looked>),
+    /// It was not watched, and is from now on, unless that has failed: runs wait for it.
+    Watched(Box<Looked>),
     /// A part of it was compared with its disk.
     Audited(Box<Part>),
     /// A part of what its tree knows was written down; whether there is more.

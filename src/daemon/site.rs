@@ -7,6 +7,7 @@ use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::effects::Begin;
 use crate::daemon::evidence::{Desk, Owner, Places as EvidencePlaces, Recovery, Stamps};
 use crate::daemon::identity::Identity;
 use crate::daemon::keeping::{Kept, stat_caches};
@@ -97,6 +98,8 @@ pub(super) struct Site {
     /// The files of runs that prove something, as they stood when they were read last.
     pub(super) exhibited: BTreeMap<(TaskId, RunId), Stamps>,
     pub(super) parked: Vec<Parked>,
+    /// Runs that begin once it is watched.
+    pub(super) unbegun: Vec<Begin>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
     pub(super) adding: Vec<RequestId>,
@@ -122,6 +125,8 @@ pub(super) struct Facts {
     /// Which directory is its root; `None` before the first look.
     pub(super) root: Option<Identity>,
     pub(super) watches: usize,
+    /// It has none because none was needed yet.
+    pub(super) unwatched: bool,
     pub(super) files: usize,
     pub(super) directories: usize,
     /// Files have been left alone because they are being written.
@@ -217,6 +222,7 @@ impl Facts {
         Self {
             root: Some(tree.identity()),
             watches: tree.watches(),
+            unwatched: tree.is_unwatched(),
             files: tree.files(),
             written: tree.is_written(),
             directories: tree.directories(),
@@ -260,7 +266,7 @@ impl Facts {
 fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
     use crate::daemon::tree::Seeing;
     match seeing {
-        Seeing::Events => None,
+        Seeing::Events | Seeing::NotYet => None,
         Seeing::Configured => Some("`poll = \"always\"`".to_owned()),
         Seeing::FileSystem(kind) => Some(format!("{kind} tells no events of what others do")),
         Seeing::Refused(error) => Some(error.to_string()),
@@ -270,10 +276,8 @@ fn polled(seeing: &crate::daemon::tree::Seeing) -> Option<String> {
 /// The paths that a configuration may come from, where none could be read.
 fn usual_files() -> Vec<RelPath> {
     let names = ["orchd.toml", "codex.orchestrator.json"];
-    names
-        .iter()
-        .filter_map(|name| RelPath::parse(name).ok())
-        .collect()
+    let files = names.iter().filter_map(|name| RelPath::parse(name).ok());
+    files.collect()
 }
 
 /// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
@@ -303,6 +307,8 @@ pub(super) struct Preparation {
     pub(super) owner: Owner,
     pub(super) watcher: Watcher,
     pub(super) clock: Clock,
+    /// By whoever began this process: nothing is watched before something runs.
+    pub(super) asked_once: bool,
 }
 
 impl Preparation {
@@ -321,6 +327,7 @@ impl Preparation {
         let root = self.root.clone();
         let opened = Tree::open(self.root, eye, scopes);
         let opened = opened.map(|tree| tree.kept_in(self.spots.stat_caches));
+        let opened = opened.map(|tree| tree.for_one_question(self.asked_once));
         let tree = opened.and_then(|mut tree| match tree.scan() {
             Ok(_) => Ok(Box::new(tree)),
             Err(error) => {
@@ -459,6 +466,7 @@ impl Site {
             rereads: 0,
             exhibited: BTreeMap::new(),
             parked: Vec::new(),
+            unbegun: Vec::new(),
             closing: false,
             adding: Vec::new(),
             removing: Vec::new(),

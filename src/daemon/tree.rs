@@ -17,6 +17,7 @@ mod error;
 mod examine;
 mod explain;
 mod git;
+mod glance;
 mod index;
 mod journal;
 mod keep;
@@ -61,6 +62,7 @@ use around::Surroundings;
 use audit::Audits;
 use capture::Digests;
 use git::{Nested, Repositories};
+use glance::Glance;
 use journal::Changes;
 use keep::Keeping;
 use print::Node;
@@ -89,6 +91,8 @@ pub enum RootState {
 pub enum Seeing {
     /// By events.
     Events,
+    /// By one scan, for somebody who asks once: nothing that has to be watched is under way.
+    NotYet,
     /// By scanning, because the configuration says so.
     Configured,
     /// By scanning, because this kind of file system tells no events of what others do.
@@ -147,6 +151,8 @@ pub struct Tree {
     configuration: BTreeMap<RelPath, Option<Digest>>,
     audits: Audits,
     keeping: Keeping,
+    /// The look that no watch stands behind, where watches are put off.
+    glance: Option<Glance>,
     unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
 }
 
@@ -193,6 +199,7 @@ impl Tree {
             configuration: BTreeMap::new(),
             audits: Audits::default(),
             keeping: Keeping::default(),
+            glance: None,
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
@@ -201,11 +208,15 @@ impl Tree {
     }
 
     fn choose_seeing(&self) -> Seeing {
+        let by_events = || match self.glance {
+            None => Seeing::Events,
+            Some(_) => Seeing::NotYet,
+        };
         match self.scopes.poll {
             Poll::Always => Seeing::Configured,
-            Poll::Never => Seeing::Events,
+            Poll::Never => by_events(),
             Poll::Auto => {
-                mount::silent(self.root.as_path()).map_or(Seeing::Events, Seeing::FileSystem)
+                mount::silent(self.root.as_path()).map_or_else(by_events, Seeing::FileSystem)
             }
         }
     }
@@ -217,6 +228,7 @@ impl Tree {
     /// # Errors
     /// When the root is missing, or cannot be watched where it must be.
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
+        self.begin_glance();
         self.find_watcher()?;
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
@@ -245,7 +257,7 @@ impl Tree {
         self.find_repositories()?;
         self.signs_before = self.signs_now();
         let mut configuration = false;
-        if !shows_same || !self.seeing.is_by_events() {
+        if !shows_same || !(self.seeing.is_by_events() || self.is_unwatched()) {
             let was_by_events = self.seeing.is_by_events();
             self.seeing = self.choose_seeing();
             if was_by_events && !self.seeing.is_by_events() {
@@ -332,6 +344,7 @@ impl Tree {
         walked?;
         self.settle_tracked(&mut look)?;
         self.let_go_of_recalled();
+        self.end_glance();
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;
@@ -345,7 +358,8 @@ impl Tree {
         if !self.seeing.is_by_events() {
             return Ok(());
         }
-        let Some(watcher) = self.eye.watcher() else {
+        let begin = || self.eye.begin().ok().and_then(|()| self.eye.watcher());
+        let Some(watcher) = self.eye.watcher().or_else(begin) else {
             // All of it stays in doubt, and the loop is not to look again before there is a reason.
             drop(self.eye.drain());
             self.writing.clear();

@@ -24,6 +24,7 @@ mod deadline;
 mod events;
 mod flaky;
 mod history;
+mod hosted;
 mod job;
 mod lifecycle;
 mod mounts;

@@ -146,6 +146,16 @@ impl Print {
         cfg!(unix) && self.mode & 0o100 != 0
     }
 
+    /// Whether it may have been changed since a moment, in whatever way: its times of change alone, because a time of writing
+    /// is what anybody says it is.
+    pub(super) fn may_have_changed_since(&self, since: Moment) -> bool {
+        let changed = Self {
+            mtime_ns: self.ctime_ns,
+            ..*self
+        };
+        changed.is_racy_at(since)
+    }
+
     /// Whether its file system seems to keep whole seconds only.
     pub(super) fn is_coarse(&self) -> bool {
         self.mtime_ns % NS_PER_S == 0 && self.ctime_ns % NS_PER_S == 0
@@ -246,6 +256,24 @@ impl Moment {
         {
             // Without that clock every hash is racy: a file is read again rather than missed.
             Self(0)
+        }
+    }
+
+    /// By how many nanoseconds the wall clock is ahead of the one that nobody sets.
+    pub(super) fn ahead_ns() -> i64 {
+        #[cfg(unix)]
+        {
+            use rustix::time::{ClockId, clock_gettime};
+            let ns = |clock| {
+                let time = clock_gettime(clock);
+                let whole = time.tv_sec.saturating_mul(NS_PER_S);
+                whole.saturating_add(time.tv_nsec)
+            };
+            ns(ClockId::Realtime).saturating_sub(ns(ClockId::Monotonic))
+        }
+        #[cfg(not(unix))]
+        {
+            0
         }
     }
 }

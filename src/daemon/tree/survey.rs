@@ -9,7 +9,7 @@ use super::crew::{helpers, spread};
 use super::keep::cost;
 use super::names;
 use super::print::{Moment, Print};
-use super::rules::{Chain, Present, Rules};
+use super::rules::{Chain, GITIGNORE, IGNORE, Present, Rules};
 use super::settle::{Found, What};
 use super::snapshot::Known;
 use super::stat_cache::{Remembered, StatCache};
@@ -70,6 +70,8 @@ pub(super) struct Site {
     pub(super) read: bool,
     /// What is known of files from an earlier life.
     pub(super) recalled: Option<Arc<StatCache>>,
+    /// Since when nothing here may have changed, if anybody has to know.
+    pub(super) since: Option<Moment>,
 }
 
 /// What a directory holds.
@@ -83,6 +85,8 @@ pub(super) struct Survey {
     pub(super) found: Vec<Found>,
     /// What was read that was not known, as [`cost`] counts it.
     pub(super) fresh: u64,
+    /// Something here may have changed since the moment that was named.
+    pub(super) restless: bool,
 }
 
 /// A site, and what it holds.
@@ -127,12 +131,35 @@ fn look_into(site: &Site) -> io::Result<Survey> {
             doubt: None,
         });
     }
+    let restless = site
+        .since
+        .is_some_and(|since| is_restless(site, &found, present, since));
     Ok(Survey {
         rules,
         has_git: present.git,
         found,
         fresh: reader.fresh,
+        restless,
     })
+}
+
+/// Whether anything of a directory may have changed since a moment: what was found in it, its own list of names, or what
+/// it says of what is ignored. Directories in it tell for themselves.
+fn is_restless(site: &Site, found: &[Found], present: Present, since: Moment) -> bool {
+    let is_young = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(meta) => Print::of(&meta).may_have_changed_since(since),
+        Err(error) => !is_gone(&error),
+    };
+    let entries = found.iter().any(|found| match &found.what {
+        What::File(print) | What::Symlink(print, _) => print.may_have_changed_since(since),
+        What::Nothing | What::Directory(..) => false,
+    });
+    // One that was not there yet makes the directory young.
+    let rules = [(GITIGNORE, present.gitignore), (IGNORE, present.ignore)];
+    let mut rules = rules.into_iter().filter(|(_, is_there)| *is_there);
+    entries
+        || is_young(&site.directory)
+        || rules.any(|(name, _)| is_young(&names::below(&site.directory, name)))
 }
 
 /// What the files of a directory hold, as far as that is known or soon found out.
@@ -261,6 +288,7 @@ mod tests {
             },
             read: false,
             recalled: None,
+            since: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod at_work;
 mod audits;
 mod changes;
 mod gits;
+mod glances;
 mod ignoring;
 mod moved;
 mod moving;

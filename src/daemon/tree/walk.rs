@@ -169,6 +169,7 @@ impl Tree {
                     // What comes later is mostly being written still.
                     read: !self.scanned && self.scopes.reads_all(&path),
                     recalled: self.recalled(),
+                    since: self.glance_since(),
                     path,
                     directory,
                 }),
@@ -206,6 +207,7 @@ impl Tree {
         self.nested.note(path, survey.has_git);
         self.unreadable.remove(path);
         self.note_fresh(survey.fresh);
+        self.note_restless(survey.restless);
         self.snapshot.dir_mut(id).listed = Listed::Done;
         let reach = if changed {
             Reach::Below
