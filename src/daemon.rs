@@ -22,6 +22,7 @@ mod exhibits;
 pub mod hosted;
 pub mod identity;
 pub mod index;
+mod keeping;
 pub mod leftovers;
 mod lend;
 pub mod lifecycle;
@@ -124,6 +125,8 @@ pub async fn run(started: Started) -> Result<(), ServeError> {
             .runs(&workspace.root)
     });
     index::sweep(&shell.state.join("index"), places);
+    let roots = known.iter().map(|workspace| &workspace.root);
+    tree::sweep_stat_caches(&keeping::stat_caches(&shell.state), roots);
     for workspace in known {
         shell.open_site(workspace.root, workspace.task);
     }
@@ -154,7 +157,10 @@ fn parts(state: &Path, about: Arc<About>, tenancy: Tenancy) -> Result<Parts, Ser
     Ok(Parts {
         state: state.to_path_buf(),
         about,
-        watcher: Watcher::start(&cookies, Arc::clone(&wake))?,
+        watcher: match tenancy {
+            Tenancy::Daemon => Watcher::start(&cookies, Arc::clone(&wake))?,
+            Tenancy::Hosted => Watcher::resting(&cookies, Arc::clone(&wake))?,
+        },
         wake,
         registry,
         trust,

@@ -222,6 +222,26 @@ pub const OUTPUT_THREADS_MAX: usize = 1;
 pub const RACY_MARGIN: Duration = Duration::from_millis(10);
 /// The same where the file system keeps whole seconds only: FAT keeps every second one.
 pub const RACY_MARGIN_COARSE: Duration = Duration::from_secs(2);
+/// Bytes of a stat cache that is read: some 10,000,000 files.
+pub const STAT_CACHE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Stat caches below one state directory: those of the roots that were looked at last; `--no-daemon` makes one wherever
+/// it is called.
+pub const STAT_CACHES_MAX: usize = 256;
+/// Entries that are written into a stat cache before a look has its turn: about a millisecond.
+pub const KEEP_SLICE_ENTRIES: usize = 4_096;
+/// Part of all files that has to be new before a stat cache is written again: to read so many takes about as long as to
+/// write them all.
+pub const KEEP_PART: u64 = 64;
+/// Bytes of a file that cost as much to read again as to open it: what is new of a stat cache is counted in these.
+pub const KEEP_READ_BYTES: u64 = 64 * 1024;
+/// From one time that a daemon writes a stat cache to the next: whatever a killed one had learned since is read again.
+pub const KEEP_PAUSE: Duration = Duration::from_secs(60);
+/// Time that an ending daemon has to write its stat caches: a disk that hangs keeps it no longer.
+pub const KEEP_END_MAX: Duration = Duration::from_secs(1);
+/// Bytes of a file that is filled bit by bit that are written at once.
+pub const FILLING_CHUNK_BYTES: usize = 64 * 1024;
+/// Steps of the wall clock against the steady one that are none: they are read one after the other.
+pub const CLOCK_STEADY: Duration = Duration::from_millis(1);
 /// Bytes of an ignore file that are read: a larger one is no ignore file.
 pub const IGNORE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of git's index that are read: some 8,000,000 entries.

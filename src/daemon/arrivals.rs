@@ -55,7 +55,9 @@ impl Shell {
                 outputs,
             }),
             What::Audited(part) => self.take_part(id, *part),
+            What::Kept(more) => self.take_kept(id, more),
             What::Looked(looked) => self.take_look(id, *looked),
+            What::Watched(looked) => self.take_watched(id, *looked),
             What::Git(signs) => {
                 if let Some(site) = self.sites.get_mut(&id) {
                     site.facts.signs = signs;
@@ -355,7 +357,7 @@ impl Shell {
     }
 }
 
-/// Takes a tree's watches away, one by one: no thread of the loop.
+/// Takes the watches of a tree that nobody wants any more away, one by one: no thread of the loop.
 pub(super) fn close(tree: Box<Tree>) {
-    drop(tokio::task::spawn_blocking(move || tree.close()));
+    drop(tokio::task::spawn_blocking(move || tree.retire()));
 }

@@ -9,6 +9,7 @@
 
 mod aside;
 mod dir;
+mod filling;
 mod former;
 mod probe;
 mod staged;
@@ -31,6 +32,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use dir::Dir;
+pub use filling::Filling;
 pub use former::Former;
 pub use staged::Staged;
 pub use unsynced::Unsynced;
@@ -235,6 +237,14 @@ fn sync_file(file: &File, path: &Path) -> Result<(), DurableError> {
     probe::step(path)?;
     probe::synced();
     file.sync_all().map_err(fail(Act::Sync, path))
+}
+
+/// Why what a file of our own holds is not believed: somebody else may have written it. `None` where nobody could.
+///
+/// # Errors
+/// When the system does not say whose it is.
+pub(crate) fn suspicion(file: &File) -> io::Result<Option<&'static str>> {
+    sys::suspicion(file)
 }
 
 /// The bytes of a regular file; anything else is refused.

@@ -7,7 +7,7 @@ use crate::daemon::chain::chain;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, What};
 use crate::daemon::runner;
-use crate::daemon::shell::Shell;
+use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{Facts, Readiness, Site};
 use crate::daemon::stage;
 use crate::daemon::weighing::Weighing;
@@ -23,6 +23,14 @@ use crate::model::view::Subject;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// A run that is to begin.
+#[derive(Debug)]
+pub(super) struct Begin {
+    report: Box<RunReport>,
+    /// It is taken up again.
+    resumed: bool,
+}
+
 impl Shell {
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
@@ -34,7 +42,7 @@ impl Shell {
                 self.capture(capture, workspace, subjects);
             }
             Effect::Foresee { report } => self.foresee(report),
-            Effect::Begin { report, resumed } => self.begin(report, resumed),
+            Effect::Begin { report, resumed } => self.begin_watched(Begin { report, resumed }),
             Effect::Record { report } => self.progress(report),
             Effect::End { report, standing } => self.end(report, standing.as_ref()),
             Effect::State {
@@ -151,7 +159,42 @@ impl Shell {
         }
     }
 
-    fn begin(&mut self, report: Box<RunReport>, resumed: bool) {
+    /// Begins a run, in a workspace that is watched by then: whatever changes from now on may be read by its stages.
+    fn begin_watched(&mut self, begin: Begin) {
+        let id = begin.report.workspace;
+        let site = self.sites.get_mut(&id).filter(|it| it.facts.unwatched);
+        let Some(site) = site.filter(|site| site.tree.is_some()) else {
+            return self.begin(begin);
+        };
+        site.unbegun.push(begin);
+        if let Some(tree) = site.tree.as_mut().filter(|_| site.unbegun.len() == 1) {
+            tree.push(move |tree| {
+                let touches = tree.watch_now();
+                let looked = Looked::by_itself(touches, Facts::of(tree));
+                let what = What::Watched(Box::new(looked));
+                Some(Done {
+                    workspace: id,
+                    what,
+                })
+            });
+        }
+    }
+
+    pub(super) fn take_watched(&mut self, id: WorkspaceId, looked: Looked) {
+        let is_watched = looked.touches.is_ok();
+        // What differs from what was seen is known before anything runs.
+        self.take_look(id, looked);
+        let site = self.sites.get_mut(&id);
+        let unbegun = site.map(|site| std::mem::take(&mut site.unbegun));
+        for begin in unbegun.into_iter().flatten() {
+            match is_watched {
+                true => self.begin(begin),
+                false => self.not_recorded(begin.report.run, Record::Begin),
+            }
+        }
+    }
+
+    fn begin(&mut self, Begin { report, resumed }: Begin) {
         let (workspace, run, clock) = (report.workspace, report.run.clone(), self.clock);
         let begun = run.clone();
         let (task, pipeline) = (report.task.clone(), report.pipeline.clone());
@@ -247,6 +290,8 @@ impl Shell {
 
     fn state(&mut self, workspace: WorkspaceId, standing: &Standing) {
         let (now, tick) = (self.clock.wall(), self.clock.tick());
+        // Between its beginning and its answer one that is asked once knows nothing that anybody reads.
+        let asked_once = self.tenancy == Tenancy::Hosted;
         let site = self.sites.get_mut(&workspace);
         // What is known of a checkout is not what is known of the present content.
         if let Some(site) = site.filter(|site| !site.spots.is_checkout()) {
@@ -256,7 +301,7 @@ impl Shell {
             // What the file calls present and is not any more must not stand there a moment longer, and what was proven
             // before is looked up there by whoever is told so.
             let at_once = was != standing.fresh.then_some(standing.verdict);
-            site.flush_by(if at_once {
+            site.flush_by(if at_once && !asked_once {
                 tick
             } else {
                 tick.after(STANDING_DELAY)

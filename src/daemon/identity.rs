@@ -5,7 +5,7 @@
 
 use std::fs::Metadata;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which directory it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,21 @@ impl Identity {
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().as_ref().map(Self::of)
+    }
+
+    /// The same in bytes, alike for no two: device, inode, and when it was born, in nanoseconds since 1970.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let born = self.born.map_or(i128::MIN, |born| {
+            let ns = |since: std::time::Duration| i128::try_from(since.as_nanos());
+            match born.duration_since(UNIX_EPOCH) {
+                Ok(since) => ns(since).unwrap_or(i128::MAX),
+                Err(before) => ns(before.duration()).map_or(i128::MIN, |ns| -ns),
+            }
+        });
+        let (device, inode) = self.node;
+        let node = [device.to_le_bytes(), inode.to_le_bytes()].concat();
+        [&node[..], &born.to_le_bytes()].concat()
     }
 }
 

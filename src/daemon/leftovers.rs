@@ -6,7 +6,7 @@
 
 use crate::daemon::clock::Clock;
 use crate::daemon::process::chase::{Chase, Ended, Stop, Wanted};
-use crate::limits::{ENDING_POLL, KILL_WAIT_MAX};
+use crate::limits::{ENDING_POLL, KILL_WAIT_MAX, LEFTOVER_GRACE};
 use crate::model::id::RunId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,6 +39,16 @@ pub fn end_leftovers(runs: BTreeSet<RunId>, grace: Duration, clock: Clock) -> Ve
         pause = (pause * 2).min(ENDING_POLL.1);
     }
     chase.told()
+}
+
+/// As [`end_leftovers`], with the usual grace; logs whom it ended.
+pub fn end_all(runs: BTreeSet<RunId>, clock: Clock) {
+    if runs.is_empty() {
+        return;
+    }
+    for ended in end_leftovers(runs, LEFTOVER_GRACE, clock) {
+        tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ where
         self.home.is_some() && self.waiting.is_empty()
     }
 
+    /// The struct, while it is at home.
+    pub(super) fn at_home(&self) -> Option<&T> {
+        self.home.as_deref()
+    }
+
     /// Whether it is at home.
     pub(super) fn is_home(&self) -> bool {
         self.home.is_some()

@@ -59,8 +59,12 @@ pub(super) enum What {
     },
     /// Its files were looked at.
     Looked(Box<Looked>),
+    /// It was not watched, and is from now on, unless that has failed: runs wait for it.
+    Watched(Box<Looked>),
     /// A part of it was compared with its disk.
     Audited(Box<Part>),
+    /// A part of what its tree knows was written down; whether there is more.
+    Kept(bool),
     /// It was looked whether git still changes files.
     Git(Signs),
     /// Evidence of a run is on disk, or not.

@@ -202,6 +202,7 @@ impl Shell {
                 Woken::Child(_) => {}
             }
         }
+        self.keep_at_end().await;
     }
 
     /// While the machine slept, others may have changed what it watches: no event tells of that.
@@ -249,6 +250,7 @@ impl Shell {
         for id in std::mem::take(&mut self.gone) {
             self.names.remove(&id);
         }
+        self.keep_some();
         self.lend_out();
     }
 

@@ -7,8 +7,11 @@ use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::daemon::effects::Begin;
 use crate::daemon::evidence::{Desk, Owner, Recovery, Stamps};
 use crate::daemon::identity::Identity;
+use crate::daemon::keeping::Kept;
+use crate::daemon::leftovers::end_all as end_leftovers;
 use crate::daemon::lend::Lent;
 use crate::daemon::message::Done;
 use crate::daemon::outputs::Outputs;
@@ -58,6 +61,8 @@ pub(super) struct Site {
     pub(super) pace: Pace,
     /// Whether its next run has been prepared for.
     pub(super) readiness: Readiness,
+    /// Whether what its tree knows is being written down, and from when on it may be again.
+    pub(super) kept: Kept,
     /// How many looks were asked for.
     pub(super) looks: u64,
     /// The last one that was asked for before events were lost; a later one settles what they would have told.
@@ -97,6 +102,8 @@ pub(super) struct Site {
     /// What is known of the tools that its stages run with; empty while a look has it.
     pub(super) toolchains: Toolchains,
     pub(super) parked: Vec<Parked>,
+    /// Runs that begin once it is watched.
+    pub(super) unbegun: Vec<Begin>,
     pub(super) closing: bool,
     /// Those who added it and wait until it has been read.
     pub(super) adding: Vec<RequestId>,
@@ -122,6 +129,8 @@ pub(super) struct Facts {
     /// Which directory is its root; `None` before the first look.
     pub(super) root: Option<Identity>,
     pub(super) watches: usize,
+    /// It has none because none was needed yet.
+    pub(super) unwatched: bool,
     pub(super) files: usize,
     pub(super) directories: usize,
     /// Files have been left alone because they are being written.
@@ -158,6 +167,7 @@ impl Facts {
         Self {
             root: Some(tree.identity()),
             watches: tree.watches(),
+            unwatched: tree.is_unwatched(),
             files: tree.files(),
             written: tree.is_written(),
             directories: tree.directories(),
@@ -201,10 +211,8 @@ impl Facts {
 /// The paths that a configuration may come from, where none could be read.
 fn usual_files() -> Vec<RelPath> {
     let names = ["orchd.toml", "codex.orchestrator.json"];
-    names
-        .iter()
-        .filter_map(|name| RelPath::parse(name).ok())
-        .collect()
+    let files = names.iter().filter_map(|name| RelPath::parse(name).ok());
+    files.collect()
 }
 
 /// The scopes of what was loaded; without projects where that failed, so that the files are watched all the same.
@@ -234,6 +242,8 @@ pub(super) struct Preparation {
     pub(super) owner: Owner,
     pub(super) watcher: Watcher,
     pub(super) clock: Clock,
+    /// By whoever began this process: nothing is watched before something runs.
+    pub(super) asked_once: bool,
 }
 
 impl Preparation {
@@ -252,6 +262,8 @@ impl Preparation {
         let scopes = scopes(&self.spots, &evidenced, loaded.as_ref().ok());
         let eye = self.watcher.eye(self.id, &ground);
         let opened = Tree::open(ground.clone(), eye, scopes);
+        let opened = opened.map(|tree| tree.kept_in(self.spots.stat_caches.clone()));
+        let opened = opened.map(|tree| tree.for_one_question(self.asked_once));
         let tree = opened.and_then(|mut tree| match tree.scan() {
             Ok(_) => Ok(Box::new(tree)),
             Err(error) => {
@@ -336,17 +348,6 @@ pub(super) fn end_lost(desk: &mut Desk, clock: Clock) -> BTreeSet<RunId> {
     lost
 }
 
-/// Ends the processes of runs that were interrupted.
-fn end_leftovers(runs: BTreeSet<RunId>, clock: Clock) {
-    if runs.is_empty() {
-        return;
-    }
-    let grace = crate::limits::LEFTOVER_GRACE;
-    for ended in crate::daemon::leftovers::end_leftovers(runs, grace, clock) {
-        tracing::warn!(pid = ended.pid, command = %ended.command, "ended a process of an interrupted run");
-    }
-}
-
 impl Site {
     /// From now on evidence goes to the directory that is at the root by now. Beside a checkout that is nobody's to say.
     pub(super) fn hold_root(&mut self) {
@@ -384,6 +385,7 @@ impl Site {
             examining: false,
             pace: Pace::default(),
             readiness: Readiness::default(),
+            kept: Kept::default(),
             looks: 0,
             lost_after: None,
             progress: BTreeMap::new(),
@@ -406,6 +408,7 @@ impl Site {
             exhibited: BTreeMap::new(),
             toolchains: Toolchains::default(),
             parked: Vec::new(),
+            unbegun: Vec::new(),
             closing: false,
             adding: Vec::new(),
             removing: Vec::new(),

@@ -10,7 +10,7 @@ use crate::daemon::message::{Done, Then, What};
 use crate::daemon::permission::unstored;
 use crate::daemon::registry::RegistryError;
 use crate::daemon::server::Asked;
-use crate::daemon::shell::Shell;
+use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{Preparation, Site};
 use crate::daemon::spots::Spots;
 use crate::daemon::waiting::{Purpose, removed_meanwhile};
@@ -66,6 +66,7 @@ impl Shell {
             owner: self.owner.clone(),
             watcher: self.watcher.clone(),
             clock: self.clock,
+            asked_once: self.tenancy == Tenancy::Hosted,
         };
         let out = self.out.clone();
         // The loop that does not hear it has ended.

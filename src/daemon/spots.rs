@@ -5,6 +5,7 @@
 //! its root.
 
 use crate::daemon::evidence::Places as EvidencePlaces;
+use crate::daemon::keeping::stat_caches;
 use crate::daemon::tree::Places as TreePlaces;
 use crate::model::around::{self, RUNS_AROUND};
 use crate::model::id::TaskId;
@@ -21,6 +22,8 @@ pub(super) struct Spots {
     pub(super) runs: PathBuf,
     out: PathBuf,
     index: Option<PathBuf>,
+    /// Where trees keep what they know of files.
+    pub(super) stat_caches: PathBuf,
 }
 
 /// What is looked at, and where stages run.
@@ -59,6 +62,7 @@ impl Spots {
             runs,
             out,
             index: Some(state.join("index")),
+            stat_caches: stat_caches(state),
         }
     }
 

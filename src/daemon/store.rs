@@ -324,31 +324,13 @@ impl Store {
         Err(StoreError::Held { path })
     }
 
-    #[cfg(unix)]
     fn check_owner(&self, file: &File) -> Result<(), StoreError> {
-        use std::os::unix::fs::MetadataExt as _;
         let path = self.path();
-        let metadata = match file.metadata() {
-            Ok(metadata) => metadata,
-            Err(source) => return Err(StoreError::Read { path, source }),
-        };
-        let why = if metadata.uid() != rustix::process::geteuid().as_raw() {
-            "belongs to another user"
-        } else if metadata.mode() & 0o022 != 0 {
-            "may be written by others"
-        } else {
-            return Ok(());
-        };
-        Err(StoreError::Foreign { path, why })
-    }
-
-    #[cfg(not(unix))]
-    #[expect(
-        clippy::unused_self,
-        reason = "the other platforms have no owner to check"
-    )]
-    fn check_owner(&self, _file: &File) -> Result<(), StoreError> {
-        Ok(())
+        match durable::suspicion(file) {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(StoreError::Foreign { path, why }),
+            Err(source) => Err(StoreError::Read { path, source }),
+        }
     }
 }
 

@@ -17,8 +17,10 @@ mod error;
 mod examine;
 mod explain;
 mod git;
+mod glance;
 mod index;
 mod journal;
+mod keep;
 pub(super) mod merkle;
 mod mount;
 pub(super) mod names;
@@ -32,6 +34,7 @@ mod settle;
 mod sheet;
 mod snapshot;
 mod stamp;
+mod stat_cache;
 mod survey;
 mod tracked;
 mod unread;
@@ -44,6 +47,7 @@ pub use git::Signs;
 pub use places::Places;
 pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
+pub use stat_cache::sweep as sweep_stat_caches;
 
 use crate::daemon::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
@@ -58,7 +62,9 @@ use around::Surroundings;
 use audit::Audits;
 use capture::Digests;
 use git::{Nested, Repositories};
+use glance::Glance;
 use journal::Changes;
+use keep::Keeping;
 use print::Node;
 use refusal::Refusal;
 use settings::Home;
@@ -85,6 +91,8 @@ pub enum RootState {
 pub enum Seeing {
     /// By events.
     Events,
+    /// By one scan, for somebody who asks once: nothing that has to be watched is under way.
+    NotYet,
     /// By scanning, because the configuration says so.
     Configured,
     /// By scanning, because a file system tells no events of what others do.
@@ -147,6 +155,9 @@ pub struct Tree {
     journals: BTreeMap<Subject, Changes>,
     configuration: BTreeMap<RelPath, Option<Digest>>,
     audits: Audits,
+    keeping: Keeping,
+    /// The look that no watch stands behind, where watches are put off.
+    glance: Option<Glance>,
     unreadable: BTreeMap<Box<[u8]>, io::ErrorKind>,
 }
 
@@ -192,6 +203,8 @@ impl Tree {
             journals: BTreeMap::new(),
             configuration: BTreeMap::new(),
             audits: Audits::default(),
+            keeping: Keeping::default(),
+            glance: None,
             unreadable: BTreeMap::new(),
         };
         tree.seeing = tree.choose_seeing();
@@ -200,11 +213,15 @@ impl Tree {
     }
 
     fn choose_seeing(&self) -> Seeing {
+        let by_events = || match self.glance {
+            None => Seeing::Events,
+            Some(_) => Seeing::NotYet,
+        };
         match self.scopes.poll {
             Poll::Always => Seeing::Configured,
-            Poll::Never => Seeing::Events,
+            Poll::Never => by_events(),
             Poll::Auto => match mount::silent(self.root.as_path()) {
-                None => Seeing::Events,
+                None => by_events(),
                 Some(kind) => Seeing::FileSystem {
                     kind,
                     at: RelPath::root(),
@@ -221,6 +238,7 @@ impl Tree {
     /// When the root is missing, or cannot be watched where it must be.
     pub fn scan(&mut self) -> Result<Touches, TreeError> {
         self.choose_again();
+        self.begin_glance();
         self.find_watcher()?;
         // What is on the board came before this look; it settles all of it.
         drop(self.eye.drain());
@@ -249,7 +267,7 @@ impl Tree {
         self.find_repositories()?;
         self.signs_before = self.signs_now();
         let mut configuration = false;
-        if !shows_same || !self.seeing.is_by_events() {
+        if !shows_same || !(self.seeing.is_by_events() || self.is_unwatched()) {
             let was_by_events = self.seeing.is_by_events();
             self.seeing = self.choose_seeing();
             if was_by_events && !self.seeing.is_by_events() {
@@ -322,7 +340,10 @@ impl Tree {
     fn full_scan(&mut self, renew: Renew) -> Result<Touches, TreeError> {
         let mut look = match self.scanned {
             true => self.look(),
-            false => Look::new(Changes::Everything),
+            false => {
+                self.recall();
+                Look::new(Changes::Everything)
+            }
         };
         // Every name is looked at, so the other names of an inode need no second look; see `Look::linked`.
         look.links = Links::Met;
@@ -332,6 +353,8 @@ impl Tree {
         self.room = None;
         walked?;
         self.settle_tracked(&mut look)?;
+        self.let_go_of_recalled();
+        self.end_glance();
         self.snapshot.reclaim();
         let configuration = self.check_configuration() || !self.scanned;
         self.scanned = true;
@@ -345,7 +368,8 @@ impl Tree {
         if !self.seeing.is_by_events() {
             return Ok(());
         }
-        let Some(watcher) = self.eye.watcher() else {
+        let begin = || self.eye.begin().ok().and_then(|()| self.eye.watcher());
+        let Some(watcher) = self.eye.watcher().or_else(begin) else {
             // All of it stays in doubt, and the loop is not to look again before there is a reason.
             drop(self.eye.drain());
             self.writing.clear();

@@ -95,13 +95,26 @@ impl Watcher {
         // Events carry real paths (FSEvents resolves links), so the directory's own has to be real too.
         fs::create_dir_all(cookies).map_err(prepare)?;
         let real = fs::canonicalize(cookies).map_err(prepare)?;
-        let post = Arc::new(Post {
-            board: Mutex::default(),
-            cookies: Cookies::new(real).map_err(prepare)?,
-            life: Life::default(),
-            wake,
-        });
-        let shared = Arc::new(Shared::start(post)?);
+        let post = Post::new(real, wake);
+        post.cookies.prepare().map_err(prepare)?;
+        let shared = Arc::new(Shared::start(Arc::new(post))?);
+        Ok(Self { shared })
+    }
+
+    /// One that does nothing before an [`Eye`] begins to watch: no thread, no file.
+    ///
+    /// # Errors
+    /// When there is no directory above that of the cookies.
+    pub fn resting(cookies: &Path, wake: Arc<Notify>) -> Result<Self, WatchError> {
+        let above = cookies.ancestors().skip(1).find(|above| above.is_dir());
+        let above = above.unwrap_or(cookies);
+        let real = fs::canonicalize(above).map_err(|source| WatchError::Prepare {
+            path: cookies.to_path_buf(),
+            source,
+        })?;
+        let below = cookies.strip_prefix(above).unwrap_or(cookies);
+        let post = Post::new(real.join(below), wake);
+        let shared = Arc::new(Shared::resting(Arc::new(post)));
         Ok(Self { shared })
     }
 
@@ -138,10 +151,11 @@ impl Watcher {
         self.shared.post.lose_everything();
     }
 
-    /// Whether no event comes any more, because `notify`'s thread has ended.
+    /// Whether no event comes any more, because `notify`'s thread has ended. One that rests has not.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.shared.post.life.number().is_none()
+        let life = &self.shared.post.life;
+        life.number().is_none() && !life.is_unborn()
     }
 
     /// Begins anew after that. Whoever had watches sets them again at his next look, and everything is in doubt. Blocks.
@@ -169,6 +183,14 @@ impl Watcher {
 }
 
 impl Eye {
+    /// Has a watcher that rests begin. Blocks.
+    ///
+    /// # Errors
+    /// When the kernel grants no inotify instance, or the directory of the cookies cannot be used.
+    pub fn begin(&self) -> Result<(), WatchError> {
+        self.shared.begin()
+    }
+
     /// Watches one directory, and says which one that is, where each has its own watch; a second time does no harm, and
     /// hooks it again if it is another inode by now.
     ///
@@ -336,6 +358,15 @@ impl Eye {
 }
 
 impl Post {
+    fn new(cookies: PathBuf, wake: Arc<Notify>) -> Self {
+        Self {
+            board: Mutex::default(),
+            cookies: Cookies::new(cookies),
+            life: Life::default(),
+            wake,
+        }
+    }
+
     fn take(&self, event: notify::Result<Event>) {
         #[cfg(test)]
         assert!(!self.life.is_doomed(), "a test wants it to end");

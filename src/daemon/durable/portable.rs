@@ -94,6 +94,12 @@ pub(super) fn sync(_: &Handle) -> io::Result<()> {
 
 pub(super) fn start_writing(_: &File) {}
 
+/// Nothing tells here who may write a file.
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+pub(super) fn suspicion(_: &File) -> io::Result<Option<&'static str>> {
+    Ok(None)
+}
+
 pub(super) fn metadata(handle: &Handle) -> io::Result<fs::Metadata> {
     fs::metadata(handle)
 }

@@ -31,6 +31,9 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY
     .union(OFlags::RDONLY)
     .union(OFlags::CLOEXEC);
 
+/// The mode bits with which the group or everybody may write.
+const OTHERS_WRITE: u32 = 0o022;
+
 pub(super) fn open(path: &Path) -> io::Result<Handle> {
     // An empty path is the current directory for `Path::parent`, and nothing for the kernel.
     let path = if path.as_os_str().is_empty() {
@@ -119,6 +122,18 @@ pub(super) fn start_writing(file: &File) {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn start_writing(_: &File) {}
+
+pub(super) fn suspicion(file: &File) -> io::Result<Option<&'static str>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = file.metadata()?;
+    Ok(if meta.uid() != rustix::process::geteuid().as_raw() {
+        Some("belongs to another user")
+    } else if meta.mode() & OTHERS_WRITE != 0 {
+        Some("may be written by others")
+    } else {
+        None
+    })
+}
 
 pub(super) fn metadata(handle: &Handle) -> io::Result<Metadata> {
     File::from(handle.try_clone()?).metadata()

@@ -97,7 +97,8 @@ impl Snapshots {
     }
 
     /// Writes what the daemon knows of a task into `state.json`. That nothing is known is written only where there is
-    /// something to correct or to add to: what has no evidence may be an empty directory in the place of a workspace.
+    /// something to correct or to add to: what has no evidence may be an empty directory in the place of a workspace. A
+    /// file that says just this, of another time, stays.
     pub(super) fn note(
         &mut self,
         task: &TaskId,
@@ -111,8 +112,11 @@ impl Snapshots {
         let mut grown = Grown::default();
         let dir = self.directory(task, &mut grown)?;
         let cached = self.load(task, &dir, now)?;
-        cached.state = Some(state.clone());
         let new = cached.state_stamp.is_none() | cached.mend(&dir)?;
+        if !new && cached.says(state, &dir) {
+            return Ok(());
+        }
+        cached.state = Some(state.clone());
         cached.write_state(&dir)?;
         if new {
             grown.note(dir);
@@ -291,6 +295,20 @@ impl Cached {
         dir.write(OsStr::new(RUNS), &self.snapshot.runs_file(), SHARED)?;
         self.runs_stamp = dir.stamp(Path::new(RUNS));
         Ok(())
+    }
+
+    /// Whether `state.json` says this, but for when it was written.
+    fn says(&self, state: &TaskState, dir: &Dir) -> bool {
+        let Some(said) = &self.state else {
+            return false;
+        };
+        let now = TaskState {
+            updated_at: said.updated_at,
+            ..state.clone()
+        };
+        let bytes = self.snapshot.state_file(Some(&now), &self.others);
+        let held = dir.read(OsStr::new(STATE), EVIDENCE_BYTES_MAX);
+        held.is_ok_and(|held| held.as_ref() == Some(&bytes))
     }
 
     fn write_state(&mut self, dir: &Dir) -> Result<(), DurableError> {

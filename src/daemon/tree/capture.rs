@@ -95,10 +95,9 @@ impl Tree {
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
-        let scopes = subjects
-            .iter()
-            .filter_map(|subject| Some((subject, self.scopes.subject(subject)?)));
-        let scopes: Vec<_> = scopes.collect();
+        if self.is_unwatched() {
+            return self.capture_at_a_glance(subjects, timeout);
+        }
         if self.seeing.is_by_events() {
             self.eye.sync(timeout)?;
         }
@@ -108,19 +107,33 @@ impl Tree {
         } else {
             self.examine()?
         };
-        let late = self.hash(&scopes);
-        if late.is_err() {
+        let captured = self.views(subjects);
+        if captured.is_err() {
             // Nobody hears what the examination has found.
             self.untold = Changes::Everything;
         }
-        merge(&mut touches, late?);
+        let (late, views) = captured?;
+        merge(&mut touches, late);
+        Ok((touches, views))
+    }
+
+    /// What the stages of these pipelines read as far as the last look tells, and what was found to differ while it was read.
+    pub(super) fn views(
+        &mut self,
+        subjects: &[Subject],
+    ) -> Result<(Touches, Vec<View>), TreeError> {
+        let scopes = subjects
+            .iter()
+            .filter_map(|subject| Some((subject, self.scopes.subject(subject)?)));
+        let scopes: Vec<_> = scopes.collect();
+        let late = self.hash(&scopes)?;
         // What else waits to be read is another view's, which is none the worse for it.
         self.ahead = VecDeque::new();
         let views = scopes
             .iter()
             .map(|(subject, scope)| self.view(subject, scope))
             .collect();
-        Ok((touches, views))
+        Ok((late, views))
     }
 
     /// Reads what these scopes take and nobody has read, and digests what is read already.
@@ -193,6 +206,8 @@ impl Tree {
         self.update_at(at, |entry| {
             (entry.print, entry.hash, entry.known) = (print, hash, known);
         });
+        self.note_read(&print, known);
+        self.note_glanced(&print);
         if !self.unreadable.is_empty() {
             self.unreadable.remove(&*self.path_at(at));
         }
@@ -448,7 +463,7 @@ fn add(node: &mut Directory, entry: &Entry, name: &[u8], target: &[u8]) {
 }
 
 /// Adds what was touched while files were read.
-fn merge(touches: &mut Touches, late: Touches) {
+pub(super) fn merge(touches: &mut Touches, late: Touches) {
     for (task, more) in late.projects {
         let held = touches.projects.remove(&task);
         let both = match (held, more) {

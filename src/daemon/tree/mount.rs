@@ -79,6 +79,22 @@ impl Tree {
     }
 }
 
+/// Whether what `stat` says of a file at `path` tells of every change, also of one whose time of writing was put back. On a
+/// file system of others, and on those that keep no time of change, it need not.
+#[cfg(target_os = "linux")]
+pub(super) fn tells_changes(path: &Path) -> bool {
+    const TIMELESS: [u32; 2] = [0x4d44, 0x2011_bab0]; // vfat, exfat
+    let magic = rustix::fs::statfs(path).ok();
+    let magic = magic.and_then(|stat| u32::try_from(stat.f_type & 0xffff_ffff).ok());
+    silent(path).is_none() && magic.is_some_and(|magic| !TIMELESS.contains(&magic))
+}
+
+/// Whether what `stat` says of a file at `path` tells of every change, also of one whose time of writing was put back.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn tells_changes(_path: &Path) -> bool {
+    cfg!(unix)
+}
+
 /// Whether nothing is below `root` but these paths.
 pub(super) fn is_bare(root: &Path, excluded: &BTreeSet<Box<[u8]>>) -> bool {
     let mut stack = vec![Vec::new()];

@@ -146,11 +146,54 @@ impl Print {
         cfg!(unix) && self.mode & 0o100 != 0
     }
 
+    /// Whether it may have been changed since a moment, in whatever way: its times of change alone, because a time of writing
+    /// is what anybody says it is.
+    pub(super) fn may_have_changed_since(&self, since: Moment) -> bool {
+        let changed = Self {
+            mtime_ns: self.ctime_ns,
+            ..*self
+        };
+        changed.is_racy_at(since)
+    }
+
+    /// Whether its file system seems to keep whole seconds only.
+    pub(super) fn is_coarse(&self) -> bool {
+        self.mtime_ns % NS_PER_S == 0 && self.ctime_ns % NS_PER_S == 0
+    }
+
+    /// Whether what a file held when it had this fingerprint is what it holds now, when it has the `found` one. A change
+    /// that lies ahead of the clock, or so close that it may be followed by one of the same moment, is no proof: nobody
+    /// knows whether the clock has been there before.
+    pub(super) fn proves(&self, found: &Self, now: Moment) -> bool {
+        self == found && !found.is_racy_at(now)
+    }
+
+    /// Writes it down.
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+        into.extend(self.node.to_le_bytes());
+        into.extend(self.size.to_le_bytes());
+        into.extend(self.mtime_ns.to_le_bytes());
+        into.extend(self.ctime_ns.to_le_bytes());
+        into.extend(self.mode.to_le_bytes());
+        into.extend(self.links.to_le_bytes());
+    }
+
+    /// Reads what [`Print::encode`] has written, and leaves what follows.
+    pub(super) fn decode(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            node: u64::from_le_bytes(cut(from)?),
+            size: u64::from_le_bytes(cut(from)?),
+            mtime_ns: i64::from_le_bytes(cut(from)?),
+            ctime_ns: i64::from_le_bytes(cut(from)?),
+            mode: u32::from_le_bytes(cut(from)?),
+            links: u32::from_le_bytes(cut(from)?),
+        })
+    }
+
     /// Whether the file may have changed after `now` without a change of its fingerprint.
     pub(super) fn is_racy_at(&self, now: Moment) -> bool {
         let changed = self.mtime_ns.max(self.ctime_ns);
-        let whole_seconds = self.mtime_ns % NS_PER_S == 0 && self.ctime_ns % NS_PER_S == 0;
-        let margin = if whole_seconds {
+        let margin = if self.is_coarse() {
             RACY_MARGIN_COARSE
         } else {
             RACY_MARGIN
@@ -158,6 +201,13 @@ impl Print {
         let margin_ns = i64::try_from(margin.as_nanos()).unwrap_or(i64::MAX);
         changed >= now.0.saturating_sub(margin_ns)
     }
+}
+
+/// Takes so many bytes off the front, if there are so many.
+pub(super) fn cut<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*head)
 }
 
 impl Mode {
@@ -213,6 +263,24 @@ impl Moment {
             Self(0)
         }
     }
+
+    /// By how many nanoseconds the wall clock is ahead of the one that nobody sets.
+    pub(super) fn ahead_ns() -> i64 {
+        #[cfg(unix)]
+        {
+            use rustix::time::{ClockId, clock_gettime};
+            let ns = |clock| {
+                let time = clock_gettime(clock);
+                let whole = time.tv_sec.saturating_mul(NS_PER_S);
+                whole.saturating_add(time.tv_nsec)
+            };
+            ns(ClockId::Realtime).saturating_sub(ns(ClockId::Monotonic))
+        }
+        #[cfg(not(unix))]
+        {
+            0
+        }
+    }
 }
 
 #[cfg(test)]
@@ -234,5 +302,45 @@ mod tests {
         let whole_seconds = print(at(100, 0));
         assert!(whole_seconds.is_racy_at(Moment(at(102, 0))));
         assert!(!whole_seconds.is_racy_at(Moment(at(102, 1))));
+    }
+
+    #[test]
+    fn a_fingerprint_that_lies_ahead_of_the_clock_proves_nothing() {
+        let at = |s: i64| Moment(s * NS_PER_S + 500_000_000);
+        let changed = |mtime, ctime| Print {
+            mtime_ns: at(mtime).0,
+            ctime_ns: at(ctime).0,
+            ..Print::default()
+        };
+        let known = changed(100, 200);
+        assert!(known.proves(&known, at(201)));
+        // The clock was set back since, or the file has a time that somebody made up.
+        assert!(!known.proves(&known, at(200)));
+        assert!(!known.proves(&known, at(150)));
+        assert!(!changed(300, 200).proves(&changed(300, 200), at(201)));
+        for other in [changed(100, 201), changed(101, 200)] {
+            assert!(!known.proves(&other, at(300)));
+        }
+    }
+
+    #[test]
+    fn what_is_written_down_is_read_back_with_every_part() {
+        let mut parts = (1_u8..).map(|part| part.wrapping_mul(37));
+        let mut next = || parts.next().unwrap();
+        let print = Print {
+            node: u64::from(next()) << 40,
+            size: u64::from(next()) << 33,
+            mtime_ns: -i64::from(next()),
+            ctime_ns: i64::from(next()) << 50,
+            mode: u32::from(next()) << 9,
+            links: u32::from(next()),
+        };
+        let mut bytes = Vec::new();
+        print.encode(&mut bytes);
+        bytes.push(7);
+        let mut from = &bytes[..];
+        assert_eq!(Print::decode(&mut from), Some(print));
+        assert_eq!(from, [7]);
+        assert_eq!(Print::decode(&mut &bytes[..39]), None);
     }
 }

@@ -27,7 +27,7 @@ impl Seeing {
     #[must_use]
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Events => None,
+            Self::Events | Self::NotYet => None,
             Self::Configured => Some("`poll = \"always\"`".to_owned()),
             Self::FileSystem { kind, at } => {
                 let place = match at.is_root() {

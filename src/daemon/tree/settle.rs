@@ -182,11 +182,11 @@ impl Tree {
             if known != Some(content) {
                 self.note_leaf(id, at, look);
             }
+            let how = if racy { Known::Racy } else { Known::Yes };
             self.update(id, at, |entry| {
-                entry.print = print;
-                entry.hash = hash;
-                entry.known = if racy { Known::Racy } else { Known::Yes };
+                (entry.print, entry.hash, entry.known) = (print, hash, how);
             });
+            self.note_read(&print, how);
             if known != Some(content) {
                 self.digests.spoil(&self.snapshot, id);
             }

@@ -6,10 +6,13 @@
 
 use super::content::{Folder, Reading, is_gone};
 use super::crew::{helpers, spread};
+use super::keep::cost;
 use super::names;
-use super::rules::{Chain, Present, Rules};
+use super::print::{Moment, Print};
+use super::rules::{Chain, GITIGNORE, IGNORE, Present, Rules};
 use super::settle::{Found, What};
 use super::snapshot::Known;
+use super::stat_cache::{Remembered, StatCache};
 use super::tracked::Held;
 use super::walk::Step;
 use crate::daemon::watcher::{backed_up, is_noise};
@@ -65,6 +68,10 @@ pub(super) struct Site {
     pub(super) above: Sieve,
     /// Whether its small files are read, too.
     pub(super) read: bool,
+    /// What is known of files from an earlier life.
+    pub(super) recalled: Option<Arc<StatCache>>,
+    /// Since when nothing here may have changed, if anybody has to know.
+    pub(super) since: Option<Moment>,
 }
 
 /// What a directory holds.
@@ -76,6 +83,10 @@ pub(super) struct Survey {
     pub(super) has_git: bool,
     /// Its entries that are shown, by name.
     pub(super) found: Vec<Found>,
+    /// What was read that was not known, as [`cost`] counts it.
+    pub(super) fresh: u64,
+    /// Something here may have changed since the moment that was named.
+    pub(super) restless: bool,
 }
 
 /// A site, and what it holds.
@@ -99,43 +110,111 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     let chain = own.as_ref().unwrap_or(&site.above.chain);
     let backups = backups(&raw);
     let mut found = Vec::with_capacity(raw.len());
-    let mut folder = site
-        .read
-        .then(|| Folder::open(&site.directory, SURVEY_HASH_BYTES_MAX));
+    let mut reader = Reader::of(site);
     for raw in raw {
         let shown = site.above.shows_by(chain, &raw.name, raw.kind.is_dir());
-        if shown && !backups.contains(&raw.name) {
-            let folder = folder.iter_mut().flatten().next();
-            let is_file = raw.kind.is_file();
-            let reading = folder.filter(|_| is_file);
-            let reading = reading.and_then(|folder| folder.read_new(&raw.name));
-            if let Some(Reading::Hashed { print, hash, racy }) = reading {
-                let known = if racy { Known::Racy } else { Known::Yes };
-                found.push(Found {
-                    what: What::File(print),
-                    name: raw.name,
-                    read: Some((hash, known)),
-                    doubt: None,
-                });
-                continue;
-            }
-            match raw.entry.metadata() {
-                Ok(meta) => found.push(Found {
-                    what: What::of(&meta, || raw.entry.path()),
-                    name: raw.name,
-                    read: None,
-                    doubt: None,
-                }),
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(error),
-            }
+        if !shown || backups.contains(&raw.name) {
+            continue;
         }
+        let (what, read) = match reader.read(&raw)? {
+            Some((print, hash, known)) => (What::File(print), Some((hash, known))),
+            None => match raw.entry.metadata() {
+                Ok(meta) => (What::of(&meta, || raw.entry.path()), None),
+                Err(error) if is_gone(&error) => continue,
+                Err(error) => return Err(error),
+            },
+        };
+        found.push(Found {
+            name: raw.name,
+            what,
+            read,
+            doubt: None,
+        });
     }
+    let restless = site
+        .since
+        .is_some_and(|since| is_restless(site, &found, present, since));
     Ok(Survey {
         rules,
         has_git: present.git,
         found,
+        fresh: reader.fresh,
+        restless,
     })
+}
+
+/// Whether anything of a directory may have changed since a moment: what was found in it, its own list of names, or what
+/// it says of what is ignored. Directories in it tell for themselves.
+fn is_restless(site: &Site, found: &[Found], present: Present, since: Moment) -> bool {
+    let is_young = |path: &Path| match fs::symlink_metadata(path) {
+        Ok(meta) => Print::of(&meta).may_have_changed_since(since),
+        Err(error) => !is_gone(&error),
+    };
+    let entries = found.iter().any(|found| match &found.what {
+        What::File(print) | What::Symlink(print, _) => print.may_have_changed_since(since),
+        What::Nothing | What::Directory(..) => false,
+    });
+    // One that was not there yet makes the directory young.
+    let rules = [(GITIGNORE, present.gitignore), (IGNORE, present.ignore)];
+    let mut rules = rules.into_iter().filter(|(_, is_there)| *is_there);
+    entries
+        || is_young(&site.directory)
+        || rules.any(|(name, _)| is_young(&names::below(&site.directory, name)))
+}
+
+/// What the files of a directory hold, as far as that is known or soon found out.
+struct Reader<'a> {
+    site: &'a Site,
+    remembered: Option<Remembered>,
+    /// Opened when the first file is to be read.
+    folder: Option<Option<Folder>>,
+    now: Moment,
+    fresh: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn of(site: &'a Site) -> Self {
+        let recalled = site.recalled.as_deref();
+        Self {
+            site,
+            remembered: recalled.and_then(|cache| cache.directory(&site.path)),
+            folder: None,
+            now: Moment::now(),
+            fresh: 0,
+        }
+    }
+
+    /// What an entry holds, if it is a file; to be asked by ascending names.
+    fn read(&mut self, raw: &Raw) -> io::Result<Option<(Print, [u8; 32], Known)>> {
+        if !raw.kind.is_file() {
+            return Ok(None);
+        }
+        let known = self.remembered.as_mut();
+        if let Some((known, hash)) = known.and_then(|known| known.find(&raw.name)) {
+            match raw.entry.metadata() {
+                Ok(meta) if known.proves(&Print::of(&meta), self.now) => {
+                    return Ok(Some((known, hash, Known::Yes)));
+                }
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        if !self.site.read {
+            return Ok(None);
+        }
+        let open = || Folder::open(&self.site.directory, SURVEY_HASH_BYTES_MAX);
+        let folder = self.folder.get_or_insert_with(open);
+        let reading = folder
+            .as_mut()
+            .and_then(|folder| folder.read_new(&raw.name));
+        let Some(Reading::Hashed { print, hash, racy }) = reading else {
+            return Ok(None);
+        };
+        let known = if racy { Known::Racy } else { Known::Yes };
+        self.fresh = self.fresh.saturating_add(cost(&print, known));
+        Ok(Some((print, hash, known)))
+    }
 }
 
 /// An entry of a directory.
@@ -208,6 +287,8 @@ mod tests {
                 held: None,
             },
             read: false,
+            recalled: None,
+            since: None,
         }
     }
 

@@ -11,12 +11,14 @@ mod at_work;
 mod audits;
 mod changes;
 mod gits;
+mod glances;
 mod ignoring;
 mod moved;
 mod moving;
 mod nested;
 mod random;
 mod reading;
+mod remembered;
 mod ripgrep;
 mod rooted;
 mod storms;
@@ -44,7 +46,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A workspace in a directory of its own, with a watcher of its own.
 struct Fixture {
     above: TempDir,
-    _state: TempDir,
+    state: TempDir,
     watcher: Watcher,
     tree: Tree,
     root: RootPath,
@@ -166,7 +168,7 @@ impl Fixture {
         let first = config.projects.first().unwrap();
         Self {
             above,
-            _state: state,
+            state,
             watcher,
             tree,
             root,

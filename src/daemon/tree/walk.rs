@@ -168,6 +168,8 @@ impl Tree {
                     above: self.sieve_above(id, &path),
                     // What comes later is mostly being written still.
                     read: !self.scanned && self.scopes.reads_all(&path),
+                    recalled: self.recalled(),
+                    since: self.glance_since(),
                     path,
                     directory,
                 }),
@@ -204,6 +206,8 @@ impl Tree {
         let changed = self.hold_rules(id, survey.rules);
         self.nested.note(path, survey.has_git);
         self.unreadable.remove(path);
+        self.note_fresh(survey.fresh);
+        self.note_restless(survey.restless);
         self.snapshot.dir_mut(id).listed = Listed::Done;
         let reach = if changed {
             Reach::Below

@@ -53,18 +53,22 @@ struct State {
 }
 
 impl Cookies {
-    /// Makes the directory, and sweeps what an earlier daemon left there.
-    pub(super) fn new(directory: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&directory)?;
-        for left in fs::read_dir(&directory)? {
-            fs::remove_file(left?.path())?;
-        }
-        drop(fs::File::create_new(directory.join(FILE))?);
-        Ok(Self {
+    /// Those of a directory; its real path, since events carry that.
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self {
             directory,
             state: Mutex::default(),
             seen: Condvar::new(),
-        })
+        }
+    }
+
+    /// Makes the directory, and sweeps what an earlier daemon left there.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.directory)?;
+        for left in fs::read_dir(&self.directory)? {
+            fs::remove_file(left?.path())?;
+        }
+        fs::File::create_new(self.directory.join(FILE)).map(drop)
     }
 
     pub(super) fn directory(&self) -> &Path {

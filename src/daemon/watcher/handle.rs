@@ -72,6 +72,34 @@ impl Shared {
         Ok(shared)
     }
 
+    /// Listens to nothing before it is asked to begin.
+    pub(super) fn resting(post: Arc<Post>) -> Self {
+        let slot = Slot {
+            number: 0,
+            home: Some(Box::new(Handle::of(Ear::deaf()))),
+            queue: None,
+        };
+        Self {
+            slot: Mutex::new(slot),
+            back: Condvar::new(),
+            post,
+            closed: AtomicU64::new(0),
+        }
+    }
+
+    /// Begins to listen, unless it has begun.
+    pub(super) fn begin(&self) -> Result<(), WatchError> {
+        if !self.post.life.is_unborn() {
+            return Ok(());
+        }
+        self.post.cookies.prepare().map_err(|source| {
+            let path = self.post.cookies.directory().to_path_buf();
+            WatchError::Prepare { path, source }
+        })?;
+        self.put(Handle::of(Ear::start(&self.post)?));
+        self.watch_cookies().inspect_err(|_| self.post.give_up())
+    }
+
     /// Listens anew: what was watched is not any more, and everything is in doubt.
     pub(super) fn restart(&self) -> Result<(), WatchError> {
         self.put(Handle::of(Ear::deaf()));

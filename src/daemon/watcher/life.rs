@@ -87,6 +87,11 @@ impl Life {
         Some(current).filter(|current| self.ended.load(Ordering::SeqCst) < *current)
     }
 
+    /// Whether none was ever needed.
+    pub(super) fn is_unborn(&self) -> bool {
+        self.current.load(Ordering::SeqCst) == 0
+    }
+
     fn note_gone(&self, number: u64) {
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         *gone = number.max(*gone);

@@ -228,6 +228,8 @@ fn fail(it: &mut Fixture, below: &str, errno: rustix::io::Errno) -> Result<(), T
     let site = survey::Site {
         step: Step::new(id, Reach::Only, Renew::No),
         read: false,
+        recalled: None,
+        since: None,
         path: below.into(),
         directory: it.path(below),
         above: it.tree.sieve(id),
