@@ -13,6 +13,7 @@ mod audit;
 mod capture;
 pub(super) mod content;
 pub(super) mod crew;
+mod declared;
 mod error;
 mod examine;
 mod explain;
@@ -40,6 +41,7 @@ mod walk;
 pub use audit::Audited;
 pub use capture::CaptureError;
 pub use error::TreeError;
+pub use explain::Overruled;
 pub use git::Signs;
 pub use places::Places;
 pub use rules::PatternError;
@@ -232,6 +234,7 @@ impl Tree {
     pub fn configure(&mut self, scopes: Scopes) -> Result<Touches, TreeError> {
         let shows_same = scopes.patterns_of_setting == self.scopes.patterns_of_setting
             && scopes.excluded == self.scopes.excluded
+            && scopes.declared == self.scopes.declared
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
         self.digests = Digests::default();
@@ -385,14 +388,16 @@ impl Tree {
             Changes::Paths(paths) => paths,
         };
         let mut projects: BTreeMap<_, Vec<RelPath>> = BTreeMap::new();
+        let mut near = None;
         for (path, was) in &paths {
-            for task in self.scopes.readers(path) {
+            let aside = self.is_aside(path, was, &mut near);
+            for task in self.scopes.readers(path, aside) {
                 let touched = projects.entry(task.clone()).or_default();
                 touched.push(names::rel(path));
             }
             for (subject, journal) in &mut self.journals {
                 let scope = self.scopes.subject(subject);
-                if scope.is_some_and(|scope| self.scopes.reads(scope.union, path)) {
+                if scope.is_some_and(|scope| self.scopes.reads(scope.union, path, aside)) {
                     journal.note(path.to_vec(), *was);
                 }
             }

@@ -10,7 +10,7 @@ use super::names;
 use super::print::Print;
 use super::scopes::{Filter, FilterId, Scopes, Standing, SubjectScope};
 use super::settle::{Extent, Found, Look, What};
-use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
+use super::snapshot::{Dir, DirId, Entry, Known, Leaf, Snapshot};
 use super::{Tree, TreeError};
 use crate::daemon::watcher::{ORDERED, Unsynced};
 use crate::limits::HASH_BATCH_FILES;
@@ -19,6 +19,7 @@ use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why nobody can say what the content is.
@@ -93,10 +94,13 @@ impl Tree {
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
+        let declared = Arc::clone(&self.scopes.declared);
         let scopes = subjects
             .iter()
             .filter_map(|subject| Some((subject, self.scopes.subject(subject)?)));
         let scopes: Vec<_> = scopes.collect();
+        // A pipeline that nobody has asked about may declare what was hidden until now.
+        self.doubted |= !Arc::ptr_eq(&declared, &self.scopes.declared);
         if self.seeing.is_by_events() {
             self.eye.sync(timeout)?;
         }
@@ -159,6 +163,7 @@ impl Tree {
                 what: What::Nothing,
                 read: None,
                 doubt: None,
+                aside: false,
             };
             start.extend(self.settle(id, vec![found], Extent::Names, &mut look));
         }
@@ -210,7 +215,10 @@ impl Tree {
                     (entry.print, entry.hash, entry.known) = (print, hash, Known::Torn);
                 });
                 // The view is of no moment: whoever gets it has to look again.
-                look.changes.note(self.path_at((id, at)), Was::Unknown);
+                let name = self.name_at((id, at)).unwrap_or_default();
+                let aside = self.snapshot.dir(id).is_aside(&name);
+                let was = Was::Unknown { aside };
+                look.changes.note(self.path_at((id, at)), was);
             }
             // It stays unread: the next look tries again.
             Reading::Failed(_) => {}
@@ -261,18 +269,38 @@ impl Tree {
     /// Whether a path is not what it was. `near` is the directory of the path that was asked about before, if any: mostly
     /// the same one.
     fn differs<'a>(&self, path: &'a [u8], was: &Was, near: &mut Option<Near<'a>>) -> bool {
-        let now = names::split(path).and_then(|(directory, name)| {
-            near.take_if(|near| near.0 != directory);
-            let find = || (directory, self.snapshot.find(directory));
-            let (_, id) = *near.get_or_insert_with(find);
-            let dir = self.snapshot.dir(id?);
-            dir.entries().get(dir.position(name)?)
-        });
+        let now = self.leaf_at(path, near);
         match (was, now) {
             (Was::Absent, now) => now.is_some(),
-            (Was::Content(was), Some(now)) => now.content() != Some(*was),
-            (Was::Content(_), None) | (Was::Unknown, _) => true,
+            (Was::Content(was), Some((dir, now))) => dir.content_of(now) != Some(*was),
+            (Was::Content(_), None) | (Was::Unknown { .. }, _) => true,
         }
+    }
+
+    /// The file or link at a path, and its directory.
+    fn leaf_at<'a>(&self, path: &'a [u8], near: &mut Option<Near<'a>>) -> Option<(&Dir, &Entry)> {
+        let (directory, name) = names::split(path)?;
+        near.take_if(|near| near.0 != directory);
+        let find = || (directory, self.snapshot.find(directory));
+        let (_, id) = *near.get_or_insert_with(find);
+        let dir = self.snapshot.dir(id?);
+        Some((dir, dir.entries().get(dir.position(name)?)?))
+    }
+
+    /// Whether a path that was this is content only of stages that declare it, and was no other's.
+    pub(super) fn is_aside<'a>(
+        &self,
+        path: &'a [u8],
+        was: &Was,
+        near: &mut Option<Near<'a>>,
+    ) -> bool {
+        if self.scopes.declared.is_empty() {
+            return false;
+        }
+        let now = self.leaf_at(path, near);
+        let now = now.map(|(dir, now)| dir.is_aside(dir.name_of(now)));
+        let known = [was.is_aside(), now];
+        known.contains(&Some(true)) && !known.contains(&Some(false))
     }
 
     fn digest(&mut self, filter: FilterId) -> InputDigest {
@@ -304,7 +332,7 @@ impl Tree {
 }
 
 /// A directory's path, and which one that is.
-type Near<'a> = (&'a [u8], Option<DirId>);
+pub(super) type Near<'a> = (&'a [u8], Option<DirId>);
 
 /// Whether a digest may be kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -368,7 +396,8 @@ impl Fold<'_> {
             let name = dir.name_of(entry);
             let len = self.path.len();
             names::push(&mut self.path, name);
-            let taken = self.scopes.takes(self.filter, standing, &self.path);
+            let aside = dir.is_aside(name);
+            let taken = self.scopes.takes(self.filter, standing, &self.path, aside);
             self.path.truncate(len);
             if !taken {
                 continue;
