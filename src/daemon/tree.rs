@@ -286,13 +286,13 @@ impl Tree {
         self.snapshot.watches()
     }
 
-    /// Files and symbolic links that are not ignored.
+    /// Files and symbolic links that are not ignored, or count all the same.
     #[must_use]
     pub fn files(&self) -> usize {
         self.snapshot.files()
     }
 
-    /// Directories that are not ignored, the root among them.
+    /// Directories that are not ignored, or hold what counts all the same; the root among them.
     #[must_use]
     pub fn directories(&self) -> usize {
         self.snapshot.directories()

@@ -28,8 +28,8 @@ fn only(inputs: &[&str]) -> Config {
 }
 
 fn key(stage: &str) -> (PipelineId, StageId) {
-    let pipeline = PipelineId::parse("diagnostics").unwrap();
-    (pipeline, StageId::parse(stage).unwrap())
+    let pipeline = PipelineId::parse("diagnostics");
+    (pipeline.unwrap(), StageId::parse(stage).unwrap())
 }
 
 /// A view, after it was found to be what a tree says that finds everything at once.
@@ -128,14 +128,19 @@ fn what_a_stage_declares_is_its_own_though_it_is_ignored() {
 #[test]
 fn whoever_does_not_declare_it_is_not_triggered() {
     let stages = |inputs| vec![stage("all", inputs, &[])];
+    let outer = vec![
+        stage("own", None, &[]),
+        stage("named", Some(&["api/.env"]), &[]),
+    ];
     let config = config(
         vec![
-            project("own", ".", "own"),
+            project("outer", ".", "outer"),
             project("web", "web", "web"),
-            project("api", "api", "own"),
+            project("api", "api", "api"),
         ],
         vec![
-            pipeline("own", stages(None)),
+            pipeline("outer", outer),
+            pipeline("api", stages(None)),
             pipeline("web", stages(Some(&["dist/*.json", ".env"]))),
         ],
     );
@@ -148,7 +153,7 @@ fn whoever_does_not_declare_it_is_not_triggered() {
     };
     for (path, who) in [
         (".env", vec![]),
-        ("api/.env", vec![]),
+        ("api/.env", vec!["outer"]),
         ("api/dist/a.json", vec![]),
         ("web/.env", vec!["web"]),
         ("web/dist/a.json", vec!["web"]),
@@ -240,7 +245,6 @@ fn no_rule_hides_what_is_declared_but_what_is_built_in_and_outputs_do() {
     assert_eq!(files(&it.tree), set(&known));
     let mut before = true_view(&mut it, &config);
     it.write("made/f", "2");
-    assert_eq!(it.touched(), Touches::default());
     it.write("by-setting", "2");
     it.write("made/kept", "2");
     let (differ, changed) = differing(&mut it, &config, &mut before);
@@ -335,6 +339,34 @@ fn what_is_tracked_is_content_for_all_and_what_is_declared_beside_it_for_some() 
 }
 
 #[test]
+fn what_was_declared_and_is_tracked_by_now_is_content_for_all() {
+    let config = both(&[".env", "dist/**"], &[]);
+    let mut it = Fixture::with(&config, |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&root.join(".gitignore"), ".env\ndist/\n");
+        for file in [".env", "dist/deep/f", "dist/g"] {
+            write(&root.join(file), "1");
+        }
+    });
+    let (root, mut before) = (it.path(""), true_view(&mut it, &config));
+    for path in [".env", "dist/deep/f"] {
+        for act in [&["add", "-f"][..], &["rm", "-q", "--cached", "-f"]] {
+            run(&root, "git", &[act, &[path]].concat());
+            let (differ, changed) = differing(&mut it, &config, &mut before);
+            assert_eq!(differ, [true, false], "{act:?} {path}");
+            assert!(
+                changed.contains(&path.to_owned()),
+                "{act:?} {path}: {changed:?}"
+            );
+        }
+    }
+    assert_eq!(
+        files(&it.tree),
+        set(&[".env", ".gitignore", "dist/deep/f", "dist/g"])
+    );
+}
+
+#[test]
 fn another_configuration_shows_and_hides() {
     let mut config = both(&["src"], &[]);
     let mut it = Fixture::with(&config, |root| {
@@ -392,7 +424,6 @@ fn a_pipeline_that_is_asked_for_by_name_sees_what_it_declares() {
 #[test]
 fn what_is_declared_is_seen_however_changes_are_found() {
     let mut config = both(&["dist/**", ".env"], &[]);
-    config.settings.poll = Poll::Always;
     for poll in [Poll::Always, Poll::Auto] {
         config.settings.poll = poll;
         let mut it = Fixture::with(&config, |root| {
