@@ -6,6 +6,10 @@
 //! `cargo test --locked --manifest-path tests/reapi/Cargo.toml --target-dir target/reapi`
 
 #![cfg(test)]
+#![allow(
+    dead_code,
+    reason = "of what is compiled from `src/` only a part is asked"
+)]
 
 #[path = "../../src/model/digest.rs"]
 mod digest;
