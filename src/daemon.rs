@@ -54,6 +54,7 @@ mod timerfd;
 mod toolchain;
 pub mod tree;
 pub mod trust;
+mod unwritten;
 mod waiting;
 pub mod watcher;
 mod weighing;

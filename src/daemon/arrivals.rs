@@ -9,10 +9,10 @@ use crate::daemon::lend::Lent;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::Shell;
 use crate::daemon::site::{Prepared, Readiness};
-use crate::daemon::tree::{Tree, TreeError};
+use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
-use crate::model::id::WorkspaceId;
+use crate::model::id::{RunId, WorkspaceId};
 use crate::model::view::Touches;
 
 impl Done {
@@ -58,12 +58,7 @@ impl Shell {
             What::Kept(more) => self.take_kept(id, more),
             What::Looked(looked) => self.take_look(id, *looked),
             What::Watched(looked) => self.take_watched(id, *looked),
-            What::Git(signs) => {
-                if let Some(site) = self.sites.get_mut(&id) {
-                    site.facts.signs = signs;
-                    self.note_git(id);
-                }
-            }
+            What::Git(signs) => self.take_signs(id, signs),
             What::Recorded {
                 run,
                 record,
@@ -71,19 +66,7 @@ impl Shell {
                 gone,
             } => {
                 self.take_gone(id, gone);
-                if record == Record::End
-                    && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
-                {
-                    self.retain(id, task);
-                }
-                if failure.is_some() {
-                    self.judge_later(id);
-                }
-                self.inputs.push_back(Input::Recorded {
-                    run,
-                    record,
-                    failure,
-                });
+                self.take_recorded(id, run, record, failure);
             }
             What::StageEnded { run, stage, ending } => {
                 self.stoppers.remove(&(run.clone(), stage));
@@ -115,6 +98,35 @@ impl Shell {
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
             What::Answered { request, answer } => self.answer(request, *answer),
         }
+    }
+
+    fn take_signs(&mut self, id: WorkspaceId, signs: Signs) {
+        if let Some(site) = self.sites.get_mut(&id) {
+            site.facts.signs = signs;
+            self.note_git(id);
+        }
+    }
+
+    fn take_recorded(
+        &mut self,
+        id: WorkspaceId,
+        run: RunId,
+        record: Record,
+        failure: Option<String>,
+    ) {
+        if record == Record::End
+            && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
+        {
+            self.retain(id, task);
+        }
+        if failure.is_some() {
+            self.judge_later(id);
+        }
+        self.inputs.push_back(Input::Recorded {
+            run,
+            record,
+            failure,
+        });
     }
 
     fn take_tree(&mut self, id: WorkspaceId, tree: Box<Tree>) {

@@ -6,6 +6,7 @@
 use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::{Shell, Tenancy};
+use crate::daemon::tree::Overruled;
 use crate::daemon::waiting::{Purpose, refusal, removed_meanwhile};
 use crate::engine::ask::{Ask, Denied, Reply};
 use crate::limits::{PATH_TEXT_BYTES_MAX, READING_WAIT_MAX};
@@ -189,8 +190,8 @@ impl Shell {
         let owner =
             config.and_then(|config| config.owner(&below).map(|project| project.task.clone()));
         tree.push(move |tree| {
-            let though = tree.tracked_though(&below);
-            let found = (tree.explain(&below), though);
+            let overruled = tree.overruled(&below);
+            let found = (tree.explain(&below), overruled);
             let answer = explained(&found, (root, below, owner));
             let answer = Box::new(Ok(answer.into()));
             Some(Done {
@@ -204,7 +205,7 @@ impl Shell {
 }
 
 fn explained(
-    (found, though): &(Explanation, Option<Explanation>),
+    (found, overruled): &(Explanation, Option<Overruled>),
     about: (RootPath, RelPath, Option<TaskId>),
 ) -> ExplainAnswer {
     let (workspace, path, owner) = about;
@@ -220,7 +221,11 @@ fn explained(
         }),
         Explanation::Triggers { .. } | Explanation::Unread { .. } => None,
     };
-    let (ignored, tracked) = (rule(found), though.as_ref().and_then(rule));
+    let (tracked, declared) = match overruled {
+        Some(Overruled::Tracked(by)) => (rule(by), None),
+        Some(Overruled::Declared(by)) => (None, rule(by)),
+        None => (None, None),
+    };
     let projects = projects.iter().map(|(task, stages)| ExplainedProject {
         task_id: task.clone(),
         stages: stages
@@ -236,8 +241,9 @@ fn explained(
         workspace,
         owner,
         projects: projects.collect(),
-        ignored,
+        ignored: rule(found),
         tracked,
+        declared,
     }
 }
 

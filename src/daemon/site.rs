@@ -371,7 +371,7 @@ impl Site {
         let layout = Layout::new(&crate::model::path::to_text(below.as_os_str()));
         Self {
             task: task.or_else(|| own_task(&root)),
-            outputs: Lent::new(Box::new(Outputs::new(root.clone()))),
+            outputs: Lent::new(Box::new(Outputs::new(spots.ground.root.clone()))),
             root,
             spots,
             layout,

@@ -13,9 +13,11 @@ mod audit;
 mod capture;
 pub(super) mod content;
 pub(super) mod crew;
+mod declared;
 mod error;
 mod examine;
 mod explain;
+mod fold;
 mod git;
 mod glance;
 mod index;
@@ -43,6 +45,7 @@ mod walk;
 pub use audit::Audited;
 pub use capture::CaptureError;
 pub use error::TreeError;
+pub use explain::Overruled;
 pub use git::Signs;
 pub use places::Places;
 pub use rules::PatternError;
@@ -60,7 +63,7 @@ use crate::model::time::Tick;
 use crate::model::view::{Subject, Touches};
 use around::Surroundings;
 use audit::Audits;
-use capture::Digests;
+use fold::Digests;
 use git::{Nested, Repositories};
 use glance::Glance;
 use journal::Changes;
@@ -260,6 +263,7 @@ impl Tree {
     pub fn configure(&mut self, scopes: Scopes) -> Result<Touches, TreeError> {
         let shows_same = scopes.patterns_of_setting == self.scopes.patterns_of_setting
             && scopes.excluded == self.scopes.excluded
+            && scopes.declared == self.scopes.declared
             && scopes.poll == self.scopes.poll;
         self.scopes = scopes;
         self.digests = Digests::default();
@@ -311,13 +315,13 @@ impl Tree {
         self.snapshot.watches()
     }
 
-    /// Files and symbolic links that are not ignored.
+    /// Files and symbolic links that are not ignored, or count all the same.
     #[must_use]
     pub fn files(&self) -> usize {
         self.snapshot.files()
     }
 
-    /// Directories that are not ignored, the root among them.
+    /// Directories that are not ignored, or hold what counts all the same; the root among them.
     #[must_use]
     pub fn directories(&self) -> usize {
         self.snapshot.directories()
@@ -419,14 +423,16 @@ impl Tree {
             Changes::Paths(paths) => paths,
         };
         let mut projects: BTreeMap<_, Vec<RelPath>> = BTreeMap::new();
+        let mut near = None;
         for (path, was) in &paths {
-            for task in self.scopes.readers(path) {
+            let aside = self.is_aside(path, was, &mut near);
+            for task in self.scopes.readers(path, aside) {
                 let touched = projects.entry(task.clone()).or_default();
                 touched.push(names::rel(path));
             }
             for (subject, journal) in &mut self.journals {
                 let scope = self.scopes.subject(subject);
-                if scope.is_some_and(|scope| self.scopes.reads(scope.union, path)) {
+                if scope.is_some_and(|scope| self.scopes.reads(scope.union, path, aside)) {
                     journal.note(path.to_vec(), *was);
                 }
             }

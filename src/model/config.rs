@@ -248,7 +248,8 @@ pub struct Command {
     pub cwd: Cwd,
     /// Declared environment, on top of the daemon's.
     pub env: BTreeMap<String, String>,
-    /// The files that it reads, in gitignore syntax relative to the project; `None` is every file that is not ignored.
+    /// The files that it reads, in gitignore syntax relative to the project, ignored or not; `None` is every file
+    /// that is not ignored.
     pub inputs: Option<Vec<String>>,
     /// The files that it writes, in gitignore syntax relative to the project.
     pub outputs: Vec<String>,

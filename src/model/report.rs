@@ -129,6 +129,9 @@ pub struct ExplainAnswer {
     /// The rule that names it although it is not ignored, because git tracks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracked: Option<ExplainedRule>,
+    /// The rule that names it although it is content of the stages that declare it as an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<ExplainedRule>,
 }
 
 /// What a change triggers in one project.

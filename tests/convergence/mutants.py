@@ -77,6 +77,13 @@ MUTANTS = [
         "what a directory brings along is content",
     ),
     Mutant(
+        "declared-is-hidden",
+        "tree/survey.rs",
+        "        } else if wanted.is_some_and(|wanted| wanted.holds(name, is_directory)) {",
+        "        } else if wanted.is_some_and(|wanted| is_directory && wanted.holds(name, is_directory)) {",
+        "what a stage declares counts though it is ignored",
+    ),
+    Mutant(
         "deep-is-not-watched",
         "tree/walk.rs",
         "        if !self.seeing.is_by_events() {\n            return Ok(Hooked::Yes);\n        }\n        if renew",

@@ -36,7 +36,8 @@ impl Place {
         place.run("outside", &["sh", "-ec", SOURCE]);
         let settings = format!(
             "[workspace]\npoll = \"{poll}\"\nsettle_ms = {settle_ms}\nsettle_max_ms = {}\n[[project]]\ntask = \"t\"\n\
-             [[pipeline]]\nid = \"diagnostics\"\n[[pipeline.stage]]\nid = \"witness\"\ncommand = '''{WITNESS}'''\n",
+             [[pipeline]]\nid = \"diagnostics\"\n[[pipeline.stage]]\nid = \"witness\"\ncommand = '''{WITNESS}'''\n\
+             [[pipeline.stage]]\nid = \"declares\"\ncommand = \"true\"\ninputs = [\"keep.log\", \"gen/**\"]\n",
             settle_ms * 4
         );
         std::fs::write(place.root().join("orchd.toml"), settings).unwrap();

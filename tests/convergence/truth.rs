@@ -66,19 +66,37 @@ impl Reader {
     }
 }
 
-/// The paths of all that is a file or a link, and that no rule ignores or git tracks all the same.
+/// The paths of all that is a file or a link, and that no rule ignores, or git tracks or a stage declares all the same.
 fn leaves(place: &Place) -> Vec<Vec<u8>> {
     let root = place.root();
     let (mut all, mut leaves) = (Vec::new(), Vec::new());
     walk(&root, b"", &mut all, &mut leaves);
     let (ignored, tracked) = (ignored(place, &all), tracked(place));
-    let is_ignored = |path: &[u8]| {
+    let ignored_at = |path: &[u8]| {
         let ends = (0..path.len()).filter(|at| path[*at] == b'/');
-        ends.chain([path.len()])
-            .any(|end| ignored.contains(&path[..end]))
+        let mut ends = ends.chain([path.len()]);
+        ends.find(|end| ignored.contains(&path[..*end]))
     };
-    leaves.retain(|path| tracked.contains(path) || !is_ignored(path));
+    leaves.retain(|path| {
+        let is_shown = |end: usize| tracked.contains(path) || is_declared(path, end);
+        ignored_at(path).is_none_or(is_shown)
+    });
     leaves
+}
+
+/// Whether `keep.log` or `gen/**` makes an input of what is ignored from that end of its path on: an ignored directory is
+/// entered only if it has the name itself.
+fn is_declared(path: &[u8], end: usize) -> bool {
+    let ignored = &path[..end];
+    let named = |name: &[u8]| name == b"keep.log";
+    if end < path.len() {
+        return ignored == b"gen"
+            || ignored
+                .rsplit(|byte| *byte == b'/')
+                .next()
+                .is_some_and(named);
+    }
+    path.starts_with(b"gen/") || path.split(|byte| *byte == b'/').any(named)
 }
 
 fn walk(root: &Path, below: &[u8], all: &mut Vec<Vec<u8>>, leaves: &mut Vec<Vec<u8>>) {

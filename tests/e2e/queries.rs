@@ -468,7 +468,8 @@ fn a_plan_and_an_explanation_know_what_was_just_saved() {
     let stages = explained()["projects"][0]["stages"].clone();
     assert_eq!(stages[0]["stage"], "other", "{stages}");
     workspace.write(".gitignore", "/a.in\n");
-    assert_eq!(explained()["ignored"]["rule"], "/a.in");
+    // It is an input all the same.
+    assert_eq!(explained()["declared"]["rule"], "/a.in");
     workspace.write("orchd.toml", "[[project]\n");
     for question in ["plan", "explain"] {
         let path = (question == "explain").then_some("a.in");

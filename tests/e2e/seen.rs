@@ -1,7 +1,7 @@
 //! Nothing is lost: new trees, however they come, are told file by file, and what lies in them is watched.
 
 use crate::events::{Events, of_type};
-use crate::support::{Workspace, World, check, finish};
+use crate::support::{Workspace, World, check, finish, pipeline};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -194,6 +194,42 @@ fn an_ignore_file_is_obeyed_as_it_stands_now() {
     );
     assert_eq!(workspace.wait()["verdict"], "pass");
     assert_eq!(workspace.done(&["logs"]).out, "three\n");
+}
+
+#[test]
+fn what_a_stage_declares_triggers_it_though_it_is_ignored() {
+    let world = World::new();
+    let named = "command = \"cat .env dist/*/f || true\"\ninputs = [\".env\", \"dist/**\"]";
+    let toml = pipeline(&[("named", named), ("rest", "command = \"true\"")]);
+    let workspace = world.watched("w", &toml);
+    workspace.write(".gitignore", ".env\n/dist/\n/node_modules/\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let watches = || world.status()["daemon"]["watches"].as_u64().unwrap();
+    let mut events = world.events();
+    workspace.settle(&mut events);
+    let before = watches();
+    for (path, text) in [
+        (".env", "one\n"),
+        ("dist/in/f", "two\n"),
+        (".env", "three\n"),
+    ] {
+        workspace.write(path, text);
+        let happened = workspace.settle(&mut events);
+        let told = told(&happened);
+        assert_eq!(told, Some(BTreeSet::from([path.to_owned()])), "{path}");
+        assert_eq!(workspace.wait()["verdict"], "pass");
+    }
+    assert_eq!(workspace.done(&["logs"]).out, "three\ntwo\n");
+    assert_eq!(watches(), before + 2, "dist and dist/in");
+    workspace.write("node_modules/m/f", "1");
+    let happened = workspace.settle(&mut events);
+    assert_eq!(of_type(&happened, "change"), Vec::<&Value>::new());
+    assert_eq!(watches(), before + 2);
+    let explained = workspace.done(&["explain", "dist/in/f", "--json"]).json();
+    assert_eq!(explained["declared"]["rule"], "/dist/", "{explained}");
+    let stages = &explained["projects"][0]["stages"];
+    assert_eq!(stages.as_array().unwrap().len(), 1, "{explained}");
+    assert_eq!(stages[0]["stage"], "named");
 }
 
 #[test]

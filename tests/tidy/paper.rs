@@ -357,16 +357,23 @@ pub(crate) fn package(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// Nothing in `Cargo.lock` compiles or looks for C, so that other platforms can be type-checked from here. It is the
+/// Nothing in a `Cargo.lock` compiles or looks for C, so that other platforms can be type-checked from here. It is the
 /// graph of all platforms at once, and it is there without a network, which the sources of other platforms are not.
 pub(crate) fn graph(tree: &Tree) -> Vec<String> {
-    let lock = tree.text("Cargo.lock");
+    let others = tree.under("tests/", "/Cargo.lock");
+    let locks = std::iter::once(("Cargo.lock", tree.text("Cargo.lock"))).chain(others);
+    locks
+        .flat_map(|(path, lock)| graph_of(path, lock))
+        .collect()
+}
+
+fn graph_of(path: &str, lock: &str) -> Vec<String> {
     let names: Vec<&str> = lock
         .lines()
         .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
         .collect();
     if names.is_empty() {
-        return vec!["Cargo.lock: names no package".to_owned()];
+        return vec![format!("{path}: names no package")];
     }
     let c = [
         "bindgen",
@@ -381,7 +388,7 @@ pub(crate) fn graph(tree: &Tree) -> Vec<String> {
         .into_iter()
         .filter(|name| c.contains(name) || name.ends_with("-src"));
     compiles
-        .map(|name| format!("Cargo.lock: `{name}` brings C into the graph"))
+        .map(|name| format!("{path}: `{name}` brings C into the graph"))
         .collect()
 }
 

@@ -177,4 +177,10 @@ fn c_in_the_graph_is_found() {
     ];
     assert_eq!(graph(&Tree::of(&[("Cargo.lock", lock)])), found);
     assert_eq!(graph(&Tree::default()), ["Cargo.lock: names no package"]);
+    let files = [
+        ("Cargo.lock", "name = \"a\"\n"),
+        ("tests/b/Cargo.lock", "name = \"ring\"\n"),
+    ];
+    let found = ["tests/b/Cargo.lock: `ring` brings C into the graph"];
+    assert_eq!(graph(&Tree::of(&files)), found);
 }

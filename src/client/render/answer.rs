@@ -144,6 +144,13 @@ pub fn explain(answer: &ExplainAnswer, look: &Look) -> String {
             format_args!("  - tracked by git, though ignored by {named}\n"),
         );
     }
+    if let Some(rule) = &answer.declared {
+        let named = named(rule);
+        add(
+            &mut text,
+            format_args!("  - declared as an input, though ignored by {named}\n"),
+        );
+    }
     for project in &answer.projects {
         add(
             &mut text,

@@ -98,7 +98,7 @@ impl Fixture {
 
     /// Weighs until what was read can be relied on.
     fn settle(&mut self, patterns: &[&str]) {
-        for _ in 0..1_000_000 {
+        for _ in 0..100_000 {
             self.weigh(patterns);
             if !self.known().any(|known| known.racy) {
                 return;
@@ -409,8 +409,17 @@ fn what_cannot_be_read_has_no_digest() {
         Err(OutputsError::Read { path, .. }) => assert_eq!(path, Path::new("/proc/self/mem")),
         other => panic!("{other:?}"),
     }
-    // A directory whose path is longer than one may be.
+    // What nobody but root may read.
     let mut it = Fixture::new(&["dist/a"]);
+    for (path, mode, before) in [("dist/a", 0o000, 0o644), ("dist", 0o000, 0o755)] {
+        fs::set_permissions(it.path(path), fs::Permissions::from_mode(mode)).unwrap();
+        let is_refused = fs::read(it.path("dist/a")).is_err();
+        let found = it.try_weigh(&["dist/**"]);
+        let is_told = matches!(found, Err(OutputsError::Read { .. }));
+        assert_eq!(is_told, is_refused, "{path}: {found:?}");
+        fs::set_permissions(it.path(path), fs::Permissions::from_mode(before)).unwrap();
+    }
+    // A directory whose path is longer than one may be.
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = open(it.path("dist"), flags, Mode::empty()).unwrap();
     let name = "d".repeat(250);

@@ -5,22 +5,20 @@
 
 use super::content::Reading;
 use super::journal::{Changes, Was};
-use super::merkle::{Address, Directory, DirectoryNode, FileNode, Summary, SymlinkNode, text};
 use super::names;
 use super::print::Print;
-use super::scopes::{Filter, FilterId, Scopes, Standing, SubjectScope};
+use super::scopes::{FilterId, SubjectScope};
 use super::settle::{Extent, Found, Look, What};
-use super::snapshot::{DirId, Entry, Known, Leaf, Snapshot};
+use super::snapshot::{Dir, DirId, Entry, Known};
 use super::{Tree, TreeError};
 use crate::daemon::watcher::{ORDERED, Unsynced};
 use crate::limits::{AFFECTED_PATHS_MAX, HASH_BATCH_FILES};
-use crate::model::digest::{Digest, InputDigest};
 use crate::model::id::{PipelineId, StageId};
-use crate::model::path::RelPath;
 use crate::model::run::Changed;
 use crate::model::view::{Subject, Touches, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why nobody can say what the content is.
@@ -32,53 +30,6 @@ pub enum CaptureError {
     /// The files cannot be looked at.
     #[error(transparent)]
     Tree(#[from] TreeError),
-}
-
-/// What is known of one directory's digest under one filter.
-#[derive(Clone, Copy, Debug, Default)]
-enum Slot {
-    /// It has to be computed.
-    #[default]
-    Spoiled,
-    /// It holds nothing that the filter takes.
-    Empty,
-    /// This.
-    Whole(Summary),
-}
-
-/// The digests of the directories, per filter.
-#[derive(Debug, Default)]
-pub(super) struct Digests {
-    filters: Vec<Vec<Slot>>,
-}
-
-impl Digests {
-    /// A directory's content differs: its digests and those of all above it have to be computed again.
-    pub(super) fn spoil(&mut self, snapshot: &Snapshot, id: DirId) {
-        for id in snapshot.upwards(id) {
-            self.forget(id);
-        }
-    }
-
-    /// An id of the arena stands for another directory now.
-    pub(super) fn forget(&mut self, id: DirId) {
-        for slots in &mut self.filters {
-            if let Some(slot) = slots.get_mut(id.index()) {
-                *slot = Slot::Spoiled;
-            }
-        }
-    }
-
-    fn slots(&mut self, filter: FilterId) -> &mut Vec<Slot> {
-        if self.filters.len() <= filter.0 {
-            self.filters.resize_with(filter.0 + 1, Vec::new);
-        }
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "the vector was just made long enough"
-        )]
-        &mut self.filters[filter.0]
-    }
 }
 
 /// A file that is to be read, by its place.
@@ -95,6 +46,12 @@ impl Tree {
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
+        let declared = Arc::clone(&self.scopes.declared);
+        for subject in subjects {
+            self.scopes.subject(subject);
+        }
+        // A pipeline that nobody has asked about may declare what was hidden until now.
+        self.doubted |= !Arc::ptr_eq(&declared, &self.scopes.declared);
         if self.is_unwatched() {
             return self.capture_at_a_glance(subjects, timeout);
         }
@@ -174,6 +131,7 @@ impl Tree {
                 what: What::Nothing,
                 read: None,
                 doubt: None,
+                aside: false,
             };
             start.extend(self.settle(id, vec![found], Extent::Names, &mut look));
         }
@@ -227,7 +185,10 @@ impl Tree {
                     (entry.print, entry.hash, entry.known) = (print, hash, Known::Torn);
                 });
                 // The view is of no moment: whoever gets it has to look again.
-                look.changes.note(self.path_at((id, at)), Was::Unknown);
+                let name = self.name_at((id, at)).unwrap_or_default();
+                let aside = self.snapshot.dir(id).is_aside(&name);
+                let was = Was::Unknown { aside };
+                look.changes.note(self.path_at((id, at)), was);
             }
             // It stays unread: the next look tries again.
             Reading::Failed(_) => {}
@@ -247,8 +208,11 @@ impl Tree {
             .collect();
         let input = self.digest(scope.union);
         let since = self.journals.insert(subject.clone(), Changes::none());
-        let (changed, undone) = match since {
-            None | Some(Changes::Everything) => (Changed::Everything, Vec::new()),
+        let (changed, undone, affected) = match since {
+            None | Some(Changes::Everything) => {
+                let all = scope.stages.iter().map(|(stage, _)| stage.clone());
+                (Changed::Everything, Vec::new(), all.collect())
+            }
             Some(Changes::Paths(paths)) => {
                 let mut near = None;
                 let (differing, alike): (Vec<_>, Vec<_>) = paths
@@ -259,14 +223,15 @@ impl Tree {
                 changed.sort();
                 // What came and went is no input of either content: mostly a tool's temporary file.
                 let alike = alike
-                    .iter()
+                    .into_iter()
                     .filter(|(_, was)| matches!(was, Was::Content(_)));
-                let mut undone: Vec<_> = alike.map(|(path, _)| names::rel(path)).collect();
+                let alike: Vec<_> = alike.collect();
+                let mut undone: Vec<_> = alike.iter().map(|(path, _)| names::rel(path)).collect();
                 undone.sort();
-                (Changed::Paths(changed), undone)
+                let affected = self.affected(scope, differing.into_iter().chain(alike));
+                (Changed::Paths(changed), undone, affected)
             }
         };
-        let affected = self.affected(scope, &changed, &undone);
         View {
             subject: subject.clone(),
             input,
@@ -278,26 +243,23 @@ impl Tree {
         }
     }
 
-    /// The stages that read some of what was changed or undone.
-    fn affected(
+    /// The stages that read some of these paths.
+    fn affected<'a>(
         &self,
         scope: &SubjectScope,
-        changed: &Changed,
-        undone: &[RelPath],
+        touched: impl Iterator<Item = (&'a Box<[u8]>, &'a Was)>,
     ) -> BTreeSet<(PipelineId, StageId)> {
-        let paths = match changed {
-            Changed::Paths(changed) => {
-                let paths = changed.iter().chain(undone).map(names::of);
-                let paths: Vec<_> = paths.take(AFFECTED_PATHS_MAX + 1).collect();
-                Some(paths).filter(|paths| paths.len() <= AFFECTED_PATHS_MAX)
-            }
-            Changed::Everything => None,
-        };
+        let mut near = None;
+        let paths: Vec<(&[u8], bool)> = touched
+            .take(AFFECTED_PATHS_MAX + 1)
+            .map(|(path, was)| (&**path, self.is_aside(path, was, &mut near)))
+            .collect();
+        let is_too_many = paths.len() > AFFECTED_PATHS_MAX;
         let mut told: BTreeMap<FilterId, bool> = BTreeMap::new();
         let mut reads_some = |filter: FilterId| {
-            *told.entry(filter).or_insert_with(|| match &paths {
-                Some(paths) => paths.iter().any(|path| self.scopes.reads(filter, path)),
-                None => true,
+            *told.entry(filter).or_insert_with(|| {
+                let mut paths = paths.iter();
+                is_too_many || paths.any(|(path, aside)| self.scopes.reads(filter, path, *aside))
             })
         };
         let stages = scope.stages.iter();
@@ -308,159 +270,43 @@ impl Tree {
     /// Whether a path is not what it was. `near` is the directory of the path that was asked about before, if any: mostly
     /// the same one.
     fn differs<'a>(&self, path: &'a [u8], was: &Was, near: &mut Option<Near<'a>>) -> bool {
-        let now = names::split(path).and_then(|(directory, name)| {
-            near.take_if(|near| near.0 != directory);
-            let find = || (directory, self.snapshot.find(directory));
-            let (_, id) = *near.get_or_insert_with(find);
-            let dir = self.snapshot.dir(id?);
-            dir.entries().get(dir.position(name)?)
-        });
+        let now = self.leaf_at(path, near);
         match (was, now) {
             (Was::Absent, now) => now.is_some(),
-            (Was::Content(was), Some(now)) => now.content() != Some(*was),
-            (Was::Content(_), None) | (Was::Unknown, _) => true,
+            (Was::Content(was), Some((dir, now))) => dir.content_of(now) != Some(*was),
+            (Was::Content(_), None) | (Was::Unknown { .. }, _) => true,
         }
     }
 
-    fn digest(&mut self, filter: FilterId) -> InputDigest {
-        let summary = self.fold(filter, None);
-        InputDigest(summary.map_or_else(|| Digest::of(b""), |summary| summary.digest))
+    /// The file or link at a path, and its directory.
+    fn leaf_at<'a>(&self, path: &'a [u8], near: &mut Option<Near<'a>>) -> Option<(&Dir, &Entry)> {
+        let (directory, name) = names::split(path)?;
+        near.take_if(|near| near.0 != directory);
+        let find = || (directory, self.snapshot.find(directory));
+        let (_, id) = *near.get_or_insert_with(find);
+        let dir = self.snapshot.dir(id?);
+        Some((dir, dir.entries().get(dir.position(name)?)?))
     }
 
-    /// Digests what a filter takes. Where files that have to be read first are asked for, directories that hold some are
-    /// not digested: the answer is of no use then.
-    pub(super) fn fold(
-        &mut self,
-        id: FilterId,
-        unread: Option<&mut Vec<Pending>>,
-    ) -> Option<Summary> {
-        let filter = self.scopes.filter(id)?.clone();
-        let base = self.scopes.base(&filter);
-        let top = self.snapshot.find(base)?;
-        let mut fold = Fold {
-            snapshot: &self.snapshot,
-            scopes: &self.scopes,
-            filter: &filter,
-            slots: self.digests.slots(id),
-            path: Vec::new(),
-            unread,
-        };
-        let standing = self.scopes.outset(&filter);
-        fold.directory(top, &standing).0
+    /// Whether a path that was this is content only of stages that declare it, and was no other's.
+    pub(super) fn is_aside<'a>(
+        &self,
+        path: &'a [u8],
+        was: &Was,
+        near: &mut Option<Near<'a>>,
+    ) -> bool {
+        if self.scopes.declared.is_empty() {
+            return false;
+        }
+        let now = self.leaf_at(path, near);
+        let now = now.map(|(dir, now)| dir.is_aside(dir.name_of(now)));
+        let known = [was.is_aside(), now];
+        known.contains(&Some(true)) && !known.contains(&Some(false))
     }
 }
 
 /// A directory's path, and which one that is.
-type Near<'a> = (&'a [u8], Option<DirId>);
-
-/// Whether a digest may be kept.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    Yes,
-    /// There is a file below that nobody has read, or a torn one: it is read again.
-    No,
-}
-
-/// One pass over a project's directories under one filter; what no change has spoiled is not entered.
-struct Fold<'a> {
-    snapshot: &'a Snapshot,
-    scopes: &'a Scopes,
-    filter: &'a Filter,
-    slots: &'a mut Vec<Slot>,
-    /// Below the project.
-    path: Vec<u8>,
-    /// Where files go that have to be read first, if they are asked for.
-    unread: Option<&'a mut Vec<Pending>>,
-}
-
-impl Fold<'_> {
-    fn directory(&mut self, id: DirId, standing: &Standing) -> (Option<Summary>, Keep) {
-        match self.slots.get(id.index()) {
-            Some(Slot::Empty) => return (None, Keep::Yes),
-            Some(Slot::Whole(summary)) => return (Some(*summary), Keep::Yes),
-            Some(Slot::Spoiled) | None => {}
-        }
-        let mut node = Directory::default();
-        let mut keep = self.leaves(id, standing, &mut node);
-        for sub in self.snapshot.dir(id).dirs() {
-            let name = self.snapshot.dir(*sub).name();
-            let len = self.path.len();
-            names::push(&mut self.path, name);
-            let below = self.scopes.enter(self.filter, standing, &self.path);
-            let (summary, kept) = self.directory(*sub, &below);
-            self.path.truncate(len);
-            if kept == Keep::No {
-                keep = Keep::No;
-            }
-            node.directories
-                .extend(summary.map(|summary| DirectoryNode {
-                    name: text(name),
-                    digest: Some(Address::of(summary.digest.bytes(), summary.bytes.into())),
-                }));
-        }
-        if self.unread.is_some() && keep == Keep::No {
-            return (None, keep);
-        }
-        let summary = (!node.is_empty()).then(|| node.summary());
-        if keep == Keep::Yes {
-            self.keep(id, summary.map_or(Slot::Empty, Slot::Whole));
-        }
-        (summary, keep)
-    }
-
-    fn leaves(&mut self, id: DirId, standing: &Standing, node: &mut Directory) -> Keep {
-        let dir = self.snapshot.dir(id);
-        let mut keep = Keep::Yes;
-        for (at, entry) in (0..).zip(dir.entries()) {
-            let name = dir.name_of(entry);
-            let len = self.path.len();
-            names::push(&mut self.path, name);
-            let taken = self.scopes.takes(self.filter, standing, &self.path);
-            self.path.truncate(len);
-            if !taken {
-                continue;
-            }
-            if entry.is_unhashed() {
-                keep = Keep::No;
-                if let Some(unread) = &mut self.unread {
-                    unread.push((id, at));
-                }
-            }
-            if keep == Keep::Yes || self.unread.is_none() {
-                add(node, entry, name, dir.target_of(entry));
-            }
-        }
-        keep
-    }
-
-    fn keep(&mut self, id: DirId, slot: Slot) {
-        if self.slots.len() <= id.index() {
-            self.slots.resize_with(id.index() + 1, Slot::default);
-        }
-        if let Some(place) = self.slots.get_mut(id.index()) {
-            *place = slot;
-        }
-    }
-}
-
-fn add(node: &mut Directory, entry: &Entry, name: &[u8], target: &[u8]) {
-    match entry.leaf {
-        Leaf::Symlink => node.symlinks.push(SymlinkNode {
-            name: text(name),
-            target: text(target),
-        }),
-        Leaf::File => node.files.push(FileNode {
-            name: text(name),
-            digest: Some(match entry.known {
-                Known::Unreadable => Address::unreadable(),
-                Known::No | Known::Torn | Known::Racy | Known::Yes => {
-                    Address::of(&entry.hash, entry.print.size)
-                }
-            }),
-            is_executable: entry.print.is_executable(),
-        }),
-    }
-}
+pub(super) type Near<'a> = (&'a [u8], Option<DirId>);
 
 /// Adds what was touched while files were read.
 pub(super) fn merge(touches: &mut Touches, late: Touches) {

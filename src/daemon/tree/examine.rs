@@ -11,7 +11,7 @@ use super::print::Node;
 use super::rules::{GITIGNORE, IGNORE};
 use super::settle::{Extent, Found, Look, What};
 use super::snapshot::DirId;
-use super::survey::Sieve;
+use super::survey::{Shown, Sieve};
 use super::walk::{Reach, Renew, Step};
 use super::{RootState, Tree, TreeError, look_at};
 use crate::daemon::identity::Identity;
@@ -430,11 +430,17 @@ pub(super) fn is_backup(directory: &Path, name: &[u8]) -> bool {
 
 fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> io::Result<Found> {
     let path = names::below(directory, name);
+    let mut aside = false;
     let what = match fs::symlink_metadata(&path) {
         _ if sieve.is_excluded(name) => What::Nothing,
         Ok(meta) if !meta.is_dir() && is_backup(directory, name) => What::Nothing,
-        Ok(meta) if sieve.shows(name, meta.is_dir()) => What::of(&meta, || path.clone()),
-        Ok(_) => What::Nothing,
+        Ok(meta) => match sieve.shows(name, meta.is_dir()) {
+            Shown::No => What::Nothing,
+            shown @ (Shown::Aside | Shown::Yes) => {
+                aside = shown == Shown::Aside;
+                What::of(&meta, || path.clone())
+            }
+        },
         // What may not even be looked at is nothing that a stage could read.
         Err(error) if is_gone(&error) || is_shut(&error) => What::Nothing,
         Err(error) => return Err(error),
@@ -444,5 +450,6 @@ fn find(directory: &Path, sieve: &Sieve, name: &[u8], doubt: Doubt) -> io::Resul
         what,
         read: None,
         doubt: Some(doubt),
+        aside,
     })
 }

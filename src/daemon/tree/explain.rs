@@ -7,6 +7,7 @@ use super::examine::is_backup;
 use super::names;
 use super::rules::Rule;
 use super::snapshot::DirId;
+use super::survey::Shown;
 use crate::daemon::watcher::is_noise;
 use crate::model::path::{RelPath, RootPath};
 use crate::model::view::Explanation;
@@ -17,9 +18,11 @@ impl Tree {
     #[must_use]
     pub fn explain(&self, path: &RelPath) -> Explanation {
         let whole = names::of(path);
-        self.ruled(&whole, path)
+        let ruled = self.ruled(&whole, path);
+        let aside = ruled.shown == Shown::Aside;
+        ruled
             .hides
-            .or_else(|| self.triggered_by(&whole))
+            .or_else(|| self.triggered_by(&whole, aside))
             .or_else(|| {
                 let rule = self.scopes.output_pattern(&whole)?;
                 Some(Explanation::Ignored {
@@ -34,28 +37,32 @@ impl Tree {
             })
     }
 
-    /// The rule that would ignore `path` if git did not track it.
+    /// The rule that names `path` although it is content, and why it is.
     #[must_use]
-    pub fn tracked_though(&self, path: &RelPath) -> Option<Explanation> {
+    pub fn overruled(&self, path: &RelPath) -> Option<Overruled> {
         let ruled = self.ruled(&names::of(path), path);
-        ruled.overruled.filter(|_| ruled.hides.is_none())
+        let rule = ruled.rule.filter(|_| ruled.hides.is_none())?;
+        Some(match ruled.shown {
+            Shown::Aside => Overruled::Declared(rule),
+            Shown::No | Shown::Yes => Overruled::Tracked(rule),
+        })
     }
 
     fn ruled(&self, whole: &[u8], path: &RelPath) -> Ruled {
-        let mut overruled = None;
-        let hides = self.hidden_by(whole, path, &mut overruled);
-        Ruled { hides, overruled }
+        let mut ruled = Ruled {
+            hides: None,
+            rule: None,
+            shown: Shown::Yes,
+        };
+        ruled.hides = self.hidden_by(whole, path, &mut ruled);
+        ruled
     }
 
-    fn hidden_by(
-        &self,
-        whole: &[u8],
-        path: &RelPath,
-        overruled: &mut Option<Explanation>,
-    ) -> Option<Explanation> {
+    fn hidden_by(&self, whole: &[u8], path: &RelPath, ruled: &mut Ruled) -> Option<Explanation> {
         let mut at = Vec::new();
         let mut id = DirId::ROOT;
         let mut known = true;
+        let mut top = None;
         let mut components = names::components(whole).peekable();
         while let Some(name) = components.next() {
             let last = components.peek().is_none();
@@ -77,17 +84,21 @@ impl Tree {
                 let deep = names::strip(&at, &self.snapshot.path(id)).map(<[u8]>::to_vec);
                 sieve.chain.ignores(&deep.unwrap_or_default(), is_directory)
             };
-            let is_held = self.tracked.holds(above, name, is_directory);
-            match rule {
-                Some(rule) if !rule.is_gits || !is_held => {
-                    let hides = overruled.take().filter(|_| rule.is_gits);
-                    return hides.or_else(|| Some(written(rule, &self.root)));
+            if rule.is_some() || top.is_some() {
+                let is_held = self.tracked.holds(above, name, is_directory);
+                let is_tracked = is_held && rule.is_none_or(|rule| rule.is_gits);
+                let hides = ruled.note(rule, &self.root);
+                ruled.shown = if is_tracked {
+                    Shown::Yes
+                } else if self.scopes.declared.shows(&at, is_directory, top) {
+                    Shown::Aside
+                } else {
+                    Shown::No
+                };
+                top = top.or(Some(at.len()));
+                if ruled.shown == Shown::No {
+                    return hides;
                 }
-                Some(rule) => {
-                    *overruled = overruled.take().or_else(|| Some(written(rule, &self.root)));
-                }
-                None if overruled.is_some() && !is_held => return overruled.take(),
-                None => {}
             }
             match self.snapshot.subdir(id, name) {
                 Some(sub) if known => id = sub,
@@ -97,10 +108,10 @@ impl Tree {
         None
     }
 
-    fn triggered_by(&self, whole: &[u8]) -> Option<Explanation> {
+    fn triggered_by(&self, whole: &[u8], aside: bool) -> Option<Explanation> {
         let mut projects = Vec::new();
         for (task, scope) in self.scopes.triggers() {
-            let reads = |filter| self.scopes.reads(filter, whole);
+            let reads = |filter| self.scopes.reads(filter, whole, aside);
             if !reads(scope.union) {
                 continue;
             }
@@ -114,11 +125,36 @@ impl Tree {
     }
 }
 
+/// Why a path is content though a rule names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overruled {
+    /// Git tracks it: it is content for all.
+    Tracked(Explanation),
+    /// Stages declare it: it is content for them.
+    Declared(Explanation),
+}
+
 /// What rules say of a path.
 struct Ruled {
     hides: Option<Explanation>,
-    /// The one that would, but for git, which tracks the path.
-    overruled: Option<Explanation>,
+    /// The first on the way that would, if nothing was tracked or declared.
+    rule: Option<Explanation>,
+    /// To whom the path is shown, where one would.
+    shown: Shown,
+}
+
+impl Ruled {
+    /// Takes note of a rule on the way, and says which one hides what has come to: the first, unless the last is not
+    /// git's.
+    fn note(&mut self, rule: Option<Rule<'_>>, root: &RootPath) -> Option<Explanation> {
+        let own = rule.map(|rule| written(rule, root));
+        let first = self.rule.clone();
+        if self.rule.is_none() {
+            self.rule.clone_from(&own);
+        }
+        let is_gits = rule.is_none_or(|rule| rule.is_gits);
+        first.filter(|_| is_gits).or(own)
+    }
 }
 
 fn by_construction(name: &[u8], path: &[u8]) -> Explanation {

@@ -207,7 +207,10 @@ impl Tree {
         };
         for (directory, name) in paths.keys().filter_map(|path| names::split(path)) {
             // What is not known yet is listed first.
-            if name == b".git" && self.snapshot.find(directory).is_some() {
+            if name == b".git"
+                && let Some(known) = self.snapshot.find(directory)
+                && !self.snapshot.dir(known).aside
+            {
                 let place = names::below(self.root.as_path(), directory);
                 let is_there = fs::symlink_metadata(place.join(".git")).is_ok();
                 self.nested.note(directory, is_there);

@@ -14,8 +14,8 @@ pub(super) enum Was {
     Absent,
     /// This.
     Content(Content),
-    /// Something that nobody had read.
-    Unknown,
+    /// Something that nobody had read; `aside` where it was content only of stages that declare it.
+    Unknown { aside: bool },
 }
 
 /// Paths that changed, with what they held before.
@@ -25,6 +25,17 @@ pub(super) enum Changes {
     Everything,
     /// These.
     Paths(BTreeMap<Box<[u8]>, Was>),
+}
+
+impl Was {
+    /// Whether it was content only of stages that declare it; none where there was nothing.
+    pub(super) fn is_aside(&self) -> Option<bool> {
+        match self {
+            Self::Absent => None,
+            Self::Content(content) => Some(content.aside),
+            Self::Unknown { aside } => Some(*aside),
+        }
+    }
 }
 
 impl Changes {

@@ -1,9 +1,10 @@
 //! Input digests: the root `Directory` of the Remote Execution API v2 over a set of files.
 //!
 //! The messages are those of `build/bazel/remote/execution/v2/remote_execution.proto`, written down by hand as far as a
-//! tree needs them, so that a digest can later address a team's cache. Names there are text: a byte that is none is
-//! written as NUL and two hexadecimal digits, and since no name holds a NUL, no two names are written alike. A file
-//! that cannot be read has an empty digest, which no content has. Directories without files are no content.
+//! tree needs them and held against generated ones by `tests/reapi`, so that a digest can later address a team's cache.
+//! Names there are text: a byte that is none is written as NUL and two hexadecimal digits, and since no name holds a NUL,
+//! no two names are written alike. A file that cannot be read has an empty digest, which no content has. Directories
+//! without files are no content.
 
 use crate::model::digest::Digest;
 use prost::Message;

@@ -80,6 +80,11 @@ pub(in crate::daemon) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// A path and every directory above it, down to the root's empty one.
+pub(super) fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(path), |at| split(at).map(|(directory, _)| directory))
+}
+
 /// Whether `path` is `directory` or lies below it.
 pub(super) fn is_within(path: &[u8], directory: &[u8]) -> bool {
     directory.is_empty()

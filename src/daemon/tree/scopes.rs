@@ -2,9 +2,10 @@
 //!
 //! A path belongs to the deepest project that contains it. A stage without declared inputs reads all of its project; one
 //! with declared inputs reads what they match, also in a project inside. No stage reads what its project declares as
-//! outputs: those of the project's own pipeline, and of pipelines that no project runs by itself. Ignored files are in
-//! no scope, because the tree never shows them. Nothing here touches the disk.
+//! outputs: those of the project's own pipeline, and of pipelines that no project runs by itself. What is ignored is in no
+//! scope but those of stages that declare it: see [`super::declared`]. Nothing here touches the disk.
 
+use super::declared::{Declared, List};
 use super::names;
 use super::places::Places;
 use super::rules::{PatternError, compile};
@@ -87,14 +88,14 @@ struct ProjectScope {
     outputs: BTreeSet<PatternsId>,
 }
 
-/// What a stage declares.
+/// What a stage reads and makes.
 #[derive(Debug)]
-struct Declared {
+struct Needs {
     part: Part,
     outputs: PatternsId,
 }
 
-type DeclaredStages = Vec<((PipelineId, StageId), Declared)>;
+type DeclaredStages = Vec<((PipelineId, StageId), Needs)>;
 
 /// Which files each stage of each project reads.
 #[derive(Debug)]
@@ -104,10 +105,12 @@ pub struct Scopes {
     by_task: BTreeMap<TaskId, usize>,
     /// The command stages of each pipeline and of its subpipelines, in declared order.
     stages: BTreeMap<PipelineId, DeclaredStages>,
-    patterns: Vec<(Vec<String>, Patterns)>,
+    patterns: Vec<Arc<List>>,
     filters: Vec<Filter>,
     filter_ids: BTreeMap<Filter, FilterId>,
     subjects: BTreeMap<Subject, SubjectScope>,
+    /// What the stages of the subjects above declare.
+    pub(super) declared: Arc<Declared>,
     pub(super) setting: Arc<Patterns>,
     pub(super) patterns_of_setting: Vec<String>,
     pub(super) poll: Poll,
@@ -158,6 +161,7 @@ impl Scopes {
             filters: Vec::new(),
             filter_ids: BTreeMap::new(),
             subjects: BTreeMap::new(),
+            declared: Arc::default(),
             setting: Arc::new(Patterns::default()),
             patterns_of_setting: Vec::new(),
             poll: Poll::Auto,
@@ -206,7 +210,7 @@ impl Scopes {
             let outputs = self
                 .intern(&command.outputs, tables)
                 .map_err(refuse("outputs"))?;
-            into.push((key, Declared { part, outputs }));
+            into.push((key, Needs { part, outputs }));
         }
         Ok(())
     }
@@ -220,7 +224,7 @@ impl Scopes {
             return Ok(*id);
         }
         let id = PatternsId(self.patterns.len());
-        self.patterns.push((patterns.to_vec(), compile(patterns)?));
+        self.patterns.push(Arc::new(List::compile(patterns)?));
         tables.insert(patterns.to_vec(), id);
         Ok(id)
     }
@@ -252,7 +256,7 @@ impl Scopes {
             });
         }
         for base in self.by_path.keys() {
-            let above = upwards(base).skip(1);
+            let above = names::upwards(base).skip(1);
             for holder in above.filter_map(|directory| self.by_path.get(directory)) {
                 if let Some(holder) = self.projects.get_mut(*holder) {
                     let below = names::strip(base, &holder.base).unwrap_or_default();
@@ -294,7 +298,27 @@ impl Scopes {
                 .collect(),
         };
         self.subjects.insert(subject.clone(), scope.clone());
+        self.note_declared(scope.union);
         Some(scope)
+    }
+
+    /// Takes note of what the stages of a subject declare.
+    fn note_declared(&mut self, union: FilterId) {
+        let Some(filter) = self.filters.get(union.0) else {
+            return;
+        };
+        let base = self.base(filter);
+        let list = |id: &PatternsId| self.patterns.get(id.0).cloned();
+        let declared = filter.parts.iter().filter_map(|part| match part {
+            Part::Own => None,
+            Part::Declared(id) => list(id),
+        });
+        let mut all = Arc::clone(&self.declared);
+        for inputs in declared.filter(|inputs| !self.declared.holds(base, inputs)) {
+            let outputs = filter.outputs.iter().filter_map(list);
+            Arc::make_mut(&mut all).add(base, inputs, outputs);
+        }
+        self.declared = all;
     }
 
     fn filter_id(&mut self, filter: Filter) -> FilterId {
@@ -336,7 +360,7 @@ impl Scopes {
 
     /// The projects that contain a path, the deepest first.
     fn holders(&self, path: &[u8]) -> impl Iterator<Item = &ProjectScope> {
-        upwards(path)
+        names::upwards(path)
             .filter_map(|directory| self.by_path.get(directory))
             .filter_map(|index| self.projects.get(*index))
     }
@@ -346,8 +370,8 @@ impl Scopes {
         self.holders(path).next().map(|project| &project.task)
     }
 
-    /// The projects whose pipeline reads a path.
-    pub(super) fn readers(&self, path: &[u8]) -> Vec<&TaskId> {
+    /// The projects whose pipeline reads a path; `aside` where only those read it that declare it.
+    pub(super) fn readers(&self, path: &[u8], aside: bool) -> Vec<&TaskId> {
         let mut readers = Vec::new();
         for project in self.holders(path) {
             let subject = Subject {
@@ -355,7 +379,7 @@ impl Scopes {
                 pipeline: project.pipeline.clone(),
             };
             let scope = self.subjects.get(&subject);
-            if scope.is_some_and(|scope| self.reads(scope.union, path)) {
+            if scope.is_some_and(|scope| self.reads(scope.union, path, aside)) {
                 readers.push(&project.task);
             }
         }
@@ -376,8 +400,8 @@ impl Scopes {
         filter.is_some_and(|filter| filter.parts.contains(&Part::Own))
     }
 
-    /// Whether a file at this path is in a filter.
-    pub(super) fn reads(&self, id: FilterId, path: &[u8]) -> bool {
+    /// Whether a file at this path is in a filter; `aside` as above.
+    pub(super) fn reads(&self, id: FilterId, path: &[u8], aside: bool) -> bool {
         let Some(filter) = self.filter(id) else {
             return false;
         };
@@ -390,7 +414,7 @@ impl Scopes {
         while let Some(name) = components.next() {
             names::push(&mut at, name);
             if components.peek().is_none() {
-                return self.takes(filter, &standing, &at);
+                return self.takes(filter, &standing, &at, aside);
             }
             standing = self.enter(filter, &standing, &at);
         }
@@ -402,8 +426,8 @@ impl Scopes {
         let project = self.holders(path).next()?;
         let below = names::strip(path, &project.base)?;
         project.outputs.iter().find_map(|id| {
-            let (_, patterns) = self.patterns.get(id.0)?;
-            let pattern = patterns.matched_upwards(below, false)?;
+            let list = self.patterns.get(id.0)?;
+            let pattern = list.patterns.matched_upwards(below, false)?;
             (!pattern.is_negated()).then(|| pattern.written())
         })
     }
@@ -424,9 +448,16 @@ impl Scopes {
         self.stand(filter, above, path, (true, above.nested || nested))
     }
 
-    /// Whether a filter takes a file, given what it says of its directory.
-    pub(super) fn takes(&self, filter: &Filter, above: &Standing, path: &[u8]) -> bool {
-        let stand = self.stand(filter, above, path, (false, above.nested));
+    /// Whether a filter takes a file, given what it says of its directory; `aside` as above.
+    pub(super) fn takes(
+        &self,
+        filter: &Filter,
+        above: &Standing,
+        path: &[u8],
+        aside: bool,
+    ) -> bool {
+        // To who reads all of his own it is as if it lay in another project.
+        let stand = self.stand(filter, above, path, (false, above.nested || aside));
         !stand.outputs.contains(&true) && stand.parts.contains(&true)
     }
 
@@ -438,8 +469,8 @@ impl Scopes {
         (is_directory, nested): (bool, bool),
     ) -> Standing {
         let says = |id: &PatternsId, inherited: bool| {
-            let patterns = self.patterns.get(id.0).map(|(_, patterns)| patterns);
-            let decides = patterns.and_then(|patterns| patterns.matched(path, is_directory));
+            let list = self.patterns.get(id.0);
+            let decides = list.and_then(|list| list.patterns.matched(path, is_directory));
             decides.map_or(inherited, |pattern| !pattern.is_negated())
         };
         let part = |(part, inherited): (&Part, &bool)| match part {
@@ -457,13 +488,6 @@ impl Scopes {
     }
 }
 
-fn outputs(stages: &[((PipelineId, StageId), Declared)]) -> impl Iterator<Item = PatternsId> {
+fn outputs(stages: &[((PipelineId, StageId), Needs)]) -> impl Iterator<Item = PatternsId> {
     stages.iter().map(|(_, stage)| stage.outputs)
-}
-
-/// A path and every directory above it, down to the root's empty one.
-fn upwards(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::successors(Some(path), |at| {
-        names::split(at).map(|(directory, _)| directory)
-    })
 }

@@ -35,6 +35,8 @@ pub(super) struct Found {
     pub(super) read: Option<([u8; 32], Known)>,
     /// Why it was looked at; `None` when its directory was listed.
     pub(super) doubt: Option<Doubt>,
+    /// Whether a rule hides it, so that it is content only of stages that declare it.
+    pub(super) aside: bool,
 }
 
 /// How much of a directory was looked at.
@@ -151,8 +153,10 @@ impl Tree {
         let Some(old) = dir.entries().get(at).copied() else {
             return Verdict::Other;
         };
-        if old.leaf != new.leaf || new.leaf == Leaf::Symlink {
-            if old.leaf == new.leaf && dir.target_of(&old) == &*new.target {
+        let is_aside = dir.is_aside(&new.name);
+        if old.leaf != new.leaf || is_aside != new.aside || new.leaf == Leaf::Symlink {
+            let is_same_kind = old.leaf == new.leaf && is_aside == new.aside;
+            if is_same_kind && dir.target_of(&old) == &*new.target {
                 self.update(id, at, |entry| entry.print = new.print);
                 return Verdict::Same;
             }
@@ -165,7 +169,7 @@ impl Tree {
         }
         look.note_link(&old.print);
         look.note_link(&new.print);
-        let known = old.content();
+        let known = dir.content_of(&old);
         let comparable = known.is_some()
             && old.print.size == new.print.size
             && new.print.size <= EAGER_HASH_BYTES_MAX;
@@ -176,6 +180,7 @@ impl Tree {
         if let Some(Reading::Hashed { print, hash, racy }) = reading {
             let content = Content {
                 leaf: Leaf::File,
+                aside: new.aside,
                 executable: print.is_executable(),
                 hash,
             };
@@ -218,7 +223,9 @@ impl Tree {
         let dir = self.snapshot.dir(id);
         if let Some(entry) = dir.entries().get(at) {
             look.note_link(&entry.print);
-            let was = entry.content().map_or(Was::Unknown, Was::Content);
+            let aside = dir.is_aside(dir.name_of(entry));
+            let was = dir.content_of(entry);
+            let was = was.map_or(Was::Unknown { aside }, Was::Content);
             look.note(|| self.snapshot.path_of(id, dir.name_of(entry)), was);
         }
     }
@@ -280,8 +287,12 @@ impl Tree {
         extent: Extent,
         look: &mut Look,
     ) -> Option<Step> {
-        let Some(id) = self.snapshot.subdir(parent, &found.name) else {
+        let known = self.snapshot.subdir(parent, &found.name);
+        let Some(id) = known.filter(|id| self.snapshot.dir(*id).aside == found.aside) else {
+            // Hidden or shown by now: all in it is another's content, and taken up anew.
+            known.into_iter().for_each(|id| self.forget(id, look));
             let id = self.snapshot.add(parent, &found.name, node, mode);
+            self.snapshot.dir_mut(id).aside = found.aside;
             self.digests.forget(id);
             return Some(Step::new(id, Reach::Below, Renew::No));
         };
@@ -323,6 +334,7 @@ impl Look {
 
 impl NewEntry {
     fn of(found: Found) -> Option<Self> {
+        let aside = found.aside;
         let (print, leaf, target, hash, known) = match found.what {
             What::Nothing | What::Directory(..) => return None,
             What::File(print) => {
@@ -336,6 +348,7 @@ impl NewEntry {
         };
         Some(Self {
             name: found.name,
+            aside,
             print,
             leaf,
             target,

@@ -7,7 +7,7 @@
 use super::names;
 use super::print::{Mode, Node, Print};
 use super::rules::Rules;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -51,6 +51,8 @@ pub(super) enum Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) leaf: Leaf,
+    /// A rule hides it: it is content only of stages that declare it.
+    pub(super) aside: bool,
     pub(super) executable: bool,
     pub(super) hash: [u8; 32],
 }
@@ -67,15 +69,6 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Its content; `None` while its hash is not known for certain.
-    pub(super) fn content(&self) -> Option<Content> {
-        matches!(self.known, Known::Racy | Known::Yes).then(|| Content {
-            leaf: self.leaf,
-            executable: self.print.is_executable(),
-            hash: self.hash,
-        })
-    }
-
     /// Whether a view needs it read first.
     pub(super) fn is_unhashed(&self) -> bool {
         self.leaf == Leaf::File && matches!(self.known, Known::No | Known::Torn)
@@ -86,6 +79,7 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct NewEntry {
     pub(super) name: Box<[u8]>,
+    pub(super) aside: bool,
     pub(super) print: Print,
     pub(super) leaf: Leaf,
     /// Where a symbolic link points; empty for a file.
@@ -129,6 +123,10 @@ pub(super) struct Dir {
     dirs: Vec<DirId>,
     pub(super) rules: Option<Arc<Rules>>,
     pub(super) listed: Listed,
+    /// A rule hides it, and it was entered because stages declare what is in it.
+    pub(super) aside: bool,
+    /// The names of entries that a rule hides and stages declare, where it is not hidden itself.
+    entries_aside: BTreeSet<Box<[u8]>>,
     /// When its watch was set, if it has one.
     watched: Option<Turn>,
     alive: bool,
@@ -335,6 +333,7 @@ impl Snapshot {
     /// Takes the entries at `gone` (ascending) out of a directory and puts `fresh` (by name) in.
     pub(super) fn rebuild(&mut self, id: DirId, gone: &[usize], fresh: &[NewEntry]) {
         let dir = self.dir_mut(id);
+        dir.set_aside(gone, fresh);
         let (before, old, old_names) = (
             dir.entries.len(),
             std::mem::take(&mut dir.entries),
@@ -395,6 +394,8 @@ impl Dir {
             dirs: Vec::new(),
             rules: None,
             listed: Listed::Not,
+            aside: false,
+            entries_aside: BTreeSet::new(),
             watched: None,
             alive: true,
         }
@@ -419,6 +420,32 @@ impl Dir {
 
     pub(super) fn name_of(&self, entry: &Entry) -> &[u8] {
         slice(&self.names, entry.name_at, usize::from(entry.name_len))
+    }
+
+    /// Whether a leaf of this name is content only of stages that declare it.
+    pub(super) fn is_aside(&self, name: &[u8]) -> bool {
+        self.aside || self.entries_aside.contains(name)
+    }
+
+    /// The content of a leaf; `None` while its hash is not known for certain.
+    pub(super) fn content_of(&self, entry: &Entry) -> Option<Content> {
+        matches!(entry.known, Known::Racy | Known::Yes).then(|| Content {
+            leaf: entry.leaf,
+            aside: self.is_aside(self.name_of(entry)),
+            executable: entry.print.is_executable(),
+            hash: entry.hash,
+        })
+    }
+
+    /// Takes note of which entries stand aside before those at `gone` go and `fresh` come.
+    fn set_aside(&mut self, gone: &[usize], fresh: &[NewEntry]) {
+        let mut held = std::mem::take(&mut self.entries_aside);
+        for entry in gone.iter().filter_map(|at| self.entries.get(*at)) {
+            held.remove(self.name_of(entry));
+        }
+        let fresh = fresh.iter().filter(|new| new.aside && !self.aside);
+        held.extend(fresh.map(|new| new.name.clone()));
+        self.entries_aside = held;
     }
 
     /// Where a symbolic link points.

@@ -6,6 +6,7 @@
 
 use super::content::{Folder, Reading, is_gone};
 use super::crew::{helpers, spread};
+use super::declared::Declared;
 use super::keep::cost;
 use super::names;
 use super::print::{Moment, Print};
@@ -30,25 +31,71 @@ pub(super) struct Sieve {
     pub(super) excluded: Vec<Box<[u8]>>,
     /// What git tracks though its rules hide it.
     pub(super) held: Option<Arc<Held>>,
+    /// What stages declare though a rule hides it, where they declare anything.
+    pub(super) wanted: Option<Wanted>,
+}
+
+/// What of a directory stages declare.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) declared: Arc<Declared>,
+    /// The directory's path below the root.
+    pub(super) path: Vec<u8>,
+    /// Bytes of it that name the topmost hidden directory, where it is or lies in one.
+    pub(super) top: Option<usize>,
+}
+
+impl Wanted {
+    fn holds(&self, name: &[u8], is_directory: bool) -> bool {
+        let mut path = self.path.clone();
+        names::push(&mut path, name);
+        self.declared.shows(&path, is_directory, self.top)
+    }
+}
+
+/// To whom an entry is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// To nobody.
+    No,
+    /// To stages that declare it, because a rule hides it.
+    Aside,
+    /// To all.
+    Yes,
 }
 
 impl Sieve {
-    /// Whether an entry is content, or leads to some.
-    pub(super) fn shows(&self, name: &[u8], is_directory: bool) -> bool {
+    /// Whether an entry is content, or leads to some, and whose.
+    pub(super) fn shows(&self, name: &[u8], is_directory: bool) -> Shown {
         self.shows_by(&self.chain, name, is_directory)
     }
 
     /// The same by other rules.
-    fn shows_by(&self, chain: &Chain, name: &[u8], is_directory: bool) -> bool {
+    fn shows_by(&self, chain: &Chain, name: &[u8], is_directory: bool) -> Shown {
         if self.is_excluded(name) {
-            return false;
+            return Shown::No;
         }
         let held = self.held.as_deref();
         let is_held = || held.is_some_and(|held| held.holds(name, is_directory));
-        match chain.ignores(name, is_directory) {
+        let is_shown = match chain.ignores(name, is_directory) {
             Some(rule) => rule.is_gits && is_held(),
-            None => held.is_none_or(|held| !held.buried) || is_held(),
+            None => !self.is_buried() || is_held(),
+        };
+        let wanted = self.wanted.as_ref();
+        if is_shown {
+            Shown::Yes
+        } else if wanted.is_some_and(|wanted| wanted.holds(name, is_directory)) {
+            Shown::Aside
+        } else {
+            Shown::No
         }
+    }
+
+    /// Whether the directory is hidden itself, so that nothing is shown but what is tracked or declared.
+    fn is_buried(&self) -> bool {
+        let wanted = self.wanted.as_ref();
+        self.held.as_ref().is_some_and(|held| held.buried)
+            || wanted.is_some_and(|wanted| wanted.top.is_some())
     }
 
     /// Whether an entry is nobody's content whatever the rules say.
@@ -113,7 +160,7 @@ fn look_into(site: &Site) -> io::Result<Survey> {
     let mut reader = Reader::of(site);
     for raw in raw {
         let shown = site.above.shows_by(chain, &raw.name, raw.kind.is_dir());
-        if !shown || backups.contains(&raw.name) {
+        if shown == Shown::No || backups.contains(&raw.name) {
             continue;
         }
         let (what, read) = match reader.read(&raw)? {
@@ -129,6 +176,7 @@ fn look_into(site: &Site) -> io::Result<Survey> {
             what,
             read,
             doubt: None,
+            aside: shown == Shown::Aside,
         });
     }
     let restless = site
@@ -229,7 +277,8 @@ pub(super) struct Raw {
 pub(super) fn shown(directory: &Path, sieve: &Sieve) -> io::Result<Vec<Raw>> {
     let mut raw = list(directory)?;
     let backups = backups(&raw);
-    raw.retain(|raw| sieve.shows(&raw.name, raw.kind.is_dir()) && !backups.contains(&raw.name));
+    let is_shown = |raw: &Raw| sieve.shows(&raw.name, raw.kind.is_dir()) != Shown::No;
+    raw.retain(|raw| is_shown(raw) && !backups.contains(&raw.name));
     Ok(raw)
 }
 
@@ -285,6 +334,7 @@ mod tests {
                 chain: around.chain(name.as_bytes(), Vec::new()),
                 excluded: vec![(*b"out").into()],
                 held: None,
+                wanted: None,
             },
             read: false,
             recalled: None,

@@ -10,6 +10,7 @@
 mod at_work;
 mod audits;
 mod changes;
+mod declared;
 mod gits;
 mod glances;
 mod ignoring;

@@ -70,6 +70,12 @@ impl Tracked {
         self.held.get(path)
     }
 
+    /// Whether a directory is hidden, and shown for what is tracked in it.
+    pub(super) fn buries(&self, path: Option<&[u8]>) -> bool {
+        let held = path.and_then(|path| self.held.get(path));
+        held.is_some_and(|held| held.buried)
+    }
+
     pub(super) fn holds(&self, directory: &[u8], name: &[u8], is_directory: bool) -> bool {
         let held = self.held.get(directory);
         held.is_some_and(|held| held.holds(name, is_directory))
@@ -162,7 +168,8 @@ impl Tree {
                 (Err(_), Err(_)) => continue,
             };
             // A repository that is hidden is nobody's content, whatever it tracks.
-            if self.snapshot.find(&below).is_none() {
+            let known = self.snapshot.find(&below);
+            if known.is_none_or(|known| self.snapshot.dir(known).aside) {
                 continue;
             }
             let mut path = Vec::new();
@@ -270,7 +277,9 @@ impl<'a> Sorter<'a> {
             At::Out => false,
             At::Hidden => true,
             At::Known(id) => {
-                let is_shown = self.tree.snapshot.dir(id).position(name).is_some()
+                let dir = self.tree.snapshot.dir(id);
+                let is_shown = dir.position(name).is_some()
+                    && !dir.is_aside(name)
                     && !self.tree.tracked.holds(&self.path, name, false);
                 !is_shown && self.rule_is_gits(name, false) == Some(true)
             }
@@ -294,7 +303,10 @@ impl<'a> Sorter<'a> {
             || name == b".git" || is_noise(name) || self.tree.scopes.excluded.contains(&*path);
         let at = match (above, known) {
             (At::Out, _) => At::Out,
-            (At::Known(_), Some(id)) if !self.tree.tracked.holds(&self.path, name, true) => {
+            (At::Known(_), Some(id))
+                if !self.tree.snapshot.dir(id).aside
+                    && !self.tree.tracked.holds(&self.path, name, true) =>
+            {
                 At::Known(id)
             }
             _ if is_out() => At::Out,

@@ -11,7 +11,7 @@ use super::print::{Mode, Node, Print};
 use super::rules::{Present, Rules};
 use super::settle::{Extent, Look, What};
 use super::snapshot::{DirId, Listed, Turn};
-use super::survey::{Sieve, Site, Survey, survey_all};
+use super::survey::{Sieve, Site, Survey, Wanted, survey_all};
 use super::{Tree, TreeError};
 use crate::daemon::watcher::{Doubt, WatchError};
 use crate::limits::{SURVEY_BATCH_DIRECTORIES, UNREADABLE_MAX};
@@ -204,7 +204,9 @@ impl Tree {
             }
         };
         let changed = self.hold_rules(id, survey.rules);
-        self.nested.note(path, survey.has_git);
+        // A repository in what is hidden is nobody's content as such.
+        let is_aside = self.snapshot.dir(id).aside;
+        self.nested.note(path, survey.has_git && !is_aside);
         self.unreadable.remove(path);
         self.note_fresh(survey.fresh);
         self.note_restless(survey.restless);
@@ -368,8 +370,13 @@ impl Tree {
     fn sieve_above(&self, id: DirId, path: &[u8]) -> Sieve {
         let mut within = Vec::new();
         let mut len = path.len();
+        let declared = &self.scopes.declared;
+        let mut top = None;
         for id in self.snapshot.upwards(id) {
             let dir = self.snapshot.dir(id);
+            if !declared.is_empty() && (dir.aside || self.tracked.buries(path.get(..len))) {
+                top = Some(len);
+            }
             if len < path.len()
                 && let Some(rules) = &dir.rules
             {
@@ -386,6 +393,11 @@ impl Tree {
             chain: self.surroundings.around.chain(path, within),
             excluded: inside.collect(),
             held: self.tracked.in_directory(path).cloned(),
+            wanted: (!declared.is_empty()).then(|| Wanted {
+                declared: Arc::clone(declared),
+                path: path.to_vec(),
+                top,
+            }),
         }
     }
 }

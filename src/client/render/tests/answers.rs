@@ -128,6 +128,7 @@ fn explain_names_the_stages_or_the_rule() {
         }],
         ignored: None,
         tracked: None,
+        declared: None,
     };
     insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
     src/a.ts
@@ -151,6 +152,13 @@ fn explain_names_the_stages_or_the_rule() {
       - triggers nothing: no stage of 0101-web reads it
     ");
     explained.tracked = None;
+    explained.declared = Some(rule.clone());
+    insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
+    src/a.ts
+      - declared as an input, though ignored by `node_modules/`, .gitignore:3
+      - triggers nothing: no stage of 0101-web reads it
+    ");
+    explained.declared = None;
     explained.ignored = Some(rule);
     insta::assert_snapshot!(plain(&answer::explain(&explained, &look(None))), @"
     src/a.ts

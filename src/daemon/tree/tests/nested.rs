@@ -88,3 +88,31 @@ fn a_repository_below_a_project_may_come_and_go() {
         assert_eq!(paths(&it.touched()), [format!("{name}/a.log")]);
     }
 }
+
+#[test]
+fn of_a_repository_that_is_hidden_only_what_is_declared_counts() {
+    let config = config(
+        vec![
+            project("0101", ".", "all"),
+            project("in", "vendor/in", "ts"),
+        ],
+        vec![
+            pipeline("all", vec![stage("all", None, &[])]),
+            pipeline("ts", vec![stage("ts", Some(&["*.ts"]), &[])]),
+        ],
+    );
+    let it = Fixture::with(&config, |root| {
+        run(root, "git", &["init", "-q", "."]);
+        write(&root.join(".gitignore"), "vendor/\n");
+        let inner = root.join("vendor/in");
+        for file in ["a.ts", "b.c", "deep/c.ts"] {
+            write(&inner.join(file), "1");
+        }
+        run(&inner, "git", &["init", "-q", "."]);
+        run(&inner, "git", &["add", "."]);
+    });
+    let known = [".gitignore", "vendor/in/a.ts", "vendor/in/deep/c.ts"];
+    assert_eq!(files(&it.tree), set(&known));
+    let vendor = it.tree.snapshot.find(b"vendor/in").unwrap();
+    assert!(it.tree.snapshot.dir(vendor).is_aside(b"a.ts"));
+}

@@ -148,7 +148,8 @@ fn what_git_tracks_is_shown_though_it_is_ignored() {
         ("src/f", None, None),
     ] {
         let path = RelPath::parse(path).unwrap();
-        assert_eq!(it.tree.tracked_though(&path), tracked, "{path}");
+        let tracked = tracked.map(Overruled::Tracked);
+        assert_eq!(it.tree.overruled(&path), tracked, "{path}");
         let explained = it.tree.explain(&path);
         match ignored {
             Some(rule) => assert_eq!(explained, rule, "{path}"),
