@@ -13,9 +13,10 @@ use crate::model::digest::Digest;
 use crate::model::judged::Oid;
 use crate::model::path::{PathError, RootPath};
 use std::ffi::OsStr;
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where checkouts stand, below the state directory.
@@ -85,7 +86,10 @@ impl Checkout {
         let name = Digest::of(root.to_key().as_bytes()).to_string();
         let name: String = name.chars().take(NAME_DIGITS).collect();
         let directory = state.join(CHECKOUTS).join(name);
-        std::fs::create_dir_all(&directory).map_err(failed("make", &directory))?;
+        // Private: whoever may not read the workspace may not read a commit of it either.
+        let mut made = DirBuilder::new();
+        let made = made.recursive(true).mode(0o700).create(&directory);
+        made.map_err(failed("make", &directory))?;
         let directory = std::fs::canonicalize(&directory)
             .map_err(failed("find the real path of", &directory))?;
         let path = directory.join(LOCK);

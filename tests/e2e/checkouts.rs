@@ -6,6 +6,7 @@ use crate::support::{Running, Workspace, World, check, lines, pipeline};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -14,6 +15,10 @@ fn checkout(world: &World) -> PathBuf {
     let all = std::fs::read_dir(world.state().join("worktrees")).unwrap();
     let all: Vec<_> = all.flatten().map(|entry| entry.path()).collect();
     assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(
+        all[0].metadata().unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     all[0].clone()
 }
 
