@@ -12,7 +12,7 @@ use crate::daemon::site::{Prepared, Readiness};
 use crate::daemon::tree::{Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
-use crate::model::id::WorkspaceId;
+use crate::model::id::{RunId, WorkspaceId};
 use crate::model::view::Touches;
 
 impl Done {
@@ -69,19 +69,7 @@ impl Shell {
                 gone,
             } => {
                 self.take_gone(id, gone);
-                if record == Record::End
-                    && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
-                {
-                    self.retain(id, task);
-                }
-                if failure.is_some() {
-                    self.judge_later(id);
-                }
-                self.inputs.push_back(Input::Recorded {
-                    run,
-                    record,
-                    failure,
-                });
+                self.take_recorded(id, run, record, failure);
             }
             What::StageEnded { run, stage, ending } => {
                 self.stoppers.remove(&(run.clone(), stage));
@@ -125,6 +113,28 @@ impl Shell {
             // Removed while it was away.
             None => close(tree),
         }
+    }
+
+    fn take_recorded(
+        &mut self,
+        id: WorkspaceId,
+        run: RunId,
+        record: Record,
+        failure: Option<String>,
+    ) {
+        if record == Record::End
+            && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
+        {
+            self.retain(id, task);
+        }
+        if failure.is_some() {
+            self.judge_later(id);
+        }
+        self.inputs.push_back(Input::Recorded {
+            run,
+            record,
+            failure,
+        });
     }
 
     fn take_desk(&mut self, id: WorkspaceId, mut desk: Box<Desk>) {
