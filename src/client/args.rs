@@ -92,8 +92,8 @@ pub enum Command {
 
     /// Run a pipeline now, and wait for the result
     ///
-    /// Every stage runs, proven before or not. Whoever asks while a run of the same content is under way joins that run,
-    /// unless --force. ^C stops waiting: a run that has begun goes on, one that is queued is run
+    /// Stages that have passed on the same content are taken over, and whoever asks while a run of the same content is
+    /// under way joins that run, unless --force. ^C stops waiting: a run that has begun goes on, one that is queued is run
     /// only if somebody else wants it. With --no-daemon the run is cancelled.
     #[command(visible_alias = "start")]
     #[command(after_help = "Example:\n  orchctl run diagnostics --task 0101-web")]

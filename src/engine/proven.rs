@@ -249,3 +249,6 @@ impl Run {
         self.affected.contains(&(pipeline, stage.id.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

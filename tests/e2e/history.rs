@@ -286,7 +286,7 @@ fn of_stages_that_share_an_id_the_one_that_failed_is_named_after_a_restart_too()
     world.signal(Signal::TERM);
     world.ended();
     world.start();
-    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(world.directory("w").ctl(&["wait"]).code, Some(1));
     assert_eq!(failure(&world), live);
 }
 

@@ -238,7 +238,7 @@ fn a_failing_guardrail_is_told_with_its_line() {
             &json!("fail")
         )
     );
-    let gate = workspace.ctl(&["gate", "--json"]);
+    let gate = workspace.ctl(&["gate", "--no-wait", "--json"]);
     assert_eq!(gate.code, Some(1), "{gate:?}");
     let status = workspace.status();
     let project = &status["projects"][0];

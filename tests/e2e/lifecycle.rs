@@ -435,12 +435,12 @@ fn a_failure_is_told_with_the_same_words_after_a_restart() {
     world.signal(Signal::TERM);
     world.ended();
     world.start();
-    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(world.directory("w").ctl(&["wait"]).code, Some(1));
     assert_eq!(failure(&world), live);
     // Of a log that is gone nobody reads; what the error file holds is told as one line, too.
     std::fs::remove_file(world.path("w").join(live["log_path"].as_str().unwrap())).unwrap();
     world.kill();
     world.start();
-    assert_eq!(world.directory("w").ctl(&["gate"]).code, Some(1));
+    assert_eq!(world.directory("w").ctl(&["wait"]).code, Some(1));
     assert_eq!(failure(&world)["excerpt"], "noise");
 }

@@ -297,7 +297,7 @@ fn runs_that_wait_for_their_turn_are_listed_in_the_order_in_which_they_begin() {
     let listed = || workspace.status()["projects"][0]["queued"].clone();
     assert_eq!(listed(), json!([]));
     let ask = |pipeline: &str, policy: &str| {
-        let run = ["run", pipeline, "--detach", "--json"];
+        let run = ["run", pipeline, "--force", "--detach", "--json"];
         let told = workspace.done(&[&run[..], &["--approval-policy", policy]].concat());
         told.json()["run_id"].as_str().unwrap().to_owned()
     };

@@ -32,6 +32,27 @@ fn told(sidecar: &Value) -> Vec<Value> {
     told.collect()
 }
 
+/// What the files of the newest run say of its second stage, which it has taken over from `proving`.
+fn is_told(workspace: &Workspace<'_>, proving: &Value) {
+    let (manifest, sidecar) = newest(workspace);
+    let told = told(&sidecar);
+    let expected = [json!(["passed", 1, null]), json!(["passed", 0, proving])];
+    assert_eq!(told, expected);
+    assert_eq!(sidecar["stages"][1]["proven"], true);
+    let test = &manifest["commands"][1];
+    assert_eq!(
+        (&test["status"], &test["exit_code"]),
+        (&json!("succeeded"), &json!(0))
+    );
+    let from = proving.as_str().unwrap();
+    let said = format!("Reused: proven by run {from}.");
+    assert_eq!(test["summary"], said);
+    let task = manifest["task_id"].as_str().unwrap();
+    let log = format!(".runs/{task}/cli/{from}/commands/02-test.ndjson");
+    assert_eq!(test["log_path"], log);
+    assert!(workspace.read(&log).contains("this is test"));
+}
+
 #[test]
 fn only_what_reads_a_change_is_executed() {
     let mut world = World::new();
@@ -52,22 +73,9 @@ fn only_what_reads_a_change_is_executed() {
     first.write("src/a", "2");
     assert_eq!(first.wait()["verdict"], "pass");
     assert_eq!(executed(&world, both), [before[0] + 1, before[1]]);
-    let (manifest, sidecar) = newest(&first);
+    is_told(&first, &proving);
     let passed = json!(["passed", 1, null]);
     let taken = |from: &Value| json!(["passed", 0, from]);
-    assert_eq!(told(&sidecar), [passed.clone(), taken(&proving)]);
-    assert_eq!(sidecar["stages"][1]["proven"], true);
-    let test = &manifest["commands"][1];
-    assert_eq!(test["status"], "succeeded");
-    assert_eq!(test["exit_code"], 0);
-    let from = proving.as_str().unwrap();
-    assert_eq!(test["summary"], format!("Reused: proven by run {from}."));
-    let log = format!(
-        ".runs/{}/cli/{from}/commands/02-test.ndjson",
-        manifest["task_id"].as_str().unwrap()
-    );
-    assert_eq!(test["log_path"], log);
-    assert!(first.read(&log).contains("this is test"));
 
     // A daemon that was killed knows it from the sidecars; the run that is named is the one that has executed it.
     let second_run = first.runs()[0]["run_id"].clone();
@@ -198,4 +206,91 @@ fn nothing_is_taken_over_whose_evidence_is_gone() {
     }
     workspace.done(&["run"]);
     assert_eq!(executed(&world, both), before.map(|times| times + 1));
+}
+
+#[test]
+fn what_was_taken_over_is_told_with_who_executed_it() {
+    let world = World::new();
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(&world, "lint", "true", "inputs = [\"src/**\"]"),
+        stage(&world, "test", "true", "inputs = [\"lib/**\"]"),
+    ];
+    let workspace = world.watched("w", &toml.concat());
+    workspace.write("src/a", "1");
+    workspace.write("lib/b", "1");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let executed = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let mut events = world.events();
+    workspace.write("src/a", "2");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    let told = workspace.settle(&mut events);
+    let of_stages = told.iter().filter(|event| event["stage"].is_string());
+    let of_stages: Vec<Value> = of_stages
+        .map(|event| json!([event["type"], event["stage"], event["reused_from"]]))
+        .collect();
+    let expected = [
+        json!(["stage.started", "lint", null]),
+        json!(["stage.ended", "lint", null]),
+        json!(["stage.ended", "test", executed]),
+    ];
+    assert_eq!(of_stages, expected);
+
+    let run = workspace.runs()[0]["run_id"].as_str().unwrap().to_owned();
+    let gate = workspace.done(&["gate"]);
+    assert!(gate.out.contains("2 of 2 stages, 1 reused"), "{gate:?}");
+    let shown = workspace.done(&["show", &run]);
+    let short = executed.rsplit('-').next().unwrap();
+    assert!(
+        shown.out.contains(&format!("proven by {short}")),
+        "{shown:?}"
+    );
+    let log = workspace.done(&["logs", &run, "test"]);
+    assert_eq!(log.out, "this is test\n");
+    assert_eq!(workspace.done(&["logs", &run]).out, "this is lint\n");
+    let directory = Path::new(workspace.root()).join(".runs");
+    let found = workspace.runs().into_iter();
+    let mut found = found.filter(|it| it["run_id"] == executed.as_str());
+    let manifest = found.next().unwrap()["manifest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let gone = Path::new(workspace.root()).join(manifest);
+    assert!(gone.starts_with(&directory));
+    std::fs::remove_dir_all(gone.parent().unwrap()).unwrap();
+    let log = workspace.ctl(&["logs", &run, "test"]);
+    assert_eq!(log.code, Some(2), "{log:?}");
+    assert!(log.err.contains(&format!("from run {executed}")), "{log:?}");
+}
+
+#[test]
+fn what_is_red_is_run_once_more_for_a_gate_and_nothing_that_passed() {
+    let world = World::new();
+    let broken = world.path("broken");
+    std::fs::write(&broken, "").unwrap();
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(&world, "lint", "true", ""),
+        stage(
+            &world,
+            "test",
+            &format!("test ! -e {}", broken.display()),
+            "",
+        ),
+    ];
+    let both = ["lint", "test"];
+    let workspace = world.watched("w", &toml.concat());
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    assert_eq!(executed(&world, both), [1, 1]);
+    assert_eq!(workspace.wait()["verdict"], "fail");
+    assert_eq!(workspace.ctl(&["gate", "--no-wait"]).code, Some(1));
+    assert_eq!(executed(&world, both), [1, 1], "who only waits is told");
+    let gate = workspace.ctl(&["gate"]);
+    assert_eq!((gate.code, executed(&world, both)), (Some(1), [1, 2]));
+    std::fs::remove_file(&broken).unwrap();
+    let gate = workspace.ctl(&["gate"]);
+    assert_eq!((gate.code, executed(&world, both)), (Some(0), [1, 3]));
+    assert!(gate.out.contains("~ flaky"), "{gate:?}");
+    assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
+    assert_eq!(executed(&world, both), [1, 3], "green is told");
 }

@@ -31,7 +31,7 @@ pub struct Run {
     /// Return once the run has begun or is queued; it is run although nobody waits for it
     #[arg(long)]
     pub detach: bool,
-    /// Begin a run of its own instead of joining one of the same content that is under way
+    /// Execute every stage, whatever is proven, in a run of its own
     #[arg(long)]
     pub force: bool,
     /// The run that this one is a child of

@@ -15,6 +15,7 @@ mod cost;
 mod exhibits;
 mod foreseen;
 mod lost;
+mod passes;
 mod recovery;
 mod spare;
 

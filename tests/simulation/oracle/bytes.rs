@@ -36,6 +36,8 @@ pub(super) struct Bytes {
     touched: BTreeMap<usize, BTreeMap<u8, u32>>,
     running: BTreeMap<(RunId, usize), Started>,
     done: BTreeMap<(RunId, usize), Execution>,
+    /// The stages of which the evidence of their run says that their pass stands.
+    proven: BTreeSet<(RunId, usize)>,
     /// What was found of what a stage has left, by project; nothing where that could not be said.
     weighed: BTreeMap<(usize, &'static str), Option<Lying>>,
     /// The content that runs under way began on.
@@ -114,6 +116,10 @@ impl Bytes {
             "taken over without its evidence: {stage:?}"
         );
         let (place, _) = stage.reused_as.as_ref().unwrap();
+        assert!(
+            self.proven.contains(&(from.clone(), *place)),
+            "taken over, and its evidence does not say that it is proven: {stage:?}"
+        );
         let Some(done) = self.done.get(&(from.clone(), *place)) else {
             panic!("taken over from a run that has not executed it: {stage:?}");
         };
@@ -150,6 +156,10 @@ impl Bytes {
         let green = matches!(report.verdict, Verdict::Pass | Verdict::Flaky);
         for (place, stage) in report.stages.iter().enumerate() {
             let own = command(stage).is_some() && stage.reused_from.is_none();
+            match own && stage.proven {
+                true => self.proven.insert((run.clone(), place)),
+                false => self.proven.remove(&(run.clone(), place)),
+            };
             let passed = green && stage.status == StageStatus::Succeeded;
             if !own || !(passed || stage.proven) {
                 continue;

@@ -62,6 +62,41 @@ fn a_path_touches_who_reads_it() {
     }
 }
 
+/// What is changed, undone, or may be anything, concerns the stages that read it, and no other.
+#[test]
+fn a_view_says_which_stages_a_change_concerns() {
+    let mut it = Fixture::with(&two(), |root| write(&root.join("src/x"), "1"));
+    let affected = |view: &View| -> Vec<String> {
+        let stages = view.affected.iter();
+        stages.map(|(_, stage)| stage.to_string()).collect()
+    };
+    let all = ["named", "own", "probe"];
+    assert_eq!(affected(&it.view()), all, "nobody has looked before");
+    assert!(affected(&it.view()).is_empty());
+    for (path, concerned) in [
+        ("README", vec!["own"]),
+        ("src/x", vec!["named", "own"]),
+        ("src/gen/x", vec!["own"]),
+        ("a.sh", vec!["own", "probe"]),
+        ("packages/web/package.json", vec!["named"]),
+        ("dist/bundle", vec![]),
+    ] {
+        it.write(path, "2");
+        let view = it.view();
+        assert_eq!(affected(&view), concerned, "{path}");
+        it.write(path, "3");
+        it.touched();
+        it.write(path, "2");
+        let view = it.view();
+        assert_eq!(affected(&view), concerned, "{path} is undone");
+        assert_eq!(shown(&view.changed), [] as [&str; 0]);
+    }
+    for file in 0..=crate::limits::AFFECTED_PATHS_MAX {
+        it.write(&format!("src/gen/{file}"), "1");
+    }
+    assert_eq!(affected(&it.view()), all, "more than are looked at");
+}
+
 #[test]
 fn each_stage_has_its_own_digest() {
     let mut it = Fixture::with(&two(), |_| {});

@@ -3,11 +3,49 @@
 //! The files stand in `tests/formats/`, one directory per version.
 
 use super::*;
+use crate::model::digest::OutputsDigest;
 use std::io::Write as _;
 
 fn released(path: &str) -> Vec<u8> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     std::fs::read(root.join("tests/formats").join(path)).unwrap()
+}
+
+/// A run whose first stage has left something, and whose third was taken over from another run.
+fn with_reuse(mut report: RunReport) -> RunReport {
+    let digest = |text: &[u8]| Digest::of(text);
+    report.stages[0].outputs = Some(OutputsDigest(digest(b"dist")));
+    report.stages[0].proven = true;
+    let third = &mut report.stages[2];
+    third.status = StageStatus::Succeeded;
+    third.outcome = Outcome::Passed;
+    (third.attempts, third.duration) = (0, Duration::ZERO);
+    third.key = third.key.map(|key| StageKey(digest(key.0.bytes())));
+    third.proven = true;
+    third.reused_from = Some(RunId::new(at(0), 1));
+    third.reused_as = Some((2, third.id.clone()));
+    report
+}
+
+#[test]
+fn a_stage_that_was_taken_over_leads_to_who_executed_it() {
+    let report = with_reuse(report("demo", 7, RunStatus::Failed));
+    let command = &ended(&report).commands[2];
+    let executed = RunId::new(at(0), 1);
+    let log = format!(".runs/demo/cli/{executed}/commands/03-test.ndjson");
+    assert_eq!(command.log_path, Some(log));
+    let sidecar = Sidecar::of(&report);
+    assert_eq!(sidecar.reused(), [executed].into());
+    let stage = &sidecar.stages[2];
+    assert_ne!(stage.content_key(), stage.key);
+    assert_eq!(stage.content_key(), report.stages[2].content_key);
+    let meanwhile = Sidecar::meanwhile(&report);
+    let mut stages = meanwhile.stages.iter();
+    assert!(stages.all(|it| !it.proven && it.content_key().is_none()));
+    // One from before these fields were there proves a verdict, and no single stage.
+    let old = Sidecar::parse(&released("orchd-1/orchd.json")).unwrap();
+    assert!(old.proves() && old.stages.iter().all(|it| !it.proven));
+    assert_eq!(old.stages[0].content_key(), old.stages[0].key);
 }
 
 /// What we release must be what was released: a difference is a new version of a format.
@@ -24,6 +62,10 @@ fn our_files_are_as_they_were_released() {
     let files = [
         ("manifest.json", document(&manifest)),
         ("orchd.json", document(&Sidecar::of(&report))),
+        (
+            "orchd-reused.json",
+            document(&Sidecar::of(&with_reuse(report.clone()))),
+        ),
         ("run-summary.json", document(&summary)),
         ("runs.json", snapshot.runs_file()),
         (
