@@ -172,6 +172,19 @@ fn a_rule_that_hides_itself_does_not_go_unnoticed() {
 }
 
 #[test]
+fn a_directory_that_goes_before_it_is_listed_does_not_go_unnoticed() {
+    for errno in [rustix::io::Errno::NOENT, rustix::io::Errno::ACCESS] {
+        let mut it = prepared();
+        ask_once(&mut it);
+        it.view();
+        assert!(it.tree.is_unwatched());
+        drop(super::audits::fail(&mut it, "d/e", errno));
+        it.true_view();
+        assert!(!it.tree.is_unwatched(), "{errno}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_meanwhile_is_noticed() {
     let mut it = prepared();
     ask_once(&mut it);
