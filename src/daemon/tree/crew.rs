@@ -2,6 +2,7 @@
 //!
 //! Threads are help, not need: whoever asks works, too, and does it all where the system grants no thread.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
 
@@ -10,11 +11,12 @@ use std::thread::Builder;
 pub(in crate::daemon) fn helpers(things: usize, alone: usize, most: usize) -> usize {
     let wanted = (things / alone).min(most);
     if wanted == 0 {
-        // How many cores there are takes some files to say.
         return 0;
     }
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    wanted.min(cores)
+    // It takes some files to say.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let count = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    wanted.min(*CORES.get_or_init(count))
 }
 
 /// Does `act` to each, and `meanwhile` on the thread that asks, which helps then. The answers stand in the order of the

@@ -116,7 +116,9 @@ impl Tree {
             .collect();
         let changed = files.iter().any(|file| {
             let meta = fs::metadata(file);
-            meta.is_ok_and(|meta| Print::of(&meta).may_have_changed_since(since))
+            // A git directory gets and loses a lock whenever somebody asks git for anything.
+            let meta = meta.ok().filter(|meta| !meta.is_dir());
+            meta.is_some_and(|meta| Print::of(&meta).may_have_changed_since(since))
         });
         self.note_restless(changed);
     }

@@ -194,9 +194,10 @@ fn look_into(site: &Site) -> io::Result<Survey> {
 /// Whether anything of a directory may have changed since a moment: what was found in it, its own list of names, or what
 /// it says of what is ignored. Directories in it tell for themselves.
 fn is_restless(site: &Site, found: &[Found], present: Present, since: Moment) -> bool {
-    let is_young = |path: &Path| match fs::symlink_metadata(path) {
-        Ok(meta) => Print::of(&meta).may_have_changed_since(since),
-        Err(error) => !is_gone(&error),
+    // What is gone was there a moment ago.
+    let is_young = |path: &Path| {
+        let meta = fs::symlink_metadata(path);
+        meta.map_or(true, |meta| Print::of(&meta).may_have_changed_since(since))
     };
     let entries = found.iter().any(|found| match &found.what {
         What::File(print) | What::Symlink(print, _) => print.may_have_changed_since(since),

@@ -191,6 +191,8 @@ impl Tree {
         stack: &mut Vec<Step>,
     ) -> Result<(), TreeError> {
         let (id, path) = (site.step.directory, &*site.path);
+        // It was there, and a directory, when the one above was listed.
+        self.note_restless(survey.is_err());
         let survey = match survey {
             Ok(survey) => survey,
             Err(error) if is_gone(&error) => return self.lose(id, look),

@@ -223,7 +223,11 @@ fn an_audit_that_fails_loses_nothing_of_what_it_has_found() {
 }
 
 /// What a walk does when a directory cannot be listed.
-fn fail(it: &mut Fixture, below: &str, errno: rustix::io::Errno) -> Result<(), TreeError> {
+pub(super) fn fail(
+    it: &mut Fixture,
+    below: &str,
+    errno: rustix::io::Errno,
+) -> Result<(), TreeError> {
     let id = it.tree.snapshot.find(below.as_bytes()).unwrap();
     let site = survey::Site {
         step: Step::new(id, Reach::Only, Renew::No),

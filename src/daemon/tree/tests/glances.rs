@@ -172,6 +172,39 @@ fn a_rule_that_hides_itself_does_not_go_unnoticed() {
 }
 
 #[test]
+fn a_directory_that_goes_before_it_is_listed_does_not_go_unnoticed() {
+    for errno in [rustix::io::Errno::NOENT, rustix::io::Errno::ACCESS] {
+        let mut it = prepared();
+        ask_once(&mut it);
+        it.view();
+        assert!(it.tree.is_unwatched());
+        drop(audits::fail(&mut it, "d/e", errno));
+        it.true_view();
+        assert!(!it.tree.is_unwatched(), "{errno}");
+    }
+}
+
+#[test]
+fn what_git_does_for_whoever_asks_it_is_no_change_and_another_index_is_one() {
+    let mut it = prepared();
+    run(it.root.as_path(), "git", &["init", "-q"]);
+    run(it.root.as_path(), "git", &["add", "-A"]);
+    rest(&it);
+    it.write(".git/index.lock", "");
+    fs::remove_file(it.path(".git/index.lock")).unwrap();
+    ask_once(&mut it);
+    it.true_view();
+    assert!(it.tree.is_unwatched());
+    let before = Glance::begin();
+    rest(&it);
+    run(it.root.as_path(), "git", &["rm", "-q", "--cached", "a"]);
+    it.tree.glance = Some(before);
+    it.tree.full_scan(Renew::No).unwrap();
+    it.true_view();
+    assert!(!it.tree.is_unwatched());
+}
+
+#[test]
 fn a_clock_that_is_set_meanwhile_is_noticed() {
     let mut it = prepared();
     ask_once(&mut it);
