@@ -19,6 +19,7 @@
 mod blocked;
 mod checkouts;
 mod configuration;
+mod contents;
 mod damage;
 #[path = "../deadline/within.rs"]
 mod deadline;
