@@ -296,4 +296,55 @@ mod tests {
             Some((print("f"), of("two, longer")))
         );
     }
+
+    /// Somebody writes it in place the whole time, one half after the other.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test writes files as a user would"
+    )]
+    fn what_is_read_while_it_is_written_is_torn_or_a_state_it_had_or_no_proof() {
+        use std::os::unix::fs::FileExt as _;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        const HALF: usize = 1 << 20;
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("f");
+        fs::write(&path, vec![b'0'; 2 * HALF]).unwrap();
+        let states = |one: u8, other: u8| -> [u8; 32] {
+            Sha256::digest([vec![one; HALF], vec![other; HALF]].concat()).into()
+        };
+        let had = [
+            states(b'0', b'0'),
+            states(b'1', b'0'),
+            states(b'1', b'1'),
+            states(b'0', b'1'),
+        ];
+        let done = AtomicBool::new(false);
+        let untrue = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    for byte in [b'1', b'0'] {
+                        file.write_all_at(&vec![byte; HALF], 0).unwrap();
+                        file.write_all_at(&vec![byte; HALF], HALF as u64).unwrap();
+                    }
+                }
+            });
+            let readings: Vec<Reading> = (0..60).map(|_| read(&path)).collect();
+            done.store(true, Ordering::Relaxed);
+            let untrue = readings.into_iter().filter(|reading| match reading {
+                Reading::Hashed { hash, racy, .. } => !racy && !had.contains(hash),
+                Reading::Torn { .. } => false,
+                _ => true,
+            });
+            untrue.collect::<Vec<_>>()
+        });
+        assert_eq!(untrue, []);
+        let [zeroes, ..] = had;
+        let last = read(&path);
+        assert!(
+            matches!(last, Reading::Hashed { hash, .. } if hash == zeroes),
+            "{last:?}"
+        );
+    }
 }
