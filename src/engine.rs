@@ -36,6 +36,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod trial;
+mod turns;
 mod verdicts;
 mod waiters;
 mod weighing;

@@ -108,8 +108,16 @@ impl Engine {
                 return true;
             }
             Some(Course::Weigh) => self.weigh_before(id, stage),
-            Some(Course::Execute) if self.may_start(id, stage) => self.start_stage(id, stage),
-            Some(Course::Execute) => {}
+            Some(Course::Execute) => {
+                let starts = self.may_start(id, stage);
+                if let Some(run) = self.runs.get_mut(id) {
+                    let since = run.waits_since.unwrap_or(self.now.tick);
+                    run.waits_since = (!starts).then_some(since);
+                }
+                if starts {
+                    self.start_stage(id, stage);
+                }
+            }
         }
         false
     }

@@ -65,6 +65,8 @@ pub(super) struct Run {
     /// The stages that read some of that.
     pub(super) affected: BTreeSet<(PipelineId, StageId)>,
     pub(super) culprits: Culprits,
+    /// Since when a stage that may start has had no room, or nobody's mutex to take.
+    pub(super) waits_since: Option<Tick>,
     /// The stage that ended last: a write is often told only after its writer has gone.
     pub(super) last_stage: Option<usize>,
     /// Why it is being ended from outside.

@@ -227,6 +227,7 @@ impl Engine {
             changes: ChangeSet::default(),
             affected: BTreeSet::new(),
             culprits: Culprits::new(),
+            waits_since: None,
             last_stage: None,
             cancelled: None,
             broken: false,

@@ -4,7 +4,7 @@
 
 use crate::engine::ask::Stop;
 use crate::engine::news::{News, StageTold};
-use crate::engine::run::{Live, Phase, Run};
+use crate::engine::run::{Live, Run};
 use crate::engine::state::Engine;
 use crate::engine::verdicts::failed_below;
 use crate::engine::{Effect, ProjectId};
@@ -192,8 +192,7 @@ impl Engine {
             stage.completed_at = Some(now);
         }
         self.tell_stage(id, index);
-        self.advance(id);
-        self.advance_others(id);
+        self.advance_in_turn(id);
     }
 
     /// A child run has ended: so has the stage that it is.
@@ -245,8 +244,7 @@ impl Engine {
         stage.summary = Some(summary.to_owned());
         run.note_left(index, left);
         self.tell_stage(parent, index);
-        self.advance(parent);
-        self.advance_others(parent);
+        self.advance_in_turn(parent);
     }
 
     pub(super) fn tell_stage(&mut self, id: &RunId, index: usize) {
@@ -267,16 +265,6 @@ impl Engine {
         });
         self.mark(&project);
         self.publish(News::StageEnded(told));
-    }
-
-    /// A place has become free: lets the other runs take it.
-    pub(super) fn advance_others(&mut self, id: &RunId) {
-        let others = self.runs.values().filter(|run| run.phase == Phase::Running);
-        let others: Vec<RunId> = others
-            .map(|run| run.report.run.clone())
-            .filter(|run| run != id)
-            .collect();
-        others.iter().for_each(|run| self.advance(run));
     }
 
     /// Signals the stages whose time is over.
