@@ -103,11 +103,11 @@ mod tests {
         fn step(&mut self, input: Input) -> Vec<String> {
             self.at += 1;
             let effects = step_at(&mut self.engine, Duration::from_secs(self.at), input);
-            let started = effects.into_iter().filter_map(|effect| match effect {
-                Effect::StartStage { report, stage, .. } => {
-                    Some(format!("{}/{}", report.task, report.stages[stage].id))
-                }
-                _ => None,
+            let started = effects.into_iter().filter_map(|effect| {
+                let Effect::StartStage { report, stage, .. } = effect else {
+                    return None;
+                };
+                Some(format!("{}/{}", report.task, report.stages[stage].id))
             });
             started.collect()
         }

@@ -306,7 +306,7 @@ mod tests {
     fn what_is_read_while_it_is_written_is_torn_or_a_state_it_had_or_no_proof() {
         use std::os::unix::fs::FileExt as _;
         use std::sync::atomic::{AtomicBool, Ordering};
-        const HALF: usize = 1 << 20;
+        const HALF: usize = 64 * 1024;
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("f");
         fs::write(&path, vec![b'0'; 2 * HALF]).unwrap();
