@@ -294,3 +294,54 @@ fn what_is_red_is_run_once_more_for_a_gate_and_nothing_that_passed() {
     assert_eq!(workspace.ctl(&["gate"]).code, Some(0));
     assert_eq!(executed(&world, both), [1, 3], "green is told");
 }
+
+#[test]
+fn a_void_run_proves_the_stages_that_the_edit_did_not_concern() {
+    let mut world = World::new();
+    let gate = world.fifo("gate");
+    let slow = format!("read _ < {}", gate.display());
+    let toml = [
+        "[[pipeline]]\nid = \"diagnostics\"\n".to_owned(),
+        stage(&world, "lint", "true", "inputs = [\"lib/**\"]"),
+        stage(&world, "slow", &slow, "inputs = [\"src/**\"]"),
+    ];
+    let both = ["lint", "slow"];
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", toml.concat());
+    workspace.write("src/a", "1");
+    workspace.write("lib/b", "1");
+    let mut events = world.events();
+    workspace.done(&["add", "--allow"]);
+    events.until_stage("slow");
+    workspace.write("src/a", "2");
+    workspace.ctl(&["gate", "--no-wait"]);
+    world.say(&gate, "go\n");
+    let void = events.until_type("run.ended");
+    assert_eq!(void["void"], true, "{void}");
+    let sidecar = void["manifest"].as_str().unwrap();
+    let sidecar = workspace.json(&sidecar.replace("manifest.json", "orchd.json"));
+    let stages = &sidecar["stages"];
+    assert_eq!(
+        (&stages[0]["proven"], &stages[1]["proven"]),
+        (&json!(true), &Value::Null)
+    );
+    world.say(&gate, "go\n");
+    let ended = events.until_type("run.ended");
+    assert_eq!(ended["verdict"], "pass");
+    assert_eq!(executed(&world, both), [1, 2]);
+    let taken = json!(["passed", 0, void["run_id"]]);
+    assert_eq!(told(&newest(&workspace).1)[0], taken);
+
+    // The next daemon knows it, too.
+    drop(workspace);
+    world.kill();
+    world.start();
+    let workspace = world.directory("w");
+    let mut events = world.events();
+    workspace.write("src/a", "3");
+    events.until_stage("slow");
+    world.say(&gate, "go\n");
+    assert_eq!(workspace.wait()["verdict"], "pass");
+    assert_eq!(executed(&world, both), [1, 3]);
+    assert_eq!(told(&newest(&workspace).1)[0], taken);
+}

@@ -113,6 +113,15 @@ test("orchd", { skip: self }, async (t) => {
   const daemon = await startDaemon(ws);
   t.after(() => daemon.stop());
   const runs = await byDaemon(ws);
+  await t.test("A0 to A2 and the files, a run that executes nothing", () => {
+    const { run_id: run } = ctlJson(ws, ["run", "diagnostics", "--json"]);
+    const { stages } = readJson(path.join(ws.runDir(run), "orchd.json"));
+    assert.ok(stages.length > 0 && stages.every((stage) => stage.reused_from !== null), "every stage was taken over");
+    check.a0Schema(ws, run);
+    check.a1StatusJson(ws, run, EXPECTED.ok);
+    check.a2StatusText(ws, run, EXPECTED.ok);
+    check.evidenceFiles(ws, run, EXPECTED.ok);
+  });
   const all = ws.runIds();
   await t.test("our snapshot before anyone else wrote", () => {
     const state = readJson(ws.abs("out", TASK, "state.json"));

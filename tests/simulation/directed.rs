@@ -231,6 +231,7 @@ scenes! {
     outputs_that_do_not_lie_still: leaving,
     outputs_that_cannot_be_weighed: leaving,
     cancelled_while_weighing: leaving,
+    taken_over_from_a_resumed_run: two,
     weighed_before_a_resume: leaving,
     not_taken_over_once_it_failed: two,
     not_taken_over_without_evidence: two,

@@ -310,6 +310,7 @@ impl Oracle {
                 Effect::End { report, standing } => {
                     self.end(report, standing.as_ref());
                     standing.iter().for_each(|it| self.written.write(it));
+                    self.bytes.judge(report);
                 }
                 Effect::StartStage {
                     run,

@@ -21,6 +21,8 @@ pub(super) const TOKEN: &str = ".resume-token";
 pub(super) const OWNER: &str = ".orchd-owner.json";
 pub(super) const SUMMARY: &str = "run-summary.json";
 pub(super) const METRICS: &str = "metrics.json";
+/// The log of all stages.
+pub(super) const LOG: &str = "runner.ndjson";
 /// The directory of pointers to all tasks' runs.
 pub(crate) const LOCAL_POINTERS: &str = "local-mcp";
 
@@ -132,6 +134,14 @@ impl Files {
     pub(super) fn write_owner(&self, owner: &Owner) -> Result<(), DurableError> {
         self.run
             .write_unsynced(OsStr::new(OWNER), &document(owner), SHARED)
+    }
+
+    /// The log that the manifest names is there, also where nothing was executed.
+    pub(super) fn lay_log(&self) -> Result<(), DurableError> {
+        match self.run.stamp(Path::new(LOG)) {
+            Some(_) => Ok(()),
+            None => self.run.write_unsynced(OsStr::new(LOG), b"", SHARED),
+        }
     }
 
     pub(super) fn stage_summary(&self, summary: &RunSummary) -> Result<Staged, DurableError> {

@@ -41,6 +41,7 @@ impl Desk {
             ending,
             ..
         } = open;
+        files.lay_log()?;
         manifest.beat(now);
         let metrics = Metrics::of(manifest, now);
         let mut terminal = files.stage_manifest(manifest)?;

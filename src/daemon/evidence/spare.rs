@@ -6,7 +6,7 @@
 //! it is synced. One at which somebody else has been is not used; what a dead process left is swept at the next start.
 
 use super::LOCAL_POINTERS;
-use super::files::{Files, HEARTBEAT, MANIFEST, OWNER, SIDECAR, TOKEN};
+use super::files::{Files, HEARTBEAT, LOG, MANIFEST, OWNER, SIDECAR, TOKEN};
 use super::owner::Owner;
 use super::places::Grown;
 use crate::daemon::durable::{
@@ -28,8 +28,7 @@ const POINTER: &str = "pointer";
 const LOCAL: &str = "local";
 const COMMANDS: &str = "commands";
 const ERRORS: &str = "errors";
-/// What a run's beginning and its first stage would otherwise make.
-const LOG: &str = "runner.ndjson";
+/// What a run's beginning would otherwise make, beside the log that its first stage would.
 const CHANGED: &str = ".changed-files";
 
 /// A run without a name. Dropped, what is left of it is removed.

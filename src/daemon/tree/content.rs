@@ -322,7 +322,7 @@ mod tests {
         let done = AtomicBool::new(false);
         let untrue = std::thread::scope(|scope| {
             scope.spawn(|| {
-                let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                let file = OpenOptions::new().write(true).open(&path).unwrap();
                 while !done.load(Ordering::Relaxed) {
                     for byte in [b'1', b'0'] {
                         file.write_all_at(&vec![byte; HALF], 0).unwrap();
@@ -335,7 +335,7 @@ mod tests {
             let untrue = readings.into_iter().filter(|reading| match reading {
                 Reading::Hashed { hash, racy, .. } => !racy && !had.contains(hash),
                 Reading::Torn { .. } => false,
-                _ => true,
+                Reading::Gone | Reading::Unreadable(_) | Reading::Failed(_) => true,
             });
             untrue.collect::<Vec<_>>()
         });

@@ -49,7 +49,7 @@ REUSE = [
         "            project.proven.forget(&BTreeSet::from([ask.run.clone()]));\n",
         "",
         "what is about to say something else proves nothing",
-        ("does not say that it is proven", "taken over without its evidence"),
+        ("scene taken_over_from_a_resumed_run", "does not say that it is proven"),
     ),
     Mutant(
         "a-forced-run-takes-over",
