@@ -135,7 +135,7 @@ MUTANTS = [
     ),
     Mutant(
         "unread-is-digested",
-        "tree/capture.rs",
+        "tree/fold.rs",
         "                keep = Keep::No;\n                if let Some(unread)",
         "                if let Some(unread)",
         "a digest of what nobody has read is none",
