@@ -11,7 +11,7 @@ use crate::daemon::store::StoreError;
 use crate::daemon::waiting::removed_meanwhile;
 use crate::limits::FORMER_SHOWN_MAX;
 use crate::model::config::commands::CommandText;
-use crate::model::config::{Command, Config};
+use crate::model::config::{Command, Config, Pipeline, Stage};
 use crate::model::id::{RequestId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::report::{AllowAnswer, AllowedCommand, WorkspaceChange};
@@ -195,22 +195,45 @@ fn allowed_commands(config: &Config, known: &[CommandText]) -> Vec<AllowedComman
     }
     stages
         .iter()
-        .map(|(pipeline, stage, command, (now, moves))| {
+        .flat_map(|(pipeline, stage, command, (now, moves))| {
+            let all_known = known;
             let known = known.contains(now);
             let before = before.get(now.of.as_str()).filter(|_| !known);
             let alone = changed.get(now.of.as_str()) == Some(&1);
             let mut told = before.map_or_else(Vec::new, |it| changes(command, it, alone));
             told.extend_from_slice(moves);
-            AllowedCommand {
+            let own = AllowedCommand {
                 pipeline_id: pipeline.id.clone(),
                 stage: stage.id.clone(),
                 command: command.line.text(),
                 notes: command.shown_notes(),
                 known: known && moves.is_empty(),
                 changes: told,
-            }
+            };
+            std::iter::once(own).chain(asked_tools(pipeline, stage, command, all_known))
         })
         .collect()
+}
+
+/// What a stage's tools are asked: that is executed, too.
+fn asked_tools<'a>(
+    pipeline: &'a Pipeline,
+    stage: &'a Stage,
+    command: &'a Command,
+    known: &'a [CommandText],
+) -> impl Iterator<Item = AllowedCommand> + 'a {
+    let texts = CommandText::of_toolchain(pipeline, stage);
+    let asked = command.toolchain.iter().zip(texts);
+    asked.map(move |(line, text)| AllowedCommand {
+        pipeline_id: pipeline.id.clone(),
+        stage: stage.id.clone(),
+        command: line.clone(),
+        notes: std::iter::once("its toolchain".to_owned())
+            .chain(command.shown_notes())
+            .collect(),
+        known: known.contains(&text),
+        changes: Vec::new(),
+    })
 }
 
 /// What is different from what was allowed of a stage; where several stages share its id, what it may have been.

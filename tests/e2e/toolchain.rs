@@ -72,7 +72,11 @@ fn no_tool_is_asked_before_somebody_has_allowed_it() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("touch"), "{refused:?}");
     assert!(!asked.exists());
-    workspace.ctl(&["allow", workspace.root()]);
+    let shown = workspace.done(&["allow", workspace.root()]).out;
+    assert!(
+        shown.contains("touch") && shown.contains("its toolchain"),
+        "{shown}"
+    );
     assert_eq!(gate(&workspace)[0], "pass");
     assert!(asked.exists());
 }

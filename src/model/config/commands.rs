@@ -119,8 +119,8 @@ impl CommandText {
         }
     }
 
-    /// What says with what a stage runs.
-    fn of_toolchain(pipeline: &Pipeline, stage: &Stage) -> impl Iterator<Item = Self> {
+    /// The lines that are asked with what a stage runs.
+    pub fn of_toolchain(pipeline: &Pipeline, stage: &Stage) -> impl Iterator<Item = Self> {
         let of = shown(&format!("{}/{} toolchain", pipeline.id, stage.id));
         let lines = stage.command().into_iter();
         let lines = lines.flat_map(|command| command.toolchain.iter());
