@@ -121,7 +121,7 @@ CONTENT = [
         "            run.changes.merge(&undone);\n",
         "            let _ = &undone;\n",
         "what a stage may have read in between counts",
-        ("proves what its stages did not read",),
+        ("proves what its stages did not read", "did not lie still"),
     ),
     Mutant(
         "two-active-runs",
@@ -377,7 +377,7 @@ CONTENT = [
         "            }\n"
         "            let said = said.into_iter().filter(|(_, outcome)| *outcome != Outcome::Flaky);\n",
         "what has failed once is flaky until it is another content",
-        ("a pass stands for a key that has failed before",),
+        ("a pass stands for a key that has failed before", "scene failed_before"),
     ),
     Mutant(
         "a-void-failure-counts",

@@ -169,7 +169,7 @@ QUESTIONS = [
         "        _ if kept_from_elsewhere(run) => Verdict::Unknown,\n        RunStatus::Failed => Verdict::Fail,",
         "        RunStatus::Failed => Verdict::Fail,\n        _ if kept_from_elsewhere(run) => Verdict::Unknown,",
         "a run proves only what all of its stages have read",
-        ("proves what its stages did not read",),
+        ("proves what its stages did not read", "scene resumed_elsewhere"),
     ),
     Mutant(
         "unstable-is-told-of-what-came-later",
