@@ -122,12 +122,18 @@ fn what_is_on_an_overlay_is_polled_at_a_root_and_below_one() {
     events.until(is_state("missing"));
     // Below a root that is watched: all of it is polled as long as it is there.
     world.ctl(&["add", "--allow", plain.root()]);
-    events.until(|event| event["task_id"] == "u" && event["type"] == "verdict");
+    events.until(|event| {
+        (&event["task_id"], &event["type"], &event["verdict"])
+            == (&json!("u"), &json!("verdict"), &json!("pass"))
+    });
     let layers = format!("{}/layers", plain.root());
     inside(&world, &overlay(&layers));
     let polling = events.until(is_state("polling"));
     let detail = polling["detail"].as_str().unwrap();
     assert!(detail.starts_with("`layers` is on overlay"), "{detail}");
+    let started = events.until_type("run.started");
+    let paths = started["paths"].as_array().unwrap();
+    assert!(paths.contains(&json!("layers/a.txt")), "{started}");
     events.until_type("run.ended");
     lower.write("c.txt", "three\n");
     let started = events.until_type("run.started");
