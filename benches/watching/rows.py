@@ -146,6 +146,8 @@ class Turns:
         if not wanted:
             return
         self.say(f"{tool.name}: {', '.join(sorted(wanted))}")
+        # Whoever syncs a file of his own would wait for what the phases before have written.
+        os.sync()
         try:
             work(tool, argument, wanted)
         except tools.Failed as error:
