@@ -39,6 +39,7 @@ mod trial;
 mod verdicts;
 mod waiters;
 mod weighing;
+pub mod why;
 mod workspace;
 
 use crate::model::config::Config;

@@ -52,3 +52,4 @@ mod toolchain;
 mod trust;
 mod vanished;
 mod watches;
+mod why;

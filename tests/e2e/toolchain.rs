@@ -49,6 +49,12 @@ fn another_tool_is_other_content_and_the_same_one_again_is_proven() {
         first
     };
     world.kill();
+    install(&tool, "1.2");
+    world.start();
+    let told = world.directory("w").done(&["why", "--json"]).json();
+    let why = &told["projects"][0]["stages"][0]["why"];
+    assert_eq!(*why, json!(["toolchain"]), "{told}");
+    world.kill();
     install(&tool, "1.0");
     world.start();
     let workspace = world.directory("w");
