@@ -43,7 +43,10 @@ impl Shell {
             if let Some(site) = self.sites.get(&id) {
                 let stages = self.engine.why(&answer.project);
                 let detail = answer.detail.clone().filter(|_| stages.is_none());
+                let config = site.config.as_ref();
+                let project = config.and_then(|config| config.project(&answer.project.task));
                 let said = WhyProject {
+                    pipeline_id: project.map(|project| project.pipeline.clone()),
                     task_id: answer.project.task.clone(),
                     workspace: site.root.clone(),
                     verdict: answer.verdict,

@@ -106,6 +106,7 @@ fn a_stage_is_proven_by_a_run_or_something_has_changed_since() {
     );
     assert_eq!(short(test), proven, "it reads nothing of that: {told}");
     workspace.write("src/b", "1");
+    workspace.write("lib/c", "1");
     let told = why(&workspace);
     let lint = &told["stages"][0];
     assert_eq!(
@@ -115,9 +116,13 @@ fn a_stage_is_proven_by_a_run_or_something_has_changed_since() {
     );
     let both = json!({"count": 2, "paths": ["src/a", "src/b"]});
     assert_eq!(lint["changed"], both, "{told}");
+    let test = &told["stages"][1];
+    let one = json!({"count": 1, "paths": ["lib/c"]});
+    assert_eq!((&test["changed"], &test["void"]), (&one, &one), "{told}");
     hold.lift();
     assert_eq!(workspace.wait()["verdict"], "pass");
-    assert_eq!(short(&why(&workspace)["stages"][1]), proven);
+    let told = why(&workspace);
+    assert_eq!(told["stages"][1]["state"], "proven", "{told}");
 }
 
 #[test]

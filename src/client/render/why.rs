@@ -49,7 +49,7 @@ fn project_lines(text: &mut String, project: &WhyProject, look: &Look) {
     if let Some(detail) = &project.detail {
         text.push_str(&indented(detail, 4, look));
     }
-    let own = project.stages.first().map(|stage| &stage.pipeline_id);
+    let own = project.pipeline_id.as_ref();
     let name = |stage: &WhyStage| match own == Some(&stage.pipeline_id) {
         true => clean(stage.stage.as_str()),
         false => clean(&format!("{} ({})", stage.stage, stage.pipeline_id)),

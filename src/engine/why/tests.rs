@@ -61,3 +61,17 @@ fn a_failure_on_this_very_key_is_told_with_its_run() {
     assert_eq!((red.state, red.run_id), (StageProven::Failed, Some(run)));
     assert!(red.why.is_empty(), "it is no other key");
 }
+
+#[test]
+fn the_stages_of_a_subpipeline_stand_where_it_is_called() {
+    let toml = "[[project]]\ntask = \"t\"\n[[pipeline]]\nid = \"diagnostics\"\n\
+        [[pipeline.stage]]\nid = \"below\"\npipeline = \"child\"\n\
+        [[pipeline.stage]]\nid = \"last\"\ncommand = \"true\"\n\
+        [[pipeline]]\nid = \"child\"\n[[pipeline.stage]]\nid = \"first\"\ncommand = \"true\"\n";
+    let stages = opened(toml).why(&project("t")).unwrap();
+    let told = stages.iter().map(|stage| &stage.told);
+    let told: Vec<_> = told
+        .map(|told| (told.pipeline_id.as_str(), told.stage.as_str()))
+        .collect();
+    assert_eq!(told, [("child", "first"), ("diagnostics", "last")]);
+}

@@ -23,6 +23,8 @@ pub struct WhyProject {
     pub task_id: TaskId,
     /// Its workspace's root.
     pub workspace: RootPath,
+    /// Its own pipeline; none while its configuration is not known.
+    pub pipeline_id: Option<PipelineId>,
     /// The verdict of its present content.
     pub verdict: Verdict,
     /// The run that told it.

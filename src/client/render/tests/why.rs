@@ -74,6 +74,7 @@ fn answer() -> WhyAnswer {
             WhyProject {
                 task_id: task("0101-web"),
                 workspace: root(),
+                pipeline_id: Some(pipeline()),
                 verdict: Verdict::Unknown,
                 run_id: None,
                 detail: None,
@@ -82,6 +83,7 @@ fn answer() -> WhyAnswer {
             WhyProject {
                 task_id: task("0104"),
                 workspace: root(),
+                pipeline_id: Some(pipeline()),
                 verdict: Verdict::Unknown,
                 run_id: None,
                 detail: Some("the project is no longer configured".to_owned()),
