@@ -36,7 +36,8 @@ fn another_tool_is_other_content_and_the_same_one_again_is_proven() {
     let tool = world.path("tool");
     install(&tool, "1.0");
     let first = {
-        let workspace = world.watched("w", &stage(&tool, ""));
+        let toml = format!("[workspace]\non_start = false\n{}", stage(&tool, ""));
+        let workspace = world.watched("w", &toml);
         let first = gate(&workspace);
         assert_eq!(first[0], "pass");
         assert_eq!(gate(&workspace), first);
