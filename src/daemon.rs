@@ -37,6 +37,7 @@ mod permission;
 pub mod planning;
 pub mod process;
 mod projection;
+mod reasons;
 pub mod registry;
 pub mod retention;
 mod revival;

@@ -40,6 +40,7 @@ mod turns;
 mod verdicts;
 mod waiters;
 mod weighing;
+pub mod why;
 mod workspace;
 
 use crate::model::config::Config;

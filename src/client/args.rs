@@ -151,6 +151,9 @@ pub enum Command {
     /// Say what a change of a path triggers, or which rule ignores it
     #[command(after_help = "Example:\n  orchctl explain src/main.rs")]
     Explain(history::Explain),
+    /// Say which run proves each stage, or what has changed since
+    #[command(after_help = "Example:\n  orchctl why --task 0101-web")]
+    Why(workspace::Task),
 
     /// Ask whether the daemon answers
     #[command(after_help = "Example:\n  orchctl ping --wait 10s")]

@@ -56,6 +56,7 @@ fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failur
         Command::Hook(args) => hook::hook(session, &args),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
+        Command::Why(args) => ask::why(session, args),
         Command::Ping(args) => daemon::ping(session, &args),
         Command::Reload => daemon::reload(session),
         Command::Shutdown => daemon::shutdown(session),

@@ -13,6 +13,7 @@ pub mod mark;
 pub mod status;
 pub mod text;
 pub mod waiting;
+pub mod why;
 pub mod workspace;
 
 #[cfg(test)]

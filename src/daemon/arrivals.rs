@@ -96,6 +96,7 @@ impl Shell {
             What::Tried(tried) => self.take_tried(*tried),
             What::Resolved { asked, real } => self.take_resolved(*asked, real),
             What::Inspected { asked, found } => self.take_inspected_for(*asked, found),
+            What::Reasoned { request, projects } => self.take_reasoned(id, request, projects),
             What::Answered { request, answer } => self.answer(request, *answer),
         }
     }

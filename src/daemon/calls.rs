@@ -142,6 +142,7 @@ impl Shell {
             }
             Call::EventsSubscribe(_) => self.inspect_first(asked, None),
             Call::Explain(named) => self.explain_present(asked, named),
+            Call::Why(scope) => self.why_present(asked, &scope),
             Call::Doctor(_) => self.answer_now(asked, |shell| Ok(shell.doctor().into())),
             Call::Reload(scope) => self.reload_asked(asked, &scope),
             Call::Shutdown(_) => self.shutdown(asked),
@@ -425,7 +426,7 @@ fn named(call: &mut Call) -> Option<(&mut RootPath, Naming)> {
         Call::Wait(wanted) => wanted.workspace.as_mut(),
         Call::Gate(wanted) => wanted.workspace.as_mut(),
         Call::Explain(named) => named.workspace.as_mut(),
-        Call::Status(scope) | Call::Reload(scope) => scope.workspace.as_mut(),
+        Call::Status(scope) | Call::Why(scope) | Call::Reload(scope) => scope.workspace.as_mut(),
         Call::Ping(_)
         | Call::WorkspaceList(_)
         | Call::EventsSubscribe(_)

@@ -17,6 +17,7 @@ use crate::model::digest::OutputsDigest;
 use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WeighId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::report::why::WhyProject;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
 use crate::wire::answer::Answer;
@@ -145,6 +146,13 @@ pub(super) enum What {
         asked: Box<Asked>,
         /// What became of it, by workspace.
         found: Vec<(WorkspaceId, Inspected)>,
+    },
+    /// It was chosen what its stages read of what has changed, for somebody who asks why they are proven or not.
+    Reasoned {
+        /// Who asks.
+        request: RequestId,
+        /// What is said of its projects.
+        projects: Vec<WhyProject>,
     },
     /// A question was answered.
     Answered {

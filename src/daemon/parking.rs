@@ -158,7 +158,7 @@ fn wait(call: &Call) -> Wait<'_> {
         }
         Call::Explain(named) => Wait::For(named.workspace.as_ref(), soon),
         Call::Status(scope) if scope.task.is_some() => Wait::For(scope.workspace.as_ref(), soon),
-        Call::Reload(scope) => Wait::For(scope.workspace.as_ref(), soon),
+        Call::Why(scope) | Call::Reload(scope) => Wait::For(scope.workspace.as_ref(), soon),
         Call::WorkspaceAllow(allow) => Wait::For(Some(&allow.path), None),
         Call::WorkspaceDeny(named) => Wait::For(Some(&named.path), soon),
         Call::Ping(_)

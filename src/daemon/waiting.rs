@@ -12,6 +12,7 @@ use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::report::runs::RunAnswer;
+use crate::model::report::why::WhyProject;
 use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
 };
@@ -42,6 +43,13 @@ pub(super) enum Purpose {
     Sync(Option<WorkspaceId>),
     /// A look, for a question that is answered from what has been read.
     Look(Box<Read>),
+    /// A look, for a question why stages are proven or not.
+    Reasons,
+    /// What the trees of several workspaces know of it.
+    Why {
+        left: BTreeSet<WorkspaceId>,
+        projects: Vec<WhyProject>,
+    },
     /// The history of several workspaces.
     Runs {
         left: BTreeSet<WorkspaceId>,
@@ -127,6 +135,7 @@ impl Shell {
         for (request, waiting) in &mut self.waiting {
             let (Purpose::Runs { left, .. }
             | Purpose::Find { left, .. }
+            | Purpose::Why { left, .. }
             | Purpose::Reload { left, .. }) = &mut waiting.purpose
             else {
                 continue;
@@ -146,8 +155,10 @@ impl Shell {
             Some(Purpose::Runs { .. }) => self.listed_all(request),
             Some(Purpose::Find { .. }) => self.found_all(request),
             Some(Purpose::Reload { .. }) => self.reloaded_all(request),
+            Some(Purpose::Why { .. }) => self.told_why(request),
             Some(
                 Purpose::Plain
+                | Purpose::Reasons
                 | Purpose::Sync(_)
                 | Purpose::Look(_)
                 | Purpose::Resume(_)
@@ -202,6 +213,10 @@ impl Shell {
             && let Purpose::Look(read) = std::mem::replace(purpose, Purpose::Plain)
         {
             return self.looked_first(request, *read, reply);
+        }
+        let purpose = self.waiting.get(&request).map(|it| &it.purpose);
+        if let (Some(Purpose::Reasons), Reply::Verdicts(found)) = (purpose, &reply) {
+            return self.tell_why(request, found);
         }
         let result = match reply {
             Reply::Denied(denied) => Err(refusal(denied)),

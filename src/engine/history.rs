@@ -53,6 +53,13 @@ impl History {
         self.runs.values().any(|said| said.contains_key(&key))
     }
 
+    /// The newest run that says that a stage has failed on this key, and whether it says that it has passed, too.
+    #[must_use]
+    pub fn newest_failure(&self, key: StageKey) -> Option<(&RunId, bool)> {
+        let mut runs = self.runs.iter().rev();
+        runs.find_map(|(run, said)| Some((run, *said.get(&key)? == Outcome::Flaky)))
+    }
+
     /// Whether a run before this one says that a stage has failed on this key, whatever time it was given.
     #[must_use]
     pub fn has_failed_before(&self, key: StageKey, run: &RunId) -> bool {

@@ -11,8 +11,8 @@ use crate::engine::run::{Live, Run};
 use crate::engine::state::Engine;
 use crate::engine::weighing::Left;
 use crate::limits::STAGE_PROOFS_MAX;
-use crate::model::digest::{OutputsDigest, StageKey};
-use crate::model::id::{RunId, StageId};
+use crate::model::digest::{InputDigest, OutputsDigest, StageKey, ToolsDigest};
+use crate::model::id::{PipelineId, RunId, StageId};
 use crate::model::run::{Outcome, StageReport, StageStatus, StageWork, Verdict};
 use crate::model::summary;
 use std::collections::{BTreeSet, VecDeque};
@@ -31,6 +31,19 @@ pub struct StageProof {
     pub content: StageKey,
     /// What it has left of the outputs that it declared.
     pub outputs: Option<OutputsDigest>,
+    /// What that is made of.
+    pub basis: Basis,
+}
+
+/// What the key of a stage was made of when it passed, as far as that is told: nothing is taken over by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The pipeline that it is a stage of.
+    pub pipeline: Option<PipelineId>,
+    /// The content that it read.
+    pub input: Option<InputDigest>,
+    /// With what it ran, if it declared a `toolchain`.
+    pub tools: Option<ToolsDigest>,
 }
 
 /// What the stages of a project have proven, by key: the [`STAGE_PROOFS_MAX`] that were proven or taken over last.
@@ -76,7 +89,7 @@ enum Course {
     /// It is taken over, if what it has left is this.
     Weigh,
     /// It is taken over.
-    TakeOver(StageProof),
+    TakeOver(Box<StageProof>),
 }
 
 impl Engine {
@@ -132,7 +145,7 @@ impl Engine {
         Some(match proof.filter(|_| !run.executes.contains(&stage)) {
             None => Course::Execute,
             Some(_) if !run.outputs_of(stage).is_empty() => Course::Weigh,
-            Some(proof) => Course::TakeOver(proof.clone()),
+            Some(proof) => Course::TakeOver(Box::new(proof.clone())),
         })
     }
 
@@ -213,6 +226,11 @@ impl Engine {
                     stage: stage.id.clone(),
                     content,
                     outputs: stage.outputs,
+                    basis: Basis {
+                        pipeline: Some(run.report.pipeline.clone()),
+                        input: stage.input.or(run.report.input),
+                        tools: stage.tools,
+                    },
                 };
                 project.proven.note(key, proof);
             }

@@ -234,6 +234,9 @@ fn fresh_stage(
         input: seen
             .and_then(|seen| seen.inputs.get(&(pipeline.id.clone(), stage.id.clone())))
             .copied(),
+        tools: seen
+            .and_then(|seen| seen.tools.get(&(pipeline.id.clone(), stage.id.clone())))
+            .copied(),
         outputs: None,
         proven: false,
         reused_from: None,

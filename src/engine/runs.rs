@@ -393,6 +393,7 @@ fn keep(fresh: &mut StageReport, kept: KeptStage) {
     fresh.content_key = kept.content_key;
     fresh.key = kept.key;
     fresh.input = kept.input;
+    fresh.tools = None;
     fresh.reused_from = kept.reused_from;
     fresh.attempts = kept.attempts;
     fresh.duration = kept.duration;

@@ -8,6 +8,7 @@ pub mod event;
 pub mod plan;
 pub mod runs;
 pub mod status;
+pub mod why;
 
 use crate::model::digest::{CommandSet, InputDigest};
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};

@@ -4,7 +4,7 @@
 //! projections of it.
 
 use crate::model::config::{CommandLine, Flaky};
-use crate::model::digest::{InputDigest, OutputsDigest, StageKey};
+use crate::model::digest::{InputDigest, OutputsDigest, StageKey, ToolsDigest};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
 use crate::model::path::RelPath;
 use crate::model::time::Timestamp;
@@ -254,6 +254,8 @@ pub struct StageReport {
     pub key: Option<StageKey>,
     /// The content that it reads.
     pub input: Option<InputDigest>,
+    /// With what it runs, if it declares a `toolchain`.
+    pub tools: Option<ToolsDigest>,
     /// What it has left of the outputs that it declares, if it does and that is known.
     pub outputs: Option<OutputsDigest>,
     /// Whether its pass stands for its key: nothing that it reads was touched while its run was under way.

@@ -5,6 +5,7 @@
 use crate::model::report::plan::PlanAnswer;
 use crate::model::report::runs::{LogsAnswer, RunAnswer, RunDetail, RunList};
 use crate::model::report::status::Status;
+use crate::model::report::why::WhyAnswer;
 use crate::model::report::{
     AllowAnswer, DoctorAnswer, ExplainAnswer, GateAnswer, PingAnswer, ReloadAnswer, ShutdownAnswer,
     SubscribeAnswer, SyncAnswer, WorkspaceChange, WorkspaceEntry, WorkspaceList,
@@ -59,6 +60,8 @@ answers! {
     Subscribe(SubscribeAnswer);
     /// To `explain`.
     Explain(ExplainAnswer);
+    /// To `why`.
+    Why(WhyAnswer);
     /// To `doctor`.
     Doctor(DoctorAnswer);
     /// To `reload`.

@@ -86,6 +86,8 @@ calls! {
     EventsUnsubscribe(Nothing) = "events.unsubscribe" [];
     /// What a change of a path triggers.
     Explain(PathNamed) = "explain" ["path" "workspace"];
+    /// By what each stage is proven, or why it is not.
+    Why(Scope) = "why" ["workspace" "task" "task_id"];
     /// How the daemon itself is.
     Doctor(Nothing) = "doctor" [];
     /// Reads configurations again.
@@ -423,6 +425,7 @@ impl Call {
             | Self::EventsSubscribe(_)
             | Self::EventsUnsubscribe(_)
             | Self::Explain(_)
+            | Self::Why(_)
             | Self::Doctor(_)
             | Self::Reload(_)
             | Self::Shutdown(_) => false,

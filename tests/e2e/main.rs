@@ -53,3 +53,4 @@ mod toolchain;
 mod trust;
 mod vanished;
 mod watches;
+mod why;

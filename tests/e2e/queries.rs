@@ -22,6 +22,7 @@ fn without_a_daemon_every_question_is_exit_4() {
         &["list"],
         &["add"],
         &["explain", "a"],
+        &["why"],
         &["show", "x"],
         &["logs", "x"],
         &["cancel", "x"],

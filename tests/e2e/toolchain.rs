@@ -36,7 +36,8 @@ fn another_tool_is_other_content_and_the_same_one_again_is_proven() {
     let tool = world.path("tool");
     install(&tool, "1.0");
     let first = {
-        let workspace = world.watched("w", &stage(&tool, ""));
+        let toml = format!("[workspace]\non_start = false\n{}", stage(&tool, ""));
+        let workspace = world.watched("w", &toml);
         let first = gate(&workspace);
         assert_eq!(first[0], "pass");
         assert_eq!(gate(&workspace), first);
@@ -48,6 +49,12 @@ fn another_tool_is_other_content_and_the_same_one_again_is_proven() {
         assert_eq!(gate(&workspace), second);
         first
     };
+    world.kill();
+    install(&tool, "1.2");
+    world.start();
+    let told = world.directory("w").done(&["why", "--json"]).json();
+    let why = &told["projects"][0]["stages"][0]["why"];
+    assert_eq!(*why, json!(["toolchain"]), "{told}");
     world.kill();
     install(&tool, "1.0");
     world.start();

@@ -155,6 +155,7 @@ fn help_is_the_manual_in_short() {
       hook         Have git ask for the verdict before a commit or a push
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
+      why          Say which run proves each stage, or what has changed since
       ping         Ask whether the daemon answers
       reload       Make the daemon read its configuration files again
       shutdown     End the daemon; runs under way are cancelled and recorded

@@ -1,4 +1,4 @@
-//! `status`, `sync`, `wait`, `explain`: questions about the present content; and how verdicts are heard and told.
+//! `status`, `sync`, `wait`, `explain`, `why`: questions about the present content; and how verdicts are heard and told.
 //!
 //! Each is one request and one answer; nothing is started here but what `wait` (and `gate`, beside) make the daemon start.
 
@@ -16,12 +16,14 @@ use crate::client::place;
 use crate::client::render::answer::{self, Stages};
 use crate::client::render::daemon::error;
 use crate::client::render::status as render_status;
+use crate::client::render::why as render_why;
 use crate::client::session::Session;
 use crate::limits::{ANSWER_TIME_MAX, LATE_ANSWER_MAX, SCOPE_TIME_MAX};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::{RootPath, to_text};
 use crate::model::report::runs::RunDetail;
 use crate::model::report::status::Status;
+use crate::model::report::why::WhyAnswer;
 use crate::model::report::{ExplainAnswer, GateAnswer, GateProject, SyncAnswer};
 use crate::model::run::{StageStatus, Verdict};
 use crate::wire::call::{Call, PathNamed, RunNamed, Scope, SyncWanted, WaitWanted};
@@ -263,6 +265,16 @@ pub(super) fn explain(session: &mut Session<'_>, args: &Explain) -> Result<Exit,
     let call = Call::Explain(PathNamed { path, workspace });
     let answer: ExplainAnswer = session.ask(&mut connection, &call)?;
     print(session, &answer, answer::explain)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn why(session: &mut Session<'_>, args: Task) -> Result<Exit, Failure> {
+    let mut connection = session.connect()?;
+    let workspace = session.scope(&mut connection, args.task.as_slice())?;
+    let task = args.task;
+    let call = Call::Why(Scope { workspace, task });
+    let answer: WhyAnswer = session.ask(&mut connection, &call)?;
+    print(session, &answer, render_why::why)?;
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod live;
+mod why;
 
 use crate::client::output::Look;
 use crate::client::render::status;

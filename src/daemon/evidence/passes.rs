@@ -8,11 +8,11 @@ use super::exhibits::is_shortage;
 use super::files::{Files, read_manifest, read_sidecar, run_path};
 use super::places::{Base, Places};
 use crate::daemon::durable::Dir;
-use crate::engine::proven::{Proven, StageProof};
+use crate::engine::proven::{Basis, Proven, StageProof};
 use crate::limits::STAGE_PROOFS_MAX;
 use crate::model::digest::StageKey;
 use crate::model::evidence::Sidecar;
-use crate::model::id::{RunId, TaskId};
+use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::path::RootPath;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,8 +90,14 @@ pub(super) fn read(runs: &Dir, task: &TaskId, run: &RunId) -> Option<(RunId, Sid
     Some((run.clone(), files.read_sidecar().ok()?))
 }
 
-/// What the stages of these runs have proven, and those of the runs that they have taken stages over from.
-pub(super) fn proven(runs: &Dir, task: &TaskId, mut told: BTreeMap<RunId, Sidecar>) -> Proven {
+/// What the stages of these runs have proven, and those of the runs that they have taken stages over from; `pipelines` are
+/// those of the runs, as far as they are known.
+pub(super) fn proven(
+    runs: &Dir,
+    task: &TaskId,
+    mut told: BTreeMap<RunId, Sidecar>,
+    pipelines: &BTreeMap<RunId, PipelineId>,
+) -> Proven {
     let stages = told.values().flat_map(|sidecar| &sidecar.stages);
     let named = stages.filter_map(|stage| stage.reused_from.clone().filter(|_| stage.proven));
     let named: BTreeSet<RunId> = named.filter(|run| !told.contains_key(run)).collect();
@@ -110,6 +116,11 @@ pub(super) fn proven(runs: &Dir, task: &TaskId, mut told: BTreeMap<RunId, Sideca
                 stage: stage.id.clone(),
                 content,
                 outputs: stage.outputs,
+                basis: Basis {
+                    pipeline: pipelines.get(run).cloned(),
+                    input: stage.input_digest,
+                    tools: stage.toolchain,
+                },
             };
             proven.note(key, proof);
         }

@@ -364,9 +364,12 @@ impl Desk {
                 of_task.extend(passes::read(runs, &task, &run));
             }
         }
+        let rows = self.index.rows().map(|row| &row.record);
+        let pipelines = rows.map(|row| (row.run_id.clone(), row.pipeline_id.clone()));
+        let pipelines: BTreeMap<RunId, PipelineId> = pipelines.collect();
         for (task, told) in read {
             if let Some(of_task) = known.get_mut(&task) {
-                of_task.proven = passes::proven(runs, &task, told);
+                of_task.proven = passes::proven(runs, &task, told, &pipelines);
             }
         }
         known

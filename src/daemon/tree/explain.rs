@@ -9,7 +9,9 @@ use super::rules::Rule;
 use super::snapshot::DirId;
 use super::survey::Shown;
 use crate::daemon::watcher::is_noise;
+use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
+use crate::model::run::Changed;
 use crate::model::view::Explanation;
 use std::path::Path;
 
@@ -106,6 +108,31 @@ impl Tree {
             }
         }
         None
+    }
+
+    /// What a stage of a project's own pipeline, or one below it, reads of what has changed.
+    #[must_use]
+    pub fn of_stage(
+        &self,
+        task: &TaskId,
+        stage: &(PipelineId, StageId),
+        changed: &Changed,
+    ) -> Changed {
+        let Changed::Paths(paths) = changed else {
+            return Changed::Everything;
+        };
+        let mut scopes = self.scopes.triggers();
+        let scope = scopes.find(|(of, _)| *of == task).map(|(_, scope)| scope);
+        let mut stages = scope.into_iter().flat_map(|scope| &scope.stages);
+        let Some((_, filter)) = stages.find(|(of, _)| of == stage) else {
+            return Changed::Everything;
+        };
+        let reads = |path: &&RelPath| {
+            let whole = names::of(path);
+            let aside = self.ruled(&whole, path).shown == Shown::Aside;
+            self.scopes.reads(*filter, &whole, aside)
+        };
+        Changed::Paths(paths.iter().filter(reads).cloned().collect())
     }
 
     fn triggered_by(&self, whole: &[u8], aside: bool) -> Option<Explanation> {

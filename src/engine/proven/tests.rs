@@ -31,6 +31,7 @@ fn proof(second: i64, number: usize) -> StageProof {
         stage: StageId::parse("check").unwrap(),
         content: key(number),
         outputs: None,
+        basis: Basis::default(),
     }
 }
 

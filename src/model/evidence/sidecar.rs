@@ -4,7 +4,7 @@
 
 use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
-use crate::model::digest::{InputDigest, OutputsDigest, StageKey};
+use crate::model::digest::{InputDigest, OutputsDigest, StageKey, ToolsDigest};
 use crate::model::id::{RunId, StageId};
 use crate::model::judged::Judged;
 use crate::model::path::RelPath;
@@ -63,6 +63,9 @@ pub struct SidecarStage {
     pub content_key: Option<StageKey>,
     /// The content that it reads.
     pub input_digest: Option<InputDigest>,
+    /// With what it ran, where it declares a `toolchain`: the digest of what that printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toolchain: Option<ToolsDigest>,
     /// What it has left of the outputs that it declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<OutputsDigest>,
@@ -192,6 +195,7 @@ impl SidecarStage {
             key: stage.key,
             content_key: stage.content_key.filter(|_| stage.content_key != stage.key),
             input_digest: stage.input,
+            toolchain: stage.tools,
             outputs: stage.outputs,
             outcome: stage.outcome,
             proven: stage.proven,

@@ -44,6 +44,7 @@ pub(crate) fn stage(id: &str, status: StageStatus) -> StageReport {
         content_key: Some(StageKey(Digest::of(id.as_bytes()))),
         key: Some(StageKey(Digest::of(id.as_bytes()))),
         input: Some(InputDigest(Digest::of(b"content"))),
+        tools: None,
         outputs: None,
         proven: false,
         reused_from: None,

@@ -102,6 +102,10 @@ fn every_call() -> Vec<Call> {
             path: "src/a.rs".to_owned(),
             workspace: Some(root()),
         }),
+        Call::Why(Scope {
+            workspace: Some(root()),
+            task: task(),
+        }),
         Call::Doctor(Nothing {}),
         Call::Reload(Scope {
             workspace: Some(root()),

@@ -4,7 +4,7 @@ use super::Disk;
 use crate::fixture::{Content, LEAVING, PROJECTS, given_to, part, task};
 use crate::world::World;
 use orch::engine::Input;
-use orch::engine::proven::{Proven, StageProof};
+use orch::engine::proven::{Basis, Proven, StageProof};
 use orch::model::digest::{Digest, OutputsDigest};
 use orch::model::id::{RunId, StageId, WeighId};
 use orch::model::path::RelPath;
@@ -39,6 +39,7 @@ impl Disk {
                     stage: stage.id.clone(),
                     content,
                     outputs: stage.outputs,
+                    basis: Basis::default(),
                 };
                 proven.note(key, proof);
             }

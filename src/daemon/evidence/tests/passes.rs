@@ -77,6 +77,7 @@ fn what_is_gone_or_says_it_no_longer_is_taken_over_from_nowhere() {
                 stage: stage.id.clone(),
                 content: stage.key.unwrap(),
                 outputs: None,
+                basis: crate::engine::proven::Basis::default(),
             };
             (stage.key.unwrap(), proof)
         };
