@@ -7,7 +7,7 @@ use crate::daemon::message::{Done, What};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::waiting::Purpose;
-use crate::engine::ask::{Answer as Found, Ask, Patience, Scope};
+use crate::engine::ask::{Answer as Found, Ask, NOTHING_PROVEN, Patience, Scope};
 use crate::engine::why::StageWhy;
 use crate::limits::READING_WAIT_MAX;
 use crate::model::id::{RequestId, TaskId, WorkspaceId};
@@ -42,7 +42,9 @@ impl Shell {
             let id = answer.project.workspace;
             if let Some(site) = self.sites.get(&id) {
                 let stages = self.engine.why(&answer.project);
-                let detail = answer.detail.clone().filter(|_| stages.is_none());
+                let detail = answer.detail.clone();
+                // The stages say so, each for itself.
+                let detail = detail.filter(|detail| stages.is_none() || detail != NOTHING_PROVEN);
                 let config = site.config.as_ref();
                 let project = config.and_then(|config| config.project(&answer.project.task));
                 let said = WhyProject {

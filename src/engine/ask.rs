@@ -211,6 +211,9 @@ pub struct Answer {
     pub detail: Option<String>,
 }
 
+/// What is said of content of which nothing is proven, to who wants nothing run for it.
+pub const NOTHING_PROVEN: &str = "nothing is proven of the present content";
+
 /// What is said of a question whose time is over before anything is known.
 pub const NOT_IN_TIME: &str = "there was no answer in time";
 

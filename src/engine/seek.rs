@@ -3,7 +3,7 @@
 //! Nobody is left behind: whoever waits for a run is answered by its end, or by any look that finds the content proven.
 
 use crate::engine::ProjectId;
-use crate::engine::ask::{Answer, Denied, NOT_IN_TIME, Patience, Reply};
+use crate::engine::ask::{Answer, Denied, NOT_IN_TIME, NOTHING_PROVEN, Patience, Reply};
 use crate::engine::keys::Proof;
 use crate::engine::state::Engine;
 use crate::engine::waiters::{Need, Sought, Waiter};
@@ -44,7 +44,7 @@ impl Engine {
             return Sought::Found(self.answer(id, true));
         }
         if !patience.runs() {
-            return Sought::Found(self.no_answer(id, "nothing is proven of the present content"));
+            return Sought::Found(self.no_answer(id, NOTHING_PROVEN));
         }
         if self.default_pipeline(id).is_none() {
             return Sought::Found(self.no_answer(id, UNPIPED));

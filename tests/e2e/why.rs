@@ -146,6 +146,14 @@ fn a_restart_and_another_command_are_told() {
     workspace.write("orchd.toml", stages(&format!("{} ; true", hold.command())));
     let refused = workspace.ctl(&["why"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
+    let other = world.watched("x", &pipeline(&[("check", "command = \"true\"")]));
+    let all = world.ctl(&["why", "--json"]);
+    assert_eq!(all.code, Some(0), "of several each says its own: {all:?}");
+    let (one, two) = (&all.json()["projects"][0], &all.json()["projects"][1]);
+    let untrusted = one["detail"].as_str().unwrap_or_default();
+    assert!(untrusted.contains("orchctl allow"), "{all:?}");
+    assert_eq!(two["stages"][0]["state"], "proven", "{all:?}");
+    world.ctl(&["remove", other.root()]);
     let mut events = world.events();
     workspace.done(&["allow", workspace.root()]);
     events.until_stage("lint");

@@ -29,7 +29,7 @@ pub struct WhyProject {
     pub verdict: Verdict,
     /// The run that told it.
     pub run_id: Option<RunId>,
-    /// Why nothing can be said of its stages; told only where that is so.
+    /// Why nothing is known of it, or nothing may run; told only where that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The stages of its own pipeline in declared order, those of a subpipeline where it is called.
