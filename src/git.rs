@@ -33,11 +33,33 @@ pub const REPOSITORY_VARIABLES: [&str; 15] = [
 ];
 
 /// Variables that have git see other files than those that are named.
-const SEEING_VARIABLES: [&str; 2] = ["GIT_ATTR_SOURCE", "GIT_ICASE_PATHSPECS"];
+const SEEING_VARIABLES: [&str; 5] = [
+    "GIT_ATTR_SOURCE",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+];
 
-/// Settings under which git checks out every file of a tree, looks itself whether it is as it was left, and starts nothing
-/// that a repository names.
-const APART: [&str; 12] = [
+/// Variables by which git tells a hook who commits, and what it was called with. What is green only with them is not green
+/// for anybody else.
+pub const HOOK_VARIABLES: [&str; 10] = [
+    "GIT_AUTHOR_DATE",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_NAME",
+    "GIT_COMMITTER_DATE",
+    "GIT_EDITOR",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_REFLOG_ACTION",
+];
+
+/// Settings under which git checks out every file of a tree, looks itself whether it is as it was left, and runs no hook;
+/// the filters of a repository are run, as its user has set them up.
+const APART: [&str; 13] = [
+    "core.fileMode=true",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.untrackedCache=false",
@@ -132,6 +154,8 @@ impl Git {
             .current_dir(&self.directory)
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
+            // What is pushed is the object itself.
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         let output = command.output().map_err(GitError::Spawn)?;

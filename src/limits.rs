@@ -134,8 +134,6 @@ pub const TOOLCHAINS_KEPT_MAX: usize = 1_024;
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Bytes that it may say: a version is a line or two.
 pub const PROBE_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a script in which its first line is looked for: the kernel reads no more either.
-pub const SHEBANG_BYTES_MAX: u64 = 256;
 /// Bytes of a mutex name.
 pub const MUTEX_BYTES_MAX: usize = 128;
 /// Bytes of a gitignore pattern: a path that it names cannot be longer.

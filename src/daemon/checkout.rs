@@ -12,6 +12,7 @@ use crate::git::{Git, GitError};
 use crate::model::digest::Digest;
 use crate::model::judged::Oid;
 use crate::model::path::{PathError, RootPath};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
@@ -38,6 +39,8 @@ const CONVERTING: &str = "^(core\\.(autocrlf|eol|symlinks|filemode|attributesfil
 /// The tree without files, which git knows without having it: of a repository with short names, and with long ones.
 const EMPTY: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 const EMPTY_LONG: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+/// Names under which git or a look finds how a directory is to be seen.
+const STEERING: [&str; 4] = [".git", ".gitattributes", ".gitignore", ".ignore"];
 /// What HEAD names before the first commit: a ref of the worktree alone, which is never there.
 const UNBORN: &str = "refs/worktree/unborn";
 
@@ -121,8 +124,10 @@ impl Checkout {
     /// # Errors
     /// When git or the disk says no, also of one that is made anew.
     pub fn stand(&self, revision: &Revision) -> Result<RootPath, CheckoutError> {
-        match self.standing(revision) {
-            Some(own) if self.fill(revision, &own).is_ok() => {}
+        let standing = self.standing(revision);
+        let standing = standing.filter(|own| !self.has_strays(own));
+        match standing {
+            Some(own) if self.fill(revision, &own).is_ok() && self.is_as_left(&own) => {}
             Some(_) | None => {
                 self.clear()?;
                 let own = self.make(revision)?;
@@ -149,6 +154,45 @@ impl Checkout {
             && real(&own)?.parent() == Some(worktrees.as_path())
             && real(&named)? == self.tree.join(".git");
         is_ours.then_some(own)
+    }
+
+    /// Whether what lies there is what was checked out: a directory that a stage has moved away and linked is not.
+    fn is_as_left(&self, own: &Path) -> bool {
+        let differs = self.git(own).ask(&["diff-files", "--quiet"]).is_err();
+        !differs && !self.has_strays(own)
+    }
+
+    /// Whether something that a stage has left would have git, or a look, see the files of a commit otherwise: rules,
+    /// attributes or a repository beside them.
+    fn has_strays(&self, own: &Path) -> bool {
+        let Ok(listed) = self.git(own).ask(&["ls-files", "-z"]) else {
+            return true;
+        };
+        let listed: BTreeSet<&Path> = listed
+            .split(|byte| *byte == 0)
+            .map(|path| Path::new(OsStr::from_bytes(path)))
+            .collect();
+        let directories: BTreeSet<&Path> = listed
+            .iter()
+            .flat_map(|path| path.ancestors().skip(1))
+            .collect();
+        let is_there = |path: &Path| std::fs::symlink_metadata(self.tree.join(path)).is_ok();
+        directories.into_iter().any(|directory| {
+            let mut strays = STEERING.iter().map(|name| directory.join(name));
+            strays.any(|path| {
+                let is_own = directory.as_os_str().is_empty() && path.as_os_str() == ".git";
+                !is_own && !listed.contains(&*path) && is_there(&path)
+            })
+        })
+    }
+
+    /// Git by the index of our own.
+    fn git(&self, own: &Path) -> Git {
+        Git::at(&self.tree)
+            .apart()
+            .with("GIT_DIR", own)
+            .with("GIT_WORK_TREE", &self.tree)
+            .with("GIT_INDEX_FILE", &self.index)
     }
 
     fn ask_path(&self, what: &str) -> Result<PathBuf, GitError> {
@@ -179,11 +223,7 @@ impl Checkout {
         drop(File::create(&unfinished).map_err(failed("write", &unfinished))?);
         // Nobody else has it: what a dead gate has locked is free.
         remove(&self.directory.join(format!("{INDEX}.lock")))?;
-        let git = Git::at(&self.tree)
-            .apart()
-            .with("GIT_DIR", own)
-            .with("GIT_WORK_TREE", &self.tree)
-            .with("GIT_INDEX_FILE", &self.index);
+        let git = self.git(own);
         match &revision.head {
             Some(commit) => git.ask(&["update-ref", "--no-deref", "HEAD", commit.as_str()])?,
             None => git.ask(&["symbolic-ref", "HEAD", UNBORN])?,

@@ -362,7 +362,10 @@ impl Shell {
         // What proves the present content would only have to run again.
         let present = self.engine.present_proofs(workspace);
         let present = present.map(|(_, proof)| &proof.run);
-        let active: Vec<RunId> = active.chain(present).cloned().collect();
+        // The sidecar of a run under way does not name yet what it has taken over.
+        let reused = self.engine.runs().flat_map(|report| &report.stages);
+        let reused = reused.filter_map(|stage| stage.reused_from.as_ref());
+        let active: Vec<RunId> = active.chain(present).chain(reused).cloned().collect();
         let site = self.sites.get_mut(&workspace);
         // How much is kept is for the workspace's own configuration to say, not for that of a commit.
         let Some(site) = site.filter(|site| !site.spots.is_checkout()) else {

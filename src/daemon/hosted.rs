@@ -16,9 +16,11 @@ use crate::daemon::server::{About, Hub, Incoming, Peer};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::end_lost;
 use crate::daemon::spots::Spots;
+use crate::daemon::trust::{Trust, TrustStore};
 use crate::daemon::watcher::{Panicked, panicked};
 use crate::git::revision::Revision;
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
+use crate::model::digest::{CommandSet, Digest};
 use crate::model::path::RootPath;
 use crate::model::places::Places;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -94,8 +96,16 @@ pub fn host_revision(
     let root = real_root(root)?;
     let state = &places.state;
     prepare_state(state).map_err(io::Error::other)?;
-    let checkout = Checkout::take(state, &root, waits).map_err(io::Error::other)?;
     let spots = Spots::of(&root, state);
+    let trust = TrustStore::open(state, Clock::start().wall()).map_err(io::Error::other)?;
+    let nothing = CommandSet(Digest::of(b""));
+    if trust.check(&root, nothing, &[]) == Trust::Never {
+        // To check out runs the filters of the repository: it is refused as it lies there.
+        drop(trust);
+        return serve(state, root, spots, None);
+    }
+    drop(trust);
+    let checkout = Checkout::take(state, &root, waits).map_err(io::Error::other)?;
     let mut desk = Desk::open(root.clone(), spots.evidence(), Owner::current(""));
     drop(end_lost(&mut desk, Clock::start()));
     let place = checkout.stand(revision).map_err(io::Error::other)?;

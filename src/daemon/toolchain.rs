@@ -1,15 +1,15 @@
 //! With what stages run: what the lines that they declare as `toolchain` print, which is a part of their keys.
 //!
-//! A line is asked once for each state of the program that it names: the file that PATH leads to, and of a script the one
-//! that interprets it, told apart by what `stat` says. That holds for a line of plain words only. One in which the shell
-//! has more to do, or that names a *shim*, such as rustup's or pyenv's, which picks another program by files and variables
-//! of its own, is asked at each look. What is printed counts whatever the exit code, which counts too: a program that is not
-//! there is a state of the tools like any other.
+//! A line is asked once for each state of the program that it names: the file that PATH leads to, told apart by what `stat`
+//! says. That holds for a program by its name with one option at most, such as `node --version`. Whatever else is said may
+//! be about another program, a script loads what nobody knows of, and some programs pick another one by files and variables
+//! of their own (rustup's, `go`): these are asked at each look. What is printed counts whatever the exit code, which counts
+//! too. A program that says nothing in time has not answered: that is like no answer of another program or another daemon.
 
 use crate::daemon::runner::probe::{Said, ask};
 use crate::daemon::shell::Shell;
 use crate::engine::Trust;
-use crate::limits::{SHEBANG_BYTES_MAX, TOOLCHAINS_KEPT_MAX};
+use crate::limits::TOOLCHAINS_KEPT_MAX;
 use crate::model::config::{Command, Config, Cwd, Stage};
 use crate::model::digest::{Digest, ToolsDigest};
 use crate::model::id::{PipelineId, StageId, WorkspaceId};
@@ -24,13 +24,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The shells that shims are written for: what they lead to is not in their own text.
-const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "fish"];
+/// Programs that pick another version of themselves, by what is configured elsewhere.
+const PICKERS: [&str; 5] = ["go", "dotnet", "bazel", "java", "javac"];
 
 /// What has been asked, and what was answered.
 #[derive(Debug, Default)]
 pub(super) struct Toolchains {
     known: BTreeMap<Question, Known>,
+    /// What stands for no answer; no other daemon has the same.
+    silence: Option<[u8; 16]>,
 }
 
 /// One line, where and with which declared variables it is asked.
@@ -140,12 +142,31 @@ impl Toolchains {
         }
         let env = question.env.iter();
         let env = env.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let answer = digest_of(&ask(&question.line, &question.cwd, &env.collect()));
+        let said = ask(&question.line, &question.cwd, &env.collect());
+        if let Err(why) = &said.end {
+            tracing::warn!(line = %question.line, %why, "a toolchain has not answered");
+            return self.silent(state.as_ref());
+        }
+        let answer = digest_of(&said);
         // What has changed while it was asked is asked again.
         if let Some(state) = state.filter(|state| state_of(&question).as_ref() == Some(state)) {
             self.known.insert(question, Known { state, answer });
         }
         answer
+    }
+
+    /// What stands for a program that has not answered, in this state.
+    fn silent(&mut self, state: Option<&State>) -> Digest {
+        let silence = self.silence.get_or_insert_with(|| {
+            let mut silence = [0; 16];
+            if let Err(error) = getrandom::fill(&mut silence) {
+                // It is that of nobody in particular then, and still no answer of a program.
+                tracing::warn!(%error, "there is no chance to be had");
+            }
+            silence
+        });
+        let state = state.map(|state| format!("{state:?}")).unwrap_or_default();
+        Digest::of(&[b"silent", &silence[..], state.as_bytes()].concat())
     }
 }
 
@@ -175,27 +196,24 @@ fn digest_of(said: &Said) -> Digest {
 fn state_of(question: &Question) -> Option<State> {
     let words = shlex::split(&question.line)?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./+=,:@% ".contains(c);
-    if !question.line.chars().all(is_plain) {
+    let is_option = |word: &String| word.starts_with('-');
+    let (program, arguments) = words.split_first()?;
+    let is_simple = match arguments {
+        [] => true,
+        [one] => is_option(one),
+        _ => false,
+    };
+    if !is_simple || program.contains('=') || !question.line.chars().all(is_plain) {
         return None;
     }
-    let program = words.first().filter(|word| !word.contains('='))?;
     let path = question.env.get("PATH").map(OsString::from);
     let path = path.or_else(|| std::env::var_os("PATH"))?;
     let mut state = State::new();
     let real = look_up(program, &question.cwd, &path, &mut state)?;
-    match interpreter(&real)? {
-        // What it is called by is all that a program has to go by that is several in one.
-        None if names_alike(program, &real) => {}
-        None => return None,
-        Some(interpreter) => {
-            let name = Path::new(&interpreter).file_name()?.to_str()?;
-            if SHELLS.contains(&name) {
-                return None;
-            }
-            look_up(&interpreter, &question.cwd, &path, &mut state)?;
-        }
-    }
-    Some(state)
+    let name = Path::new(program).file_name()?.to_str()?;
+    // What it is called by is all that a program has to go by that is several in one.
+    let is_itself = names_alike(program, &real) && !PICKERS.contains(&name);
+    (is_itself && !is_script(&real)?).then_some(state)
 }
 
 /// The file that a program's name leads to. All that is looked at on the way is noted: another one may come before it.
@@ -241,27 +259,12 @@ fn names_alike(program: &str, real: &Path) -> bool {
     })
 }
 
-/// The program that interprets a script; `None` of the inner kind where it is none, of the outer one where that cannot be
-/// read.
-#[expect(
-    clippy::option_option,
-    reason = "one is what was found, the other that nothing could be"
-)]
-fn interpreter(real: &Path) -> Option<Option<String>> {
+/// Whether something else interprets a file; nothing where it cannot be read.
+fn is_script(real: &Path) -> Option<bool> {
     let mut text = Vec::new();
     let file = File::open(real).ok()?;
-    file.take(SHEBANG_BYTES_MAX).read_to_end(&mut text).ok()?;
-    let Some(line) = text.strip_prefix(b"#!") else {
-        return Some(None);
-    };
-    let line = line.split(|byte| *byte == b'\n').next()?;
-    let line = std::str::from_utf8(line).ok()?;
-    let mut words = line.split_whitespace();
-    let first = words.next()?;
-    let is_env = Path::new(first).file_name()? == "env";
-    let mut words = words.filter(|word| !word.starts_with('-'));
-    let named = if is_env { words.next()? } else { first };
-    Some(Some(named.to_owned()))
+    file.take(2).read_to_end(&mut text).ok()?;
+    Some(text == b"#!")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use crate::model::config::{Order, Pipeline};
 use crate::model::run::StageStatus;
+use std::collections::BTreeSet;
 
 /// For each stage, the places of those that it waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +33,20 @@ impl Graph {
         }
     }
 
-    /// The places of the stages whose outputs a stage may use: those that it needs; in a sequence, all before it.
+    /// The places of the stages whose outputs a stage may use: those that it needs, and those that these need; in a
+    /// sequence, all before it.
     #[must_use]
     pub fn before(&self, stage: usize) -> Vec<usize> {
-        match self.order {
-            Order::Sequence => (0..stage).collect(),
-            Order::Graph => self.waits_for.get(stage).cloned().unwrap_or_default(),
+        if self.order == Order::Sequence {
+            return (0..stage).collect();
         }
+        let mut before = BTreeSet::new();
+        let mut next = vec![stage];
+        while let Some(place) = next.pop() {
+            let needed = self.waits_for.get(place).into_iter().flatten();
+            next.extend(needed.filter(|needed| before.insert(**needed)));
+        }
+        before.into_iter().collect()
     }
 
     /// The places of the stages that may start now, in declared order.
@@ -92,6 +100,18 @@ mod tests {
             sequence.ready(&[Succeeded, Failed, Pending]),
             [] as [usize; 0]
         );
+    }
+
+    #[test]
+    fn what_a_stage_needs_is_before_it_however_far() {
+        let order = Order::Graph;
+        let graph = Graph {
+            waits_for: vec![vec![], vec![0], vec![1], vec![0], vec![2, 3], vec![]],
+            order,
+        };
+        assert_eq!(graph.before(4), [0, 1, 2, 3]);
+        assert_eq!(graph.before(2), [0, 1]);
+        assert_eq!(graph.before(5), [0; 0]);
     }
 
     #[test]

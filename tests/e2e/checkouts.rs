@@ -192,3 +192,74 @@ fn a_gate_that_is_interrupted_records_its_run_and_leaves_the_checkout_to_the_nex
     assert_eq!(world.processes(), Vec::<u32>::new());
     judged(&workspace, &["--commit", "HEAD"], 0);
 }
+
+/// Two commits whose stage is `check.sh`; the second, which is red, is judged after the first, which leaves something behind.
+fn judged_after(first: &str, second: &str, code: i32) {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    workspace.write("orchd.toml", check("sh check.sh"));
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n/build/\n.ignore\n");
+    workspace.sh(&format!(
+        "{first}; git init -q -b main . && git add . && git commit -qm first; {second}; git commit -qam second"
+    ));
+    workspace.done(&["allow"]);
+    // Where it has changed content it has no verdict; what it has left is there all the same.
+    workspace.ctl(&["gate", "--commit", "HEAD~1"]);
+    let (seen, _) = judged(&workspace, &["--commit", "HEAD"], code);
+    std::fs::remove_dir_all(world.state().join("worktrees")).unwrap();
+    let (fresh, _) = judged(&workspace, &["--commit", "HEAD"], code);
+    assert_eq!(seen, fresh, "{first}");
+}
+
+#[test]
+fn what_a_stage_leaves_does_not_decide_how_the_next_commit_is_seen() {
+    // A repository in a directory of the commit: git would look no further up.
+    judged_after(
+        "mkdir sub; echo fine > sub/f; echo 'git init -q sub' > check.sh",
+        "echo BUG > sub/f; echo 'cd sub; test -z \"$(git grep -l BUG)\"' > check.sh",
+        1,
+    );
+    // A rule that hides a directory from every look.
+    judged_after(
+        "mkdir src; echo fine > src/a; echo 'echo src/ > .ignore; ! grep -q BUG src/a' > check.sh",
+        "echo BUG > src/a",
+        // Its own rule hides what it reads: no verdict at all.
+        3,
+    );
+    // A directory that was moved away, with a link in its place.
+    judged_after(
+        "mkdir src; echo BUG > src/f; echo 'mkdir build; mv src build/src; ln -s build/src src' > check.sh",
+        "echo '! grep -rq BUG src' > check.sh",
+        1,
+    );
+    // Attributes that convert what is checked out next.
+    judged_after(
+        "mkdir sub; echo fine > sub/a.txt; echo 'echo \"*.txt text eol=crlf\" > .gitattributes' > check.sh",
+        "echo other > sub/a.txt; echo 'grep -q \"$(printf \"\\\\r\")\" sub/a.txt' > check.sh",
+        1,
+    );
+}
+
+#[test]
+fn a_commit_is_judged_and_not_what_replaces_it_here() {
+    let world = World::empty();
+    let workspace = repository(&world, "w");
+    workspace.sh("echo bad > a.txt; git commit -qam bad; git replace HEAD HEAD~1");
+    judged(&workspace, &["--commit", "HEAD"], 1);
+}
+
+#[test]
+fn nothing_is_checked_out_of_a_workspace_that_was_never_allowed() {
+    let world = World::empty();
+    let workspace = repository(&world, "w");
+    let ran = world.path("ran");
+    let filter = format!("touch {}; cat", ran.display());
+    workspace.sh(&format!(
+        "echo '*.txt filter=f' > .gitattributes; git add .; git commit -qm filtered; git config filter.f.smudge '{filter}'"
+    ));
+    workspace.done(&["deny", workspace.root()]);
+    let refused = workspace.ctl(&["gate", "--commit", "HEAD"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("allow"), "{refused:?}");
+    assert!(!ran.exists());
+}

@@ -52,6 +52,8 @@ pub fn ask(line: &str, cwd: &Path, env: &BTreeMap<OsString, OsString>) -> Said {
     let in_time = hear(&mut outputs, &spawned.exited, clock);
     // While its leader is not reaped, its group is nobody else's.
     signal_group(spawned.leader, Stop::Kill);
+    // What it wrote before is in the pipes.
+    outputs.iter_mut().for_each(Output::read);
     let status = spawned.child.wait();
     let end = match status {
         _ if !in_time => Err(format!(
@@ -94,12 +96,10 @@ fn hear(outputs: &mut [Output; 2], exited: &OwnedFd, clock: Clock) -> bool {
         }
         let has_exited = polled.last().is_some_and(|it| !it.revents().is_empty());
         drop(polled);
-        outputs.iter_mut().for_each(Output::read);
         if has_exited {
-            // What it wrote before is in the pipes; whoever it left behind is not waited for.
-            outputs.iter_mut().for_each(Output::read);
             return true;
         }
+        outputs.iter_mut().for_each(Output::read);
     }
 }
 
@@ -111,10 +111,12 @@ impl Output {
         }
     }
 
-    /// Takes what is there; what is beyond the bound is read and dropped, so that the program goes on.
+    /// Takes what is there, as much as a pipe holds; what is beyond the bound is read and dropped, so that the program goes
+    /// on. One that never stops writing does not keep us from looking at the time.
     fn read(&mut self) {
         let mut chunk = [0; 4096];
-        while let Some(from) = &self.from {
+        for _ in 0..PROBE_BYTES_MAX / chunk.len() {
+            let Some(from) = &self.from else { return };
             match rustix::io::read(from, &mut chunk) {
                 Ok(0) => self.from = None,
                 Ok(length) => {

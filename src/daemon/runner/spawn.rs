@@ -7,7 +7,7 @@
 use super::Attempt;
 use crate::daemon::log::LogError;
 use crate::daemon::process::chase::{RUN_VARIABLE, STAGE_VARIABLE, Stop, signal_group};
-use crate::git::REPOSITORY_VARIABLES;
+use crate::git::{HOOK_VARIABLES, REPOSITORY_VARIABLES};
 use crate::model::config::CommandLine;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ impl Spawned {
         };
         let mut command = Command::new(program);
         // A stage that declares one keeps it.
-        for name in REPOSITORY_VARIABLES {
+        for name in REPOSITORY_VARIABLES.iter().chain(&HOOK_VARIABLES) {
             command.env_remove(name);
         }
         command

@@ -1,12 +1,11 @@
 //! Programs that are asked once, those that are asked each time, and what makes an answer another one.
 //!
-//! Each is a small script of awk, because one of a shell is taken for what picks another program.
+//! What is asked once is a copy of a small program of the system: a script is asked each time.
 
 use super::*;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use tempfile::TempDir;
 
-/// A directory of programs that note each time they are asked.
 struct Tools {
     place: TempDir,
     toolchains: Toolchains,
@@ -24,25 +23,17 @@ impl Tools {
         self.place.path().join(name)
     }
 
-    /// A program that is interpreted by one that is no shell, and prints this.
-    fn write(&self, name: &str, head: &str, version: &str) {
-        let asked = self.at("asked").display().to_string();
-        let text =
-            format!("#!{head}\nBEGIN {{ print \"{version}\"; print \"x\" >> \"{asked}\" }}\n");
-        self.replace(name, text.as_bytes());
+    /// As an installation does it: by another file.
+    fn install(&self, name: &str, from: &str) {
+        self.write(name, &fs::read(from).unwrap());
     }
 
-    /// As an installation does it: by another file.
-    fn replace(&self, name: &str, text: &[u8]) {
+    fn write(&self, name: &str, text: &[u8]) {
         let mut file = tempfile::NamedTempFile::new_in(self.place.path()).unwrap();
         std::io::Write::write_all(&mut file, text).unwrap();
         let path = file.into_temp_path();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path.persist(self.at(name)).unwrap();
-    }
-
-    fn asked(&self) -> usize {
-        fs::read(self.at("asked")).map_or(0, |text| text.len() / 2)
     }
 
     fn answer(&mut self, line: &str) -> Digest {
@@ -59,46 +50,62 @@ impl Tools {
 #[test]
 fn a_program_is_asked_once_until_it_is_another_one() {
     let mut tools = Tools::new();
-    tools.write("tool", "/usr/bin/env -S awk -f", "1.0");
-    let first = tools.answer("tool version");
-    assert_eq!(tools.answer("tool version"), first);
-    assert_eq!(tools.asked(), 1);
-    tools.write("tool", "/usr/bin/env -S awk -f", "1.1");
-    let second = tools.answer("tool version");
-    assert_ne!(second, first);
-    assert_eq!((tools.answer("tool version"), tools.asked()), (second, 2));
-    tools.write("tool", "/usr/bin/env -S awk -f", "1.0");
-    assert_eq!(tools.answer("tool version"), first, "it is what it prints");
+    tools.install("tool", "/bin/true");
+    let first = tools.answer("tool --version");
+    let known = tools.toolchains.known.values_mut().next().unwrap();
+    let marked = Digest::of(b"it was not asked");
+    let asked = std::mem::replace(&mut known.answer, marked);
+    assert_eq!(asked, first);
+    assert_eq!(tools.answer("tool --version"), marked);
+    tools.install("tool", "/bin/false");
+    let second = tools.answer("tool --version");
+    assert!(second != first && second != marked, "it is another one");
+    tools.install("tool", "/bin/true");
+    assert_eq!(tools.answer("tool --version"), first, "it is what it says");
 }
 
 #[test]
 fn one_that_comes_before_it_and_one_that_goes_are_seen() {
     let mut tools = Tools::new();
-    let missing = tools.answer("tool");
-    tools.write("tool", "/usr/bin/env -S awk -f", "1.0");
-    let there = tools.answer("tool");
+    let missing = tools.answer("echo-of-ours");
+    tools.install("echo-of-ours", "/bin/true");
+    let there = tools.answer("echo-of-ours");
     assert_ne!(there, missing);
-    fs::remove_file(tools.at("tool")).unwrap();
-    assert_eq!(tools.answer("tool"), missing);
-    tools.write("awk", "/usr/bin/awk -f", "another awk");
-    tools.write("tool", "/usr/bin/env -S awk -f", "1.0");
-    let other = tools.answer("tool");
-    assert_ne!(other, there, "what interprets it is another one");
+    fs::remove_file(tools.at("echo-of-ours")).unwrap();
+    assert_eq!(tools.answer("echo-of-ours"), missing);
+    let elsewhere = tools.answer("echo -x");
+    tools.install("echo", "/bin/false");
+    // The shell has an `echo` of its own; the file is looked at all the same.
+    assert_eq!(tools.answer("echo -x"), elsewhere);
 }
 
 #[test]
-fn what_picks_another_program_is_asked_each_time() {
+fn what_may_speak_of_another_program_is_asked_each_time() {
     let mut tools = Tools::new();
-    // Written for a shell, called by another name, one of several names, and more than plain words.
-    tools.replace("shim", b"#!/bin/sh\ncat picked\n");
-    symlink("/bin/echo", tools.at("one")).unwrap();
-    tools.write("linked", "/usr/bin/awk -f", "l");
+    tools.write("shim", b"#!/bin/sh\ncat picked\n");
+    tools.write(
+        "loads",
+        b"#!/usr/bin/awk -f\nBEGIN { getline x < \"picked\"; print x }\n",
+    );
+    tools.install("go", "/bin/true");
+    symlink("/bin/true", tools.at("one")).unwrap();
+    tools.install("linked", "/bin/true");
     fs::hard_link(tools.at("linked"), tools.at("other")).unwrap();
-    tools.replace("picked", b"1.0");
-    let before = tools.answer("shim --version");
-    tools.replace("picked", b"1.1");
-    assert_ne!(tools.answer("shim --version"), before);
-    for line in ["one", "linked", "cat picked | cat", "X=1 one"] {
+    tools.write("picked", b"1.0\n");
+    let lines = ["shim --version", "loads --version"];
+    let before = lines.map(|line| tools.answer(line));
+    tools.write("picked", b"1.1\n");
+    let after = lines.map(|line| tools.answer(line));
+    assert!(before[0] != after[0], "a shell's");
+    for line in [
+        "one",
+        "linked",
+        "go -v",
+        "cat picked",
+        "cat -n picked",
+        "cat picked | cat",
+        "X=1 one",
+    ] {
         let first = tools.answer(line);
         assert_eq!(tools.answer(line), first);
         assert!(tools.toolchains.known.is_empty(), "{line}");
@@ -118,4 +125,19 @@ fn how_it_ends_and_which_output_it_uses_count() {
     assert_eq!(answers[0], answers[3]);
     assert_ne!(answers[0], answers[1]);
     assert_ne!(answers[0], answers[2]);
+}
+
+#[test]
+fn a_program_that_does_not_answer_is_like_no_other() {
+    let mut tools = Tools::new();
+    // A signal ends it: it has no exit code, as one that is too slow has none.
+    let silent = tools.answer("kill -9 $$");
+    assert_eq!(
+        tools.answer("kill -9 $$"),
+        silent,
+        "it does not spoil every look"
+    );
+    let mut others = Tools::new();
+    assert_ne!(others.answer("kill -9 $$"), silent, "of another daemon");
+    assert!(tools.toolchains.known.is_empty());
 }

@@ -48,11 +48,21 @@ pub(super) fn silent(_path: &Path) -> Option<&'static str> {
 }
 
 impl Tree {
+    /// Whether a directory lies on another file system than the one above it.
+    pub(super) fn is_on_another_device(&self, id: DirId) -> bool {
+        let dir = self.snapshot.dir(id);
+        id != DirId::ROOT && !dir.node.is_beside(self.snapshot.dir(dir.parent).node)
+    }
+
+    /// Whether a directory lies on another file system than the root.
+    pub(super) fn is_off_root(&self, id: DirId) -> bool {
+        let root = self.snapshot.dir(DirId::ROOT).node;
+        !self.snapshot.dir(id).node.is_beside(root)
+    }
+
     /// Scans from now on, if what is mounted at a directory below the root tells no events.
     pub(super) fn mind_mount(&mut self, id: DirId, directory: &Path) {
-        let dir = self.snapshot.dir(id);
-        let above = self.snapshot.dir(dir.parent).node;
-        if id == DirId::ROOT || self.scopes.poll != Poll::Auto || dir.node.is_beside(above) {
+        if self.scopes.poll != Poll::Auto || !self.is_on_another_device(id) {
             return;
         }
         if let Some(kind) = silent(directory) {

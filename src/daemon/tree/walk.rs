@@ -168,7 +168,8 @@ impl Tree {
                     above: self.sieve_above(id, &path),
                     // What comes later is mostly being written still.
                     read: !self.scanned && self.scopes.reads_all(&path),
-                    recalled: self.recalled(),
+                    // What `stat` says elsewhere need not tell of every change.
+                    recalled: self.recalled().filter(|_| !self.is_off_root(id)),
                     since: self.glance_since(),
                     path,
                     directory,
@@ -275,6 +276,8 @@ impl Tree {
         look: &mut Look,
     ) -> Result<Hooked, TreeError> {
         if !self.seeing.is_by_events() {
+            let is_mounted = self.is_on_another_device(id);
+            self.note_restless(is_mounted);
             return Ok(Hooked::Yes);
         }
         if renew == Renew::Yes {
