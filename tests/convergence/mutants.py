@@ -86,9 +86,9 @@ MUTANTS = [
     Mutant(
         "deep-is-not-watched",
         "tree/walk.rs",
-        "        if !self.seeing.is_by_events() {\n            return Ok(Hooked::Yes);\n        }\n        if renew",
-        "        if !self.seeing.is_by_events() || directory.components().count() > 8 {\n"
         "            return Ok(Hooked::Yes);\n        }\n        if renew",
+        "            return Ok(Hooked::Yes);\n        }\n"
+        "        if directory.components().count() > 8 {\n            return Ok(Hooked::Yes);\n        }\n        if renew",
         "what is below a new directory is watched",
     ),
     Mutant(

@@ -110,7 +110,7 @@ REUSE = [
     Mutant(
         "nothing-is-taken-over",
         "proven.rs",
-        "            Some(proof) => Course::TakeOver(proof.clone()),",
+        "            Some(proof) => Course::TakeOver(Box::new(proof.clone())),",
         "            Some(_) => Course::Execute,",
         "what is proven is not executed again",
         ("scene taken_over",),
