@@ -83,20 +83,14 @@ fn one_that_comes_before_it_and_one_that_goes_are_seen() {
 fn what_may_speak_of_another_program_is_asked_each_time() {
     let mut tools = Tools::new();
     tools.write("shim", b"#!/bin/sh\ncat picked\n");
-    tools.write(
-        "loads",
-        b"#!/usr/bin/awk -f\nBEGIN { getline x < \"picked\"; print x }\n",
-    );
     tools.install("go", "/bin/true");
     symlink("/bin/true", tools.at("one")).unwrap();
     tools.install("linked", "/bin/true");
     fs::hard_link(tools.at("linked"), tools.at("other")).unwrap();
     tools.write("picked", b"1.0\n");
-    let lines = ["shim --version", "loads --version"];
-    let before = lines.map(|line| tools.answer(line));
+    let before = tools.answer("shim --version");
     tools.write("picked", b"1.1\n");
-    let after = lines.map(|line| tools.answer(line));
-    assert!(before[0] != after[0], "a shell's");
+    assert_ne!(tools.answer("shim --version"), before);
     for line in [
         "one",
         "linked",
