@@ -6,7 +6,7 @@
 
 mod store;
 
-use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
+use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::evidence::{
     LOCAL_POINTERS, MANIFEST, SIDECAR, read_manifest, read_sidecar, run_path,
 };

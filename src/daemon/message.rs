@@ -3,7 +3,7 @@
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
 use crate::daemon::auditing::Part;
-use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::outputs::Outputs;

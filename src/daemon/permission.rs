@@ -3,7 +3,7 @@
 //! What is allowed is exactly what was read a moment ago and, where the asker says what was shown, exactly that.
 
 use crate::daemon::chain::chain;
-use crate::daemon::configuration::Loaded;
+use crate::disk::configuration::Loaded;
 use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;

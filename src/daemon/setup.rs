@@ -4,7 +4,7 @@
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
 use crate::daemon::chain::chain;
-use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::Known as DiskKnown;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
@@ -35,11 +35,11 @@ impl Shell {
             return;
         };
         desk.push(move |desk| {
-            let mut loaded = crate::daemon::configuration::load(&root, task.as_ref());
+            let mut loaded = crate::disk::configuration::load(&root, task.as_ref());
             if loaded.is_err() && matches!(then, Then::Rest | Then::Lift) {
                 // A file that is written in place is empty for a moment.
                 std::thread::sleep(CONFIG_PAUSE);
-                loaded = crate::daemon::configuration::load(&root, task.as_ref());
+                loaded = crate::disk::configuration::load(&root, task.as_ref());
             }
             let tasks = loaded.iter().flat_map(|loaded| tasks(&loaded.config));
             let new: Vec<TaskId> = tasks.filter(|task| !held.contains(task)).collect();

@@ -6,10 +6,10 @@
 use crate::daemon::auditing::Misses;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
-use crate::daemon::configuration::{ConfigurationError, Loaded};
+use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::daemon::effects::Begin;
 use crate::daemon::evidence::{Desk, Owner, Recovery, Stamps};
-use crate::daemon::identity::Identity;
+use crate::disk::identity::Identity;
 use crate::daemon::keeping::Kept;
 use crate::daemon::leftovers::end_all as end_leftovers;
 use crate::daemon::lend::Lent;
@@ -250,7 +250,7 @@ impl Preparation {
     /// Reads a workspace: its configuration, its evidence (brought in order), its files. Blocks.
     pub(super) fn prepare(self) -> Prepared {
         let ground = self.spots.ground.root.clone();
-        let loaded = crate::daemon::configuration::load(&ground, self.task.as_ref());
+        let loaded = crate::disk::configuration::load(&ground, self.task.as_ref());
         let tasks: Vec<TaskId> = loaded
             .iter()
             .flat_map(|loaded| tasks(&loaded.config))
@@ -280,7 +280,7 @@ impl Preparation {
             false => facts.root,
         });
         // The scan has taken the files as they were then for those that were read: nothing would tell of the difference.
-        let again = crate::daemon::configuration::load(&ground, self.task.as_ref());
+        let again = crate::disk::configuration::load(&ground, self.task.as_ref());
         let outdated = match (&loaded, &again) {
             (Ok(loaded), Ok(again)) => loaded != again,
             (Err(error), Err(again)) => chain(error) != chain(again),

@@ -2,7 +2,7 @@
 //!
 //! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
-use crate::daemon::durable::{Dir, DurableError, Kind, Stamp};
+use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::log::LogPlan;
 use crate::daemon::runner::{Attempt, Written};
 use crate::daemon::shell::Tenancy;

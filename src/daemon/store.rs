@@ -12,7 +12,7 @@ mod kept;
 
 pub(super) use kept::Kept;
 
-use crate::daemon::durable::{self, Dir, DurableError, Stamp};
+use crate::disk::durable::{self, Dir, DurableError, Stamp};
 use crate::limits::{LOCK_PAUSE, STATE_BYTES_MAX, STATE_LOCK_TRIES_MAX};
 use crate::model::places::STATE_VERSION as VERSION;
 use crate::model::time::Timestamp;

@@ -52,7 +52,7 @@ pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
 pub use stat_cache::sweep as sweep_stat_caches;
 
-use crate::daemon::identity::Identity;
+use crate::disk::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
 use crate::limits::SAVED_FILES_MAX;
 use crate::model::config::Poll;
@@ -399,7 +399,7 @@ impl Tree {
         let mut found = BTreeMap::new();
         for path in &self.scopes.configuration {
             // As the configuration reads it: a pipe does not hold us, and a file without an end is not read to it.
-            let digest = match crate::daemon::configuration::read(&self.root.join(path)) {
+            let digest = match crate::disk::configuration::read(&self.root.join(path)) {
                 Ok(text) => text.map(|text| Digest::of(&text)),
                 Err(error) => Some(Digest::of(error.to_string().as_bytes())),
             };

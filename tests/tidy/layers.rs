@@ -14,8 +14,14 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["limits", "model"]),
     ("wire", &["limits", "model"]),
     ("git", &["limits", "model"]),
-    ("daemon", &["limits", "model", "engine", "wire", "git"]),
-    ("documents", &["limits", "model"]),
+    ("disk", &["limits", "model"]),
+    ("documents", &["limits", "model", "git", "disk"]),
+    (
+        "daemon",
+        &[
+            "limits", "model", "engine", "wire", "git", "disk", "documents",
+        ],
+    ),
     ("client", &["limits", "model", "wire", "git", "documents"]),
 ];
 
@@ -23,7 +29,9 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
 const BINARIES: &[(&str, &[&str])] = &[
     (
         "src/bin/orchd.rs",
-        &["limits", "model", "engine", "wire", "git", "daemon"],
+        &[
+            "limits", "model", "engine", "wire", "git", "disk", "daemon",
+        ],
     ),
     (
         "src/bin/orchctl.rs",

@@ -11,7 +11,7 @@ use super::places::Grown;
 use super::spare::Spare;
 use super::{Desk, EvidenceError, ReadError};
 use crate::daemon::chain::chain;
-use crate::daemon::durable::{Dir, Staged};
+use crate::disk::durable::{Dir, Staged};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{Layout, Manifest, Sidecar, StageKind, Unreadable};
 use crate::model::id::TaskId;

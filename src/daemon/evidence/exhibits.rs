@@ -8,7 +8,7 @@
 use super::ReadError;
 use super::files::{MANIFEST, SIDECAR, read_manifest, read_sidecar, run_path};
 use super::places::{Base, Places};
-use crate::daemon::durable::{Dir, DurableError, Stamp};
+use crate::disk::durable::{Dir, DurableError, Stamp};
 use crate::model::id::{RunId, TaskId};
 use crate::model::path::RootPath;
 use crate::model::run::{RunStatus, Verdict};

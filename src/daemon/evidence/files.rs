@@ -5,7 +5,7 @@
 use super::owner::Owner;
 use super::places::Grown;
 use super::{EvidenceError, ReadError};
-use crate::daemon::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_owner};
+use crate::disk::durable::{Dir, DurableError, PRIVATE, SHARED, Staged, temp_owner};
 use crate::limits::EVIDENCE_BYTES_MAX;
 use crate::model::evidence::{ErrorFile, Manifest, RunSummary, Sidecar, document, pretty};
 use crate::model::id::{RunId, TaskId};

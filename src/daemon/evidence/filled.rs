@@ -8,7 +8,7 @@ use super::files::{Files, HEARTBEAT, MANIFEST, SIDECAR, TOKEN, link_target, poin
 use super::places::Grown;
 use super::spare::{Given, Spare};
 use crate::daemon::chain::chain;
-use crate::daemon::durable::{Dir, DurableError, Former, PRIVATE, SHARED, Staged};
+use crate::disk::durable::{Dir, DurableError, Former, PRIVATE, SHARED, Staged};
 use crate::model::evidence::{Manifest, Sidecar, document};
 use crate::model::id::RunId;
 use crate::model::run::RunReport;

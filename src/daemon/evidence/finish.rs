@@ -7,7 +7,7 @@ use super::open::Open;
 use super::places::Grown;
 use super::snapshots::StateFile;
 use super::{Desk, EvidenceError, lock};
-use crate::daemon::durable::{Dir, DurableError, SHARED, Staged};
+use crate::disk::durable::{Dir, DurableError, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
 use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
 use crate::model::time::Timestamp;

@@ -5,7 +5,7 @@
 //! however much a stage wrote, and nothing is written.
 
 use super::files::Files;
-use crate::daemon::durable::Dir;
+use crate::disk::durable::Dir;
 use crate::daemon::log::read::read_end;
 use crate::limits::{EVIDENCE_BYTES_MAX, SUBPIPELINE_DEPTH_MAX};
 use crate::model::evidence::{Command, Manifest, RunRecord, numbered};

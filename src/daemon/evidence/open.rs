@@ -7,7 +7,7 @@ use super::files::Files;
 use super::finish::Ending;
 use super::places::Grown;
 use super::spare::Spare;
-use crate::daemon::durable::DurableError;
+use crate::disk::durable::DurableError;
 use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar};
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;

@@ -7,7 +7,7 @@ use super::ReadError;
 use super::exhibits::is_shortage;
 use super::files::{Files, read_manifest, read_sidecar, run_path};
 use super::places::{Base, Places};
-use crate::daemon::durable::Dir;
+use crate::disk::durable::Dir;
 use crate::engine::proven::{Basis, Proven, StageProof};
 use crate::limits::STAGE_PROOFS_MAX;
 use crate::model::digest::StageKey;

@@ -3,8 +3,8 @@
 //! What lies below the workspace is reached from its root without following a link; a directory that the environment
 //! names elsewhere is trusted as it is. The root itself is never made: without it the workspace is missing.
 
-use crate::daemon::durable::{Act, Dir, DurableError, Unsynced, create_dir_all};
-use crate::daemon::identity::Identity;
+use crate::disk::durable::{Act, Dir, DurableError, Unsynced, create_dir_all};
+use crate::disk::identity::Identity;
 use crate::model::id::TaskId;
 use crate::model::path::{RootPath, to_text};
 use std::collections::{BTreeMap, BTreeSet};

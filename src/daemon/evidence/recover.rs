@@ -10,7 +10,7 @@ use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, passes, pointer_path, spare};
-use crate::daemon::durable::Dir;
+use crate::disk::durable::Dir;
 use crate::daemon::index::Key;
 use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
@@ -456,7 +456,7 @@ fn is_fresh(files: &Files, manifest: &Manifest, now: Timestamp) -> bool {
 }
 
 /// Removes what there is of a run that never began.
-fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::daemon::durable::DurableError> {
+fn clear(runs: &Dir, files: &Files, key: &Key) -> Result<(), crate::disk::durable::DurableError> {
     let (task, run) = key;
     tracing::info!(%task, %run, "the rest of a run that never began is removed");
     // The run itself goes last: without it nobody would look for the rest.

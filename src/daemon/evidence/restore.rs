@@ -6,7 +6,7 @@
 use super::files::{Files, MANIFEST, SUMMARY, TOKEN};
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, pointer_path, run_path};
-use crate::daemon::durable::{Dir, Staged};
+use crate::disk::durable::{Dir, Staged};
 use crate::daemon::index::Key;
 use crate::limits::RESTORED_RUNS_MAX;
 use crate::model::evidence::RunSummary;

@@ -5,8 +5,8 @@
 
 use super::files::{SUMMARY, set_aside, sweep};
 use super::places::{Base, Grown};
-use crate::daemon::durable::{Dir, DurableError, SHARED, Staged, Stamp};
-use crate::daemon::identity::Identity;
+use crate::disk::durable::{Dir, DurableError, SHARED, Staged, Stamp};
+use crate::disk::identity::Identity;
 use crate::limits::{EVIDENCE_BYTES_MAX, SNAPSHOT_RUNS_MAX};
 use crate::model::evidence::{Entry, Snapshot, TaskState};
 use crate::model::id::{RunId, TaskId};

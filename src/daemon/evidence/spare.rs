@@ -9,10 +9,10 @@ use super::LOCAL_POINTERS;
 use super::files::{Files, HEARTBEAT, LOG, MANIFEST, OWNER, SIDECAR, TOKEN};
 use super::owner::Owner;
 use super::places::Grown;
-use crate::daemon::durable::{
+use crate::disk::durable::{
     Act, Dir, DurableError, Kind, PRIVATE, SHARED, Stamp, temp_name, temp_owner,
 };
-use crate::daemon::identity::Identity;
+use crate::disk::identity::Identity;
 use crate::model::evidence::document;
 use crate::model::run::RunReport;
 use std::collections::BTreeSet;

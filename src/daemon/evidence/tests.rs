@@ -3,7 +3,7 @@
 //! Each test has a workspace of its own on a real disk.
 
 use super::*;
-use crate::daemon::durable::{crash_after, measure};
+use crate::disk::durable::{crash_after, measure};
 use crate::model::evidence::tests::{at, report, task_state};
 use crate::model::run::{Outcome, ResumeReport, RunStatus, StageStatus, Verdict};
 use serde_json::Value;
@@ -48,7 +48,7 @@ impl Space {
     fn write(&self, below: &str, bytes: &[u8]) {
         let path = self.path(below);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        crate::daemon::durable::write(&path, bytes, 0o644).unwrap();
+        crate::disk::durable::write(&path, bytes, 0o644).unwrap();
     }
 
     /// The lines that a reader of metrics takes: one that a kill cut off is skipped by all of them.

@@ -4,7 +4,7 @@
 //! No failure here is anybody's: without the copy a start takes longer, and that is all.
 
 use super::{Key, Row};
-use crate::daemon::durable::{self, Dir, DurableError, PRIVATE};
+use crate::disk::durable::{self, Dir, DurableError, PRIVATE};
 use crate::limits::{EVIDENCE_BYTES_MAX, INDEX_GARBAGE_MIN};
 use crate::model::digest::Digest;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 //! The directory is opened by whoever knows where the log stands; a link or a pipe in the log's place is an error.
 //! A last line without its newline is left for later, so that whoever follows a log sees each line once and whole.
 
-use crate::daemon::durable::{Dir, DurableError};
+use crate::disk::durable::{Dir, DurableError};
 use crate::limits::{LOG_END_BYTES, LOG_LINE_BYTES_MAX};
 use crate::model::log::{LogEnd, LogEvent, decode};
 use std::ffi::OsStr;

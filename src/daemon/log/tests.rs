@@ -4,7 +4,7 @@
 
 use super::read::{LogSlice, ReadLogError};
 use super::*;
-use crate::daemon::durable::Dir;
+use crate::disk::durable::Dir;
 use crate::model::log::decode;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -222,7 +222,7 @@ fn reading_takes_whole_lines_only_and_goes_on_where_it_stopped() {
     };
     let [link, pipe, directory] = ["link", "pipe", "directory"].map(|name| dir.path().join(name));
     std::os::unix::fs::symlink("log", &link).unwrap();
-    crate::daemon::configuration::tests::fifo(&pipe);
+    crate::disk::configuration::tests::fifo(&pipe);
     fs::create_dir(&directory).unwrap();
     [link, pipe, directory]
         .iter()

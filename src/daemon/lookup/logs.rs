@@ -4,7 +4,7 @@
 //! written a manifest. No link is followed below the runs directory, and only a regular file is read.
 
 use crate::daemon::chain::chain;
-use crate::daemon::durable::{Dir, DurableError};
+use crate::disk::durable::{Dir, DurableError};
 use crate::daemon::evidence::{Desk, Shown};
 use crate::daemon::log::read::{LogSlice, ReadLogError, read_log};
 use crate::daemon::lookup::internal;

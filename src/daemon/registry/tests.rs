@@ -3,7 +3,7 @@
 //! Each test opens the file anew where it asks what was kept, as the next daemon will.
 
 use super::*;
-use crate::daemon::durable;
+use crate::disk::durable;
 use crate::daemon::store::Condition;
 use std::fs;
 use tempfile::TempDir;

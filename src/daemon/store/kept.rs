@@ -3,7 +3,7 @@
 //! What is known outlives a file that is damaged meanwhile: it is written anew of that.
 
 use super::{Aside, Changed, Condition, Content, Patience, Store, StoreError};
-use crate::daemon::durable::Stamp;
+use crate::disk::durable::Stamp;
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

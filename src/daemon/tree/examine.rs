@@ -14,7 +14,7 @@ use super::snapshot::DirId;
 use super::survey::{Shown, Sieve};
 use super::walk::{Reach, Renew, Step};
 use super::{RootState, Tree, TreeError, look_at};
-use crate::daemon::identity::Identity;
+use crate::disk::identity::Identity;
 use crate::daemon::watcher::{Dirty, Doubt, Interest, PER_DIRECTORY, backed_up};
 use crate::limits::{SURROUND_TRIES_MAX, WRITING_MAX};
 use crate::model::time::Tick;

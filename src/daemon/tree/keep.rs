@@ -11,7 +11,7 @@ use super::print::Print;
 use super::snapshot::{DirId, Known, Leaf};
 use super::stat_cache::{self, StatCache, Writer};
 use crate::daemon::chain::chain;
-use crate::daemon::durable::DurableError;
+use crate::disk::durable::DurableError;
 use crate::limits::{KEEP_PART, KEEP_READ_BYTES, KEEP_SLICE_ENTRIES};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ pub(super) use writer::Writer;
 
 use super::names;
 use super::print::cut;
-use crate::daemon::durable::{Dir, temp_owner};
-use crate::daemon::identity::Identity;
+use crate::disk::durable::{Dir, temp_owner};
+use crate::disk::identity::Identity;
 use crate::model::digest::Digest;
 use crate::model::path::RootPath;
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 //! In every doubt the answer has to be `Never`, and the doubtful file still has to be there.
 
 use super::*;
-use crate::daemon::durable;
+use crate::disk::durable;
 use crate::daemon::store::Aside;
 use crate::model::digest::Digest;
 use std::ffi::OsStr;

@@ -12,7 +12,7 @@ use super::pin::{Links, Pin};
 use super::spelling::Spell;
 use super::streams::Streamed;
 use super::{Inode, PER_DIRECTORY, Post, WatchError, spelling};
-use crate::daemon::identity;
+use crate::disk::identity;
 use crate::limits::WATCHER_CLOSE_MAX;
 use crate::model::id::WorkspaceId;
 use notify::RecursiveMode;

@@ -67,7 +67,7 @@ pub(super) async fn read(dir: &tempfile::TempDir) -> (Shell, WorkspaceId, RootPa
 
 /// Allows what a workspace's files say now, as another process would.
 pub(super) fn allow(shell: &mut Shell, root: &RootPath) {
-    let loaded = crate::daemon::configuration::load(root, None).unwrap();
+    let loaded = crate::disk::configuration::load(root, None).unwrap();
     let (set, commands) = (loaded.command_set, loaded.commands);
     let now = shell.clock.wall();
     shell.trust.allow(root, set, commands, now).unwrap();

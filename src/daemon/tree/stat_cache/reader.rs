@@ -6,8 +6,8 @@
 use super::{
     MAGIC, SECTION_BYTES, Section, TRAILER_BYTES, VERSION, check_of, header, key_of, name_of,
 };
-use crate::daemon::durable::{Dir, DurableError, suspicion};
-use crate::daemon::identity::Identity;
+use crate::disk::durable::{Dir, DurableError, suspicion};
+use crate::disk::identity::Identity;
 use crate::daemon::tree::print::{Print, cut};
 use crate::limits::STAT_CACHE_BYTES_MAX;
 use crate::model::path::RootPath;

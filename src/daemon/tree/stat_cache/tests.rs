@@ -3,7 +3,7 @@
 //! The fingerprints are made up: whether a file still has one is not asked here.
 
 use super::*;
-use crate::daemon::durable::crash_after;
+use crate::disk::durable::crash_after;
 use crate::daemon::tree::print::Print;
 use crate::limits::STAT_CACHES_MAX;
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ impl Place {
         Identity::of(&fs::metadata(self.root.as_path()).unwrap())
     }
 
-    fn write(&self, known: &Known) -> Result<(), crate::daemon::durable::DurableError> {
+    fn write(&self, known: &Known) -> Result<(), crate::disk::durable::DurableError> {
         let mut writer = Writer::begin(&self.caches(), &self.root, self.identity())?;
         for (path, facts) in known {
             let facts = facts.iter();

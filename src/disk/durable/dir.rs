@@ -9,7 +9,7 @@ use super::{
     Act, DIRECTORY, DurableError, Kind, Obstacle, PRIVATE, SHARED, Stamp, ends_open, fail, gone,
     hold, names, probe, regular, sys, temp_name,
 };
-use crate::daemon::identity::Identity;
+use crate::disk::identity::Identity;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;

@@ -15,7 +15,7 @@ fn workspace(files: &[(&str, &[u8])]) -> (TempDir, RootPath) {
     for (name, bytes) in files {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        crate::daemon::durable::write(&path, bytes, 0o644).unwrap();
+        crate::disk::durable::write(&path, bytes, 0o644).unwrap();
     }
     let root = RootPath::new(dir.path()).unwrap();
     (dir, root)
@@ -26,7 +26,7 @@ fn workspace(files: &[(&str, &[u8])]) -> (TempDir, RootPath) {
     clippy::disallowed_methods,
     reason = "the system's own tool makes FIFOs everywhere"
 )]
-pub(in crate::daemon) fn fifo(path: &Path) {
+pub(crate) fn fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status();
     assert!(made.unwrap().success());
 }

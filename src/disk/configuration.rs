@@ -174,7 +174,7 @@ fn read_text(root: &RootPath, origin: Origin) -> Result<Option<String>, Configur
 }
 
 /// The bytes of a file that a configuration is made of; `None` when there is none. Never waits and never reads far.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigurationError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, ConfigurationError> {
     let failed = |source| ConfigurationError::Read {
         path: path.to_path_buf(),
         source,
@@ -228,4 +228,4 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 #[cfg(unix)]
-pub(in crate::daemon) mod tests;
+pub(crate) mod tests;
