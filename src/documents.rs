@@ -1,1 +1,7 @@
-//! The paper side.
+//! The paper side: what people write about runs, held against what runs have left.
+//!
+//! Checklists, projects, coverage, drift, approvals, integrity, documents, reports. Works without a daemon: `orchctl` calls it in
+//! its own process, and the daemon uses the same code where it writes or asks. Each part reads, judges and writes apart: what
+//! judges gets values and returns findings, and knows no file.
+
+pub mod checklist;

@@ -45,9 +45,9 @@ pub(crate) use files::{
 };
 pub(crate) use places::{Base, Grown};
 
+use crate::daemon::index::Index;
 use crate::disk::durable::{Dir, DurableError, Former};
 use crate::disk::identity::Identity;
-use crate::daemon::index::Index;
 use crate::model::evidence::{Layout, Sidecar, TaskState, Unreadable};
 use crate::model::id::{RunId, TaskId};
 use crate::model::judged::Judged;

@@ -6,10 +6,10 @@
 
 mod store;
 
-use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::evidence::{
     LOCAL_POINTERS, MANIFEST, SIDECAR, read_manifest, read_sidecar, run_path,
 };
+use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::limits::{LISTING_SETTLE, PROOFS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, TaskId};

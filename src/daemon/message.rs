@@ -3,7 +3,6 @@
 //! Everything that happens outside the loop comes in as one of these, through one bounded queue.
 
 use crate::daemon::auditing::Part;
-use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
 use crate::daemon::outputs::Outputs;
@@ -12,6 +11,7 @@ use crate::daemon::site::{Facts, Prepared};
 use crate::daemon::toolchain::Toolchains;
 use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::daemon::watcher::WatchError;
+use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::engine::Record;
 use crate::model::digest::OutputsDigest;
 use crate::model::evidence::RunRecord;

@@ -3,12 +3,12 @@
 //! What is allowed is exactly what was read a moment ago and, where the asker says what was shown, exactly that.
 
 use crate::daemon::chain::chain;
-use crate::disk::configuration::Loaded;
 use crate::daemon::errands::{Act, Errand, Underway};
 use crate::daemon::server::Asked;
 use crate::daemon::shell::Shell;
 use crate::daemon::store::StoreError;
 use crate::daemon::waiting::removed_meanwhile;
+use crate::disk::configuration::Loaded;
 use crate::limits::FORMER_SHOWN_MAX;
 use crate::model::config::commands::CommandText;
 use crate::model::config::{Command, Config, Pipeline, Stage};

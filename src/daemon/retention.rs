@@ -5,11 +5,11 @@
 //! stages over from; of those in turn only the child runs, or each would keep the one before for ever. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
 //! what a crash leaves of that is swept at the next start, its pointers included.
 
-use crate::disk::durable::{Dir, DurableError, Kind};
 use crate::daemon::evidence::{
     Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, run_path,
 };
 use crate::daemon::index::Row;
+use crate::disk::durable::{Dir, DurableError, Kind};
 use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::config::Retention;
 use crate::model::evidence::RunRecord;

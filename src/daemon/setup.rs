@@ -4,13 +4,13 @@
 //! trust store is read again each time, because another process may have allowed or denied meanwhile.
 
 use crate::daemon::chain::chain;
-use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::daemon::evidence::Known as DiskKnown;
 use crate::daemon::message::{Done, Looked, Then, What};
 use crate::daemon::shell::{Shell, Tenancy};
 use crate::daemon::site::{scopes, tasks};
 use crate::daemon::store::StoreError;
 use crate::daemon::trust::Trust as Trusted;
+use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;

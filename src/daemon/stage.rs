@@ -2,11 +2,11 @@
 //!
 //! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
-use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::daemon::log::LogPlan;
 use crate::daemon::runner::{Attempt, Written};
 use crate::daemon::shell::Tenancy;
 use crate::daemon::site::Site;
+use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
 use crate::model::around::{self, RUNS_AROUND, RunAround};
 use crate::model::config::{Config, Cwd};
 use crate::model::path::RelPath;

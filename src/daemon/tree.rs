@@ -52,8 +52,8 @@ pub use rules::PatternError;
 pub use scopes::{ScopeError, Scopes};
 pub use stat_cache::sweep as sweep_stat_caches;
 
-use crate::disk::identity::Identity;
 use crate::daemon::watcher::{Eye, WatchError};
+use crate::disk::identity::Identity;
 use crate::limits::SAVED_FILES_MAX;
 use crate::model::config::Poll;
 use crate::model::digest::Digest;

@@ -19,7 +19,13 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "limits", "model", "engine", "wire", "git", "disk", "documents",
+            "limits",
+            "model",
+            "engine",
+            "wire",
+            "git",
+            "disk",
+            "documents",
         ],
     ),
     ("client", &["limits", "model", "wire", "git", "documents"]),
@@ -29,9 +35,7 @@ pub(crate) const LAYERS: &[(&str, &[&str])] = &[
 const BINARIES: &[(&str, &[&str])] = &[
     (
         "src/bin/orchd.rs",
-        &[
-            "limits", "model", "engine", "wire", "git", "disk", "daemon",
-        ],
+        &["limits", "model", "engine", "wire", "git", "disk", "daemon"],
     ),
     (
         "src/bin/orchctl.rs",

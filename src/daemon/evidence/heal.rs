@@ -9,9 +9,9 @@ use super::owner::{Life, Owner};
 use super::recover::Recovery;
 use super::spare::is_unwritten;
 use super::{Desk, EvidenceError, ReadError};
-use crate::disk::durable::{Dir, temp_owner};
 use crate::daemon::index::Key;
 use crate::daemon::process;
+use crate::disk::durable::{Dir, temp_owner};
 use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
 use crate::model::evidence::{
     Command, DAEMON_LOST, Layout, Manifest, Sidecar, StageKind, Unreadable,

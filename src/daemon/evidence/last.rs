@@ -5,8 +5,8 @@
 //! however much a stage wrote, and nothing is written.
 
 use super::files::Files;
-use crate::disk::durable::Dir;
 use crate::daemon::log::read::read_end;
+use crate::disk::durable::Dir;
 use crate::limits::{EVIDENCE_BYTES_MAX, SUBPIPELINE_DEPTH_MAX};
 use crate::model::evidence::{Command, Manifest, RunRecord, numbered};
 use crate::model::id::{RunId, StageId, TaskId};

@@ -4,8 +4,8 @@
 //! that stays held is not waited for: our own write is a rename, so the worst is that the other's entry is added back
 //! later.
 
-use crate::disk::durable::{Dir, DurableError, Former};
 use crate::daemon::process;
+use crate::disk::durable::{Dir, DurableError, Former};
 use crate::limits::{LOCK_PAUSE, LOCK_STALE, LOCK_TRIES_MAX};
 use crate::model::id::TaskId;
 use crate::model::time::Timestamp;

@@ -6,8 +6,8 @@
 use super::files::{Files, MANIFEST, SUMMARY, TOKEN};
 use super::places::Grown;
 use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, pointer_path, run_path};
-use crate::disk::durable::{Dir, Staged};
 use crate::daemon::index::Key;
+use crate::disk::durable::{Dir, Staged};
 use crate::limits::RESTORED_RUNS_MAX;
 use crate::model::evidence::RunSummary;
 use std::path::Path;

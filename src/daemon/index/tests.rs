@@ -2,8 +2,8 @@
 //!
 //! Deleted, torn or of another version, it has to say the same as before.
 
-use crate::disk::durable;
 use crate::daemon::evidence::tests::{Space, run_to_end};
+use crate::disk::durable;
 use crate::model::evidence::tests::at;
 use crate::model::run::{RunStatus, Verdict};
 use std::path::PathBuf;

@@ -4,12 +4,12 @@
 //! written a manifest. No link is followed below the runs directory, and only a regular file is read.
 
 use crate::daemon::chain::chain;
-use crate::disk::durable::{Dir, DurableError};
 use crate::daemon::evidence::{Desk, Shown};
 use crate::daemon::log::read::{LogSlice, ReadLogError, read_log};
 use crate::daemon::lookup::internal;
 use crate::daemon::message::{Done, What};
 use crate::daemon::shell::Shell;
+use crate::disk::durable::{Dir, DurableError};
 use crate::limits::LOG_READ_BYTES_MAX;
 use crate::model::evidence::Layout;
 use crate::model::id::{RequestId, RunId, StageId, WorkspaceId};

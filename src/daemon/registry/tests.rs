@@ -3,8 +3,8 @@
 //! Each test opens the file anew where it asks what was kept, as the next daemon will.
 
 use super::*;
-use crate::disk::durable;
 use crate::daemon::store::Condition;
+use crate::disk::durable;
 use std::fs;
 use tempfile::TempDir;
 

@@ -3,8 +3,8 @@
 //! Real run directories, with checklists that cite some of them.
 
 use super::*;
-use crate::disk::durable::{self, crash_after};
 use crate::daemon::evidence::tests::{Space, run_to_end};
+use crate::disk::durable::{self, crash_after};
 use crate::model::evidence::tests::at;
 use crate::model::run::{RunReport, RunStatus};
 

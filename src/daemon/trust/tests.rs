@@ -3,8 +3,8 @@
 //! In every doubt the answer has to be `Never`, and the doubtful file still has to be there.
 
 use super::*;
-use crate::disk::durable;
 use crate::daemon::store::Aside;
+use crate::disk::durable;
 use crate::model::digest::Digest;
 use std::ffi::OsStr;
 use std::fs;

@@ -6,9 +6,9 @@
 use super::{
     MAGIC, SECTION_BYTES, Section, TRAILER_BYTES, VERSION, check_of, header, key_of, name_of,
 };
+use crate::daemon::tree::print::{Print, cut};
 use crate::disk::durable::{Dir, DurableError, suspicion};
 use crate::disk::identity::Identity;
-use crate::daemon::tree::print::{Print, cut};
 use crate::limits::STAT_CACHE_BYTES_MAX;
 use crate::model::path::RootPath;
 use sha2::{Digest as _, Sha256};

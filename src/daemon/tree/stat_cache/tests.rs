@@ -3,8 +3,8 @@
 //! The fingerprints are made up: whether a file still has one is not asked here.
 
 use super::*;
-use crate::disk::durable::crash_after;
 use crate::daemon::tree::print::Print;
+use crate::disk::durable::crash_after;
 use crate::limits::STAT_CACHES_MAX;
 use std::collections::BTreeMap;
 use std::fs;

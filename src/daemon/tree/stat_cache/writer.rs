@@ -4,9 +4,9 @@
 //! cut tears is passed over at the next start.
 
 use super::{Section, check_of, header, is_name, key_of, name_of};
+use crate::daemon::tree::print::Print;
 use crate::disk::durable::{self, Dir, DurableError, Filling, PRIVATE};
 use crate::disk::identity::Identity;
-use crate::daemon::tree::print::Print;
 use crate::limits::{STAT_CACHE_BYTES_MAX, STAT_CACHES_MAX};
 use crate::model::path::RootPath;
 use sha2::{Digest as _, Sha256};
