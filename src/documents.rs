@@ -4,4 +4,15 @@
 //! its own process, and the daemon uses the same code where it writes or asks. Each part reads, judges and writes apart: what
 //! judges gets values and returns findings, and knows no file.
 
+pub mod book;
 pub mod checklist;
+pub mod checklists;
+pub mod cited;
+pub mod failure;
+pub mod finding;
+pub mod flipping;
+pub mod judge;
+pub mod mirrors;
+pub mod rewrite;
+pub mod shelf;
+pub mod task_index;

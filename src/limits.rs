@@ -3,6 +3,8 @@
 //! Names end in their unit or in `_max`; a `_max` is inclusive. What depends on another bound is checked by a const
 //! assertion at the end, so that a change that breaks the relation does not compile.
 
+pub mod documents;
+
 use std::time::Duration;
 
 /// Bytes of a task id: it is a path component, and file names end at 255 bytes on the file systems that we meet.

@@ -4,6 +4,7 @@
 
 pub mod history;
 pub mod hook;
+pub mod paper;
 pub mod run;
 pub mod value;
 pub mod workspace;
@@ -144,6 +145,10 @@ pub enum Command {
     /// Have git ask for the verdict before a commit or a push
     #[command(after_help = "Example:\n  orchctl hook install")]
     Hook(hook::Hook),
+
+    /// Commands that need no daemon
+    #[command(flatten)]
+    Paper(paper::Paper),
 
     /// Print events as they happen, one JSON object a line
     #[command(after_help = "Example:\n  orchctl events | jq -r 'select(.type == \"verdict\")'")]

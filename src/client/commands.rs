@@ -14,6 +14,7 @@ mod judge;
 mod leave;
 mod logs;
 mod packaging;
+mod paper;
 mod run;
 mod watch;
 mod workspace;
@@ -54,6 +55,7 @@ fn carry_out(session: &mut Session<'_>, command: Command) -> Result<Exit, Failur
         Command::Wait(args) => ask::wait(session, args),
         Command::Gate(args) => gate::gate(session, &args),
         Command::Hook(args) => hook::hook(session, &args),
+        Command::Paper(command) => paper::run(session, command),
         Command::Events(args) => daemon::events(session, &args),
         Command::Explain(args) => ask::explain(session, &args),
         Command::Why(args) => ask::why(session, args),

@@ -68,6 +68,7 @@ impl Exit {
                 Self::NoVerdict
             }
             Failure::Revision(error) => Self::of_revision(error),
+            Failure::Paper(error) if error.is_finding() => Self::Red,
             Failure::Push { .. }
             | Failure::Place(_)
             | Failure::Root(_)
@@ -83,7 +84,10 @@ impl Exit {
             | Failure::Exists { .. }
             | Failure::Configured { .. }
             | Failure::Broken { .. }
-            | Failure::File { .. } => Self::Refused,
+            | Failure::File { .. }
+            | Failure::Outside { .. }
+            | Failure::NoTask { .. }
+            | Failure::Paper(_) => Self::Refused,
             Failure::Refused(refusal) => match refusal.kind {
                 ErrorKind::UnknownWorkspace
                 | ErrorKind::UnknownProject

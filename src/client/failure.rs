@@ -5,6 +5,11 @@
 
 use crate::client::output::OutputError;
 use crate::client::place::PlaceError;
+use crate::documents::failure::PaperError;
+use crate::documents::flipping::FlipError;
+use crate::documents::rewrite::RewriteError;
+use crate::documents::shelf::ShelfError;
+use crate::documents::task_index::TaskIndexError;
 use crate::git::revision::RevisionError;
 use crate::model::id::{IdError, RunId, TaskId};
 use crate::model::judged::Judged;
@@ -195,6 +200,23 @@ pub enum Failure {
         /// What is wrong with it.
         source: crate::model::log::LogLineError,
     },
+    /// A path that was named lies outside of the workspace.
+    #[error("`{}` lies outside of `{}`", plain(path.as_os_str()), plain(root.as_os_str()))]
+    Outside {
+        /// The path.
+        path: PathBuf,
+        /// The workspace.
+        root: PathBuf,
+    },
+    /// Nothing in the workspace is of the task.
+    #[error("the workspace has no task `{task}`")]
+    NoTask {
+        /// The task id.
+        task: TaskId,
+    },
+    /// The paper side did not do it.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
     /// ^C came before the answer.
     #[error("interrupted before the answer was there")]
     Interrupted,
@@ -262,7 +284,11 @@ impl Failure {
             Self::Interrupted => "interrupted",
             Self::Refused(refusal) => kind_word(refusal.kind),
             Self::NoWorkspace { .. } => "unknown_workspace",
-            Self::NoProject { .. } | Self::TwoProjects { .. } => "unknown_project",
+            Self::NoProject { .. } | Self::TwoProjects { .. } | Self::NoTask { .. } => {
+                "unknown_project"
+            }
+            Self::Outside { .. } => "file",
+            Self::Paper(_) => "paper",
             Self::NoRun | Self::NoLog { .. } => "unknown_run",
             Self::OwnRun { .. } => "busy",
             Self::NotAllowed { .. } => "untrusted",
@@ -302,6 +328,9 @@ impl Failure {
                 "go into one, name one with --workspace DIR, or add this one with `orchctl watch`"
             }
             Self::NoProject { .. } => "see them with `orchctl status`",
+            Self::NoTask { .. } => "see them with `orchctl project list`",
+            Self::Outside { .. } => "name one below it, or another workspace with --workspace DIR",
+            Self::Paper(error) => return error.hint().map(str::to_owned),
             Self::TwoProjects { .. } => "name one with --workspace DIR",
             Self::Revision(error) => return hint_for(error).map(str::to_owned),
             Self::Push { .. } => {
@@ -374,5 +403,29 @@ fn kind_word(kind: ErrorKind) -> &'static str {
         ErrorKind::Unsupported => "unsupported",
         ErrorKind::ShuttingDown => "shutting_down",
         ErrorKind::Internal => "internal",
+    }
+}
+
+impl From<ShelfError> for Failure {
+    fn from(error: ShelfError) -> Self {
+        Self::Paper(error.into())
+    }
+}
+
+impl From<TaskIndexError> for Failure {
+    fn from(error: TaskIndexError) -> Self {
+        Self::Paper(error.into())
+    }
+}
+
+impl From<RewriteError> for Failure {
+    fn from(error: RewriteError) -> Self {
+        Self::Paper(error.into())
+    }
+}
+
+impl From<FlipError> for Failure {
+    fn from(error: FlipError) -> Self {
+        Self::Paper(error.into())
     }
 }

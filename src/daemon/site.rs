@@ -15,12 +15,13 @@ use crate::daemon::message::Done;
 use crate::daemon::outputs::Outputs;
 use crate::daemon::pace::Pace;
 use crate::daemon::parking::Parked;
-use crate::daemon::spots::{Spots, is_of_other_stage};
+use crate::daemon::spots::Spots;
 use crate::daemon::toolchain::Toolchains;
 use crate::daemon::tree::{Scopes, Signs, Tree, TreeError};
 use crate::daemon::watcher::Watcher;
 use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::disk::identity::Identity;
+use crate::disk::places;
 use crate::engine::Watch;
 use crate::model::config::Config;
 use crate::model::evidence::{Layout, TaskState};
@@ -302,7 +303,7 @@ impl Preparation {
 fn own_task(root: &RootPath) -> Option<TaskId> {
     let named = std::env::var("MCP_RUNNER_TASK_ID")
         .ok()
-        .filter(|task| !task.is_empty() && !is_of_other_stage(root))?;
+        .filter(|task| !task.is_empty() && !places::is_of_other_stage(root))?;
     match TaskId::parse(&named) {
         Ok(task) => Some(task),
         Err(error) => {

@@ -4,15 +4,15 @@
 //! the evidence is the workspace's own. Everything else about a workspace (its name, what is allowed, its index) goes by
 //! its root.
 
-use crate::daemon::evidence::Places as EvidencePlaces;
+use crate::daemon::evidence::Places as DeskPlaces;
 use crate::daemon::keeping::stat_caches;
 use crate::daemon::tree::Places as TreePlaces;
-use crate::model::around::{self, RUNS_AROUND};
+use crate::disk::places::EvidencePlaces;
 use crate::model::id::TaskId;
 use crate::model::judged::Judged;
 use crate::model::path::{RelPath, RootPath};
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Where one workspace's files lie; absolute.
 #[derive(Clone, Debug)]
@@ -43,14 +43,7 @@ impl Spots {
     /// The places below `root`, unless the environment names others. What a stage has in its environment is about the
     /// workspace of the stage, and about no other that it asks for in its own process.
     pub(super) fn of(root: &RootPath, state: &Path) -> Self {
-        let is_elsewhere = is_of_other_stage(root);
-        let named = |variable: &str, usual: &str| {
-            let path = std::env::var_os(variable).filter(|path| !path.is_empty() && !is_elsewhere);
-            let path = path.map_or_else(|| PathBuf::from(usual), PathBuf::from);
-            resolved(&root.as_path().join(path))
-        };
-        let runs = named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs");
-        let out = named("CODEX_ORCHESTRATOR_OUT_DIR", "out");
+        let EvidencePlaces { runs, out } = EvidencePlaces::of(root);
         let ground = Ground {
             root: root.clone(),
             runs: runs.clone(),
@@ -87,8 +80,8 @@ impl Spots {
         self.ground.judged.is_some()
     }
 
-    pub(super) fn evidence(&self) -> EvidencePlaces {
-        EvidencePlaces {
+    pub(super) fn evidence(&self) -> DeskPlaces {
+        DeskPlaces {
             runs_dir: self.runs.clone(),
             out_dir: self.out.clone(),
             index_dir: self.index.clone(),
@@ -104,26 +97,6 @@ impl Spots {
             tasks: tasks.clone(),
         }
     }
-}
-
-/// Whether this process runs in a stage of another workspace than this one.
-pub(super) fn is_of_other_stage(root: &RootPath) -> bool {
-    let around = std::env::var(RUNS_AROUND).unwrap_or_default();
-    let around = around::read(&around).pop();
-    around.is_some_and(|run| run.workspace != *root)
-}
-
-/// An absolute path without `.` and `..`, as the published orchestrator resolves its directories: by the text alone.
-fn resolved(path: &Path) -> PathBuf {
-    let mut resolved = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(resolved.pop()),
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => resolved.push(part),
-        }
-    }
-    resolved
 }
 
 #[cfg(test)]

@@ -12,4 +12,5 @@ pub mod parse;
 #[cfg(test)]
 mod tests;
 
+pub use nodes::Block;
 pub use parse::{Checklist, Form, Item};

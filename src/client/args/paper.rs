@@ -1,0 +1,103 @@
+//! What the paper side takes: commands about projects, checklists and evidence that need no daemon.
+//!
+//! Only what was typed; what is read and judged is in `documents`.
+
+use crate::model::id::TaskId;
+use clap::{Subcommand, ValueHint};
+use std::path::PathBuf;
+
+/// Commands that need no daemon.
+#[derive(Debug, Subcommand)]
+pub enum Paper {
+    /// Keep the checklists of tasks true: ticked only with a run that proves it, and alike wherever they are repeated
+    Checklist(Checklist),
+}
+
+/// What to do with checklists.
+#[derive(Debug, clap::Args)]
+pub struct Checklist {
+    /// What to do.
+    #[command(subcommand)]
+    pub act: ChecklistAct,
+}
+
+/// What to do with checklists.
+#[derive(Debug, Subcommand)]
+pub enum ChecklistAct {
+    /// Show the items of all checklists
+    #[command(after_help = "Example:\n  orchctl checklist show --task 0101-web")]
+    Show(Narrow),
+    /// Hold every ticked item against its evidence, and every mirror against its source; exit 1 on findings
+    ///
+    /// Where there are no runs of a task, as in a fresh clone, its evidence is told as unverifiable, which is no finding
+    /// that fails.
+    #[command(after_help = "Example:\n  orchctl checklist check --github")]
+    Check(Check),
+    /// Have the mirrors in .agent/task/ and docs/TASKS.md say what their sources in tasks/ do
+    #[command(after_help = "Example:\n  orchctl checklist sync --dry-run")]
+    Sync(Sync),
+    /// Tick an item by a run that succeeded, in its source and in all mirrors
+    #[command(after_help = "Example:\n  orchctl checklist flip 'Engine' --run 3d0103be")]
+    Flip(Flip),
+    /// Open an item again, in its source and in all mirrors
+    #[command(after_help = "Example:\n  orchctl checklist unflip 'Engine'")]
+    Unflip(Named),
+}
+
+/// Which checklists.
+#[derive(Debug, clap::Args)]
+pub struct Narrow {
+    /// Only those of this task
+    #[arg(long, value_name = "TASK", value_parser = super::task)]
+    pub task: Option<TaskId>,
+    /// Only these files or directories
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Flags of `checklist check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// Which checklists.
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// Print each finding as an annotation for GitHub Actions
+    #[arg(long, conflicts_with = "json")]
+    pub github: bool,
+}
+
+/// Flags of `checklist sync`.
+#[derive(Debug, clap::Args)]
+pub struct Sync {
+    /// Which checklists.
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// Only say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// An item.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    /// The item: its key, its title or a part of that, or FILE:LINE
+    #[arg(value_name = "ITEM")]
+    pub item: String,
+    /// Only among the items of this task
+    #[arg(long, value_name = "TASK", value_parser = super::task)]
+    pub task: Option<TaskId>,
+}
+
+/// Flags of `checklist flip`.
+#[derive(Debug, clap::Args)]
+pub struct Flip {
+    /// The item.
+    #[command(flatten)]
+    pub named: Named,
+    /// The run that proves it: any part of its id that names no other
+    #[arg(long, value_name = "RUN", required_unless_present = "latest")]
+    pub run: Option<String>,
+    /// The task's newest run
+    #[arg(long, conflicts_with = "run")]
+    pub latest: bool,
+}

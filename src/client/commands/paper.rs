@@ -1,0 +1,41 @@
+//! The commands of the paper side: they read and write the workspace's own files, and ask no daemon.
+
+mod checklist;
+
+use crate::client::args::paper::Paper;
+use crate::client::exit::Exit;
+use crate::client::failure::Failure;
+use crate::client::place;
+use crate::client::session::Session;
+use crate::documents::shelf::Shelf;
+use crate::model::path::RelPath;
+use std::path::{Path, PathBuf};
+
+pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Failure> {
+    match command {
+        Paper::Checklist(args) => checklist::checklist(session, args.act),
+    }
+}
+
+/// The workspace that is meant, as the paper side reads it.
+fn shelf(session: &Session<'_>) -> Result<Shelf, Failure> {
+    let Some(root) = session.workspace_here()? else {
+        let cwd = place::current_dir()?;
+        return Err(Failure::NoWorkspace { cwd });
+    };
+    let task = session.task_of_surroundings()?;
+    Ok(Shelf::open(&root, task.as_ref())?)
+}
+
+/// Paths that somebody named, from the workspace.
+fn below(shelf: &Shelf, paths: &[PathBuf]) -> Result<Vec<RelPath>, Failure> {
+    let each = paths.iter().map(|path| {
+        let whole = place::absolute(path)?;
+        let outside = |path: &Path| Failure::Outside {
+            path: path.to_path_buf(),
+            root: shelf.root().as_path().to_path_buf(),
+        };
+        shelf.root().relative(&whole).ok_or_else(|| outside(path))
+    });
+    each.collect()
+}

@@ -1,0 +1,59 @@
+//! Why a command of the paper side did not do what was asked.
+
+use crate::documents::flipping::FlipError;
+use crate::documents::rewrite::RewriteError;
+use crate::documents::shelf::ShelfError;
+use crate::documents::task_index::TaskIndexError;
+
+/// Why a command of the paper side did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PaperError {
+    /// Something of the workspace cannot be read.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+    /// The list of tasks cannot be read.
+    #[error(transparent)]
+    Index(#[from] TaskIndexError),
+    /// Documents could not be changed.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// An item was left as it is.
+    #[error(transparent)]
+    Flip(#[from] FlipError),
+}
+
+impl PaperError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Shelf(ShelfError::Configuration(_)) => {
+                Some("correct it: `orchctl status` says the same")
+            }
+            Self::Index(TaskIndexError::Parse(_)) => {
+                Some("correct it: it is `{\"items\": [...], \"specs\": [...]}`")
+            }
+            Self::Flip(error) => match error {
+                FlipError::NoItem { .. } => Some("see them with `orchctl checklist show`"),
+                FlipError::Items { .. } => Some("name it as FILE:LINE, or narrow with --task"),
+                FlipError::NoTask { .. } => Some(
+                    "name its file `<task-id>-<slug>.md`, or list the task in tasks/index.json",
+                ),
+                FlipError::NoRuns { .. } => Some("start one with `orchctl run`"),
+                FlipError::NoRun { .. } | FlipError::Runs { .. } => {
+                    Some("see them with `orchctl runs --task TASK`")
+                }
+                FlipError::Unproven { .. } => Some("make it green first: `orchctl gate`"),
+                FlipError::Ticked { .. } => Some("open it first: `orchctl checklist unflip`"),
+                FlipError::Read { .. } => None,
+            },
+            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) => None,
+        }
+    }
+
+    /// Whether what was asked for is not proven, and nothing is wrong with the question.
+    #[must_use]
+    pub fn is_finding(&self) -> bool {
+        matches!(self, Self::Flip(FlipError::Unproven { .. }))
+    }
+}
