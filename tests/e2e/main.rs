@@ -17,6 +17,7 @@
 )]
 
 mod blocked;
+mod checklists;
 mod checkouts;
 mod configuration;
 mod contents;
