@@ -1,4 +1,7 @@
 //! Where a workspace's evidence lies: below its root, unless the environment names other directories.
+//!
+//! Both sides ask here, so that the paper side reads what the daemon has written. A stage's environment is about its own
+//! workspace only.
 
 use crate::model::around::{self, RUNS_AROUND};
 use crate::model::path::RootPath;

@@ -218,7 +218,7 @@ impl<'a> Cited<'a> {
             Found::Other => Found::Unparsable {
                 reason: format!("it leads to `{target}`, which is no manifest"),
             },
-            found => found,
+            found @ (Found::NoTask | Found::Missing | Found::Unparsable { .. }) => found,
         }
     }
 

@@ -1,4 +1,7 @@
 //! Why a command of the paper side did not do what was asked.
+//!
+//! One enum for all of them, because they end in the same place; each variant is the error of the part that failed. What
+//! is found wrong is no failure, but where it stands in the way of what was asked.
 
 use crate::documents::flipping::FlipError;
 use crate::documents::rewrite::RewriteError;

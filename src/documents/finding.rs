@@ -1,4 +1,6 @@
 //! What a check has found: a kind, a place, and words with the remedy.
+//!
+//! The kinds are those that `--json` promises; a new one is a change of the contract. Only one of them is no fault.
 
 use serde::Serialize;
 

@@ -174,7 +174,7 @@ pub fn manifest_faults(manifest: &Manifest, directory: &str, expected: &Expected
         }
         RunStatus::Failed => faults.push((ItemKind::NotSucceeded, "the run has failed".to_owned())),
         RunStatus::Cancelled => {
-            faults.push((ItemKind::NotSucceeded, "the run was cancelled".to_owned()))
+            faults.push((ItemKind::NotSucceeded, "the run was cancelled".to_owned()));
         }
     }
     let has = |stage: &StageId| manifest.commands.iter().any(|command| command.id == *stage);

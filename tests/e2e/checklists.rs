@@ -3,6 +3,8 @@
 use crate::support::{Workspace, World, check};
 use serde_json::{Value, json};
 
+/// The ids of runs that were made up begin so.
+const ODD: &str = "2026-11-22T10-09-50-592Z-3d0103";
 const SOURCE: &str = "# T\n\n## Checklist Convention\n\n- [ ] an example\n\n## Checklist\n\n### Docs\n\n- [ ] Write it\n  - Acceptance: it is read\n- [ ] Link it <!-- orchd:item link -->\n\n### Code\n\n1. **Build**\n   - Subtask: Compile it\n     - Acceptance: no warning\n     - [ ] Status: Pending\n";
 const MIRROR: &str = "# t\r\n\r\n## Docs\r\n\r\n* [ ] write IT.\r\n* [ ] Have a link <!-- orchd:item link -->\r\n* [x] Its own; Evidence: `out/t/state.json`\r\n";
 const ALL: &str = "# Tasks\n\n## t\n\n- Docs — `[ ]` all of it\n\n<!-- docs-sync:begin t -->\nold\n<!-- docs-sync:end t -->\n";
@@ -60,120 +62,84 @@ fn told(workspace: &Workspace<'_>, line: &str) -> Vec<String> {
     kinds
 }
 
-#[test]
-fn each_way_in_which_evidence_rots_is_told() {
-    let world = World::empty();
-    let (workspace, failed, passed) = workspace(&world);
-    let good = format!(".runs/t/cli/{passed}/manifest.json");
-    let running = "2026-11-22T10-09-50-592Z-3d0103be";
-    let mut manifest = workspace.json(&good);
-    let mut copy = |run: &str, change: &dyn Fn(&mut Value)| {
-        manifest["run_id"] = json!(run);
+/// Runs that say something wrong of themselves, each under the end of its id.
+fn odd_runs(workspace: &Workspace<'_>, good: &str, passed: &str) {
+    let manifest = workspace.json(good);
+    let copy = |end: &str, key: &str, value: Value| {
+        let run = format!("{ODD}{end}");
         let mut other = manifest.clone();
-        change(&mut other);
+        other["run_id"] = json!(run);
+        match key {
+            "stage" => other["commands"][0]["id"] = value,
+            key => other[key] = value,
+        }
         workspace.write(
             format!(".runs/t/cli/{run}/manifest.json"),
             other.to_string(),
         );
     };
-    copy(running, &|manifest| {
-        manifest["status"] = json!("in_progress")
-    });
-    copy("2026-11-22T10-09-50-592Z-3d0103bf", &|manifest| {
-        manifest["run_id"] = json!(passed)
-    });
-    copy("2026-11-22T10-09-50-592Z-3d0103c0", &|manifest| {
-        manifest["task_id"] = json!("u")
-    });
-    copy("2026-11-22T10-09-50-592Z-3d0103c1", &|manifest| {
-        manifest["commands"][0]["id"] = json!("other");
-    });
+    copy("be", "status", json!("in_progress"));
+    copy("bf", "run_id", json!(passed));
+    copy("c0", "task_id", json!("u"));
+    copy("c1", "stage", json!("other"));
     workspace.write(".runs/t/cli/torn/manifest.json", "{");
     workspace.write(".runs/u/cli/x/manifest.json", "{}");
-    let cases: Vec<(String, &[&str])> = vec![
+}
+
+#[test]
+fn each_way_in_which_evidence_rots_is_told() {
+    let world = World::empty();
+    let (workspace, failed, passed) = workspace(&world);
+    let good = format!(".runs/t/cli/{passed}/manifest.json");
+    odd_runs(&workspace, &good, &passed);
+    let bad = format!(".runs/t/cli/{failed}/manifest.json");
+    let odd = |end: &str| format!("- [x] a; Evidence: `.runs/t/cli/{ODD}{end}/manifest.json`");
+    let ticked = |evidence: &str| format!("- [x] a; Evidence: {evidence}");
+    let cases: [(String, &[&str]); 23] = [
         (format!("- [x] a. Evidence: `{good}`."), &[]),
         (format!("- [x] a ({good}#commands[0].id)"), &[]),
         (
-            format!("- [x] a; Evidence: .runs/t/cli/{passed}/commands/01-check.ndjson"),
+            ticked(&format!(".runs/t/cli/{passed}/commands/01-check.ndjson")),
             &[],
         ),
-        ("- [x] a; Evidence: `out/t/state.json`".to_owned(), &[]),
+        (ticked("`out/t/state.json`"), &[]),
         ("- [x] a".to_owned(), &["no-evidence"]),
+        (ticked("done, 2026-11-22"), &["no-evidence"]),
         (
-            "- [x] a. Evidence: done, 2026-11-22".to_owned(),
-            &["no-evidence"],
-        ),
-        (
-            "- [x] a; Evidence: `.runs/<task-id>/cli/<run-id>/manifest.json`".to_owned(),
+            ticked("`.runs/<task-id>/cli/<run-id>/manifest.json`"),
             &["placeholder"],
         ),
         (
-            "- [x] a; Evidence: `.runs/t/cli/none/manifest.json`".to_owned(),
+            ticked("`.runs/t/cli/none/manifest.json`"),
             &["missing-file"],
         ),
+        (ticked("`.runs/t/../../../etc/passwd`"), &["missing-file"]),
+        (ticked("`.runs/t/cli/torn/manifest.json`"), &["unparsable"]),
         (
-            "- [x] a; Evidence: `.runs/t/../../../etc/passwd`".to_owned(),
-            &["missing-file"],
-        ),
-        (
-            "- [x] a; Evidence: `.runs/t/cli/torn/manifest.json`".to_owned(),
-            &["unparsable"],
-        ),
-        (
-            format!("- [x] a; Evidence: `.runs/t/mcp/{passed}/manifest.json`"),
+            ticked(&format!("`.runs/t/mcp/{passed}/manifest.json`")),
             &["pointer"],
         ),
         (
-            format!("- [x] a; Evidence: `.runs/local-mcp/{passed}/manifest.json`"),
+            ticked(&format!("`.runs/local-mcp/{passed}/manifest.json`")),
             &["pointer"],
         ),
         (
-            format!("- [x] a; Evidence: `.runs/local-mcp/{failed}/manifest.json`"),
+            ticked(&format!("`.runs/local-mcp/{failed}/manifest.json`")),
             &["not-succeeded"],
         ),
-        (
-            "- [x] a; Evidence: `.runs/u/cli/x/manifest.json`".to_owned(),
-            &["wrong-task"],
-        ),
-        (
-            "- [x] a; Evidence: `.runs/t/cli/2026-11-22T10-09-50-592Z-3d0103c0/manifest.json`"
-                .to_owned(),
-            &["wrong-task"],
-        ),
-        (
-            "- [x] a; Evidence: `.runs/t/cli/2026-11-22T10-09-50-592Z-3d0103bf/manifest.json`"
-                .to_owned(),
-            &["run-mismatch"],
-        ),
-        (
-            format!("- [x] a; Evidence: `.runs/t/cli/{running}/manifest.json`"),
-            &["not-terminal"],
-        ),
-        (
-            format!("- [x] a; Evidence: `.runs/t/cli/{failed}/manifest.json`"),
-            &["not-succeeded"],
-        ),
-        (
-            "- [x] a; Evidence: `.runs/t/cli/2026-11-22T10-09-50-592Z-3d0103c1/manifest.json`"
-                .to_owned(),
-            &["guardrail-absent"],
-        ),
-        (
-            format!("- [x] a; Evidence: `{good}#approvals[]`"),
-            &["bad-fragment"],
-        ),
+        (ticked("`.runs/u/cli/x/manifest.json`"), &["wrong-task"]),
+        (odd("c0"), &["wrong-task"]),
+        (odd("bf"), &["run-mismatch"]),
+        (odd("be"), &["not-terminal"]),
+        (ticked(&format!("`{bad}`")), &["not-succeeded"]),
+        (odd("c1"), &["guardrail-absent"]),
+        (ticked(&format!("`{good}#approvals[]`")), &["bad-fragment"]),
         (
             format!("- [ ] a; Evidence: `{good}`"),
             &["evidence-but-open"],
         ),
-        (
-            format!("- [ ] a; Evidence: `.runs/t/cli/{failed}/manifest.json`"),
-            &[],
-        ),
-        (
-            format!("- [x] a; Evidence: `{good}`, `.runs/t/cli/{failed}/manifest.json`"),
-            &["not-succeeded"],
-        ),
+        (format!("- [ ] a; Evidence: `{bad}`"), &[]),
+        (ticked(&format!("`{good}`, `{bad}`")), &["not-succeeded"]),
     ];
     for (line, kinds) in cases {
         assert_eq!(told(&workspace, &line), kinds, "{line}");
@@ -181,7 +147,7 @@ fn each_way_in_which_evidence_rots_is_told() {
     // A fresh clone has no runs, and nothing to hold evidence against.
     workspace.sh("mv .runs away");
     assert_eq!(
-        told(&workspace, &format!("- [x] a; Evidence: `{good}`")),
+        told(&workspace, &ticked(&format!("`{good}`"))),
         ["unverifiable"]
     );
 }

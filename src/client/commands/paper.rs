@@ -1,4 +1,7 @@
 //! The commands of the paper side: they read and write the workspace's own files, and ask no daemon.
+//!
+//! Each opens the workspace, has `documents` judge, and prints. Which workspace is meant is found out as for any other
+//! command, but that nobody can say which are registered.
 
 mod checklist;
 

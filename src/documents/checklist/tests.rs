@@ -1,4 +1,6 @@
 //! Every form of the grammar, and that nothing is lost whatever a file holds.
+//!
+//! The properties are run on files made of pieces of the grammar, so that most of them are nearly, or really, lists.
 
 use super::edit::{apply, flip, unflip};
 use super::parse::{Checklist, Form, Item};

@@ -1,4 +1,7 @@
 //! `checklist`: shows, checks and syncs items, ticks one, and opens it again.
+//!
+//! What is found and what is to be written is made in `documents`; here it is carried out and printed. A check ends red if
+//! something is wrong, and not if it is only unknown here.
 
 use super::{below, shelf};
 use crate::client::args::paper::{Check, ChecklistAct, Flip, Named, Narrow, Sync};
