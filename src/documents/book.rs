@@ -91,12 +91,13 @@ impl Book {
 
     fn add(&mut self, shelf: &Shelf, path: RelPath, part: Part) -> Result<(), ShelfError> {
         let is_template = RelPath::parse(TEMPLATES).is_ok_and(|below| path.is_within(&below));
-        if is_template {
-            return Ok(());
+        if !is_template && let Some(bytes) = shelf.read(&path)? {
+            self.note(path, part, bytes);
         }
-        let Some(bytes) = shelf.read(&path)? else {
-            return Ok(());
-        };
+        Ok(())
+    }
+
+    fn note(&mut self, path: RelPath, part: Part, bytes: Vec<u8>) {
         let task = match part {
             Part::Source | Part::Mirror => self.task_of_name(&path),
             Part::AllTasks => None,
@@ -109,7 +110,22 @@ impl Book {
             part,
             task,
         });
-        Ok(())
+    }
+
+    /// A book of these files, for tests.
+    #[cfg(test)]
+    pub(super) fn of(task: &TaskId, files: &[(&str, Part, &[u8])]) -> Self {
+        let mut book = Self {
+            pages: Vec::new(),
+            tasks: BTreeSet::from([task.clone()]),
+            entries: Vec::new(),
+        };
+        for (path, part, bytes) in files {
+            if let Ok(path) = RelPath::parse(path) {
+                book.note(path, *part, bytes.to_vec());
+            }
+        }
+        book
     }
 
     /// All tasks that are known.

@@ -379,3 +379,6 @@ fn blocks<'a>(
         .filter(move |block| mirror.part == Part::AllTasks && book.named(&block.key) == Some(task));
     own.map(move |block| (block, mirrors::block(source, newline)))
 }
+
+#[cfg(test)]
+mod tests;
