@@ -26,6 +26,7 @@ mod project;
 pub mod proven;
 mod queued;
 mod requests;
+mod restarts;
 mod rewritten;
 mod run;
 mod runs;

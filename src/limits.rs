@@ -156,9 +156,10 @@ pub const WRITING_MAX: Duration = Duration::from_millis(20);
 /// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
 /// the latest, and a formatter that never rests costs one run more for each edit.
 pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);
-/// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
-/// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
-pub const RESTARTS_ALIKE_MAX: u32 = 2;
+/// Runs in a row that `on_busy = "restart"` ends: then one is let end, so that who never stops saving hears something.
+pub const RESTARTS_MAX: u32 = 3;
+/// The same in time: so many times `settle_max_ms` after the first of them began, the next one is let end.
+pub const RESTARTS_SETTLES_MAX: u32 = 10;
 
 /// Looks that events of one workspace may cause without a pause: more than the events of a save by any editor.
 pub const LOOKS_AT_ONCE_MAX: u32 = 8;

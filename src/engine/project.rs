@@ -13,8 +13,9 @@ use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::pending::Pending;
 use crate::engine::proven::Proven;
-use crate::engine::rewritten::{Recheck, Restarts};
-use crate::engine::run::{Culprits, Run, SUPERSEDED};
+use crate::engine::restarts::Restarts;
+use crate::engine::rewritten::Recheck;
+use crate::engine::run::{Culprits, Run};
 use crate::engine::settling::Settle;
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
@@ -50,8 +51,8 @@ pub(super) struct Project {
     pub(super) leave_next: bool,
     /// What the void run before rewrote, while nothing has changed outside a run since.
     pub(super) culprits: Option<Culprits>,
-    /// What the superseded runs before rewrote, without another run in between.
-    pub(super) restarts: Restarts,
+    /// The runs that made way for other content, since one was let end.
+    pub(super) restarts: Option<Restarts>,
     pub(super) recheck: Recheck,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
@@ -92,7 +93,7 @@ impl Project {
             left_alone: None,
             leave_next: false,
             culprits: None,
-            restarts: Restarts::new(),
+            restarts: None,
             recheck: Recheck::default(),
             last: known.last,
             told: None,
@@ -210,10 +211,7 @@ impl Engine {
         match &project.active {
             Some(_) => self.blame(id, changed),
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
-            None => {
-                project.culprits = None;
-                project.restarts.clear();
-            }
+            None => project.culprits = None,
         }
         self.mark(id);
     }
@@ -255,6 +253,7 @@ impl Engine {
         if proven || project.left_alone.as_ref() == Some(&seen.keys) {
             if proven {
                 project.auto = Cause::Change;
+                project.restarts = None;
             }
             if project.is_unsure() {
                 project.recheck.want(self.now.tick);
@@ -282,9 +281,8 @@ impl Engine {
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
                 self.pend(id, &pipeline, cause);
-                if own && self.on_busy(id) == Some(OnBusy::Restart) && !self.is_own_work(id, &run) {
-                    self.note_restart(id, &run);
-                    self.cancel(&run, SUPERSEDED);
+                if own && self.on_busy(id) == Some(OnBusy::Restart) {
+                    self.restart(id, &run);
                 }
             }
         }

@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) report: RunReport,
     pub(super) config: Arc<Config>,
     pub(super) graph: Graph,
+    /// When it began.
+    pub(super) begun: Tick,
     /// The content that it began on.
     pub(super) seen: Seen,
     /// What the look after its last stage has seen.

@@ -215,6 +215,7 @@ impl Engine {
             stages: vec![Live::Idle; pipeline.stages.len()],
             left: nothing_left(&config, pipeline),
             report,
+            begun: self.now.tick,
             seen,
             closing: None,
             phase: Phase::Beginning,
@@ -238,7 +239,9 @@ impl Engine {
         Some(run)
     }
 
-    fn install(&mut self, run: Run, resumed: bool) {
+    fn install(&mut self, mut run: Run, resumed: bool) {
+        // It may have been foreseen a while ago.
+        run.begun = self.now.tick;
         self.mark(&run.project);
         self.effects.push(Effect::Begin {
             report: Box::new(run.report.clone()),

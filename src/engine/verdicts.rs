@@ -5,7 +5,7 @@
 use crate::engine::history::admit_failures;
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{Phase, Run, SUPERSEDED};
+use crate::engine::run::{Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
@@ -56,16 +56,11 @@ impl Engine {
         }
         let root = run.parent_stage.is_none();
         let own_work = rewritten.filter(|_| root && run.cancelled.is_none());
-        let superseded = run.cancelled == Some(SUPERSEDED);
         let project = run.project.clone();
         // A child run says nothing of what its parent's stages rewrite again.
         let ours = self.projects.get_mut(&project).filter(|_| root);
-        let before = ours.and_then(|project| {
-            if !superseded {
-                project.restarts.clear();
-            }
-            project.culprits.take()
-        });
+        let before = ours.and_then(|project| project.culprits.take());
+        self.end_restarts(id);
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };

@@ -17,6 +17,7 @@
 )]
 
 mod blocked;
+mod busy;
 mod checkouts;
 mod configuration;
 mod contents;

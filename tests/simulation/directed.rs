@@ -190,6 +190,7 @@ scenes! {
     asked_after_a_save: usual,
     restarted_by_itself: restarting,
     restarted_by_hand: restarting,
+    restarted_for_too_long: restarting,
     unstable_above_a_child: nested,
     flaky_below: nested_flaky,
     twins: doubled,

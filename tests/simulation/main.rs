@@ -93,6 +93,20 @@ fn what_failed_before_a_restart_has_failed() {
     }
 }
 
+/// Whoever never stops saving under `on_busy = "restart"` hears of a run that has ended by itself.
+#[test]
+fn endless_edits_let_a_run_end_now_and_then() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        for edit in 0..40_u8 {
+            world.edit_on(1, edit % 3);
+        }
+        let ended = world.oracle.ended_by_itself(1);
+        assert!(ended >= 2, "{ended} runs ended by themselves");
+        world.come_to_rest();
+    }
+}
+
 /// One project of a question has its answer, another one's run is under way, and the evidence of the first goes.
 #[test]
 fn an_answer_that_waits_for_others_is_still_true_when_it_is_told() {

@@ -8,6 +8,7 @@ mod flaky;
 mod git;
 mod looks;
 mod queued;
+mod restarts;
 mod runs;
 mod standings;
 
@@ -52,6 +53,7 @@ pub(crate) struct Oracle {
     written: files::Written,
     failed: flaky::Failed,
     bytes: bytes::Bytes,
+    restarts: restarts::Restarts,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -335,7 +337,12 @@ impl Oracle {
                     );
                 }
                 Effect::Exit => self.exited = true,
-                Effect::State { standing, .. } => self.written.write(standing),
+                Effect::State { standing, .. } => {
+                    if standing.fresh {
+                        self.restarts.judged(index(&standing.project.task));
+                    }
+                    self.written.write(standing);
+                }
                 Effect::Record { .. } | Effect::StopStage { .. } | Effect::Weigh { .. } => {}
             }
         }

@@ -221,7 +221,7 @@ impl World {
     }
 
     /// Everything arrives but the ends of stages.
-    fn hold_stages(&mut self, home: usize) {
+    pub(crate) fn hold_stages(&mut self, home: usize) {
         for _ in 0..HELD_MAX {
             if !self.places[home].tree.is_empty() {
                 self.deliver_tree(home);
@@ -266,7 +266,7 @@ impl World {
         }
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         let mut wakes = 0;
         while let Some(wake) = self

@@ -340,6 +340,7 @@ impl Oracle {
             return;
         }
         let place = index(&report.task);
+        self.restarts.ended(place, report);
         let key = (place, keys(report));
         if proves(report) {
             self.proven.insert(key, report.run.clone());
