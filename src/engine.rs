@@ -20,6 +20,7 @@ pub mod history;
 mod hold;
 pub mod keys;
 mod looks;
+mod mutexes;
 pub mod news;
 mod pending;
 mod project;
@@ -63,6 +64,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use hold::Held;
+pub use mutexes::MutexWait;
 pub use queued::QueuedRun;
 pub use state::Engine;
 pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
@@ -162,6 +164,18 @@ pub enum Input {
         stage: usize,
         /// How.
         ending: Ending,
+    },
+    /// A mutex that was asked for is this process's, or cannot be anybody's: then a stage that names it cannot start.
+    MutexTaken {
+        /// Its name.
+        mutex: String,
+    },
+    /// A mutex that was asked for is another process's.
+    MutexBusy {
+        /// Its name.
+        mutex: String,
+        /// Who holds it, in words.
+        holder: String,
     },
     /// What lies on disk of outputs was digested, as far as that was possible.
     Weighed {
@@ -352,6 +366,16 @@ pub enum Effect {
         /// The stage's place in its pipeline, from 0.
         stage: usize,
     },
+    /// Take a mutex against every other process, however long that lasts; tell `MutexTaken`, and `MutexBusy` meanwhile.
+    TakeMutex {
+        /// Its name.
+        mutex: String,
+    },
+    /// Let go of a mutex, or take it no more.
+    LeaveMutex {
+        /// Its name.
+        mutex: String,
+    },
     /// Signal the process group of a stage.
     StopStage {
         /// The run.
@@ -445,6 +469,8 @@ impl Engine {
                 stage,
                 outputs,
             } => self.end_weighing(weigh, (&run, stage), &outputs),
+            Input::MutexTaken { mutex } => self.take_mutex(&mutex),
+            Input::MutexBusy { mutex, holder } => self.note_holder(&mutex, holder),
             Input::Discarded { workspace, runs } => self.discard(workspace, &runs),
             Input::Asked {
                 request,
@@ -460,6 +486,7 @@ impl Engine {
         self.tell_queued();
         self.tell_standings();
         self.tell_holding();
+        self.tidy_mutexes();
         self.exit_if_done();
         self.check();
         std::mem::take(&mut self.effects)

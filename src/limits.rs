@@ -3,7 +3,14 @@
 //! Names end in their unit or in `_max`; a `_max` is inclusive. What depends on another bound is checked by a const
 //! assertion at the end, so that a change that breaks the relation does not compile.
 
+mod locks;
+
 use std::time::Duration;
+
+pub use locks::{
+    LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX, LOCK_PAUSE, LOCK_STALE,
+    LOCK_TRIES_MAX, MUTEX_LOOK_PAUSE, STATE_AGAIN, STATE_LOCK_TRIES_MAX,
+};
 
 /// Bytes of a task id: it is a path component, and file names end at 255 bytes on the file systems that we meet.
 pub const TASK_ID_BYTES_MAX: usize = 200;
@@ -273,16 +280,6 @@ pub const SNAPSHOT_RUNS_MAX: usize = 50;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Age at which a heartbeat is stale, as the manifest says it.
 pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
-/// Tries to take a lock that another program holds, before its work is done without it.
-pub const LOCK_TRIES_MAX: u32 = 100;
-/// Pause between two of these tries: such locks are held for milliseconds.
-pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
-/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one.
-pub const STATE_LOCK_TRIES_MAX: u32 = 300;
-/// From one time when a damaged state file could not be written anew, because another program keeps its lock, to the next.
-pub const STATE_AGAIN: Duration = Duration::from_secs(2);
-/// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
-pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
 pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Age of a directory's last change before its listing is believed twice: file systems stamp in steps of up to 10 ms.
@@ -407,12 +404,6 @@ pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
 pub const SIGNALS_MAX: usize = 16;
 /// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
 pub const FILES_MAX: u64 = 16_384;
-/// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: five seconds in all.
-pub const LOCK_HANDOVER_PAUSES_MAX: u32 = 500;
-/// One of these pauses: from fork to exec, and from a closed socket to the process's end, it is milliseconds.
-pub const LOCK_HANDOVER_PAUSE: Duration = Duration::from_millis(10);
-/// Bytes of the note in a lock file: a process id and a version.
-pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
 /// Time that the parent of `orchd --detach` waits for the socket to answer.
 pub const DETACH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes of the daemon's log files of one day: the rest of that day is dropped and counted.

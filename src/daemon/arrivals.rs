@@ -76,6 +76,7 @@ impl Shell {
                     ending: *ending,
                 });
             }
+            What::Mutex(look) => self.take_mutex(look),
             What::Loaded {
                 loaded,
                 known,

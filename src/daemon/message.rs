@@ -6,6 +6,7 @@ use crate::daemon::auditing::Part;
 use crate::daemon::configuration::{ConfigurationError, Loaded};
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
+use crate::daemon::mutexes::MutexLook;
 use crate::daemon::outputs::Outputs;
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
@@ -88,6 +89,8 @@ pub(super) enum What {
         /// How.
         ending: Box<Ending>,
     },
+    /// It was looked whether a mutex is free.
+    Mutex(MutexLook),
     /// Its configuration was read again.
     Loaded {
         /// What it says.

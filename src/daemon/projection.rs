@@ -6,7 +6,9 @@ use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
 use crate::engine::news::{Dropped, News, StageTold};
-use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure};
+use crate::engine::{
+    self, Held, MutexWait, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure,
+};
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
 use crate::model::config::source::Origin;
@@ -137,7 +139,8 @@ impl Shell {
                 let held = workspace.held.as_ref().map(about_git);
                 let polled = || self.sites.get(&workspace.id)?.facts.polled_too();
                 let unpiped = || self.about_unpiped(workspace.id);
-                let detail = held.or_else(unreadable).or_else(polled);
+                let mutex = || workspace.mutex.map(about_mutex);
+                let detail = held.or_else(mutex).or_else(unreadable).or_else(polled);
                 (WorkspaceState::Watching, detail.or_else(unpiped))
             }
         }
@@ -366,6 +369,14 @@ fn about_git(held: &Held<'_>) -> String {
             sign.place
         ),
     }
+}
+
+/// What a stage waits for that another process has.
+fn about_mutex(wait: &MutexWait) -> String {
+    format!(
+        "stage `{}` of `{}` waits for the mutex `{}`, which {} holds",
+        wait.stage, wait.task, wait.mutex, wait.holder
+    )
 }
 
 fn queued_run(queued: engine::QueuedRun<'_>) -> QueuedRun {

@@ -122,7 +122,7 @@ impl Engine {
             }
             Some(Course::Weigh) => self.weigh_before(id, stage),
             Some(Course::Execute) => {
-                let starts = self.may_start(id, stage);
+                let starts = self.may_start(id, stage) && self.has_mutex(id, stage);
                 if let Some(run) = self.runs.get_mut(id) {
                     let since = run.waits_since.unwrap_or(self.now.tick);
                     run.waits_since = (!starts).then_some(since);

@@ -177,6 +177,7 @@ impl Engine {
             command.summary_hint.as_deref(),
         ));
         stage.excerpt.clone_from(&ending.excerpt);
+        self.leave_mutex(id, index);
         self.leave_stage(id, index, status);
     }
 
@@ -192,7 +193,7 @@ impl Engine {
             stage.completed_at = Some(now);
         }
         self.tell_stage(id, index);
-        self.advance_in_turn(id);
+        self.advance_in_turn(Some(id));
     }
 
     /// A child run has ended: so has the stage that it is.
@@ -244,7 +245,7 @@ impl Engine {
         stage.summary = Some(summary.to_owned());
         run.note_left(index, left);
         self.tell_stage(parent, index);
-        self.advance_in_turn(parent);
+        self.advance_in_turn(Some(parent));
     }
 
     pub(super) fn tell_stage(&mut self, id: &RunId, index: usize) {

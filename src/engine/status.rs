@@ -4,6 +4,7 @@
 
 use crate::engine::hold::Held;
 use crate::engine::keys::Seen;
+use crate::engine::mutexes::MutexWait;
 use crate::engine::news::News;
 use crate::engine::queued::QueuedRun;
 use crate::engine::state::Engine;
@@ -55,6 +56,8 @@ pub struct WorkspaceStanding<'a> {
     pub untrusted: Option<&'a str>,
     /// What is waited for of git, or was in vain.
     pub held: Option<Held<'a>>,
+    /// The stage that waits for a mutex which another process holds.
+    pub mutex: Option<&'a MutexWait>,
     /// Its projects.
     pub projects: Vec<ProjectStanding<'a>>,
 }
@@ -120,6 +123,7 @@ impl Engine {
             refused: workspace.refused.as_deref(),
             untrusted: workspace.trust.refusal(),
             held: self.held(id),
+            mutex: self.mutex_wait(id),
             projects: projects.collect(),
         })
     }

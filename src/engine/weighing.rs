@@ -165,7 +165,7 @@ impl Engine {
             *live = Live::Leaving { weigh, status };
         }
         // Its place is free.
-        self.advance_in_turn(id);
+        self.advance_in_turn(Some(id));
     }
 
     /// Has what a stage is to have left weighed, before it is taken over.

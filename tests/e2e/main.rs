@@ -34,6 +34,7 @@ mod hosted;
 mod job;
 mod lifecycle;
 mod mounts;
+mod mutexes;
 mod naming;
 mod overflow;
 mod patience;

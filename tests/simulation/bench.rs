@@ -166,7 +166,7 @@ impl Bench {
         }
     }
 
-    /// Somebody asks, or goes away.
+    /// Somebody asks, or goes away; another process has a mutex, or has it no more.
     fn ask_something(&mut self, words: &[&str]) -> Vec<String> {
         match words {
             [question @ ("gate" | "all" | "doubt" | "ask" | "run")] => self.question(question),
@@ -191,6 +191,14 @@ impl Bench {
             ["run", pipeline, "as", policy] => {
                 let policy = Some((*policy).to_owned());
                 self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
+            }
+            ["taken", mutex] => {
+                let mutex = (*mutex).to_owned();
+                self.step(Input::MutexTaken { mutex })
+            }
+            ["busy", mutex] => {
+                let (mutex, holder) = ((*mutex).to_owned(), "process 7".to_owned());
+                self.step(Input::MutexBusy { mutex, holder })
             }
             words => self.act_on_configuration(words),
         }

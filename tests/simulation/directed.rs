@@ -122,6 +122,20 @@ fn doubled_optional() -> Config {
     config
 }
 
+/// Both stages name one mutex.
+fn locked() -> Config {
+    let under = |id: &str| {
+        let command = Command {
+            mutex: Some("m".to_owned()),
+            ..command("true")
+        };
+        stage(id, &[], Action::Command(command))
+    };
+    let mut config = config(OnBusy::Queue, vec![under("left"), under("right")]);
+    config.pipelines[0].order = Order::Graph;
+    config
+}
+
 fn unpiped() -> Config {
     let mut config = usual();
     config.projects[0].pipeline = pipeline_id("nowhere");
@@ -216,6 +230,9 @@ scenes! {
     queued_and_refused: usual,
     queued_at_the_end: usual,
     named_only: unpiped,
+    mutex: locked,
+    mutex_elsewhere: locked,
+    mutex_taken_over: locked,
     child_and_no_root: nested,
     queued_and_put_back: usual,
     joined_in_vain: usual,

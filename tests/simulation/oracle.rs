@@ -7,6 +7,7 @@ mod files;
 mod flaky;
 mod git;
 mod looks;
+mod mutexes;
 mod queued;
 mod restarts;
 mod runs;
@@ -54,6 +55,7 @@ pub(crate) struct Oracle {
     failed: flaky::Failed,
     bytes: bytes::Bytes,
     restarts: restarts::Restarts,
+    mutexes: mutexes::Mutexes,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -255,6 +257,7 @@ impl Oracle {
                 assert!(before.is_some(), "a stage that was not started has ended");
                 self.before.insert(run.clone(), self.captures);
             }
+            Input::MutexTaken { mutex } => self.mutexes.taken(mutex),
             Input::Opened { workspace, .. } => {
                 self.questions.watched(*workspace, false);
             }
@@ -323,6 +326,8 @@ impl Oracle {
                     self.bytes.start(run, *stage, report);
                     self.start_stage(run, *stage, report, config);
                 }
+                Effect::TakeMutex { mutex } => self.mutexes.wants(mutex),
+                Effect::LeaveMutex { mutex } => self.left(mutex),
                 Effect::Reply { request, reply } => {
                     self.replied(*request, reply);
                 }
@@ -466,5 +471,6 @@ impl Oracle {
         assert!(left.is_empty(), "these never ended: {left:?}");
         self.questions.all_answered();
         self.named.none_left();
+        self.no_mutex_is_kept();
     }
 }

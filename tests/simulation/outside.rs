@@ -3,6 +3,7 @@
 //! Nothing arrives at once: every effect becomes something outstanding, and a seeded scheduler picks what arrives next.
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
+mod machine;
 mod outputs;
 
 use crate::fixture::{
@@ -23,6 +24,7 @@ use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+pub(crate) use machine::Machine;
 pub(crate) use outputs::{Outputs, Weighing};
 
 /// A stage of fitful content fails once in so many times.
@@ -205,6 +207,8 @@ impl World {
                 base,
                 lists,
             }),
+            Effect::TakeMutex { mutex } => self.machine.want(mutex),
+            Effect::LeaveMutex { mutex } => self.leave_mutex(&mutex),
             Effect::Forget { workspace } => {
                 for place in &mut self.places {
                     place.forgotten |= place.id == workspace;
@@ -229,7 +233,8 @@ impl World {
             .collect();
         let records = usize::from(!self.records.is_empty());
         let weighs = usize::from(!self.weighs.is_empty());
-        let choices = trees.len() + records + weighs + self.stages.len();
+        let stages = self.stages.len();
+        let choices = trees.len() + records + weighs + stages + self.machine.looks();
         if choices == 0 {
             return;
         }
@@ -242,8 +247,10 @@ impl World {
             self.deliver_weighing();
         } else {
             let stage = choice - trees.len() - records - weighs;
-            let key = self.stages.keys().nth(stage).cloned().unwrap();
-            self.deliver_stage(key);
+            match self.stages.keys().nth(stage).cloned() {
+                Some(key) => self.deliver_stage(key),
+                None => self.deliver_mutex(stage - stages),
+            }
         }
     }
 

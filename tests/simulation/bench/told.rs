@@ -62,6 +62,8 @@ impl Bench {
                 let stage = self.reports[&run].stages[stage].id.clone();
                 format!("{stop} {} {stage}", self.name(&run))
             }
+            Effect::TakeMutex { mutex } => format!("take {mutex}"),
+            Effect::LeaveMutex { mutex } => format!("leave {mutex}"),
             Effect::Weigh {
                 weigh,
                 run,

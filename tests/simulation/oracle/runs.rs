@@ -309,6 +309,7 @@ impl Oracle {
         let mutex = command.mutex.clone();
         let held = mutex.is_some() && self.running.values().any(|other| other.mutex == mutex);
         assert!(!held, "two stages hold the mutex {mutex:?}");
+        mutex.iter().for_each(|mutex| self.mutexes.starts(mutex));
         let workspace = report.workspace;
         let before = self
             .running

@@ -109,10 +109,15 @@ impl World {
         });
     }
 
-    /// Somebody edits while a run is under way, which sees it before a stage ends; then one or another thing happens.
-    pub(crate) fn edit_on(&mut self, project: usize, file: u8) {
+    /// Somebody makes a file what it never was.
+    pub(super) fn rewrite(&mut self, project: usize, file: u8) {
         self.generation += 1;
         self.save(project, file, self.generation);
+    }
+
+    /// Somebody edits while a run is under way, which sees it before a stage ends; then one or another thing happens.
+    pub(crate) fn edit_on(&mut self, project: usize, file: u8) {
+        self.rewrite(project, file);
         self.hold_stages(HOMES[project]);
         self.wait(PAUSE);
         self.hold_stages(HOMES[project]);
