@@ -134,7 +134,13 @@ impl Shell {
                 (WorkspaceState::Rescanning, told(detail))
             }
             (_, _, Some(detail)) => (WorkspaceState::Untrusted, told(detail)),
-            (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
+            (Watch::Polling { detail }, _, _) => {
+                let mutex = workspace
+                    .mutex
+                    .map(|wait| format!("; {}", about_mutex(wait)));
+                let detail = format!("{detail}{}", mutex.unwrap_or_default());
+                (WorkspaceState::Polling, Some(detail))
+            }
             (Watch::Watching, _, _) => {
                 let held = workspace.held.as_ref().map(about_git);
                 let polled = || self.sites.get(&workspace.id)?.facts.polled_too();
@@ -412,6 +418,7 @@ fn project_status(
             run_id: running.run,
             stage: running.stage,
             started_at: running.started_at,
+            waits: running.waits.as_ref().map(about_mutex),
         }),
         queued: project.queued.into_iter().map(queued_run).collect(),
         proof,

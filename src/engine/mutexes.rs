@@ -14,7 +14,7 @@ use crate::engine::run::{Live, Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, ProjectId};
 use crate::model::id::{RunId, StageId, TaskId, WorkspaceId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a mutex has come that stages of this engine name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,22 +124,19 @@ impl Engine {
         let now = self.mutex_waits();
         let before = std::mem::replace(&mut self.told_waits, now);
         let ids = before.keys().chain(self.told_waits.keys());
-        let differs = |id: &&WorkspaceId| before.get(id) != self.told_waits.get(id);
-        let mut differ: Vec<WorkspaceId> = ids.filter(differs).copied().collect();
-        differ.sort();
-        differ.dedup();
-        for workspace in differ {
+        let differs = |id: &&ProjectId| before.get(id) != self.told_waits.get(id);
+        let differ = ids.filter(differs).map(|id| id.workspace);
+        for workspace in differ.collect::<BTreeSet<_>>() {
             if self.workspaces.contains_key(&workspace) {
                 self.publish(News::Workspace { workspace });
             }
         }
     }
 
-    /// Per workspace, the first stage that waits for what another process holds.
-    fn mutex_waits(&self) -> BTreeMap<WorkspaceId, MutexWait> {
+    /// Of each project the first stage that waits for what another process holds.
+    fn mutex_waits(&self) -> BTreeMap<ProjectId, MutexWait> {
         let mut waits = BTreeMap::new();
         for run in self.runs.values() {
-            let ProjectId { workspace, task } = &run.project;
             for (stage, mutex) in run.expectant() {
                 let Some(Claim::Wanted {
                     holder: Some(holder),
@@ -150,8 +147,9 @@ impl Engine {
                 let Some(definition) = run.definition(stage) else {
                     continue;
                 };
-                waits.entry(*workspace).or_insert_with(|| MutexWait {
-                    task: task.clone(),
+                let project = run.project.clone();
+                waits.entry(project).or_insert_with(|| MutexWait {
+                    task: run.project.task.clone(),
                     stage: definition.id.clone(),
                     mutex: mutex.clone(),
                     holder: holder.clone(),
@@ -161,8 +159,10 @@ impl Engine {
         waits
     }
 
-    /// The stage of a workspace that waits for what another process holds, as it was told.
+    /// The first stage of a workspace that waits for what another process holds, as it was told.
     pub(super) fn mutex_wait(&self, id: WorkspaceId) -> Option<&MutexWait> {
-        self.told_waits.get(&id)
+        let mut waits = self.told_waits.iter();
+        let first = waits.find(|(project, _)| project.workspace == id);
+        first.map(|(_, wait)| wait)
     }
 }

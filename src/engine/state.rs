@@ -38,8 +38,8 @@ pub struct Engine {
     pub(super) told_holding: BTreeSet<WorkspaceId>,
     /// What stages name that run, or that may start as soon as no other process has it.
     pub(super) mutexes: BTreeMap<String, Claim>,
-    /// Workspaces in which a stage waits for another process, as it was told.
-    pub(super) told_waits: BTreeMap<WorkspaceId, MutexWait>,
+    /// Projects of which a stage waits for another process, as it was told.
+    pub(super) told_waits: BTreeMap<ProjectId, MutexWait>,
     /// Those who asked for a run in this step and were not answered yet.
     pub(super) answers_due: Vec<RequestId>,
     /// Where the run waits that somebody has asked for by name and is still there for: exactly those whom the queued

@@ -84,6 +84,8 @@ pub struct Running {
     pub stage: Option<StageId>,
     /// When the run was made.
     pub started_at: Timestamp,
+    /// What a stage of it waits for that another process holds.
+    pub waits: Option<MutexWait>,
 }
 
 impl Engine {
@@ -232,6 +234,7 @@ impl Engine {
             run: run.report.run.clone(),
             stage: stage.map(|stage| stage.id.clone()),
             started_at: run.report.started_at,
+            waits: self.told_waits.get(id).cloned(),
         })
     }
 

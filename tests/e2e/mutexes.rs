@@ -2,17 +2,36 @@
 
 use crate::events::Events;
 use crate::support::{Running, Workspace, World, check, names};
+use orch::daemon::mutexes::lock::shelf_of_user;
+use orch::model::digest::Digest;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// A name that no other test has, in whatever process.
-fn name(test: &str) -> String {
-    format!("e2e/{test} {}", std::process::id())
+/// A name that no other test has, in whatever process; nothing is left of its lock.
+struct Name(String);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        for kind in ["lock", "turn"] {
+            let file = format!("{}.{kind}", Digest::of(self.0.as_bytes()));
+            drop(std::fs::remove_file(shelf_of_user().join(file)));
+        }
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn name(test: &str) -> Name {
+    Name(format!("e2e/{test} {}", std::process::id()))
 }
 
 /// A configuration whose stage runs under a mutex.
-fn under(mutex: &str, command: &str) -> String {
+fn under(mutex: &Name, command: &str) -> String {
     format!("{}mutex = \"{mutex}\"\n", check(command))
 }
 
@@ -48,7 +67,8 @@ fn forced(workspace: &Workspace<'_>, more: &[&str]) -> Running {
 fn stages_of_two_daemons_and_of_commands_beside_them_never_overlap() {
     let worlds = [World::new(), World::new()];
     let stamps = worlds[0].path("stamps");
-    let toml = under(&name("overlap"), &stamping(&stamps));
+    let mutex = name("overlap");
+    let toml = under(&mutex, &stamping(&stamps));
     let workspaces = worlds.each_ref().map(|world| world.watched("w", &toml));
     let hosted = worlds[1].directory("hosted");
     hosted.write("orchd.toml", &toml);
@@ -97,6 +117,7 @@ fn who_waits_for_another_process_is_told_and_can_be_cancelled() {
         (&project["phase"], &project["running"]["stage"]),
         (&json!("running"), &json!(null))
     );
+    assert_eq!(project["running"]["waits"], told);
     let run = project["running"]["run_id"].as_str().unwrap();
     second.done(&["cancel", run]);
     let ended = events.until_type("run.ended");
@@ -165,7 +186,8 @@ fn what_a_stage_leaves_running_keeps_no_mutex() {
 fn runs_side_by_side_in_one_workspace_leave_whole_evidence() {
     let world = World::new();
     let stamps = world.path("stamps");
-    let toml = under(&name("beside"), &stamping(&stamps));
+    let mutex = name("beside");
+    let toml = under(&mutex, &stamping(&stamps));
     let workspace = world.watched("w", &toml);
     let mut known = BTreeSet::from([workspace.runs()[0]["run_id"].as_str().unwrap().to_owned()]);
     for _ in 0..3 {
