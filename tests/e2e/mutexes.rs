@@ -182,13 +182,10 @@ fn what_a_stage_leaves_running_keeps_no_mutex() {
     world.say(&gate, "");
 }
 
-#[test]
-fn runs_side_by_side_in_one_workspace_leave_whole_evidence() {
+/// Runs of one workspace beside each other leave evidence that is whole, and no run less; how many there were.
+fn beside_each_other(toml: &str) -> usize {
     let world = World::new();
-    let stamps = world.path("stamps");
-    let mutex = name("beside");
-    let toml = under(&mutex, &stamping(&stamps));
-    let workspace = world.watched("w", &toml);
+    let workspace = world.watched("w", toml);
     let mut known = BTreeSet::from([workspace.runs()[0]["run_id"].as_str().unwrap().to_owned()]);
     for _ in 0..3 {
         let hosted = || forced(&workspace, &["--no-daemon"]);
@@ -199,7 +196,6 @@ fn runs_side_by_side_in_one_workspace_leave_whole_evidence() {
             assert!(known.insert(run), "two runs have one id");
         }
     }
-    never_overlapped(&stamps, known.len());
     let there = names(&workspace.root.join(".runs/t/cli"));
     let there = there
         .into_iter()
@@ -250,6 +246,20 @@ fn runs_side_by_side_in_one_workspace_leave_whole_evidence() {
         .iter()
         .map(|run| run["run_id"].as_str().unwrap().to_owned());
     assert_eq!(listed.collect::<BTreeSet<_>>(), known);
+    known.len()
+}
+
+#[test]
+fn runs_side_by_side_in_one_workspace_leave_whole_evidence() {
+    beside_each_other(&check("true"));
+}
+
+#[test]
+fn runs_side_by_side_in_one_workspace_share_its_mutexes() {
+    let (dir, mutex) = (tempfile::tempdir().unwrap(), name("beside"));
+    let stamps = dir.path().join("stamps");
+    let runs = beside_each_other(&under(&mutex, &stamping(&stamps)));
+    never_overlapped(&stamps, runs);
 }
 
 #[test]
