@@ -308,7 +308,7 @@ CONTENT = [
         "restarts.times >= RESTARTS_MAX ||",
         "restarts.times >= u32::MAX ||",
         "after three runs that made way one is let end",
-        ("runs in a row made way", "scene restarted_by_itself", "scene restarted_by_hand"),
+        ("runs in a row made way", "scene endless_edits_let_a_run_end_now_and_then", "scene restarted_by_hand"),
     ),
     Mutant(
         "restarts-without-a-time",
