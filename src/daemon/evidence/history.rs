@@ -15,6 +15,7 @@ use crate::model::run::{Outcome, StageStatus};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -106,6 +107,8 @@ pub struct ReopenedStage {
     pub content_key: Option<StageKey>,
     /// The same with what other stages have left.
     pub key: Option<StageKey>,
+    /// The keys on which the stages below it have passed, of one that is a pipeline.
+    pub below: BTreeSet<StageKey>,
     /// The content that it read, where the sidecar says so.
     pub input: Option<InputDigest>,
     /// How it ended, where the sidecar says so.
@@ -272,6 +275,7 @@ impl Reopened {
                 child: command.sub_run_id.clone(),
                 content_key: known.and_then(SidecarStage::content_key),
                 key: known.and_then(|stage| stage.key),
+                below: known.map(|stage| stage.below.clone()).unwrap_or_default(),
                 input: beside.and_then(|stage| stage.input_digest),
                 outcome: beside.map(|stage| stage.outcome),
                 attempts: beside.map_or(0, |stage| stage.attempts),
