@@ -4,6 +4,7 @@
 //! it: a directory that changed is listed again, a manifest with another stamp is read again. The copy in the daemon's
 //! state directory is therefore a cache: deleted, torn or of another version, it is made again.
 
+mod flaky;
 mod said;
 mod store;
 

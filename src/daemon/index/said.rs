@@ -30,6 +30,11 @@ impl Said {
     pub(crate) fn tells_of_failure(&self) -> bool {
         self.outcome.tells_of_failure()
     }
+
+    /// Whether it has failed in this run before it passed there; of a pipeline that is said by the run that it is.
+    pub(super) fn has_failed_here(&self) -> bool {
+        self.outcome == Outcome::Flaky && self.retried && self.below.is_none()
+    }
 }
 
 /// What the stages of a run say, in their order.
@@ -37,10 +42,9 @@ pub(super) fn by(sidecar: &Sidecar, manifest: &Manifest) -> Vec<Said> {
     let proves = sidecar.proves();
     let stages = sidecar.stages.iter().zip(1_u64..);
     let said = stages.filter_map(|(stage, index)| {
-        let stands = match stage.outcome {
-            Outcome::Passed => stage.reused_from.is_none() && (stage.proven || proves),
-            other => other.tells_of_failure() && (stage.against_key || proves),
-        };
+        let own_pass = stage.outcome == Outcome::Passed && stage.reused_from.is_none();
+        let stands = (own_pass && (stage.proven || proves))
+            || (stage.outcome.tells_of_failure() && (stage.against_key || proves));
         let mut commands = manifest.commands.iter();
         let command = commands.find(|command| command.index == index);
         Some(Said {

@@ -393,15 +393,15 @@ CONTENT = [
         "            is_sound && tells && (binds || still())",
         "            is_sound && tells && binds && (still() || true)",
         "a failure that a void run did not disturb counts",
-        ("a pass stands for a key that has failed before", "the proof says [Flaky]"),
+        ("scene what_failed_in_a_void_run_has_failed",),
     ),
     Mutant(
         "a-pass-of-before-a-failure-stays",
         "project.rs",
-        "            Verdict::Pass if on.any(|key| self.history.has_failed(*key)) => Verdict::Flaky,",
-        "            Verdict::Pass if on.any(|key| self.history.has_failed(*key)) => Verdict::Pass,",
+        "            return Verdict::Flaky;\n        }\n        proof.verdict\n",
+        "            return Verdict::Pass;\n        }\n        proof.verdict\n",
         "a key that has passed and fails then is flaky",
-        ("the proof says [Flaky]",),
+        ("the proof says [Flaky]", "scene what_failed_in_a_void_run_has_failed"),
     ),
     Mutant(
         "what-fails-below-is-overlooked",
@@ -409,7 +409,7 @@ CONTENT = [
         "        stage.below = passed_on(&report.stages);\n",
         "        let _ = passed_on(&report.stages);\n",
         "a pipeline stands on what its child runs have passed on",
-        ("the proof says [Flaky]", "a pass stands for a key that has failed before"),
+        ("scene failed_below_before", "the proof says [Flaky]"),
     ),
     Mutant(
         "next-has-no-look-of-its-own",
