@@ -344,6 +344,8 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const BLOCKED_END_MAX: Duration = Duration::from_secs(2);
 /// Runs that are named where a part of an id names several: enough to see what they have in common.
 pub const RUNS_NAMED_MAX: usize = 5;
+/// Runs that are named as those in which a flaky stage has failed, or passed: the newest say whether it still does.
+pub const FLAKY_RUNS_NAMED_MAX: usize = 16;
 /// Time after which a client says what it waits for: nobody wonders before, and whatever ends sooner needs no words.
 pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Characters of what git says that are passed on: some lines of it.

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod daemon;
+pub mod flaky;
 pub mod history;
 pub mod init;
 pub mod live;

@@ -84,7 +84,11 @@ impl Shell {
             } => self.take_loaded(id, *loaded, &known, then),
             What::Removed { task, gone } => self.take_removed(id, task, gone),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
-            What::Runs { request, rows } => self.take_rows(id, request, rows),
+            What::Runs {
+                request,
+                rows,
+                known,
+            } => self.take_rows(id, request, (rows, known)),
             What::Found { request, found } => self.take_found(id, request, found),
             What::Reopened {
                 request,

@@ -15,9 +15,9 @@ use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::daemon::watcher::WatchError;
 use crate::engine::Record;
 use crate::model::digest::OutputsDigest;
-use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WeighId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::report::runs::ListedRun;
 use crate::model::report::why::WhyProject;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
@@ -114,7 +114,9 @@ pub(super) enum What {
         /// Who asks.
         request: RequestId,
         /// The rows, or why there are none.
-        rows: Result<Vec<RunRecord>, Refusal>,
+        rows: Result<Vec<ListedRun>, Refusal>,
+        /// Whether there are runs of what is asked about at all.
+        known: bool,
     },
     /// Its runs that a part of an id names, for somebody who looks everywhere.
     Found {

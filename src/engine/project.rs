@@ -162,6 +162,15 @@ impl Project {
         self.proofs.iter().rev().find(|proof| proof.keys == keys)
     }
 
+    /// What a proof says by now: a pass on what has failed, too, is flaky, whenever and in whichever run that was.
+    pub(super) fn verdict_of(&self, proof: &Proof) -> Verdict {
+        let mut on = proof.on.iter();
+        if proof.verdict == Verdict::Pass && on.any(|key| self.history.has_failed(*key)) {
+            return Verdict::Flaky;
+        }
+        proof.verdict
+    }
+
     /// The newest proof of its present content.
     pub(super) fn present_proof(&self) -> Option<&Proof> {
         self.proof(&self.known()?.keys)

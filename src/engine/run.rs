@@ -241,6 +241,8 @@ fn fresh_stage(
             .copied(),
         outputs: None,
         proven: false,
+        against_key: false,
+        below: BTreeSet::new(),
         reused_from: None,
         reused_as: None,
         attempts: 0,

@@ -395,6 +395,7 @@ fn keep(fresh: &mut StageReport, kept: KeptStage) {
     fresh.outcome = kept.outcome;
     fresh.content_key = kept.content_key;
     fresh.key = kept.key;
+    fresh.below = kept.below;
     fresh.input = kept.input;
     fresh.tools = None;
     fresh.reused_from = kept.reused_from;

@@ -3,6 +3,7 @@
 //! The runner only obeys: deadlines, grace and retries are decided here, on the monotonic clock.
 
 use crate::engine::ask::Stop;
+use crate::engine::history::passed_on;
 use crate::engine::news::{News, StageTold};
 use crate::engine::run::{Live, Run};
 use crate::engine::state::Engine;
@@ -243,6 +244,7 @@ impl Engine {
         let began = stage.started_at.unwrap_or(self.now.wall);
         stage.duration = self.now.wall.since(began);
         stage.summary = Some(summary.to_owned());
+        stage.below = passed_on(&report.stages);
         run.note_left(index, left);
         self.tell_stage(parent, index);
         self.advance_in_turn(Some(parent));

@@ -177,7 +177,7 @@ impl Engine {
             project: id.clone(),
             path: project.place.clone(),
             pipeline,
-            verdict: told.map_or(Verdict::Unknown, |proof| proof.verdict),
+            verdict: told.map_or(Verdict::Unknown, |proof| project.verdict_of(proof)),
             // Nobody looks any more: what was proven stays proven of that content, and may not be the present one.
             fresh: told.is_some() && !self.stopping,
             phase,

@@ -2,7 +2,7 @@
 //!
 //! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
-use crate::engine::history::admit_failures;
+use crate::engine::history::{admit_failures, passed_on};
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
 use crate::engine::run::{Phase, Run};
@@ -81,6 +81,7 @@ impl Engine {
         }
         run.report.verdict = verdict;
         run.admit_proven(now_seen);
+        run.admit_failed(now_seen);
         run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
         let report = Box::new(run.report.clone());
@@ -198,6 +199,7 @@ impl super::project::Project {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
+            on: passed_on(&run.report.stages),
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
             confirmed: false,

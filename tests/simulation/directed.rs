@@ -243,6 +243,7 @@ scenes! {
     doubted_and_put_back: usual,
     taken_over: two,
     taken_over_after_a_void_run: two,
+    failed_since_in_a_void_run: two,
     taken_over_unless_forced: two,
     taken_over_with_outputs: leaving,
     taken_over_by_a_child: nested,

@@ -191,6 +191,7 @@ impl Oracle {
             self.let_be.remove(&project);
             self.waiting.remove(&project);
             self.forget_for_time(project);
+            self.failed.configured(project);
             if setting == Setting::Waiting {
                 self.waiting.insert(project);
             }
@@ -364,7 +365,13 @@ impl Oracle {
         {
             answers.iter().for_each(|it| self.judge_unstable(it));
         }
-        let evidence = (&self.said, &self.recorded);
+        // What a run has said by now, whatever has failed since.
+        let said = self.said.iter().flat_map(|(run, verdict)| {
+            let told = self.failed.tells(run, *verdict).into_iter();
+            told.map(|verdict| (run.clone(), verdict))
+        });
+        let said = said.collect();
+        let evidence = (&said, &self.recorded);
         let (contents, stale) = (&self.contents, &self.stale);
         self.questions
             .answered(request, reply, contents, evidence, stale);

@@ -18,7 +18,9 @@ use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::config::{Action, Config};
 use orch::model::id::{CaptureId, PipelineId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
-use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
+use orch::model::run::{
+    Cause, Changed, Ending, Exit, Outcome, RunReport, StageReport, StageWork, Verdict,
+};
 use orch::model::time::Tick;
 use orch::model::view::{Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -133,6 +135,12 @@ impl Disk {
         let proofs = proven.map(|report| Proof {
             keys: crate::oracle::keys(report),
             verdict: report.verdict,
+            on: report
+                .stages
+                .iter()
+                .filter(|stage| stage.outcome == Outcome::Passed)
+                .flat_map(StageReport::keys)
+                .collect(),
             run: report.run.clone(),
             timed_out: fails_for_time(report),
             confirmed: false,
@@ -145,8 +153,8 @@ impl Disk {
     pub(crate) fn history(&self, project: usize) -> History {
         let mut history = History::default();
         let ours = self.0.iter().filter(|report| report.task == task(project));
-        for report in ours.filter(|report| proves(report)) {
-            let stages = report.stages.iter();
+        for report in ours {
+            let stages = report.stages.iter().filter(|stage| stage.against_key);
             let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
             history.note(&report.run, said);
         }
@@ -463,6 +471,10 @@ fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
     let known = |stage: KeptStage| KeptStage {
         content_key: stage.content_key.filter(|_| report.void.is_none()),
         key: stage.key.filter(|_| report.void.is_none()),
+        below: match report.void {
+            None => stage.below,
+            Some(_) => BTreeSet::new(),
+        },
         ..stage
     };
     stages.map(known).collect()
@@ -484,6 +496,7 @@ fn kept(stage: StageReport) -> KeptStage {
         outcome: stage.outcome,
         content_key: stage.content_key,
         key: stage.key,
+        below: stage.below,
         input: stage.input,
         reused_from: stage.reused_from,
         attempts: stage.attempts,

@@ -22,8 +22,8 @@ REUSE = [
     Mutant(
         "what-is-affected-is-proven",
         "proven.rs",
-        "            && !self.is_affected(stage)\n",
-        "",
+        "            && stage.is_some_and(|stage| !self.is_affected(stage))\n",
+        "            && stage.is_some()\n",
         "a pass stands only for content that nobody touched meanwhile",
         ("what did not lie still", "scene taken_over_after_a_void_run"),
     ),

@@ -43,6 +43,7 @@ impl Oracle {
                 "a run begins by itself while git is at work"
             );
         }
+        self.failed.begin(report);
         self.begin_on_view(report, setting);
         self.take_announced(report, &project);
         if is_own(report) {

@@ -170,6 +170,7 @@ fn explain_names_the_stages_or_the_rule() {
 fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
     let record = |id: &str, verdict, cause| ListedRun {
         workspace: None,
+        flaky: None,
         record: RunRecord {
             run_id: run(id),
             task_id: task("0101-web"),
