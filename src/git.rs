@@ -1,11 +1,13 @@
 //! Git as a program: asked in one place, in an environment of its own, and quoted where it refuses.
 //!
 //! What a hook has in its environment ties git to the repository of the hook, so none of it is passed on; nothing is
-//! asked of anybody at a terminal. [`revision`] finds out what is to be judged. What lies in a working tree is told by
-//! `daemon::tree`, which never runs git.
+//! asked of anybody at a terminal. [`revision`] finds out what is to be judged; on a [`leash`] git ends with who asked it.
+//! What lies in a working tree is told by `daemon::tree`, which never runs git.
 
+pub mod leash;
 pub mod revision;
 
+use crate::git::leash::Leash;
 use crate::limits::GIT_WORDS_CHARS_MAX;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -104,6 +106,7 @@ pub struct Git {
     directory: PathBuf,
     settings: &'static [&'static str],
     environment: Vec<(&'static str, OsString)>,
+    leash: Option<Leash>,
 }
 
 impl Git {
@@ -114,6 +117,7 @@ impl Git {
             directory: directory.to_path_buf(),
             settings: &[],
             environment: Vec::new(),
+            leash: None,
         }
     }
 
@@ -133,6 +137,12 @@ impl Git {
         self
     }
 
+    /// On a leash: where this process is killed, git ends as well.
+    #[must_use]
+    pub fn leashed(self, leash: Option<Leash>) -> Self {
+        Self { leash, ..self }
+    }
+
     /// Has it do something; what it writes is the answer. Blocks as long as it takes.
     ///
     /// # Errors
@@ -142,7 +152,13 @@ impl Git {
         reason = "the one place where git is started"
     )]
     pub fn ask<T: AsRef<OsStr>>(&self, arguments: &[T]) -> Result<Vec<u8>, GitError> {
-        let mut command = Command::new("git");
+        let mut command = match &self.leash {
+            None => Command::new("git"),
+            Some(leash) => Command::new(leash.program()),
+        };
+        if self.leash.is_some() {
+            command.args(Leash::words());
+        }
         for name in REPOSITORY_VARIABLES.iter().chain(&SEEING_VARIABLES) {
             command.env_remove(name);
         }
