@@ -110,7 +110,7 @@ fn judge_all(
 ) -> Result<Exit, Failure> {
     let is_one = revisions.len() == 1;
     let mut told: Option<GateAnswer> = None;
-    let mut unjudged: Vec<Unjudged> = Vec::new();
+    let mut unjudged: Vec<Box<Unjudged>> = Vec::new();
     for found in revisions {
         match judge_one(session, args, root, found) {
             Ok(answer) => {
@@ -121,7 +121,10 @@ fn judge_all(
             }
             // Nobody hears what is told.
             Err(one) if matches!(one.failure, Failure::Output(_)) => return Err(one.failure),
-            Err(one) if is_one => return tell_unknown(session, one.failure, || one.tasks),
+            Err(one) if is_one => {
+                let Unjudged { failure, tasks, .. } = *one;
+                return tell_unknown(session, failure, || tasks);
+            }
             Err(one) => {
                 let words = error(
                     &one.message(),
@@ -154,11 +157,11 @@ fn judge_all(
 fn tell_all(
     session: &mut Session<'_>,
     told: Option<GateAnswer>,
-    unjudged: &[Unjudged],
+    unjudged: &[Box<Unjudged>],
 ) -> Result<Exit, Failure> {
-    let code = |one: &&Unjudged| Exit::of_failure(&one.failure).badness();
     // The first of those that are as bad.
-    let worst = unjudged.iter().rev().max_by_key(code);
+    let worst = unjudged.iter().rev();
+    let worst = worst.max_by_key(|one| Exit::of_failure(&one.failure).badness());
     let mut exit = worst.map_or(Exit::Done, |worst| Exit::of_failure(&worst.failure));
     if let Some(answer) = &told {
         let of_answer = Exit::of_verdict(answer.verdict, answer.green);
@@ -196,11 +199,13 @@ fn judge_one(
     args: &Gate,
     root: &RootPath,
     found: Found,
-) -> Result<GateAnswer, Unjudged> {
-    let no_verdict = |failure, judged, tasks| Unjudged {
-        failure,
-        judged,
-        tasks,
+) -> Result<GateAnswer, Box<Unjudged>> {
+    let no_verdict = |failure, judged, tasks| {
+        Box::new(Unjudged {
+            failure,
+            judged,
+            tasks,
+        })
     };
     let found = found.map_err(|error| no_verdict(error.into(), None, args.task.clone()));
     let revision = found?;

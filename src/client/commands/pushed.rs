@@ -124,7 +124,7 @@ mod tests {
             format!("{good}\r\n"),
             format!("{good}\n\n{good}\n"),
             format!("{good}\nwhat is this\n"),
-            format!("{good}\n").repeat(PUSHED_BYTES_MAX as usize / good.len() + 1),
+            format!("{good}\n").repeat(usize::try_from(PUSHED_BYTES_MAX).unwrap() / good.len() + 1),
         ] {
             let failure = parse(other.as_bytes()).unwrap_err();
             assert!(failure.to_string().contains("pre-push"), "{failure}");
