@@ -179,7 +179,7 @@ impl Git {
             return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        let said: String = said.trim().chars().take(GIT_WORDS_CHARS_MAX).collect();
+        let said = cut(said.trim());
         Err(GitError::Refused {
             command: name_of(arguments),
             said: if said.is_empty() {
@@ -201,6 +201,17 @@ impl Git {
             _ => Err(odd(arguments, &answer)),
         }
     }
+}
+
+/// What git says, without its middle where it is long: what went wrong stands at the beginning or at the end.
+fn cut(said: &str) -> String {
+    let count = said.chars().count();
+    if count <= GIT_WORDS_CHARS_MAX {
+        return said.to_owned();
+    }
+    let head: String = said.chars().take(GIT_WORDS_CHARS_MAX / 2).collect();
+    let tail: String = said.chars().skip(count - GIT_WORDS_CHARS_MAX / 2).collect();
+    format!("{head} … {tail}")
 }
 
 /// An answer that is none.
@@ -234,6 +245,19 @@ mod tests {
             said.starts_with("`git rev-parse` failed: fatal: not a git repository"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn of_many_words_the_first_and_the_last_are_told() {
+        assert_eq!(cut("fatal: no"), "fatal: no");
+        let said = format!(
+            "error: first\n{}fatal: ü last",
+            "error: more ü\n".repeat(1000)
+        );
+        let cut = cut(&said);
+        assert!(cut.starts_with("error: first\n"), "{cut}");
+        assert!(cut.ends_with("\nfatal: ü last"), "{cut}");
+        assert_eq!(cut.chars().count(), GIT_WORDS_CHARS_MAX + 3);
     }
 
     #[test]

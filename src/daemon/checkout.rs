@@ -13,6 +13,7 @@ use crate::daemon::process::chase::RUN_VARIABLE;
 use crate::git::leash::Leash;
 use crate::git::revision::Revision;
 use crate::git::{Git, GitError};
+use crate::limits::CHECKOUT_ROOM_BYTES;
 use crate::model::digest::Digest;
 use crate::model::id::{IdError, RunId};
 use crate::model::judged::Oid;
@@ -37,6 +38,8 @@ const INDEX: &str = "index";
 const LOCK: &str = "lock";
 /// There while files are changed: after a crash nothing of them is believed.
 const UNFINISHED: &str = "unfinished";
+/// Written to see whether there is room.
+const ROOM: &str = "room";
 /// How files were converted when they were checked out.
 const CONVERSIONS: &str = "conversions";
 /// The settings by which git converts files that it checks out, beside the attributes.
@@ -142,8 +145,31 @@ impl Checkout {
     /// Blocks.
     ///
     /// # Errors
-    /// When git or the disk says no, also of one that is made anew.
+    /// When git or the disk says no, also of one that is made anew. Where the disk is full nothing of it is left there.
     pub fn stand(&self, revision: &Revision) -> Result<RootPath, CheckoutError> {
+        self.filled(revision).map_err(|error| {
+            // Git names each file that it could not write, and not why.
+            let Some(full) = self.try_to_write() else {
+                return error;
+            };
+            drop(self.begin().and_then(|()| self.clear()));
+            full
+        })
+    }
+
+    /// Why there is no room, if there is none.
+    fn try_to_write(&self) -> Option<CheckoutError> {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        let path = self.directory.join(ROOM);
+        let written =
+            File::create(&path).and_then(|mut file| file.write_all(&vec![0; CHECKOUT_ROOM_BYTES]));
+        drop(remove(&path));
+        let error = written.err()?;
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded);
+        is_full.then(|| failed("check out into", &self.directory)(error))
+    }
+
+    fn filled(&self, revision: &Revision) -> Result<RootPath, CheckoutError> {
         if self.directory.join(UNFINISHED).exists() {
             // Git, and the filters that it runs, may have outlived the gate that was killed, and would go on to write.
             leftovers::end_all(BTreeSet::from([self.mark.clone()]), Clock::start());

@@ -2,7 +2,7 @@
 
 use crate::deadline::within;
 use crate::revisions::{counter, judged, repository, state_of};
-use crate::support::{Done, Running, Workspace, World, check, is_had, lines, pipeline};
+use crate::support::{Done, Running, Workspace, World, check, is_had, lines, pipeline, works};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
@@ -407,4 +407,38 @@ fn a_git_whose_gate_was_killed_changes_nothing_more_and_the_next_gate_goes_on() 
             .out;
         assert_eq!(listed.lines().count(), 2, "{listed}");
     }
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_and_nothing_is_left_on_it() {
+    let world = World::empty();
+    if !works(&["unshare", "-Urm", "true"], "nothing is mounted") {
+        return;
+    }
+    let workspace = repository(&world, "w");
+    workspace.done(&["deny", workspace.root()]);
+    workspace.sh("git branch small; mkdir d; for i in $(seq 1500); do echo $i > d/$i; done; git add .; git commit -qm big; git checkout -q small");
+    let script = format!(
+        "mount -t tmpfs -o size=3m,mode=700 none {}; $ORCHCTL allow >&2; set +e; $ORCHCTL gate --commit main --json; echo big $?; \
+        $ORCHCTL gate --commit small --json; echo small $?; mount -o remount,size=60m {0}; $ORCHCTL gate --commit main --json; echo big $?",
+        world.state().display()
+    );
+    let mut command = world.command("unshare");
+    command.args(["-Urm", "sh", "-ec", &script]);
+    command.env("ORCHCTL", env!("CARGO_BIN_EXE_orchctl"));
+    command.current_dir(&workspace.root);
+    let done = Running::of(command).end();
+    let codes: Vec<&str> = done
+        .out
+        .lines()
+        .filter(|line| line.starts_with(['b', 's']))
+        .collect();
+    assert_eq!(codes, ["big 3", "small 0", "big 0"], "{done:?}");
+    for said in ["failed to check out into", "No space left on device"] {
+        assert!(
+            done.out.contains(said) && done.err.contains(said),
+            "{done:?}"
+        );
+    }
+    assert!(!done.err.contains("unable to write file"), "{done:?}");
 }
