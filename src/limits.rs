@@ -350,6 +350,8 @@ pub const FLAKY_RUNS_NAMED_MAX: usize = 16;
 pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Characters of what git says that are passed on: some lines of it.
 pub const GIT_WORDS_CHARS_MAX: usize = 2000;
+/// Bytes for which a disk has to have room, else a checkout that failed did so because it is full: some files.
+pub const CHECKOUT_ROOM_BYTES: usize = 256 * 1024;
 /// Bytes of git's word on what is pushed: some thousand refs. Whoever pushes more at once is told so.
 pub const PUSHED_BYTES_MAX: u64 = 1024 * 1024;
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is

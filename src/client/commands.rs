@@ -14,6 +14,7 @@ mod judge;
 mod leave;
 mod logs;
 mod packaging;
+mod pushed;
 mod run;
 mod watch;
 mod workspace;

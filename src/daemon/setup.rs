@@ -137,7 +137,7 @@ impl Shell {
         let loaded = match loaded {
             Ok(loaded) => Arc::new(loaded),
             Err(error) => {
-                let detail = chain(&error);
+                let detail = chain(&site.spots.ground.as_git_names(error));
                 tracing::warn!(root = %site.root, %detail, "the configuration is refused");
                 site.refused = Some(detail.clone());
                 self.inputs.push_back(Input::Misconfigured {

@@ -289,6 +289,7 @@ impl Shell {
         GateAnswer {
             verdict,
             green: (verdict == Verdict::Flaky).then_some(green),
+            detail: None,
             projects: projects.collect(),
         }
     }

@@ -22,6 +22,7 @@ fn gate_says_which_run_it_trusts() {
     let gate = GateAnswer {
         verdict: Verdict::Unknown,
         green: None,
+        detail: None,
         projects: vec![
             GateProject {
                 detail: None,
@@ -94,6 +95,7 @@ fn gate_says_that_flaky_counts_as_failed() {
     let gate = GateAnswer {
         verdict: Verdict::Flaky,
         green: Some(false),
+        detail: None,
         projects: vec![GateProject {
             detail: None,
             task_id: task("0101-web"),
