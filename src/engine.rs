@@ -39,7 +39,7 @@ mod trial;
 mod turns;
 mod verdicts;
 mod waiters;
-mod weighing;
+pub mod weighing;
 pub mod why;
 mod workspace;
 
@@ -60,6 +60,7 @@ use proven::Proven;
 use run::MISSING;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use weighing::Sought;
 
 pub use hold::Held;
 pub use queued::QueuedRun;
@@ -372,8 +373,8 @@ pub enum Effect {
         stage: usize,
         /// The directory that the patterns are relative to.
         base: RelPath,
-        /// The patterns; what matches each list is digested by itself.
-        lists: Vec<Vec<String>>,
+        /// What matches each is digested by itself.
+        lists: Vec<Sought>,
     },
     /// Answer a question.
     Reply {

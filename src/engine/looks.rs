@@ -64,6 +64,7 @@ impl Engine {
                 Live::ChildExpected(pipeline) => Some(pipeline.clone()),
                 Live::Idle
                 | Live::Command { .. }
+                | Live::Entering(_)
                 | Live::Weighing(_)
                 | Live::Leaving { .. }
                 | Live::Child(_) => None,

@@ -17,7 +17,7 @@ use crate::model::run::{
     Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
     StageWork, Verdict,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Engine {
@@ -223,6 +223,8 @@ impl Engine {
             inherited: Some(Left::default()),
             executes: BTreeSet::new(),
             shaken: BTreeSet::new(),
+            strayed: ChangeSet::default(),
+            met: BTreeMap::new(),
             kept: BTreeSet::new(),
             changes: ChangeSet::default(),
             affected: BTreeSet::new(),
@@ -333,6 +335,7 @@ impl Engine {
                 }
                 Live::Command { .. } | Live::Idle => {}
                 Live::Weighing(_) | Live::ChildExpected(_) => *live = Live::Idle,
+                Live::Entering(_) => *live = Live::Idle,
                 // It has ended before; nobody waits for what it has left any more.
                 Live::Leaving { status, .. } => left.push((stage, *status)),
                 Live::Child(child) => children.push(child.clone()),

@@ -34,7 +34,8 @@ impl Engine {
         };
         let same = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
         // An edit that was undone leaves the same content, but a stage may have read what was there in between.
-        let binds = same && run.changes.is_empty();
+        // What a stage found other than what it had waited for leaves the content as it was, too.
+        let binds = same && run.changes.is_empty() && run.strayed.is_empty();
         if binds {
             admit_failures(&mut run.report.stages, self.projects.get(&run.project));
         }
@@ -42,7 +43,7 @@ impl Engine {
         let mut rewritten = None;
         if !binds {
             let changed = match now_seen {
-                Some(_) => run.changes.changed(),
+                Some(_) => run.voided_by(),
                 None => Changed::Everything,
             };
             if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {

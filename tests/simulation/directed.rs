@@ -230,6 +230,8 @@ scenes! {
     taken_over_by_a_child: nested,
     outputs_that_do_not_lie_still: leaving,
     outputs_that_cannot_be_weighed: leaving,
+    outputs_that_change_while_a_stage_waits: leaving,
+    outputs_that_never_lie_still: leaving,
     cancelled_while_weighing: leaving,
     taken_over_from_a_resumed_run: two,
     weighed_before_a_resume: leaving,
