@@ -21,6 +21,7 @@ mod hold;
 pub mod keys;
 mod looks;
 pub mod news;
+mod passing;
 mod pending;
 mod project;
 pub mod proven;

@@ -11,6 +11,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::history::History;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
+use crate::engine::passing::Habits;
 use crate::engine::pending::Pending;
 use crate::engine::proven::Proven;
 use crate::engine::rewritten::{Recheck, Restarts};
@@ -52,6 +53,7 @@ pub(super) struct Project {
     pub(super) culprits: Option<Culprits>,
     /// What the superseded runs before rewrote, without another run in between.
     pub(super) restarts: Restarts,
+    pub(super) habits: Habits,
     pub(super) recheck: Recheck,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
@@ -93,6 +95,7 @@ impl Project {
             leave_next: false,
             culprits: None,
             restarts: Restarts::new(),
+            habits: Habits::default(),
             recheck: Recheck::default(),
             last: known.last,
             told: None,
@@ -212,6 +215,7 @@ impl Engine {
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
             None => {
                 project.culprits = None;
+                project.habits.outside();
                 project.restarts.clear();
             }
         }

@@ -91,7 +91,7 @@ impl Engine {
         let (Some(project), Some(run)) = (self.projects.get(id), self.runs.get(run)) else {
             return false;
         };
-        let changed = run.changes.changed();
+        let changed = run.changed();
         let rewritten = run.still_changed(&changed);
         let again = |culprit: &(RelPath, usize)| {
             let before = project.culprits.as_ref();
@@ -194,7 +194,7 @@ impl Engine {
         let (Some(project), Some(run)) = (self.projects.get_mut(id), self.runs.get(run)) else {
             return;
         };
-        let rewritten = run.still_changed(&run.changes.changed());
+        let rewritten = run.still_changed(&run.changed());
         let before = std::mem::take(&mut project.restarts);
         let count = |culprit: &(RelPath, usize)| {
             let times = before.get(culprit).copied().unwrap_or_default();

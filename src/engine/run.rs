@@ -10,6 +10,7 @@ use crate::engine::ProjectId;
 use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
+use crate::engine::passing::Passing;
 use crate::engine::weighing::Left;
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::digest::OutputsDigest;
@@ -67,7 +68,9 @@ pub(super) struct Run {
     pub(super) kept: BTreeSet<usize>,
     /// What changed since it began.
     pub(super) changes: ChangeSet,
-    /// The stages that read some of that.
+    /// What came and went since.
+    pub(super) passing: Passing,
+    /// The stages that read some of what changed.
     pub(super) affected: BTreeSet<(PipelineId, StageId)>,
     pub(super) culprits: Culprits,
     /// Since when a stage that may start has had no room, or nobody's mutex to take.
@@ -147,8 +150,7 @@ impl Run {
     pub(super) fn may_prove(&self, seen: &Seen) -> bool {
         self.cancelled.is_none()
             && self.report.void.is_none()
-            && self.changes.is_empty()
-            && self.strayed.is_empty()
+            && self.is_undisturbed()
             && self.seen.keys == seen.keys
     }
 

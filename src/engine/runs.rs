@@ -7,6 +7,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
 use crate::engine::news::News;
+use crate::engine::passing::Passing;
 use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::weighing::{Left, nothing_left};
@@ -227,6 +228,7 @@ impl Engine {
             met: BTreeMap::new(),
             kept: BTreeSet::new(),
             changes: ChangeSet::default(),
+            passing: Passing::default(),
             affected: BTreeSet::new(),
             culprits: Culprits::new(),
             waits_since: None,

@@ -19,7 +19,7 @@ use orch::model::id::{CaptureId, PipelineId, RunId, Seq, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
 use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
 use orch::model::time::Tick;
-use orch::model::view::{Subject, View};
+use orch::model::view::{Fleeting, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -353,6 +353,7 @@ impl World {
                 false => Changed::Paths(paths(&differing)),
             },
             undone: paths(&undone),
+            fleeting: Fleeting::default(),
             stages: stages
                 .into_iter()
                 .map(|(pipeline, stage)| {
