@@ -67,6 +67,12 @@ impl Habit {
                 let rest = a.len().min(b.len()).saturating_sub(begin);
                 let both = a.iter().rev().zip(b.iter().rev()).take(rest);
                 let end = both.take_while(|(a, b)| a == b).count();
+                // A number that goes on, such as a process id or a time, is other digits the next time.
+                let is_digit = |byte: &&u8| byte.is_ascii_digit();
+                let digits = a.iter().take(begin).rev().take_while(is_digit).count();
+                let begin = begin - digits;
+                let digits = a.iter().skip(a.len() - end).take_while(is_digit).count();
+                let end = end - digits;
                 if begin + end < HABIT_BYTES_MIN {
                     return None;
                 }
@@ -256,6 +262,9 @@ mod tests {
                 "v.ts.timestamp-1",
                 Some(false),
             ),
+            ("tmp.4711", "tmp.4712", "tmp.5000", Some(true)),
+            ("4711.log", "4721.log", "5.log", Some(true)),
+            ("a47", "a48", "a49", None),
             ("tmp.a/x/y", "tmp.b/x/y", "tmp.c/x/y", Some(true)),
             ("tmp.a/x/y", "tmp.b/x/y", "tmp.c/x", Some(false)),
             ("src/4913", "src/4913", "src/4913", Some(true)),

@@ -35,6 +35,7 @@ mod lifecycle;
 mod mounts;
 mod naming;
 mod overflow;
+mod passing;
 mod patience;
 mod present;
 mod queries;
