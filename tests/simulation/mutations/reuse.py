@@ -93,9 +93,9 @@ REUSE = [
     ),
     Mutant(
         "what-was-waited-for-voids-nothing",
-        "verdicts.rs",
-        "run.changes.is_empty() && run.strayed.is_empty();\n",
-        "run.changes.is_empty();\n",
+        "passing.rs",
+        "self.changes.is_empty() && self.strayed.is_empty() && self",
+        "self.changes.is_empty() && self",
         "what is green ran on the outputs that its key says",
         ("proven with other outputs, or green", "scene outputs_that_do_not_lie_still"),
     ),
