@@ -22,6 +22,7 @@ pub mod keys;
 mod looks;
 mod mutexes;
 pub mod news;
+mod passing;
 mod pending;
 mod project;
 pub mod proven;
@@ -41,7 +42,7 @@ mod trial;
 mod turns;
 mod verdicts;
 mod waiters;
-mod weighing;
+pub mod weighing;
 pub mod why;
 mod workspace;
 
@@ -62,6 +63,7 @@ use proven::Proven;
 use run::MISSING;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use weighing::Sought;
 
 pub use hold::Held;
 pub use mutexes::MutexWait;
@@ -397,8 +399,8 @@ pub enum Effect {
         stage: usize,
         /// The directory that the patterns are relative to.
         base: RelPath,
-        /// The patterns; what matches each list is digested by itself.
-        lists: Vec<Vec<String>>,
+        /// What matches each is digested by itself.
+        lists: Vec<Sought>,
     },
     /// Answer a question.
     Reply {

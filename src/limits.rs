@@ -485,6 +485,10 @@ pub const STAGE_PROOFS_MAX: usize = 1_024;
 /// taking over less than the look would take longer.
 pub const AFFECTED_PATHS_MAX: usize = 1_000;
 const _: () = assert!(PROOFS_MAX <= STAGE_PROOFS_MAX && AFFECTED_PATHS_MAX <= CHANGED_PATHS_MAX);
+/// Kinds of names that come and go in every run of a project, as far as they are kept: more than any tools make.
+pub const HABITS_MAX: usize = 64;
+/// Bytes that two such names must share at least: `tmp` and `sed` are names of tools, one byte less is chance.
+pub const HABIT_BYTES_MIN: usize = 3;
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);

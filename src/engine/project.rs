@@ -11,6 +11,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::history::History;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
+use crate::engine::passing::Habits;
 use crate::engine::pending::Pending;
 use crate::engine::proven::Proven;
 use crate::engine::restarts::Restarts;
@@ -53,6 +54,7 @@ pub(super) struct Project {
     pub(super) culprits: Option<Culprits>,
     /// The runs that made way for other content, since one was let end.
     pub(super) restarts: Option<Restarts>,
+    pub(super) habits: Habits,
     pub(super) recheck: Recheck,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
@@ -94,6 +96,7 @@ impl Project {
             leave_next: false,
             culprits: None,
             restarts: None,
+            habits: Habits::default(),
             recheck: Recheck::default(),
             last: known.last,
             told: None,
@@ -220,7 +223,10 @@ impl Engine {
         match &project.active {
             Some(_) => self.blame(id, changed),
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
-            None => project.culprits = None,
+            None => {
+                project.culprits = None;
+                project.habits.outside();
+            }
         }
         self.mark(id);
     }

@@ -128,7 +128,7 @@ impl Engine {
                     run.waits_since = (!starts).then_some(since);
                 }
                 if starts {
-                    self.start_stage(id, stage);
+                    self.enter_stage(id, stage);
                 }
             }
         }

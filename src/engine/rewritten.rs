@@ -86,7 +86,7 @@ impl Engine {
         let (Some(project), Some(run)) = (self.projects.get(id), self.runs.get(run)) else {
             return false;
         };
-        let changed = run.changes.changed();
+        let changed = run.changed();
         let rewritten = run.still_changed(&changed);
         let before = project.culprits.as_ref();
         let again = |culprit: &(RelPath, usize)| before.is_some_and(|it| it.contains(culprit));

@@ -7,6 +7,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
 use crate::engine::news::News;
+use crate::engine::passing::Passing;
 use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::weighing::{Left, nothing_left};
@@ -17,7 +18,7 @@ use crate::model::run::{
     Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
     StageWork, Verdict,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Engine {
@@ -224,8 +225,11 @@ impl Engine {
             inherited: Some(Left::default()),
             executes: BTreeSet::new(),
             shaken: BTreeSet::new(),
+            strayed: ChangeSet::default(),
+            met: BTreeMap::new(),
             kept: BTreeSet::new(),
             changes: ChangeSet::default(),
+            passing: Passing::default(),
             affected: BTreeSet::new(),
             culprits: Culprits::new(),
             waits_since: None,
@@ -336,6 +340,7 @@ impl Engine {
                 }
                 Live::Command { .. } | Live::Idle => {}
                 Live::Weighing(_) | Live::ChildExpected(_) => *live = Live::Idle,
+                Live::Entering(_) => *live = Live::Idle,
                 // It has ended before; nobody waits for what it has left any more.
                 Live::Leaving { status, .. } => left.push((stage, *status)),
                 Live::Child(child) => children.push(child.clone()),

@@ -45,7 +45,8 @@ impl Engine {
     fn running(&self) -> impl Iterator<Item = (&ProjectId, &Command)> {
         self.runs.values().flat_map(|run| {
             let live = run.stages.iter().enumerate();
-            let live = live.filter(|(_, live)| matches!(live, Live::Command { .. }));
+            let live =
+                live.filter(|(_, live)| matches!(live, Live::Command { .. } | Live::Entering(_)));
             live.filter_map(|(index, _)| Some((&run.project, run.definition(index)?.command()?)))
         })
     }
@@ -246,6 +247,7 @@ impl Engine {
         stage.summary = Some(summary.to_owned());
         stage.below = passed_on(&report.stages);
         run.note_left(index, left);
+        run.stray(index, &child.strayed.changed());
         self.tell_stage(parent, index);
         self.advance_in_turn(Some(parent));
     }

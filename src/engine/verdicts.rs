@@ -25,6 +25,7 @@ impl Engine {
     /// Without a look everything may have changed.
     pub(super) fn conclude(&mut self, id: &RunId, now_seen: Option<&Seen>) {
         let now_seen = now_seen.filter(|_| !self.has_other_time(id));
+        let passing = self.judge_passing(id);
         let Some(run) = self
             .runs
             .get_mut(id)
@@ -34,7 +35,8 @@ impl Engine {
         };
         let same = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
         // An edit that was undone leaves the same content, but a stage may have read what was there in between.
-        let binds = same && run.changes.is_empty();
+        // So does what came and went, and what a stage found other than what it had waited for.
+        let binds = same && run.is_undisturbed();
         if binds {
             admit_failures(&mut run.report.stages, self.projects.get(&run.project));
         }
@@ -42,7 +44,7 @@ impl Engine {
         let mut rewritten = None;
         if !binds {
             let changed = match now_seen {
-                Some(_) => run.changes.changed(),
+                Some(_) => run.voided_by(),
                 None => Changed::Everything,
             };
             if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {
@@ -65,10 +67,9 @@ impl Engine {
             return;
         };
         if let Some(culprits) = own_work {
-            let again: Vec<_> = before
-                .iter()
-                .flat_map(|before| before.intersection(&culprits).cloned())
-                .collect();
+            let again = before.iter();
+            let again = again.flat_map(|before| before.intersection(&culprits).cloned());
+            let again: Vec<_> = again.chain(passing).collect();
             if !again.is_empty() && verdict == Verdict::Unknown && now_seen.is_some() {
                 verdict = Verdict::Unstable;
                 if let Some(void) = &mut run.report.void {

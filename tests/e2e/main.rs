@@ -37,6 +37,7 @@ mod mounts;
 mod mutexes;
 mod naming;
 mod overflow;
+mod passing;
 mod patience;
 mod present;
 mod pushes;

@@ -88,6 +88,16 @@ fn leaving() -> Config {
     config(OnBusy::Queue, vec![build, plain("test")])
 }
 
+fn leaving_below() -> Config {
+    let mut config = leaving();
+    let nested = nested();
+    config.pipelines[0].stages[1] = nested.pipelines[0].stages[1].clone();
+    config
+        .pipelines
+        .extend(nested.pipelines.into_iter().skip(1));
+    config
+}
+
 fn nested() -> Config {
     let below = stage("below", &[], sub("child", false));
     config(OnBusy::Queue, vec![plain("build"), below])
@@ -249,6 +259,12 @@ scenes! {
     taken_over_by_a_child: nested,
     outputs_that_do_not_lie_still: leaving,
     outputs_that_cannot_be_weighed: leaving,
+    outputs_that_change_while_a_stage_waits: leaving,
+    outputs_that_never_lie_still: leaving,
+    outputs_that_stray_below: leaving_below,
+    came_and_went: usual,
+    came_and_went_twice: usual,
+    came_and_went_below: nested,
     cancelled_while_weighing: leaving,
     taken_over_from_a_resumed_run: two,
     weighed_before_a_resume: leaving,

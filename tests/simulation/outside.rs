@@ -22,7 +22,7 @@ use orch::model::run::{
     Cause, Changed, Ending, Exit, Outcome, RunReport, StageReport, StageWork, Verdict,
 };
 use orch::model::time::Tick;
-use orch::model::view::{Subject, View};
+use orch::model::view::{Fleeting, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -368,6 +368,7 @@ impl World {
                 false => Changed::Paths(paths(&differing)),
             },
             undone: paths(&undone),
+            fleeting: Fleeting::default(),
             stages: stages
                 .into_iter()
                 .map(|(pipeline, stage)| {

@@ -117,9 +117,9 @@ CONTENT = [
     ),
     Mutant(
         "undone-edits-ignored",
-        "looks.rs",
-        "            run.changes.merge(&undone);\n",
-        "            let _ = &undone;\n",
+        "passing.rs",
+        "        self.changes.merge(&Changed::Paths(view.undone.clone()));\n",
+        "",
         "what a stage may have read in between counts",
         ("proves what its stages did not read", "did not lie still"),
     ),

@@ -276,7 +276,7 @@ RUNS = [
     Mutant(
         "void-run-is-joined",
         "run.rs",
-        "            && self.changes.is_empty()\n",
+        "            && self.is_undisturbed()\n",
         "",
         "who asks for a run gets one that may prove something",
         ("scene joined_in_vain",),
