@@ -58,7 +58,9 @@ impl Run {
 
     fn uses(&self, mutex: &String) -> bool {
         let live = self.stages.iter().enumerate();
-        let mut live = live.filter(|(_, live)| matches!(live, Live::Command { .. }));
+        // One whose outputs are looked at before it starts has its place already.
+        let mut live =
+            live.filter(|(_, live)| matches!(live, Live::Command { .. } | Live::Entering(_)));
         live.any(|(stage, _)| self.mutex(stage) == Some(mutex))
     }
 }
