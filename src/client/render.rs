@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod checklist;
 pub mod daemon;
+pub mod flaky;
 pub mod history;
 pub mod init;
 pub mod live;
