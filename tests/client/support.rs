@@ -67,9 +67,15 @@ impl Place {
         let mut place = Self::new();
         let listener = UnixListener::bind(place.socket()).unwrap();
         place.threads.push(std::thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                serve(&stream, version, &script);
-            }
+            // As a real daemon does: whoever asks beside another waits for nobody.
+            std::thread::scope(|scope| {
+                while let Ok((stream, _)) = listener.accept() {
+                    scope.spawn(|| {
+                        let stream = stream;
+                        serve(&stream, version, &script);
+                    });
+                }
+            });
         }));
         place
     }
