@@ -139,7 +139,7 @@ pub fn read(shelf: &Shelf, task: Option<&TaskId>, window: Window) -> Result<Cove
     let meant = shelf.config().projects.iter();
     for project in meant.filter(|project| task.is_none_or(|task| *task == project.task)) {
         let records = records::of_task(shelf, &project.task)?;
-        let mut printed = |_: &Record, stage: &Command| printed_findings(shelf, stage);
+        let mut printed = |record: &Record, stage: &Command| printed_findings(shelf, record, stage);
         projects.push(of_project(
             (shelf.config(), shelf.layout()),
             project,
@@ -298,13 +298,28 @@ fn whole_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a spec guard has printed findings: by its summary, else by its log, the last attempt of it. Nothing where its log
-/// cannot be read any more.
-fn printed_findings(shelf: &Shelf, stage: &Command) -> Option<bool> {
+/// Whether a spec guard has printed findings: by its summary, else by its log, the last attempt of it. Where its log cannot be
+/// read any more, one that is no dry run would have failed, and of the others a summary that was not cut tells it all; nothing
+/// where another run executed it, because then it says that.
+fn printed_findings(shelf: &Shelf, record: &Record, stage: &Command) -> Option<bool> {
     let said = stage.summary.as_deref().unwrap_or_default();
     if said.contains(FINDINGS_HEAD) {
         return Some(true);
     }
+    if let Some(printed) = logged_findings(shelf, stage) {
+        return Some(printed);
+    }
+    let line = stage.command.as_deref().unwrap_or_default();
+    let is_dry = line.contains("--dry-run");
+    let sidecar = record.sidecar().into_iter();
+    let mut stages = sidecar.flat_map(|sidecar| &sidecar.stages);
+    let is_reused = stages.any(|it| it.id == stage.id && it.reused_from.is_some());
+    let is_whole = !said.is_empty() && !said.ends_with('…') && !is_reused;
+    (!is_dry || is_whole).then_some(false)
+}
+
+/// Whether a stage's log has findings of a spec guard; nothing where it cannot be read.
+fn logged_findings(shelf: &Shelf, stage: &Command) -> Option<bool> {
     // Absolute where the runs lie outside of the workspace.
     let path = shelf.root().as_path().join(stage.log_path.as_deref()?);
     // A pipe under this name would hold us for ever.
@@ -313,32 +328,27 @@ fn printed_findings(shelf: &Shelf, stage: &Command) -> Option<bool> {
     }
     let mut log = BufReader::new(File::open(&path).ok()?.take(GUARD_LOG_BYTES_MAX));
     let (mut line, mut output) = (Vec::new(), Vec::new());
-    loop {
-        line.clear();
-        if log.read_until(b'\n', &mut line).ok()? == 0 {
-            break;
-        }
-        let Ok(read) = decode(&String::from_utf8_lossy(&line)) else {
-            continue;
-        };
-        match read.event {
-            LogEvent::Start { .. } => output.clear(),
-            LogEvent::Output {
+    while log.read_until(b'\n', &mut line).ok()? > 0 {
+        let read = decode(&String::from_utf8_lossy(&line));
+        match read.map(|read| read.event) {
+            Ok(LogEvent::Start { .. }) => output.clear(),
+            Ok(LogEvent::Output {
                 stream: Stream::Stdout,
                 bytes,
-            } => output.extend_from_slice(&bytes),
-            LogEvent::Output { .. }
-            | LogEvent::Truncated { .. }
-            | LogEvent::End(_)
-            | LogEvent::Other => {}
+            }) => output.extend_from_slice(&bytes),
+            Ok(
+                LogEvent::Output { .. }
+                | LogEvent::Truncated { .. }
+                | LogEvent::End(_)
+                | LogEvent::Other,
+            )
+            | Err(_) => {}
         }
+        line.clear();
     }
     let output = String::from_utf8_lossy(&output);
-    Some(
-        output
-            .lines()
-            .any(|line| line.trim_start().starts_with(FINDINGS_HEAD)),
-    )
+    let mut lines = output.lines();
+    Some(lines.any(|line| line.trim_start().starts_with(FINDINGS_HEAD)))
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ pub const WAIVER_TEXT_BYTES_MAX: usize = 4_096;
 pub const SPEC_AGE_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 /// Age of a spec's last review that may be asked for: ten years.
 pub const SPEC_AGE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
-/// Runs of one task that are read, the newest: what a project can be asked to keep for a month at one a minute is more, and
-/// no reader of a table looks at it.
-pub const RECORDS_MAX: usize = 20_000;
+/// Runs of one task that are read, the newest: they are held in memory, some 20 KiB each, and a month of one every ten
+/// minutes is less.
+pub const RECORDS_MAX: usize = 5_000;
 /// Names in a directory of runs that are looked at.
 pub const RECORD_NAMES_MAX: usize = 200_000;
 /// Bytes of a guardrail's log that are searched for its findings, from its beginning.

@@ -26,7 +26,7 @@ pub struct Changed {
 
 /// What git has told.
 pub(super) struct Seen {
-    /// What changed, sorted.
+    /// What changed, in git's order: what it tracks, then what it does not, as the family's own script has them.
     pub(super) changed: Vec<Changed>,
     /// The Markdown files that git tracks or would, sorted.
     pub(super) documents: Vec<RelPath>,
@@ -143,18 +143,12 @@ fn changed(git: &Git, base: &str) -> Result<Vec<Changed>, GitError> {
         path,
         is_gone: false,
     }));
-    // As the family's own script has them, so that both name the same first.
-    found.sort_by_key(|changed| bytes(&changed.path));
     Ok(found)
 }
 
 fn names(told: &[u8]) -> impl Iterator<Item = &[u8]> {
     told.split(|byte| *byte == 0)
         .filter(|name| !name.is_empty())
-}
-
-fn bytes(path: &RelPath) -> Vec<u8> {
-    path.as_path().as_os_str().as_bytes().to_vec()
 }
 
 fn path(name: &[u8]) -> Option<RelPath> {
