@@ -12,6 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Paper {
     /// Keep the checklists of tasks true: ticked only with a run that proves it, and alike wherever they are repeated
+    #[command(after_help = "Example:\n  orchctl checklist check")]
     Checklist(Checklist),
     /// Say of each project how its guardrails stand, and in how many of its runs all of them succeeded
     ///
