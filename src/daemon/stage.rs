@@ -132,8 +132,22 @@ fn environment(site: &Site, report: &RunReport) -> BTreeMap<OsString, OsString> 
     ];
     variables
         .into_iter()
+        .chain(path().map(|path| ("PATH", path)))
         .map(|(name, value)| (name.into(), value))
         .collect()
+}
+
+/// Where programs are looked for: where the daemon looks for them, and behind all of that where it is itself, so that a stage
+/// finds the `orchctl` that came with it. Nothing where that is not known, or there already.
+fn path() -> Option<OsString> {
+    let path = std::env::var_os("PATH")?;
+    let own = std::env::current_exe().ok()?;
+    let own = own.parent()?;
+    if std::env::split_paths(&path).any(|directory| directory == own) {
+        return None;
+    }
+    let all = std::env::split_paths(&path).chain([own.to_path_buf()]);
+    std::env::join_paths(all).ok()
 }
 
 /// Where the list of changed files of a run stands.

@@ -3,9 +3,11 @@
 //! One enum for all of them, because they end in the same place; each variant is the error of the part that failed. What
 //! is found wrong is no failure, but where it stands in the way of what was asked.
 
+use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
+use crate::documents::spec_guard::SpecGuardError;
 use crate::documents::task_index::TaskIndexError;
 
 /// Why a command of the paper side did not do what was asked.
@@ -23,6 +25,12 @@ pub enum PaperError {
     /// An item was left as it is.
     #[error(transparent)]
     Flip(#[from] FlipError),
+    /// There is nothing to hold pipelines against.
+    #[error(transparent)]
+    Against(#[from] AgainstError),
+    /// The spec guard could not look.
+    #[error(transparent)]
+    SpecGuard(#[from] SpecGuardError),
 }
 
 impl PaperError {
@@ -50,7 +58,19 @@ impl PaperError {
                 FlipError::Ticked { .. } => Some("open it first: `orchctl checklist unflip`"),
                 FlipError::Read { .. } => None,
             },
-            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) => None,
+            Self::Against(AgainstError::NoTemplate) => Some(
+                "write one, in the shape of a [[pipeline]], or name a project with --against TASK",
+            ),
+            Self::Against(AgainstError::Unknown { .. }) => Some(
+                "templates are the [[template]]s of orchd.toml; see projects with `orchctl status`",
+            ),
+            Self::SpecGuard(SpecGuardError::NoRepository(_)) => Some(
+                "make the workspace a repository (`git init`), or take the stage out of the pipeline",
+            ),
+            Self::SpecGuard(SpecGuardError::Base { .. }) => {
+                Some("name a commit, a branch or a tag: --base REV, or BASE_SHA")
+            }
+            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) | Self::SpecGuard(_) => None,
         }
     }
 

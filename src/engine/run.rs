@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub(super) type Culprits = BTreeSet<(RelPath, usize)>;
 
 /// Why a run ended that made way for other content.
-pub(super) const SUPERSEDED: &str = "superseded";
+pub(super) const SUPERSEDED: &str = crate::model::run::SUPERSEDED;
 
 /// Why a run ended that cannot begin a child before its root is back.
 pub(super) const MISSING: &str = "root-missing";

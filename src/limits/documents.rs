@@ -2,9 +2,32 @@
 //!
 //! They are no limits of the formats: what lies beyond them is told, and names the bound.
 
+use std::time::Duration;
+
 /// Bytes of a document that is read; a longer one is told and left out.
 pub const DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Documents below one directory: checklists of some thousand tasks.
 pub const DOCUMENTS_MAX: usize = 20_000;
 /// Directories from a workspace's own to a document.
 pub const DOCUMENT_DEPTH_MAX: usize = 16;
+/// Waivers of one project: past this a template says something else than anybody does.
+pub const WAIVERS_MAX: usize = 1_000;
+/// Bytes of a waiver's reason, and of who gave it: some paragraphs.
+pub const WAIVER_TEXT_BYTES_MAX: usize = 4_096;
+/// Age of a spec's last review, when the configuration names none: what the family's own script allows.
+pub const SPEC_AGE_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+/// Age of a spec's last review that may be asked for: ten years.
+pub const SPEC_AGE_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+/// Runs of one task that are read, the newest: they are held in memory, some 20 KiB each, and a month of one every ten
+/// minutes is less.
+pub const RECORDS_MAX: usize = 5_000;
+/// Names in a directory of runs that are looked at.
+pub const RECORD_NAMES_MAX: usize = 200_000;
+/// Bytes of a guardrail's log that are searched for its findings, from its beginning.
+pub const GUARD_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Child runs below child runs that a guardrail is looked for in.
+pub const GUARDRAIL_DEPTH_MAX: usize = 8;
+/// Window that coverage counts, when nobody names one.
+pub const WINDOW_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+/// Changed paths that a finding of the spec guard names.
+pub const GUARDED_PATHS_NAMED_MAX: usize = 3;

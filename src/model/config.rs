@@ -20,8 +20,9 @@ mod value;
 use crate::limits;
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
+use crate::model::time::Day;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub projects: Vec<Project>,
     /// At least one pipeline, in declared order; ids are unique.
     pub pipelines: Vec<Pipeline>,
+    /// What pipelines are held against, in declared order; ids are unique among them. Never run.
+    pub templates: Vec<Template>,
     /// What is odd but allowed, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -61,6 +64,8 @@ pub struct Settings {
     pub flaky: Flaky,
     /// How long runs are kept.
     pub retain: Retention,
+    /// What the spec guard looks at.
+    pub spec_guard: SpecGuard,
 }
 
 impl Default for Settings {
@@ -79,6 +84,37 @@ impl Default for Settings {
                 runs: limits::RETAIN_RUNS_DEFAULT,
                 days: limits::RETAIN_DAYS_DEFAULT,
             },
+            spec_guard: SpecGuard::default(),
+        }
+    }
+}
+
+/// What the spec guard looks at; patterns in gitignore syntax, relative to the workspace and to each project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecGuard {
+    /// What may not change without a spec; of the last that match, a negated one takes a path out again.
+    pub code: Vec<String>,
+    /// What covers such a change.
+    pub specs: Vec<String>,
+    /// How long ago a spec's last review may lie; `None` where nobody asks.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for SpecGuard {
+    /// The paths and the age that the family's own script has.
+    fn default() -> Self {
+        let own = |patterns: &[&str]| patterns.iter().map(|it| (*it).to_owned()).collect();
+        Self {
+            code: own(&[
+                "/src/**",
+                "/app/**",
+                "/server/**",
+                "/migrations/**",
+                "/db/migrations/**",
+                "/prisma/migrations/**",
+            ]),
+            specs: own(&["/tasks/specs/**", "/tasks/index.json"]),
+            max_age: Some(limits::documents::SPEC_AGE_DEFAULT),
         }
     }
 }
@@ -136,6 +172,30 @@ pub struct Project {
     pub required: Vec<StageId>,
     /// How long a run may take to be in time.
     pub sla: Option<Duration>,
+    /// Differences from a template that somebody has accepted, in declared order.
+    pub waivers: Vec<Waiver>,
+}
+
+/// A difference from a template that somebody has accepted for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiver {
+    /// The stage that it is about; it need not exist, because its absence can be what is accepted.
+    pub stage: StageId,
+    /// Why.
+    pub reason: String,
+    /// Who says so.
+    pub by: String,
+    /// The last day on which it holds, in UTC.
+    pub until: Day,
+}
+
+/// A pipeline that is never run: what the pipelines of projects are held against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// The pipeline; the command of a stage that leaves it open is an empty line.
+    pub pipeline: Pipeline,
+    /// The stages that leave their command open: there has to be one of that name, whatever it runs.
+    pub open: BTreeSet<StageId>,
 }
 
 /// What a change does while a run is under way.
@@ -307,6 +367,13 @@ impl Config {
     #[must_use]
     pub fn pipeline(&self, id: &PipelineId) -> Option<&Pipeline> {
         self.pipelines.iter().find(|pipeline| &pipeline.id == id)
+    }
+
+    /// The template with this id.
+    #[must_use]
+    pub fn template(&self, id: &str) -> Option<&Template> {
+        let mut templates = self.templates.iter();
+        templates.find(|template| template.pipeline.id.as_str() == id)
     }
 
     /// The project with this task id.

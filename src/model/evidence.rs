@@ -17,7 +17,7 @@ mod snapshot;
 mod summary;
 
 pub use error_file::ErrorFile;
-pub use guardrail::Guardrails;
+pub use guardrail::{Guardrails, is_guardrail, says_skipped};
 pub use layout::{Layout, numbered, slug};
 pub use manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind, Unreadable};
 pub use metrics::Metrics;

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Why a run ended that somebody ended, in the published orchestrator's word.
 pub const BY_HAND: &str = "run-canceled";
 
+/// Why a run ended that made way for other content.
+pub const SUPERSEDED: &str = "superseded";
+
 /// How the detail of a run begins whose evidence could not be put on disk; what kept it from there follows.
 pub const UNRECORDED: &str = "unrecorded: ";
 

@@ -113,6 +113,83 @@ impl From<Timestamp> for String {
     }
 }
 
+/// A day of the calendar in UTC; written as `2026-11-22`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Day(jiff::civil::Date);
+
+/// Why a text is no day.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is no day of the calendar: write it as `2026-11-22`", .text.escape_debug())]
+pub struct DayError {
+    text: String,
+    source: Option<jiff::Error>,
+}
+
+impl DayError {
+    /// Whether it is written as a day is, and the calendar has no such day.
+    #[must_use]
+    pub fn is_of_calendar(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+impl Day {
+    /// Reads `YYYY-MM-DD` and nothing else.
+    ///
+    /// # Errors
+    /// When the text is anything else, or the calendar has no such day.
+    pub fn parse(text: &str) -> Result<Self, DayError> {
+        let refused = |source| DayError {
+            text: text.to_owned(),
+            source,
+        };
+        let is_digit = |(at, byte): (usize, u8)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        };
+        if text.len() != 10 || !text.bytes().enumerate().all(is_digit) {
+            return Err(refused(None));
+        }
+        let day = text.parse::<jiff::civil::Date>();
+        day.map(Self).map_err(|source| refused(Some(source)))
+    }
+
+    /// The day that a moment lies in.
+    #[must_use]
+    pub fn of(moment: Timestamp) -> Self {
+        let time = jiff::Timestamp::from_millisecond(moment.0);
+        let time = time.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        Self(jiff::tz::Offset::UTC.to_datetime(time).date())
+    }
+
+    /// Days from `earlier` to this one; less than zero if `earlier` is later.
+    #[must_use]
+    pub fn days_since(self, earlier: Self) -> i64 {
+        let hours = self.0.duration_since(earlier.0).as_hours();
+        hours / 24
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = DayError;
+    fn try_from(text: String) -> Result<Self, DayError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.to_string()
+    }
+}
+
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -154,6 +231,28 @@ mod tests {
                 .to_string()
                 .contains("yesterday")
         );
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_shown_and_nothing_else_is_one() {
+        let day = Day::parse("2026-11-22").unwrap();
+        assert_eq!(day.to_string(), "2026-11-22");
+        for bad in [
+            "2026-11-31",
+            "2026-1-2",
+            "20261122",
+            "2026-11-22T00:00:00Z",
+            "",
+            "heute",
+        ] {
+            let said = Day::parse(bad).unwrap_err().to_string();
+            assert!(said.contains(bad), "{said}");
+        }
+        let leap = Day::parse("2024-02-29").unwrap();
+        assert_eq!(Day::parse("2024-03-01").unwrap().days_since(leap), 1);
+        assert_eq!(leap.days_since(day), -997);
+        let last = Timestamp::parse("2026-11-22T23:59:59.999Z").unwrap();
+        assert_eq!(Day::of(last), day);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod mounts;
 mod mutexes;
 mod naming;
 mod overflow;
+mod paper_guardrails;
 mod passing;
 mod patience;
 mod present;

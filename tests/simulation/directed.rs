@@ -25,11 +25,13 @@ fn config(on_busy: OnBusy, stages: Vec<Stage>) -> Config {
             on_busy,
             required: Vec::new(),
             sla: None,
+            waivers: Vec::new(),
         }],
         pipelines: vec![
             sequence("main", stages),
             sequence("child", vec![plain("deep")]),
         ],
+        templates: Vec::new(),
         warnings: Vec::new(),
     }
 }

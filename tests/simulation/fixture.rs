@@ -189,6 +189,7 @@ pub(crate) fn config(home: usize, setting: Setting) -> Config {
             Setting::Edited => brief(pipelines(line)),
             _ => pipelines(line),
         },
+        templates: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -201,6 +202,7 @@ fn project(index: usize) -> Project {
         on_busy: [OnBusy::Queue, OnBusy::Restart, OnBusy::Queue][index],
         required: Vec::new(),
         sla: None,
+        waivers: Vec::new(),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Only what was typed; what is read and judged is in `documents`.
 
+pub mod guarding;
+
 use crate::model::id::TaskId;
 use clap::{Subcommand, ValueHint};
 use std::path::PathBuf;
@@ -10,7 +12,23 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Paper {
     /// Keep the checklists of tasks true: ticked only with a run that proves it, and alike wherever they are repeated
+    #[command(after_help = "Example:\n  orchctl checklist check")]
     Checklist(Checklist),
+    /// Say of each project how its guardrails stand, and in how many of its runs all of them succeeded
+    ///
+    /// The guardrails are those that the project requires, else build, lint, test and spec-guard as far as it has them.
+    #[command(after_help = "Example:\n  orchctl coverage --window 7d --fail-under 90")]
+    Coverage(guarding::Coverage),
+    /// Hold the pipelines of all projects against a template or another project's; exit 1 on findings
+    ///
+    /// A difference that a [[project.waiver]] accepts is no finding until its day is over.
+    #[command(after_help = "Example:\n  orchctl drift --against 0101-web --task 0102-api")]
+    Drift(guarding::Drift),
+    /// Look whether code changed without a spec, and whether specs were reviewed lately; exit 1 on findings
+    ///
+    /// What changed is told by git, of the whole workspace: commits, index, working tree, untracked files.
+    #[command(after_help = "Example:\n  orchctl spec-guard --dry-run --base origin/main")]
+    SpecGuard(guarding::SpecGuard),
 }
 
 /// What to do with checklists.

@@ -156,6 +156,14 @@ fn help_is_the_manual_in_short() {
       gate         Ask for the verdict of the present content, and run what is
                    missing for it
       hook         Have git ask for the verdict before a commit or a push
+      checklist    Keep the checklists of tasks true: ticked only with a run that
+                   proves it, and alike wherever they are repeated
+      coverage     Say of each project how its guardrails stand, and in how many of
+                   its runs all of them succeeded
+      drift        Hold the pipelines of all projects against a template or another
+                   project's; exit 1 on findings
+      spec-guard   Look whether code changed without a spec, and whether specs were
+                   reviewed lately; exit 1 on findings
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       why          Say which run proves each stage, or what has changed since

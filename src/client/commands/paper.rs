@@ -4,6 +4,7 @@
 //! command, but that nobody can say which are registered.
 
 mod checklist;
+mod guarding;
 
 use crate::client::args::paper::Paper;
 use crate::client::exit::Exit;
@@ -17,6 +18,9 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Failure> {
     match command {
         Paper::Checklist(args) => checklist::checklist(session, args.act),
+        Paper::Coverage(args) => guarding::coverage(session, &args),
+        Paper::Drift(args) => guarding::drift(session, &args),
+        Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
     }
 }
 

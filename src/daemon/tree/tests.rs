@@ -100,6 +100,7 @@ fn project(task: &str, path: &str, pipeline: &str) -> Project {
         on_busy: OnBusy::Queue,
         required: Vec::new(),
         sla: None,
+        waivers: Vec::new(),
     }
 }
 
@@ -108,6 +109,7 @@ fn config(projects: Vec<Project>, pipelines: Vec<Pipeline>) -> Config {
         settings: Settings::default(),
         projects,
         pipelines,
+        templates: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -141,7 +141,7 @@ fn a_bad_configuration_names_the_workspace_and_every_mistake() {
        |
      1 | colour = 1
        | ^^^^^^
-      help: allowed: workspace, project, pipeline
+      help: allowed: workspace, project, pipeline, template
     orchd.toml:2:11: `project` has to be an array of tables, `[[…]]`, not a whole number
        |
      2 | project = 2

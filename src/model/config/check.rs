@@ -13,7 +13,9 @@ use crate::model::config::draft::{Draft, DraftPipeline, DraftProject, Faults};
 use crate::model::config::fault::{Fault, Problems, nearest};
 use crate::model::config::graph::{self, Edges};
 use crate::model::config::source::{Origin, Spot, Spotted};
-use crate::model::config::{Action, Config, Cwd, OnBusy, Pipeline, Project, Stage, codex, toml};
+use crate::model::config::{
+    Action, Config, Cwd, OnBusy, Pipeline, Project, Stage, Template, codex, toml,
+};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
 
@@ -135,6 +137,7 @@ fn imply_project(draft: &mut Draft, task: Option<&TaskId>, faults: &mut Faults) 
             on_busy: OnBusy::Queue,
             required: Vec::new(),
             sla: None,
+            waivers: Vec::new(),
         }),
         Err(error) => faults.add_at(None, Fault::Id(error)),
     }
@@ -233,6 +236,7 @@ impl Check {
             on_busy: project.on_busy,
             required: project.required,
             sla: project.sla,
+            waivers: project.waivers,
         })
     }
 
@@ -260,7 +264,9 @@ impl Check {
 
     /// Notes names in stages that mean nothing, and stage ids that stand twice.
     fn references(&mut self, draft: &Draft) {
-        for pipeline in &draft.pipelines {
+        let run = draft.pipelines.iter().map(|pipeline| (pipeline, true));
+        let held_against = draft.templates.iter().map(|template| (template, false));
+        for (pipeline, is_run) in run.chain(held_against) {
             let stages = &pipeline.pipeline.stages;
             for (at, (stage, spots)) in stages.iter().zip(&pipeline.stages).enumerate() {
                 // In the other file they are told apart by their places, as the published orchestrator does it.
@@ -278,7 +284,8 @@ impl Check {
                         });
                     }
                 }
-                if let Action::Subpipeline(child) = &stage.action {
+                // What is never run need not have what it names.
+                if let (Action::Subpipeline(child), true) = (&stage.action, is_run) {
                     self.require(&child.pipeline, spots.pipeline);
                 }
             }
@@ -311,7 +318,7 @@ impl Check {
     fn shapes(&mut self, draft: &Draft) {
         for DraftPipeline {
             pipeline, stages, ..
-        } in &draft.pipelines
+        } in draft.pipelines.iter().chain(&draft.templates)
         {
             let needs = needs_of(pipeline);
             for circle in graph::shape(&needs).circles {
@@ -379,6 +386,11 @@ fn children_of(pipeline: &Pipeline) -> Vec<&str> {
 fn finish(draft: Draft, projects: Vec<Project>, check: Check) -> Config {
     let mut settings = draft.settings.unwrap_or_default();
     let mut warnings = draft.warnings;
+    let templates = draft.templates.into_iter().map(|draft| Template {
+        pipeline: draft.pipeline,
+        open: draft.open,
+    });
+    let templates = templates.collect();
     let defined = draft.pipelines.into_iter().map(|draft| draft.pipeline);
     let mut pipelines: Vec<Pipeline> = defined.collect();
     if check.uses_detected {
@@ -411,6 +423,7 @@ fn finish(draft: Draft, projects: Vec<Project>, check: Check) -> Config {
         settings,
         projects,
         pipelines,
+        templates,
         warnings,
     }
 }

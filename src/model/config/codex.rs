@@ -132,6 +132,7 @@ fn read_pipeline(
     }
     let id = id?;
     Some(DraftPipeline {
+        open: BTreeSet::new(),
         spot: id.spot,
         stages: spots,
         broken: BTreeSet::new(),

@@ -30,7 +30,7 @@ pub struct Listing {
 }
 
 /// The paths whose existence tells something, relative to the directory.
-pub const WANTED: [&str; 21] = [
+pub const WANTED: [&str; 23] = [
     "package.json",
     "package-lock.json",
     "npm-shrinkwrap.json",
@@ -52,6 +52,8 @@ pub const WANTED: [&str; 21] = [
     "Makefile",
     "makefile",
     "scripts/spec-guard.sh",
+    "tasks/specs",
+    "tasks/index.json",
 ];
 
 /// The files whose text tells something.

@@ -6,7 +6,7 @@
 use crate::limits::FAULTS_HELD_MAX;
 use crate::model::config::fault::{Fault, Problems};
 use crate::model::config::source::{Origin, Spot, Spotted};
-use crate::model::config::{OnBusy, Pipeline, Settings};
+use crate::model::config::{OnBusy, Pipeline, Settings, Waiver};
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
 use std::collections::BTreeSet;
@@ -26,6 +26,8 @@ pub struct Draft {
     pub projects: Vec<DraftProject>,
     /// Its pipelines.
     pub pipelines: Vec<DraftPipeline>,
+    /// Its templates.
+    pub templates: Vec<DraftPipeline>,
     /// What is odd but allowed.
     pub warnings: Vec<String>,
 }
@@ -45,6 +47,8 @@ pub struct DraftProject {
     pub required: Vec<StageId>,
     /// Its time limit.
     pub sla: Option<Duration>,
+    /// Its waivers.
+    pub waivers: Vec<Waiver>,
 }
 
 /// A pipeline as it is written.
@@ -56,6 +60,8 @@ pub struct DraftPipeline {
     pub spot: Spot,
     /// Where the names in its stages stand, stage by stage.
     pub stages: Vec<StageSpots>,
+    /// Stages that leave their command open; only those of a template may.
+    pub open: BTreeSet<StageId>,
     /// Stages that are faulty otherwise: a `needs` that names one is no second mistake.
     pub broken: BTreeSet<StageId>,
     /// Whether something stands there as its stages, be it faulty.

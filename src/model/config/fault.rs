@@ -8,6 +8,7 @@ use crate::model::config::duration::DurationError;
 use crate::model::config::source::{Place, Spot, steers};
 use crate::model::id::IdError;
 use crate::model::path::PathError;
+use crate::model::time::DayError;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -86,6 +87,14 @@ pub enum Fault {
         key: &'static str,
         /// Why.
         source: DurationError,
+    },
+    /// Text that is no day.
+    #[error("`{key}`: {source}")]
+    Day {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        source: DayError,
     },
     /// Text that cannot be an id.
     #[error(transparent)]
@@ -312,6 +321,7 @@ impl Fault {
             | Self::WrongType { .. }
             | Self::OutOfRange { .. }
             | Self::Id(_)
+            | Self::Day { .. }
             | Self::Path { .. }
             | Self::Nul { .. }
             | Self::TooLong { .. }

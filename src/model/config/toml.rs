@@ -3,10 +3,12 @@
 //! The spanned document is walked by hand, so that every mistake is told with its line and column, all of them at once.
 //! Whether names refer to something that exists is not asked here: the other file may define it (`check`).
 
+mod agreed;
 mod stage;
 mod table;
 mod unclosed;
 
+use self::stage::Unsaid;
 use self::table::Table;
 use crate::limits;
 use crate::model::config::draft::{Draft, DraftPipeline, DraftProject, Faults};
@@ -22,7 +24,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use toml::de::DeTable;
 
-const FILE_KEYS: &[&str] = &["workspace", "project", "pipeline"];
+const FILE_KEYS: &[&str] = &["workspace", "project", "pipeline", "template"];
 const WORKSPACE_KEYS: &[&str] = &[
     "settle_ms",
     "settle_max_ms",
@@ -35,9 +37,12 @@ const WORKSPACE_KEYS: &[&str] = &[
     "flaky",
     "retain",
     "default_pipeline",
+    "spec_guard",
 ];
 const RETAIN_KEYS: &[&str] = &["runs", "days"];
-const PROJECT_KEYS: &[&str] = &["task", "path", "pipeline", "on_busy", "required", "sla"];
+const PROJECT_KEYS: &[&str] = &[
+    "task", "path", "pipeline", "on_busy", "required", "sla", "waiver",
+];
 const PIPELINE_KEYS: &[&str] = &[
     "id",
     "title",
@@ -46,6 +51,9 @@ const PIPELINE_KEYS: &[&str] = &[
     "guardrails_required",
     "stage",
 ];
+
+/// What the stages of a pipeline are called in messages, and that each has to say what it does.
+const PIPELINE_STAGE: (&str, Unsaid) = ("[[pipeline.stage]]", Unsaid::Mistake);
 
 /// Reads the text of an `orchd.toml`.
 #[must_use]
@@ -92,11 +100,15 @@ fn read_file(file: &Table<'_>, faults: &mut Faults) -> Draft {
     }
     for table in file.tables("pipeline", "[[pipeline]]", limits::PIPELINES_MAX, faults) {
         table.allow(PIPELINE_KEYS, faults);
-        draft.pipelines.extend(read_pipeline(&table, faults));
+        draft
+            .pipelines
+            .extend(read_pipeline(&table, PIPELINE_STAGE, faults));
     }
+    draft.templates = agreed::templates(file, faults);
     let count = draft
         .pipelines
         .iter()
+        .chain(&draft.templates)
         .map(|pipeline| pipeline.stages.len())
         .sum();
     let (what, max) = ("stages in all pipelines", limits::STAGES_TOTAL_MAX);
@@ -162,6 +174,7 @@ fn read_settings(table: &Table<'_>, faults: &mut Faults) -> Settings {
         retain.allow(RETAIN_KEYS, faults);
         settings.retain = read_retention(&retain, settings.retain, faults);
     }
+    settings.spec_guard = agreed::spec_guard(table, faults);
     settings
 }
 
@@ -198,6 +211,7 @@ fn read_project(table: &Table<'_>, faults: &mut Faults) -> Option<DraftProject> 
         .map(|id| id.value)
         .collect();
     let sla = table.duration("sla", limits::SLA_MAX, faults);
+    let waivers = agreed::waivers(table, faults);
     Some(DraftProject {
         task: task?,
         path: path?,
@@ -205,10 +219,15 @@ fn read_project(table: &Table<'_>, faults: &mut Faults) -> Option<DraftProject> 
         on_busy,
         required,
         sla,
+        waivers,
     })
 }
 
-fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline> {
+fn read_pipeline(
+    table: &Table<'_>,
+    (stage_table, unsaid): (&'static str, Unsaid),
+    faults: &mut Faults,
+) -> Option<DraftPipeline> {
     let id = table
         .required("id", faults)
         .and_then(|text| text.id(PipelineId::parse, faults));
@@ -220,14 +239,17 @@ fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline
         .map(|text| text.value.to_owned());
     let guardrails_required = table.boolean("guardrails_required", faults);
     let fail_fast = table.boolean("fail_fast", faults).unwrap_or(false);
-    let (mut stages, mut spots, mut broken) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut stages, mut spots) = (Vec::new(), Vec::new());
+    let (mut broken, mut open) = (BTreeSet::new(), BTreeSet::new());
     let mut order = Order::Sequence;
-    for stage in table.tables("stage", "[[pipeline.stage]]", limits::STAGES_MAX, faults) {
+    for stage in table.tables("stage", stage_table, limits::STAGES_MAX, faults) {
         if stage.has("needs") {
             order = Order::Graph;
         }
-        match stage::read(&stage, faults) {
+        let is_open = stage::is_unsaid(&stage);
+        match stage::read(&stage, unsaid, faults) {
             Ok((stage, spot)) => {
+                open.extend(is_open.then(|| stage.id.clone()));
                 stages.push(stage);
                 spots.push(spot);
             }
@@ -238,6 +260,7 @@ fn read_pipeline(table: &Table<'_>, faults: &mut Faults) -> Option<DraftPipeline
     Some(DraftPipeline {
         spot: id.spot,
         stages: spots,
+        open,
         broken,
         has_stages: table.has("stage") && !table.is_empty_list("stage"),
         pipeline: Pipeline {

@@ -86,13 +86,17 @@ impl Guardrails {
     }
 }
 
-fn is_guardrail(stage: &Command) -> bool {
+/// Whether a stage is one.
+#[must_use]
+pub fn is_guardrail(stage: &Command) -> bool {
     let command = stage.command.as_deref().unwrap_or_default();
     let text = format!("{} {} {command}", stage.id, stage.title).to_lowercase();
     text.contains("spec-guard") || text.contains("specguardrunner")
 }
 
-fn says_skipped(stage: &Command) -> bool {
+/// Whether a guardrail that exited 0 says that it skipped its work.
+#[must_use]
+pub fn says_skipped(stage: &Command) -> bool {
     let said = stage.summary.as_deref().unwrap_or_default().to_lowercase();
     [
         "[spec-guard] skipped",

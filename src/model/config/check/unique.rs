@@ -27,6 +27,9 @@ pub(super) fn check_unique(toml: &Draft, text: &str, faults: &mut Faults) {
     let pipelines = toml.pipelines.iter();
     let pipelines = pipelines.map(|draft| (draft.pipeline.id.to_string(), draft.spot));
     note_duplicates("pipeline id", pipelines, line, faults);
+    let templates = toml.templates.iter();
+    let templates = templates.map(|draft| (draft.pipeline.id.to_string(), draft.spot));
+    note_duplicates("template id", templates, line, faults);
 }
 
 fn note_duplicates(

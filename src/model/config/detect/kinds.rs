@@ -9,7 +9,12 @@ use serde_json::Value;
 /// The kinds that a listing holds, in the order in which they claim stage ids.
 pub(super) fn found(listing: &Listing) -> Vec<Kind> {
     let look = [package_json, cargo, pyproject, go, makefile, spec_guard];
-    look.iter().filter_map(|look| look(listing)).collect()
+    let mut found: Vec<Kind> = look.iter().filter_map(|look| look(listing)).collect();
+    // A guard is no reason to run where there is nothing to guard.
+    if found.iter().any(|kind| !kind.commands.is_empty()) {
+        found.extend(own_spec_guard(listing));
+    }
+    found
 }
 
 fn package_json(listing: &Listing) -> Option<Kind> {
@@ -222,6 +227,22 @@ fn spec_guard(listing: &Listing) -> Option<Kind> {
         file,
         tool: "bash",
         commands: owned(&commands),
+        ..Kind::default()
+    })
+}
+
+/// Our own guard, where a project keeps specs or tasks as the family does and has no script of its own. Where it keeps none,
+/// every change would be one without a spec.
+fn own_spec_guard(listing: &Listing) -> Option<Kind> {
+    if listing.has("scripts/spec-guard.sh") {
+        return None;
+    }
+    let file = ["tasks/specs", "tasks/index.json"];
+    let file = *file.iter().find(|file| listing.has(file))?;
+    Some(Kind {
+        file,
+        tool: "orchctl",
+        commands: owned(&[("spec-guard", "orchctl spec-guard --dry-run")]),
         ..Kind::default()
     })
 }

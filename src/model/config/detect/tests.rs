@@ -52,6 +52,21 @@ fn npm_scripts_run_with_the_lockfile_s_manager() {
 }
 
 #[test]
+fn specs_are_guarded_where_there_are_any_and_something_to_guard() {
+    let texts = [("Makefile", "test:\n\ttrue\n")];
+    let own = ("spec-guard", "orchctl spec-guard --dry-run");
+    let test = ("test", "make test");
+    assert_eq!(look(&["Makefile"], &texts), pairs(&[test]));
+    for kept in ["tasks/specs", "tasks/index.json"] {
+        assert_eq!(look(&["Makefile", kept], &texts), pairs(&[test, own]));
+        assert_eq!(look(&[kept], &[]), pairs(&[]), "nothing to guard");
+    }
+    let script = ("spec-guard", "bash scripts/spec-guard.sh --dry-run");
+    let files = ["Makefile", "tasks/specs", "scripts/spec-guard.sh"];
+    assert_eq!(look(&files, &texts), pairs(&[test, script]));
+}
+
+#[test]
 fn what_a_coverage_tool_leaves_triggers_nothing() {
     let usual = &["/dist/", "/coverage/"][..];
     let nyc = &["/dist/", "/coverage/", "/.nyc_output/"][..];

@@ -47,9 +47,24 @@ const COMMAND_ONLY: &[&str] = &[
 ];
 const SUBPIPELINE_ONLY: &[&str] = &["optional"];
 
+/// Whether a stage that says nothing of what it does is a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsaid {
+    /// It is: somebody would have to run it.
+    Mistake,
+    /// It leaves its command open: nobody runs a template.
+    Open,
+}
+
+/// Whether a stage says nothing of what it does.
+pub(super) fn is_unsaid(table: &Table<'_>) -> bool {
+    !table.has("command") && !table.has("pipeline")
+}
+
 /// Reads a stage; of one that cannot be read, its id.
 pub(super) fn read(
     table: &Table<'_>,
+    unsaid: Unsaid,
     faults: &mut Faults,
 ) -> Result<(Stage, StageSpots), Option<StageId>> {
     table.allow(KEYS, faults);
@@ -71,7 +86,7 @@ pub(super) fn read(
         let what = "needs";
         faults.add(table.span_of("needs"), Fault::TooMany { what, count, max });
     }
-    let action = read_action(table, faults);
+    let action = read_action(table, unsaid, faults);
     let (id, action) = match (id, action) {
         (Some(id), Some(action)) => (id, action),
         (id, _) => return Err(id.map(|id| id.value)),
@@ -95,15 +110,21 @@ pub(super) fn read(
     Ok((stage, spots))
 }
 
-fn read_action(table: &Table<'_>, faults: &mut Faults) -> Option<Action> {
+fn read_action(table: &Table<'_>, unsaid: Unsaid, faults: &mut Faults) -> Option<Action> {
     match (table.has("command"), table.has("pipeline")) {
         (true, false) => {
             refuse(table, SUBPIPELINE_ONLY, "command", faults);
-            read_command(table, faults).map(Action::Command)
+            let line = read_line(table, faults);
+            read_command(table, line, faults).map(Action::Command)
         }
         (false, true) => {
             refuse(table, COMMAND_ONLY, "pipeline", faults);
             read_subpipeline(table, faults).map(Action::Subpipeline)
+        }
+        (false, false) if unsaid == Unsaid::Open => {
+            refuse(table, SUBPIPELINE_ONLY, "command", faults);
+            let line = Some(CommandLine::Shell(String::new()));
+            read_command(table, line, faults).map(Action::Command)
         }
         (false, false) => {
             faults.add(table.span(), Fault::NoAction);
@@ -132,8 +153,11 @@ fn read_subpipeline(table: &Table<'_>, faults: &mut Faults) -> Option<Subpipelin
     Some(Subpipeline { pipeline, optional })
 }
 
-fn read_command(table: &Table<'_>, faults: &mut Faults) -> Option<Command> {
-    let line = read_line(table, faults);
+fn read_command(
+    table: &Table<'_>,
+    line: Option<CommandLine>,
+    faults: &mut Faults,
+) -> Option<Command> {
     let cwd = match table.text("cwd", faults) {
         Some(text) => text.path("cwd", faults),
         None => Some(RelPath::root()),

@@ -23,6 +23,11 @@ fn every_key_has_its_row_in_the_manual() {
         ("## `[[project]]`", super::PROJECT_KEYS),
         ("## `[[pipeline]]`", super::PIPELINE_KEYS),
         ("## `[[pipeline.stage]]`", super::stage::KEYS),
+        ("## `[[project.waiver]]`", super::agreed::WAIVER_KEYS),
+        (
+            "## `[workspace.spec_guard]`",
+            super::agreed::SPEC_GUARD_KEYS,
+        ),
     ];
     for (headline, keys) in tables {
         let (_, rest) = manual.split_once(headline).unwrap();
@@ -268,4 +273,107 @@ fn the_self_audit_has_a_time_or_is_off() {
         let error = audit(line).unwrap_err();
         assert!(error.contains(said), "{line}: {error}");
     }
+}
+
+#[test]
+fn what_is_agreed_on_is_read_and_moves_no_command_set() {
+    let project = "[[project]]\ntask = 't'\n";
+    let agreed = "[[project.waiver]]\nstage = 'lint'\nreason = 'r'\nby = 'ann'\nuntil = 2026-12-31\n\
+        [[template]]\nid = 'diagnostics'\n[[template.stage]]\nid = 'ok'\n[[template.stage]]\nid = 'lint'\ncommand = 'x'\n\
+        [workspace.spec_guard]\ncode = ['/lib/**']\nmax_age = 'off'\n";
+    let plain = assemble(&[project, SOUND].concat()).unwrap();
+    let config = assemble(&[project, agreed, SOUND].concat()).unwrap();
+    assert_eq!(config.command_set(), plain.command_set());
+    assert_eq!(config.commands(), plain.commands());
+    let waiver = &config.projects[0].waivers[0];
+    assert_eq!(
+        (waiver.stage.as_str(), waiver.until.to_string().as_str()),
+        ("lint", "2026-12-31")
+    );
+    let template = config.template("diagnostics").unwrap();
+    let open: Vec<_> = template.open.iter().map(|id| id.as_str()).collect();
+    assert_eq!((template.pipeline.stages.len(), open), (2, vec!["ok"]));
+    let guard = &config.settings.spec_guard;
+    assert_eq!((guard.code.len(), guard.max_age), (1, None));
+    assert_eq!(guard.specs, plain.settings.spec_guard.specs);
+}
+
+#[test]
+fn waivers_are_told() {
+    let project = |lines: &str| {
+        said(&format!(
+            "[[project]]\ntask = 't'\n[[project.waiver]]\n{lines}\n{SOUND}"
+        ))
+    };
+    insta::assert_snapshot!(project("stage = 'x'\nreason = ' '\nbye = 'ann'\nuntil = '2026-11-31'"), @r#"
+    orchd.toml:3:1: [[project.waiver]] has no `by`
+       |
+     3 | [[project.waiver]]
+       | ^^^^^^^^^^^^^^^^^^
+    orchd.toml:5:10: `reason` is empty
+       |
+     5 | reason = ' '
+       |          ^^^
+    orchd.toml:6:1: unknown key `bye` in [[project.waiver]]
+       |
+     6 | bye = 'ann'
+       | ^^^
+      help: did you mean `by`? allowed: stage, reason, by, until
+    orchd.toml:7:9: `until`: `2026-11-31` is no day of the calendar: write it as `2026-11-22`
+       |
+     7 | until = '2026-11-31'
+       |         ^^^^^^^^^^^^
+    "#);
+    insta::assert_snapshot!(project("stage = 'x'\nreason = 'r'\nby = 'ann'\nuntil = 3"), @r#"
+    orchd.toml:7:9: `until` has to be a day such as "2026-12-31", not a whole number
+       |
+     7 | until = 3
+       |         ^
+    "#);
+}
+
+#[test]
+fn templates_and_what_is_guarded_are_told() {
+    insta::assert_snapshot!(said(&format!("[[template]]\nid = 'a'\n{SOUND}")), @r#"
+    orchd.toml:1:1: [[template]] has no `stage`
+       |
+     1 | [[template]]
+       | ^^^^^^^^^^^^
+    "#);
+    insta::assert_snapshot!(
+        said(&format!("[[template]]\nid = 'a'\n[[template.stage]]\nid = 's'\nneed = []\nneeds = ['q']\n[[template]]\nid = 'a'\nstage = []\n{SOUND}")),
+        @r#"
+    orchd.toml:5:1: unknown key `need` in [[template.stage]]
+       |
+     5 | need = []
+       | ^^^^
+      help: did you mean `needs`? allowed: id, title, needs, command, inputs, outputs, toolchain, timeout, grace, retries, allow_failure, mutex, cwd, env, summary_hint, pipeline, optional
+    orchd.toml:6:10: no stage of this pipeline is called `q`
+       |
+     6 | needs = ['q']
+       |          ^^^
+      help: did you mean `s`? known: s
+    orchd.toml:8:6: template id `a` is already taken in line 2
+       |
+     8 | id = 'a'
+       |      ^^^
+      help: give each its own
+    orchd.toml:9:9: `stage` is empty
+       |
+     9 | stage = []
+       |         ^^
+    "#
+    );
+    insta::assert_snapshot!(said(&format!("[workspace]\nspec_guard = {{ codes = [], max_age = '11y' }}\n{SOUND}")), @r#"
+    orchd.toml:2:16: unknown key `codes` in [workspace.spec_guard]
+       |
+     2 | spec_guard = { codes = [], max_age = '11y' }
+       |                ^^^^^
+      help: did you mean `code`? allowed: code, specs, max_age
+    orchd.toml:2:38: `max_age` is no duration that can be used
+       |
+     2 | spec_guard = { codes = [], max_age = '11y' }
+       |                                      ^^^^^
+      help: write numbers with units, the largest first, such as "10m", "5s", "500ms" or "1h30m", not "11y"
+    "#);
 }
