@@ -4,6 +4,8 @@
 //! is found wrong is no failure, but where it stands in the way of what was asked.
 
 use crate::documents::flipping::FlipError;
+use crate::documents::onboarding::OnboardError;
+use crate::documents::projects::ProjectsError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
 use crate::documents::task_index::TaskIndexError;
@@ -23,6 +25,12 @@ pub enum PaperError {
     /// An item was left as it is.
     #[error(transparent)]
     Flip(#[from] FlipError),
+    /// The projects are not known.
+    #[error(transparent)]
+    Projects(#[from] ProjectsError),
+    /// A project was not taken in.
+    #[error(transparent)]
+    Onboard(#[from] OnboardError),
 }
 
 impl PaperError {
@@ -30,10 +38,12 @@ impl PaperError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Shelf(ShelfError::Configuration(_)) => {
+            Self::Shelf(ShelfError::Configuration(_))
+            | Self::Projects(ProjectsError::Configuration(_)) => {
                 Some("correct it: `orchctl status` says the same")
             }
-            Self::Index(TaskIndexError::Parse(_)) => {
+            Self::Index(TaskIndexError::Parse(_))
+            | Self::Projects(ProjectsError::Index(TaskIndexError::Parse(_))) => {
                 Some("correct it: it is `{\"items\": [...], \"specs\": [...]}`")
             }
             Self::Flip(error) => match error {
@@ -50,7 +60,8 @@ impl PaperError {
                 FlipError::Ticked { .. } => Some("open it first: `orchctl checklist unflip`"),
                 FlipError::Read { .. } => None,
             },
-            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) => None,
+            Self::Onboard(error) => error.hint(),
+            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) | Self::Projects(_) => None,
         }
     }
 

@@ -36,6 +36,8 @@ mod lifecycle;
 mod mounts;
 mod naming;
 mod overflow;
+mod paper_docs;
+mod paper_projects;
 mod patience;
 mod present;
 mod queries;
