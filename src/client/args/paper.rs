@@ -11,10 +11,15 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Paper {
     /// Keep the checklists of tasks true: ticked only with a run that proves it, and alike wherever they are repeated
+    #[command(after_help = "Example:\n  orchctl checklist check --task 0101-web")]
     Checklist(Checklist),
     /// Take projects in, list them, and hold them against their runs
+    #[command(
+        after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web"
+    )]
     Project(Project),
     /// Keep the pages of a workspace true: links, manifests, projects
+    #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),
 }
 

@@ -153,6 +153,10 @@ fn help_is_the_manual_in_short() {
       gate         Ask for the verdict of the present content, and run what is
                    missing for it
       hook         Have git ask for the verdict before a commit or a push
+      checklist    Keep the checklists of tasks true: ticked only with a run that
+                   proves it, and alike wherever they are repeated
+      project      Take projects in, list them, and hold them against their runs
+      docs         Keep the pages of a workspace true: links, manifests, projects
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       why          Say which run proves each stage, or what has changed since

@@ -255,6 +255,35 @@ fn templates_of_the_workspace_are_used_and_filled() {
 }
 
 #[test]
+fn rows_come_to_the_sections_that_there_are_and_to_procedures_that_speak_of_projects() {
+    let place = Place::new(&[
+        NPM,
+        ("orchd.toml", OWN),
+        (
+            ".agent/AGENTS.md",
+            "# A\r\n\r\n## Projects\r\n\r\n- mine\r\n\r\n## More\r\nx\r\n",
+        ),
+        (".agent/SOPs/deploy.md", "See `.runs/all/cli/`.\n"),
+        (".agent/SOPs/other.md", "Nothing of runs.\n"),
+    ]);
+    place.add("p/web", "0101-web", "web");
+    let agents = place.text(".agent/AGENTS.md");
+    let begin = "# A\r\n\r\n## Projects\r\n\r\n- mine\r\n- `0101-web` (`p/web`): ";
+    assert!(agents.starts_with(begin), "{agents:?}");
+    assert!(
+        agents.ends_with(".md)\r\n\r\n## More\r\nx\r\n"),
+        "{agents:?}"
+    );
+    let named = place.text(".agent/SOPs/deploy.md");
+    assert!(
+        named.starts_with("See `.runs/all/cli/`.\n\n## Projects\n\n- `0101-web`"),
+        "{named}"
+    );
+    assert_eq!(place.text(".agent/SOPs/other.md"), "Nothing of runs.\n");
+    assert!(!place.dir.path().join(".agent/SOPs/evidence.md").exists());
+}
+
+#[test]
 fn a_slug_is_safe_in_names_and_no_part_of_the_stem_twice() {
     for bad in ["", ".", "-a", "a/b", "a b", "a-", "ä", &"a".repeat(49)] {
         assert!(Slug::parse(bad).is_err(), "{bad}");

@@ -99,3 +99,40 @@ pub(super) fn missing(pages: &[(RelPath, Vec<u8>)], projects: &[TaskId]) -> Vec<
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(pages: &[(&str, &str)]) -> Vec<(String, String)> {
+        let pages = pages.iter().map(|(path, text)| {
+            let path = RelPath::parse(path).unwrap();
+            (path, text.as_bytes().to_vec())
+        });
+        let pages: Vec<_> = pages.collect();
+        let projects = ["0101-web", "0102"].map(|task| TaskId::parse(task).unwrap());
+        let found = missing(&pages, &projects).into_iter();
+        let sops = found.filter(|finding| finding.file.starts_with(SOPS));
+        sops.map(|finding| (finding.file, finding.message))
+            .collect()
+    }
+
+    #[test]
+    fn a_procedure_that_names_one_project_names_all_but_where_it_is_ones_own() {
+        let (one, both) = ("`.runs/0101-web/`", "`.runs/0101-web/` `.runs/0102/`");
+        let found = told(&[(".agent/SOPs/a.md", one), (".agent/SOPs/b.md", both)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, ".agent/SOPs/a.md");
+        assert!(found[0].1.contains("`0102`"), "{found:?}");
+        let own = [
+            (".agent/SOPs/0101-web-deploy.md", one),
+            (".agent/SOPs/b.md", both),
+            (".agent/SOPs/c.md", "no runs"),
+        ];
+        assert_eq!(told(&own), []);
+        // Where no procedure names a project, that is told once.
+        let none = told(&[(".agent/SOPs/a.md", one), (".agent/SOPs/b.md", one)]);
+        assert_eq!(none.len(), 1, "{none:?}");
+        assert_eq!(none[0].0, SOPS);
+    }
+}
