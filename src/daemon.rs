@@ -27,6 +27,7 @@ pub mod log;
 mod looking;
 mod lookup;
 mod message;
+pub mod mutexes;
 pub mod outputs;
 mod pace;
 mod parking;
@@ -60,6 +61,7 @@ mod weighing;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::lifecycle::Started;
+use crate::daemon::mutexes::lock::shelf_of_user;
 use crate::daemon::registry::Registry;
 use crate::daemon::server::{About, Hub};
 use crate::daemon::shell::{Parts, Shell, Tenancy};
@@ -166,6 +168,7 @@ fn parts(state: &Path, about: Arc<About>, tenancy: Tenancy) -> Result<Parts, Ser
         clock,
         seed: u64::from_le_bytes(seed),
         tenancy,
+        mutexes: shelf_of_user(),
     })
 }
 

@@ -20,12 +20,15 @@ pub mod history;
 mod hold;
 pub mod keys;
 mod looks;
+mod mutexes;
 pub mod news;
+mod passing;
 mod pending;
 mod project;
 pub mod proven;
 mod queued;
 mod requests;
+mod restarts;
 mod rewritten;
 mod run;
 mod runs;
@@ -39,7 +42,7 @@ mod trial;
 mod turns;
 mod verdicts;
 mod waiters;
-mod weighing;
+pub mod weighing;
 pub mod why;
 mod workspace;
 
@@ -60,8 +63,10 @@ use proven::Proven;
 use run::MISSING;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use weighing::Sought;
 
 pub use hold::Held;
+pub use mutexes::MutexWait;
 pub use queued::QueuedRun;
 pub use state::Engine;
 pub use status::{ProjectStanding, Running, Standing, WorkspaceStanding};
@@ -161,6 +166,18 @@ pub enum Input {
         stage: usize,
         /// How.
         ending: Ending,
+    },
+    /// A mutex that was asked for is this process's, or cannot be anybody's: then a stage that names it cannot start.
+    MutexTaken {
+        /// Its name.
+        mutex: String,
+    },
+    /// A mutex that was asked for is another process's.
+    MutexBusy {
+        /// Its name.
+        mutex: String,
+        /// Who holds it, in words.
+        holder: String,
     },
     /// What lies on disk of outputs was digested, as far as that was possible.
     Weighed {
@@ -351,6 +368,16 @@ pub enum Effect {
         /// The stage's place in its pipeline, from 0.
         stage: usize,
     },
+    /// Take a mutex against every other process, however long that lasts; tell `MutexTaken`, and `MutexBusy` meanwhile.
+    TakeMutex {
+        /// Its name.
+        mutex: String,
+    },
+    /// Let go of a mutex, or take it no more.
+    LeaveMutex {
+        /// Its name.
+        mutex: String,
+    },
     /// Signal the process group of a stage.
     StopStage {
         /// The run.
@@ -372,8 +399,8 @@ pub enum Effect {
         stage: usize,
         /// The directory that the patterns are relative to.
         base: RelPath,
-        /// The patterns; what matches each list is digested by itself.
-        lists: Vec<Vec<String>>,
+        /// What matches each is digested by itself.
+        lists: Vec<Sought>,
     },
     /// Answer a question.
     Reply {
@@ -444,6 +471,8 @@ impl Engine {
                 stage,
                 outputs,
             } => self.end_weighing(weigh, (&run, stage), &outputs),
+            Input::MutexTaken { mutex } => self.take_mutex(&mutex),
+            Input::MutexBusy { mutex, holder } => self.note_holder(&mutex, holder),
             Input::Discarded { workspace, runs } => self.discard(workspace, &runs),
             Input::Asked {
                 request,
@@ -459,6 +488,7 @@ impl Engine {
         self.tell_queued();
         self.tell_standings();
         self.tell_holding();
+        self.tidy_mutexes();
         self.exit_if_done();
         self.check();
         std::mem::take(&mut self.effects)

@@ -1,11 +1,13 @@
 //! Git as a program: asked in one place, in an environment of its own, and quoted where it refuses.
 //!
 //! What a hook has in its environment ties git to the repository of the hook, so none of it is passed on; nothing is
-//! asked of anybody at a terminal. [`revision`] finds out what is to be judged. What lies in a working tree is told by
-//! `daemon::tree`, which never runs git.
+//! asked of anybody at a terminal. [`revision`] finds out what is to be judged; on a [`leash`] git ends with who asked it.
+//! What lies in a working tree is told by `daemon::tree`, which never runs git.
 
+pub mod leash;
 pub mod revision;
 
+use crate::git::leash::Leash;
 use crate::limits::GIT_WORDS_CHARS_MAX;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -104,6 +106,7 @@ pub struct Git {
     directory: PathBuf,
     settings: &'static [&'static str],
     environment: Vec<(&'static str, OsString)>,
+    leash: Option<Leash>,
 }
 
 impl Git {
@@ -114,6 +117,7 @@ impl Git {
             directory: directory.to_path_buf(),
             settings: &[],
             environment: Vec::new(),
+            leash: None,
         }
     }
 
@@ -133,6 +137,12 @@ impl Git {
         self
     }
 
+    /// On a leash: where this process is killed, git ends as well.
+    #[must_use]
+    pub fn leashed(self, leash: Option<Leash>) -> Self {
+        Self { leash, ..self }
+    }
+
     /// Has it do something; what it writes is the answer. Blocks as long as it takes.
     ///
     /// # Errors
@@ -142,7 +152,13 @@ impl Git {
         reason = "the one place where git is started"
     )]
     pub fn ask<T: AsRef<OsStr>>(&self, arguments: &[T]) -> Result<Vec<u8>, GitError> {
-        let mut command = Command::new("git");
+        let mut command = match &self.leash {
+            None => Command::new("git"),
+            Some(leash) => Command::new(leash.program()),
+        };
+        if self.leash.is_some() {
+            command.args(Leash::words());
+        }
         for name in REPOSITORY_VARIABLES.iter().chain(&SEEING_VARIABLES) {
             command.env_remove(name);
         }
@@ -163,7 +179,7 @@ impl Git {
             return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        let said: String = said.trim().chars().take(GIT_WORDS_CHARS_MAX).collect();
+        let said = cut(said.trim());
         Err(GitError::Refused {
             command: name_of(arguments),
             said: if said.is_empty() {
@@ -185,6 +201,17 @@ impl Git {
             _ => Err(odd(arguments, &answer)),
         }
     }
+}
+
+/// What git says, without its middle where it is long: what went wrong stands at the beginning or at the end.
+fn cut(said: &str) -> String {
+    let count = said.chars().count();
+    if count <= GIT_WORDS_CHARS_MAX {
+        return said.to_owned();
+    }
+    let head: String = said.chars().take(GIT_WORDS_CHARS_MAX / 2).collect();
+    let tail: String = said.chars().skip(count - GIT_WORDS_CHARS_MAX / 2).collect();
+    format!("{head} … {tail}")
 }
 
 /// An answer that is none.
@@ -218,6 +245,19 @@ mod tests {
             said.starts_with("`git rev-parse` failed: fatal: not a git repository"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn of_many_words_the_first_and_the_last_are_told() {
+        assert_eq!(cut("fatal: no"), "fatal: no");
+        let said = format!(
+            "error: first\n{}fatal: ü last",
+            "error: more ü\n".repeat(1000)
+        );
+        let cut = cut(&said);
+        assert!(cut.starts_with("error: first\n"), "{cut}");
+        assert!(cut.ends_with("\nfatal: ü last"), "{cut}");
+        assert_eq!(cut.chars().count(), GIT_WORDS_CHARS_MAX + 3);
     }
 
     #[test]

@@ -4,8 +4,14 @@
 //! assertion at the end, so that a change that breaks the relation does not compile.
 
 pub mod documents;
+mod locks;
 
 use std::time::Duration;
+
+pub use locks::{
+    LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX, LOCK_PAUSE, LOCK_STALE,
+    LOCK_TRIES_MAX, MUTEX_LOOK_PAUSE, STATE_AGAIN, STATE_LOCK_TRIES_MAX,
+};
 
 /// Bytes of a task id: it is a path component, and file names end at 255 bytes on the file systems that we meet.
 pub const TASK_ID_BYTES_MAX: usize = 200;
@@ -158,9 +164,10 @@ pub const WRITING_MAX: Duration = Duration::from_millis(20);
 /// From an unstable run to one more of what it has left: who saves one file during two runs in a row has it run then at
 /// the latest, and a formatter that never rests costs one run more for each edit.
 pub const UNSTABLE_RECHECK: Duration = Duration::from_secs(20);
-/// Runs in a row that `on_busy = "restart"` ends because the same path was rewritten during the same stage: somebody who
-/// saves a file twice is not made to wait, and a stage that rewrites its own inputs is judged after that.
-pub const RESTARTS_ALIKE_MAX: u32 = 2;
+/// Runs in a row that `on_busy = "restart"` ends: then one is let end, so that who never stops saving hears something.
+pub const RESTARTS_MAX: u32 = 3;
+/// The same in time: so many times `settle_max_ms` after the first of them began, the next one is let end.
+pub const RESTARTS_SETTLES_MAX: u32 = 10;
 
 /// Looks that events of one workspace may cause without a pause: more than the events of a save by any editor.
 pub const LOOKS_AT_ONCE_MAX: u32 = 8;
@@ -274,16 +281,6 @@ pub const SNAPSHOT_RUNS_MAX: usize = 50;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Age at which a heartbeat is stale, as the manifest says it.
 pub const HEARTBEAT_STALE: Duration = Duration::from_secs(30);
-/// Tries to take a lock that another program holds, before its work is done without it.
-pub const LOCK_TRIES_MAX: u32 = 100;
-/// Pause between two of these tries: such locks are held for milliseconds.
-pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
-/// Tries, with that pause between them, to take the lock of a state file: longer than others take to write one.
-pub const STATE_LOCK_TRIES_MAX: u32 = 300;
-/// From one time when a damaged state file could not be written anew, because another program keeps its lock, to the next.
-pub const STATE_AGAIN: Duration = Duration::from_secs(2);
-/// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
-pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Bytes of one file of evidence that is read whole: the published orchestrator's largest are a few hundred KiB.
 pub const EVIDENCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Age of a directory's last change before its listing is believed twice: file systems stamp in steps of up to 10 ms.
@@ -348,10 +345,14 @@ pub const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub const BLOCKED_END_MAX: Duration = Duration::from_secs(2);
 /// Runs that are named where a part of an id names several: enough to see what they have in common.
 pub const RUNS_NAMED_MAX: usize = 5;
+/// Runs that are named as those in which a flaky stage has failed, or passed: the newest say whether it still does.
+pub const FLAKY_RUNS_NAMED_MAX: usize = 16;
 /// Time after which a client says what it waits for: nobody wonders before, and whatever ends sooner needs no words.
 pub const WAITING_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Characters of what git says that are passed on: some lines of it.
 pub const GIT_WORDS_CHARS_MAX: usize = 2000;
+/// Bytes for which a disk has to have room, else a checkout that failed did so because it is full: some files.
+pub const CHECKOUT_ROOM_BYTES: usize = 256 * 1024;
 /// Bytes of git's word on what is pushed: some thousand refs. Whoever pushes more at once is told so.
 pub const PUSHED_BYTES_MAX: u64 = 1024 * 1024;
 /// Time that a daemon has to say what belongs to an answer and is not it (which projects were asked about, why a run is
@@ -408,12 +409,6 @@ pub const SOCKET_CHECK: Duration = Duration::from_secs(10);
 pub const SIGNALS_MAX: usize = 16;
 /// File descriptors that the daemon asks for: connections, watches, logs and pipes of the runs beside each other.
 pub const FILES_MAX: u64 = 16_384;
-/// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: five seconds in all.
-pub const LOCK_HANDOVER_PAUSES_MAX: u32 = 500;
-/// One of these pauses: from fork to exec, and from a closed socket to the process's end, it is milliseconds.
-pub const LOCK_HANDOVER_PAUSE: Duration = Duration::from_millis(10);
-/// Bytes of the note in a lock file: a process id and a version.
-pub const LOCK_NOTE_BYTES_MAX: u64 = 256;
 /// Time that the parent of `orchd --detach` waits for the socket to answer.
 pub const DETACH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bytes of the daemon's log files of one day: the rest of that day is dropped and counted.
@@ -491,6 +486,10 @@ pub const STAGE_PROOFS_MAX: usize = 1_024;
 /// taking over less than the look would take longer.
 pub const AFFECTED_PATHS_MAX: usize = 1_000;
 const _: () = assert!(PROOFS_MAX <= STAGE_PROOFS_MAX && AFFECTED_PATHS_MAX <= CHANGED_PATHS_MAX);
+/// Kinds of names that come and go in every run of a project, as far as they are kept: more than any tools make.
+pub const HABITS_MAX: usize = 64;
+/// Bytes that two such names must share at least: `tmp` and `sed` are names of tools, one byte less is chance.
+pub const HABIT_BYTES_MIN: usize = 3;
 /// From one KILL to the next, should a process group outlive the first.
 pub const KILL_AGAIN: Duration = Duration::from_millis(500);
 const _: () = assert!(OUTPUT_CHUNK_BYTES * 8 < LOG_LINE_BYTES_MAX);

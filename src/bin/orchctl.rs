@@ -7,6 +7,7 @@ use interprocess::local_socket::Stream;
 use interprocess::os::unix::uds_local_socket::Stream as UnixStream;
 use orch::client::session::Seams;
 use orch::daemon::hosted::{self, Hosted, Urge, host as host_daemon};
+use orch::git::leash::{self, Leash};
 use orch::git::revision::Revision;
 use orch::model::places::Places;
 use std::io;
@@ -19,6 +20,9 @@ use std::thread::JoinHandle;
 static HOSTED: Mutex<Vec<(JoinHandle<()>, Urge)>> = Mutex::new(Vec::new());
 
 fn main() -> ExitCode {
+    if let Some(exit) = leash::hold(std::env::args_os()) {
+        return exit;
+    }
     let orchd = orch::daemon::lifecycle::args::command;
     let seams = Seams {
         host,
@@ -52,7 +56,9 @@ fn host_revision(
 ) -> io::Result<Stream> {
     // One before may still have what this one is to check out into.
     wait_out();
-    Ok(keep(hosted::host_revision(places, root, revision, waits)?))
+    let leash = Leash::of_this_program();
+    let hosted = hosted::host_revision(places, root, (revision, leash), waits)?;
+    Ok(keep(hosted))
 }
 
 fn keep(hosted: Hosted) -> Stream {

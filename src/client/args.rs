@@ -112,7 +112,9 @@ pub enum Command {
     Cancel(history::Run),
 
     /// List runs, newest first
-    #[command(after_help = "Example:\n  orchctl runs --task 0101-web --limit 5")]
+    #[command(
+        after_help = "Examples:\n  orchctl runs --task 0101-web --limit 5\n  orchctl runs --flaky"
+    )]
     Runs(history::Runs),
     /// Show one run: its stages, its verdict and its evidence
     #[command(after_help = "Example:\n  orchctl show 3d0103be")]

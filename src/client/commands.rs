@@ -15,6 +15,7 @@ mod leave;
 mod logs;
 mod packaging;
 mod paper;
+mod pushed;
 mod run;
 mod watch;
 mod workspace;

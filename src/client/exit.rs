@@ -38,6 +38,19 @@ impl Exit {
         }
     }
 
+    /// How bad it is, from the best up: of several the worst counts. What has failed is known, whatever is not.
+    #[must_use]
+    pub fn badness(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NoVerdict => 1,
+            Self::Refused => 2,
+            Self::NoDaemon => 3,
+            Self::Internal => 4,
+            Self::Red => 5,
+        }
+    }
+
     /// How a command ends that asked for a verdict; `green` decides where the verdict leaves it open.
     #[must_use]
     pub fn of_verdict(verdict: Verdict, green: Option<bool>) -> Self {
@@ -108,6 +121,9 @@ impl Exit {
         match error {
             RevisionError::NoRepository { .. }
             | RevisionError::Unknown { .. }
+            | RevisionError::NoCommit { .. }
+            | RevisionError::NoIndex { .. }
+            | RevisionError::Obstructed { .. }
             | RevisionError::Absent { .. } => Self::Refused,
             RevisionError::Conflicts { .. }
             | RevisionError::Submodules { .. }

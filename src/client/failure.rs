@@ -10,6 +10,7 @@ use crate::documents::flipping::FlipError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
 use crate::documents::task_index::TaskIndexError;
+use crate::git::GitError;
 use crate::git::revision::RevisionError;
 use crate::model::id::{IdError, RunId, TaskId};
 use crate::model::judged::Judged;
@@ -380,11 +381,22 @@ fn hint_for(error: &RevisionError) -> Option<&'static str> {
         RevisionError::NoRepository { .. } => Some(
             "go into a clone with files, or ask for what lies in the workspace with `orchctl gate`",
         ),
-        RevisionError::Unknown { .. } => Some("`git log` shows what there is"),
+        RevisionError::Unknown { .. } | RevisionError::NoCommit { .. } => {
+            Some("`git log` shows what there is")
+        }
+        RevisionError::NoIndex { .. } => Some(
+            "unset it, or have it name an index; a relative one is below the top of the repository",
+        ),
+        RevisionError::Obstructed { .. } => {
+            Some("a workspace is judged where its files are: name that one with --workspace DIR")
+        }
         RevisionError::Absent { .. } => Some("name the workspace with --workspace DIR"),
         RevisionError::Conflicts { .. } => Some("resolve them and `git add` the files"),
         RevisionError::Submodules { .. } => {
             Some("ask for what lies in the workspace with `orchctl gate`")
+        }
+        RevisionError::Git(GitError::Spawn(_)) => {
+            Some("install git 2.35 or newer, or put the directory that it is in on PATH")
         }
         RevisionError::Copy { .. } | RevisionError::Git(_) => None,
     }

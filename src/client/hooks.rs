@@ -1,10 +1,11 @@
 //! Git's hooks: the scripts that ask for a verdict, and whose a hook is that is there already.
 //!
-//! A script of ours has a mark, and is replaced or removed by it; any other is never written to. Where another tool
-//! manages hooks there is nothing to be written either: it would be overwritten, or never be run. Then the lines are
-//! told that do the same there.
+//! A script of ours has a mark and a seal, and is replaced or removed by them; any other is never written to, nor is one
+//! of ours that somebody has edited since. Where another tool manages hooks there is nothing to be written either: it
+//! would be overwritten, or never be run. Then the lines are told that do the same there.
 
 use crate::client::args::hook::GitHook;
+use crate::model::digest::Digest;
 use crate::model::path::quoted;
 use std::fs::Permissions;
 use std::io::{self, Write as _};
@@ -13,6 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// What tells a script of ours, in any version.
 const MARK: &str = "# A hook of orchd:";
+/// What the line begins with that seals the rest of it, in any version.
+const SEAL: &str = "# Whoever edits it makes it his own:";
+/// Digits of the digest of the rest.
+const SEAL_DIGITS: usize = 16;
 /// Anybody may run it who may read it.
 const MODE: u32 = 0o755;
 
@@ -31,6 +36,8 @@ pub enum Manager {
     Husky(PathBuf),
     /// Whoever has set `core.hooksPath` to this directory.
     HooksPath(PathBuf),
+    /// Whoever has set `core.hooksPath` to this, which is none: git runs no hook at all.
+    Off(PathBuf),
 }
 
 impl Manager {
@@ -41,6 +48,9 @@ impl Manager {
             let endings = LEFTHOOK_ENDINGS.iter();
             endings.map(move |ending| top.join(format!("{name}.{ending}")))
         });
+        if let Some(path) = hooks_path.as_ref().filter(|path| is_off(path)) {
+            return Some(Self::Off(path.clone()));
+        }
         let lefthook = names.into_iter().find(|path| path.is_file());
         let (pre_commit, husky) = (top.join(".pre-commit-config.yaml"), top.join(".husky"));
         lefthook
@@ -64,7 +74,20 @@ impl Manager {
             Self::HooksPath(path) => {
                 format!("`core.hooksPath` is set to `{}`", path.display())
             }
+            Self::Off(path) => format!(
+                "`core.hooksPath` is set to `{}`, which is no directory: git runs no hook here",
+                path.display()
+            ),
         }
+    }
+}
+
+/// Whether there can be no hook at a path that `core.hooksPath` names; one that is not there yet can be made.
+#[must_use]
+pub fn is_off(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(meta) => !meta.is_dir(),
+        Err(error) => path.as_os_str().is_empty() || error.kind() == io::ErrorKind::NotADirectory,
     }
 }
 
@@ -82,19 +105,19 @@ impl Asking {
     #[must_use]
     pub fn script(&self, hook: GitHook) -> String {
         let program = self.orchctl.as_deref().unwrap_or("orchctl");
-        format!(
+        sealed(&format!(
             "#!/bin/sh\n{MARK} `orchctl hook uninstall {}` removes it.\norchctl={}\n[ -x \"$orchctl\" ] || orchctl=orchctl\nexec \"$orchctl\" {}\n",
             hook.name(),
             quoted(program),
             self.arguments(hook),
-        )
+        ))
     }
 
     /// What does the same in a hook of somebody else's, or in what manages them.
     #[must_use]
     pub fn lines(&self, hook: GitHook, manager: Option<&Manager>) -> Vec<String> {
         let name = hook.name();
-        let command = format!("orchctl {}", self.arguments(hook));
+        let command = yaml(format!("orchctl {}", self.arguments(hook)));
         let lines = match (manager, hook) {
             (Some(Manager::Lefthook(_)), GitHook::PreCommit) => {
                 format!("{name}:\n  jobs:\n    - name: orchd\n      run: {command}")
@@ -108,15 +131,17 @@ impl Asking {
                 let entry = match hook {
                     GitHook::PreCommit => command,
                     // It has read what git said, and tells the commit by a variable.
-                    GitHook::PrePush => format!(
-                        "sh -c 'orchctl gate --commit \"$PRE_COMMIT_TO_REF\" --workspace \"$1\"' sh {}",
+                    GitHook::PrePush => yaml(format!(
+                        "sh -c 'orchctl gate --commit \"$PRE_COMMIT_TO_REF\" --workspace=\"$1\"' sh {}",
                         quoted(&self.workspace)
-                    ),
+                    )),
                 };
                 format!(
                     "- repo: local\n  hooks:\n    - id: orchd-{name}\n      name: orchd\n      language: system\n      entry: {entry}\n      always_run: true\n      pass_filenames: false\n      stages: [{name}]"
                 )
             }
+            // None is run.
+            (Some(Manager::Off(_)), _) => String::new(),
             (Some(Manager::Husky(_) | Manager::HooksPath(_)) | None, _) => {
                 let program = self.orchctl.as_deref().unwrap_or("orchctl");
                 format!("{} {} || exit $?", quoted(program), self.arguments(hook))
@@ -130,8 +155,42 @@ impl Asking {
             GitHook::PreCommit => "--index",
             GitHook::PrePush => "--commit -",
         };
-        format!("gate {what} --workspace {}", quoted(&self.workspace))
+        // One word: what it names may begin with a dash.
+        format!("gate {what} --workspace={}", quoted(&self.workspace))
     }
+}
+
+/// A word of YAML that says exactly this.
+fn yaml(text: String) -> String {
+    let is_plain = !text.contains(": ") && !text.contains(" #") && !text.contains(char::is_control);
+    match serde_json::to_string(&text) {
+        // What JSON quotes, YAML reads.
+        Ok(quoted) if !is_plain => quoted,
+        Ok(_) | Err(_) => text,
+    }
+}
+
+/// The script with its seal, in a line behind the mark.
+fn sealed(script: &str) -> String {
+    let digest = Digest::of(script.as_bytes()).to_string();
+    let digits: String = digest.chars().take(SEAL_DIGITS).collect();
+    let head = script
+        .match_indices('\n')
+        .nth(1)
+        .map_or(0, |(at, _)| at + 1);
+    let (head, rest) = script.split_at(head);
+    format!("{head}{SEAL} {digits}\n{rest}")
+}
+
+/// Whether a script is as it was sealed.
+fn is_as_sealed(script: &str) -> bool {
+    let unsealed: String = script
+        .split_inclusive('\n')
+        .enumerate()
+        .filter(|(at, _)| *at != 2)
+        .map(|(_, line)| line)
+        .collect();
+    sealed(&unsealed) == script
 }
 
 /// Whose hook is at a path.
@@ -141,6 +200,8 @@ pub enum Owner {
     Nobody,
     /// It is ours, with this text.
     Us(String),
+    /// We wrote it, and somebody has edited it since: it is his.
+    Edited,
     /// Somebody wrote it.
     Somebody,
 }
@@ -152,20 +213,26 @@ impl Owner {
     /// When it cannot be found out.
     pub fn of(path: &Path) -> io::Result<Self> {
         match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::Nobody),
+            Err(error) if is_nothing(&error) => return Ok(Self::Nobody),
             Err(error) => return Err(error),
             Ok(meta) if !meta.is_file() => return Ok(Self::Somebody),
             Ok(_) => {}
         }
         let text = std::fs::read(path)?;
         let text = String::from_utf8(text).ok();
-        let ours = |text: &String| {
-            text.lines()
-                .nth(1)
-                .is_some_and(|line| line.starts_with(MARK))
-        };
-        Ok(text.filter(ours).map_or(Self::Somebody, Self::Us))
+        let is_marked = |text: &str| text.lines().any(|line| line.starts_with(MARK));
+        Ok(match text {
+            Some(text) if is_as_sealed(&text) && is_marked(&text) => Self::Us(text),
+            Some(text) if is_marked(&text) => Self::Edited,
+            Some(_) | None => Self::Somebody,
+        })
     }
+}
+
+/// Whether an error says that nothing is at a path.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 /// Whether what is at a path can be run.
@@ -210,9 +277,10 @@ mod tests {
         insta::assert_snapshot!(script, @r#"
         #!/bin/sh
         # A hook of orchd: `orchctl hook uninstall pre-push` removes it.
+        # Whoever edits it makes it his own: 09c480dc21fb0132
         orchctl='/opt/a b/orchctl'
         [ -x "$orchctl" ] || orchctl=orchctl
-        exec "$orchctl" gate --commit - --workspace web
+        exec "$orchctl" gate --commit - --workspace=web
         "#);
         write(&path, &script).unwrap();
         assert!(is_runnable(&path));
@@ -220,8 +288,42 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert_eq!(Owner::of(&link).unwrap(), Owner::Somebody);
-        write(&path, &format!("#!/bin/sh\ntrue\n{MARK}\n")).unwrap();
+        write(&path, "#!/bin/sh\ntrue\n").unwrap();
         assert_eq!(Owner::of(&path).unwrap(), Owner::Somebody);
+        let below = path.join("pre-push");
+        assert_eq!(Owner::of(&below).unwrap(), Owner::Nobody);
+    }
+
+    #[test]
+    fn whatever_is_edited_in_a_script_of_ours_makes_it_somebodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pre-push");
+        let script = asking().script(GitHook::PrePush);
+        let lines = script.lines().count();
+        for at in 0..=lines {
+            let mut more: Vec<&str> = script.lines().collect();
+            more.insert(at, "echo mine");
+            write(&path, &format!("{}\n", more.join("\n"))).unwrap();
+            assert_eq!(Owner::of(&path).unwrap(), Owner::Edited, "{at}");
+            let mut less: Vec<&str> = script.lines().collect();
+            // Without the mark nobody knows that it was ours.
+            if at == 1 || at == lines {
+                continue;
+            }
+            less.remove(at);
+            write(&path, &format!("{}\n", less.join("\n"))).unwrap();
+            assert_eq!(Owner::of(&path).unwrap(), Owner::Edited, "{at}");
+        }
+        for (from, to) in [
+            ("/opt/a b", "/opt/ab"),
+            ("exec ", "time "),
+            ("gate", "gate --json"),
+        ] {
+            write(&path, &script.replacen(from, to, 1)).unwrap();
+            assert_eq!(Owner::of(&path).unwrap(), Owner::Edited, "{from}");
+        }
+        write(&path, script.trim_end()).unwrap();
+        assert_eq!(Owner::of(&path).unwrap(), Owner::Edited);
     }
 
     #[test]
@@ -233,6 +335,13 @@ mod tests {
         let set = Manager::find(top, Some(hooks.clone()));
         assert_eq!(set, Some(Manager::HooksPath(hooks.clone())));
         std::fs::create_dir(top.join(".husky")).unwrap();
+        for none in ["/dev/null", "/dev/null/hooks", ""] {
+            let none = PathBuf::from(none);
+            assert_eq!(
+                Manager::find(top, Some(none.clone())),
+                Some(Manager::Off(none))
+            );
+        }
         let husky = Manager::find(top, Some(hooks));
         assert_eq!(husky, Some(Manager::Husky(top.join(".husky"))));
         let file = top.join(".pre-commit-config.yaml");
@@ -249,7 +358,17 @@ mod tests {
         let here = |hook, manager: Option<Manager>| asking.lines(hook, manager.as_ref()).join("\n");
         assert_eq!(
             here(GitHook::PreCommit, None),
-            "'/opt/a b/orchctl' gate --index --workspace web || exit $?"
+            "'/opt/a b/orchctl' gate --index --workspace=web || exit $?"
+        );
+        let odd = Asking {
+            workspace: "-a: b".to_owned(),
+            ..asking.clone()
+        };
+        let lefthook = Manager::Lefthook(PathBuf::new());
+        let lines = odd.lines(GitHook::PreCommit, Some(&lefthook)).join("\n");
+        assert!(
+            lines.ends_with("run: \"orchctl gate --index --workspace='-a: b'\""),
+            "{lines}"
         );
         let lefthook = Some(Manager::Lefthook(PathBuf::new()));
         let lines = here(GitHook::PrePush, lefthook);

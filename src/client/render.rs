@@ -8,6 +8,7 @@ pub mod answer;
 pub mod checklist;
 pub mod daemon;
 pub mod docs;
+pub mod flaky;
 pub mod history;
 pub mod init;
 pub mod live;

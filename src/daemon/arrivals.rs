@@ -13,6 +13,7 @@ use crate::daemon::tree::{Signs, Tree, TreeError};
 use crate::engine::{Input, Record, Watch};
 use crate::limits::{FAILED_LOOK_AGAIN, HEARTBEAT_STALE, ROOT_LOOK_PAUSE};
 use crate::model::id::{RunId, WorkspaceId};
+use crate::model::run::Ending;
 use crate::model::view::Touches;
 
 impl Done {
@@ -68,14 +69,8 @@ impl Shell {
                 self.take_gone(id, gone);
                 self.take_recorded(id, run, record, failure);
             }
-            What::StageEnded { run, stage, ending } => {
-                self.stoppers.remove(&(run.clone(), stage));
-                self.inputs.push_back(Input::StageEnded {
-                    run,
-                    stage,
-                    ending: *ending,
-                });
-            }
+            What::StageEnded { run, stage, ending } => self.take_end(run, stage, *ending),
+            What::Mutex(look) => self.take_mutex(look),
             What::Loaded {
                 loaded,
                 known,
@@ -83,7 +78,11 @@ impl Shell {
             } => self.take_loaded(id, *loaded, &known, then),
             What::Removed { task, gone } => self.take_removed(id, task, gone),
             What::Rechecked(recovery) => self.note_recovery(id, &recovery),
-            What::Runs { request, rows } => self.take_rows(id, request, rows),
+            What::Runs {
+                request,
+                rows,
+                known,
+            } => self.take_rows(id, request, (rows, known)),
             What::Found { request, found } => self.take_found(id, request, found),
             What::Reopened {
                 request,
@@ -99,6 +98,12 @@ impl Shell {
             What::Reasoned { request, projects } => self.take_reasoned(id, request, projects),
             What::Answered { request, answer } => self.answer(request, *answer),
         }
+    }
+
+    fn take_end(&mut self, run: RunId, stage: usize, ending: Ending) {
+        self.stoppers.remove(&(run.clone(), stage));
+        self.inputs
+            .push_back(Input::StageEnded { run, stage, ending });
     }
 
     fn take_signs(&mut self, id: WorkspaceId, signs: Signs) {

@@ -62,6 +62,8 @@ impl Shell {
                     });
                 }
             }
+            Effect::TakeMutex { mutex } => self.want_mutex(mutex),
+            Effect::LeaveMutex { mutex } => self.mutexes.leave(&mutex),
             Effect::Weigh {
                 weigh,
                 workspace,
@@ -311,9 +313,10 @@ impl Shell {
             return;
         };
         let around = stage::runs_around(self.tenancy);
-        let Some(attempt) = stage::attempt(site, config, report, index, around) else {
+        let Some(mut attempt) = stage::attempt(site, config, report, index, around) else {
             return;
         };
+        attempt.mutex = self.mutexes.hold_of(stage::mutex(config, report, index));
         let (stopper, ending) = runner::start(attempt, self.clock).split();
         self.stoppers.insert((run.clone(), index), stopper);
         let (out, workspace, run) = (self.out.clone(), report.workspace, run.clone());

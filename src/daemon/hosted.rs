@@ -18,6 +18,7 @@ use crate::daemon::site::end_lost;
 use crate::daemon::spots::Spots;
 use crate::daemon::trust::{Trust, TrustStore};
 use crate::daemon::watcher::{Panicked, panicked};
+use crate::git::leash::Leash;
 use crate::git::revision::Revision;
 use crate::limits::{BLOCKED_END_MAX, POOL_THREADS_MAX};
 use crate::model::digest::{CommandSet, Digest};
@@ -81,8 +82,8 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
     serve(&places.state, root, spots, None)
 }
 
-/// Hosts a daemon for the workspace at `root` that judges `revision` instead of what lies there: it is checked out first,
-/// when nothing of a gate that was killed runs there any more. Where another gate judges something there, `waits` is
+/// Hosts a daemon for the workspace at `root` that judges `revision` instead of what lies there: it is checked out first, by
+/// a git on this leash, when nothing of a gate that was killed runs there any more. Where another gate judges something there, `waits` is
 /// told before that is waited for. Blocks meanwhile.
 ///
 /// # Errors
@@ -90,7 +91,7 @@ pub fn host(places: &Places, root: &Path) -> io::Result<Hosted> {
 pub fn host_revision(
     places: &Places,
     root: &Path,
-    revision: &Revision,
+    (revision, leash): (&Revision, Option<Leash>),
     waits: &mut dyn FnMut(),
 ) -> io::Result<Hosted> {
     let root = real_root(root)?;
@@ -105,11 +106,12 @@ pub fn host_revision(
         return serve(state, root, spots, None);
     }
     drop(trust);
-    let checkout = Checkout::take(state, &root, waits).map_err(io::Error::other)?;
+    let checkout = Checkout::take(state, &root, leash, waits).map_err(io::Error::other)?;
     let mut desk = Desk::open(root.clone(), spots.evidence(), Owner::current(""));
     drop(end_lost(&mut desk, Clock::start()));
     let place = checkout.stand(revision).map_err(io::Error::other)?;
-    let spots = spots.in_checkout(place, revision.judged.clone());
+    let below = revision.repository.below.clone();
+    let spots = spots.in_checkout(place, (revision.judged.clone(), below));
     serve(state, root, spots, Some(checkout))
 }
 

@@ -4,17 +4,20 @@
 //! it: a directory that changed is listed again, a manifest with another stamp is read again. The copy in the daemon's
 //! state directory is therefore a cache: deleted, torn or of another version, it is made again.
 
+mod flaky;
+mod said;
 mod store;
 
 use crate::daemon::evidence::{
     LOCAL_POINTERS, MANIFEST, SIDECAR, read_manifest, read_sidecar, run_path,
 };
 use crate::disk::durable::{Dir, DurableError, Kind, Stamp};
-use crate::limits::{LISTING_SETTLE, PROOFS_MAX};
+use crate::limits::{FAILED_RUNS_MAX, LISTING_SETTLE, PROOFS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar};
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::Verdict;
 use crate::model::time::Timestamp;
+use said::Said;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -46,6 +49,9 @@ pub(crate) struct Row {
     /// The runs that it has taken stages over from.
     #[serde(default)]
     pub(crate) reused: BTreeSet<RunId>,
+    /// What its stages say of their keys; nothing in a row that an older version has written, which is read again.
+    #[serde(default)]
+    pub(crate) said: Option<Vec<Said>>,
 }
 
 /// The history of one workspace's runs.
@@ -77,6 +83,7 @@ impl Row {
             proves: sidecar.is_some_and(Sidecar::proves),
             passes: sidecar.map_or(0, |it| it.stages.iter().filter(|it| it.proven).count()),
             reused: sidecar.map(Sidecar::reused).unwrap_or_default(),
+            said: Some(sidecar.map_or_else(Vec::new, |it| said::by(it, manifest))),
         }
     }
 }
@@ -155,7 +162,8 @@ impl Index {
         let path = run_path(&key.0, &key.1);
         let stamp = runs.stamp(&path.join(MANIFEST));
         let beside = runs.stamp(&path.join(SIDECAR));
-        let known = self.rows.get(key).map(|row| (row.stamp, row.beside));
+        let known = self.rows.get(key).filter(|row| row.said.is_some());
+        let known = known.map(|row| (row.stamp, row.beside));
         match stamp {
             Some(stamp) if known == Some((stamp, beside)) => {}
             // Without its manifest, what is left of a run is still there to be healed.
@@ -214,6 +222,24 @@ impl Index {
             runs.map(move |run| (task.clone(), run))
         });
         keys.collect()
+    }
+
+    /// The runs that say of a key that it has failed: of each task as many as the engine remembers.
+    pub(crate) fn failures(&self) -> Vec<Key> {
+        let mut of_task: BTreeMap<&TaskId, usize> = BTreeMap::new();
+        let mut failures = Vec::new();
+        for row in self.rows() {
+            let mut said = row.said.iter().flatten();
+            if !row.record.status.is_terminal() || !said.any(Said::tells_of_failure) {
+                continue;
+            }
+            let count = of_task.entry(&row.record.task_id).or_default();
+            *count = count.saturating_add(1);
+            if *count <= FAILED_RUNS_MAX {
+                failures.push((row.record.task_id.clone(), row.record.run_id.clone()));
+            }
+        }
+        failures
     }
 
     fn newest_of_each(

@@ -35,17 +35,28 @@ impl Shell {
             usize::try_from(limit.min(RUN_LIST_MAX)).unwrap_or(RUN_LIST_DEFAULT)
         });
         let (task, clock, request) = (wanted.task.clone(), self.clock, asked.request);
+        let flaky = wanted.flaky;
         let mut left = BTreeSet::new();
         for (id, desk) in self.desks(scope) {
             let task = task.clone();
             left.insert(id);
             desk.push(move |desk| {
-                let rows = desk
-                    .runs(task.as_ref(), limit, clock.wall())
-                    .map_err(|error| internal(&error));
+                let (task, now) = (task.as_ref(), clock.wall());
+                let rows = match flaky {
+                    true => desk.flaky_runs(task, limit, now),
+                    false => desk.listed_runs(task, limit, now),
+                };
+                let known = rows.as_ref().is_ok_and(|rows| !rows.is_empty())
+                    || (flaky && desk.runs(task, 1, now).is_ok_and(|runs| !runs.is_empty()));
+                let rows = rows.map_err(|error| internal(&error));
+                let what = What::Runs {
+                    request,
+                    rows,
+                    known,
+                };
                 Some(Done {
                     workspace: id,
-                    what: What::Runs { request, rows },
+                    what,
                 })
             });
         }
@@ -80,7 +91,7 @@ impl Shell {
         &mut self,
         id: WorkspaceId,
         request: RequestId,
-        more: Result<Vec<RunRecord>, Refusal>,
+        (more, known): (Result<Vec<ListedRun>, Refusal>, bool),
     ) {
         let more = match more {
             Ok(more) => more,
@@ -89,13 +100,18 @@ impl Shell {
         let Some(waiting) = self.waiting.get_mut(&request) else {
             return;
         };
-        let Purpose::Runs { left, rows, .. } = &mut waiting.purpose else {
+        let Purpose::Runs {
+            left, rows, task, ..
+        } = &mut waiting.purpose
+        else {
             return;
         };
         // One that was removed meanwhile is not waited for any more.
         if !left.remove(&id) {
             return;
         }
+        // A project that is no longer configured has a history all the same.
+        task.take_if(|_| known);
         rows.extend(more.into_iter().map(|row| (id, row)));
         if left.is_empty() {
             self.listed_all(request);
@@ -121,21 +137,20 @@ impl Shell {
             let mut configs = self.sites.values().filter_map(|site| site.config.as_ref());
             configs.any(|config| config.project(task).is_some())
         };
-        // A project that is no longer configured has a history all the same.
-        if let Some(task) = task.filter(|task| rows.is_empty() && !configured(task)) {
+        if let Some(task) = task.filter(|task| !configured(task)) {
             let denied = Denied::UnknownProject(task);
             return self.answer(request, Err(refusal(denied)));
         }
-        rows.sort_by(|(_, a), (_, b)| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+        let age = |listed: &ListedRun| (listed.record.started_at, listed.record.run_id.clone());
+        rows.sort_by_cached_key(|(_, listed)| std::cmp::Reverse(age(listed)));
         rows.truncate(limit);
         let several = rows.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len() > 1;
-        let listed = |(id, record)| ListedRun {
-            record,
-            workspace: self
-                .sites
-                .get(&id)
-                .filter(|_| several)
-                .map(|site| site.root.clone()),
+        let listed = |(id, run)| {
+            let site = self.sites.get(&id).filter(|_| several);
+            ListedRun {
+                workspace: site.map(|site| site.root.clone()),
+                ..run
+            }
         };
         let runs = rows.into_iter().map(listed).collect();
         self.answer(request, Ok(RunList { runs }.into()));

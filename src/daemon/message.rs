@@ -5,6 +5,7 @@
 use crate::daemon::auditing::Part;
 use crate::daemon::errands::Tried;
 use crate::daemon::evidence::{Desk, Found, Inspected, Known, Recovery, Reopened};
+use crate::daemon::mutexes::MutexLook;
 use crate::daemon::outputs::Outputs;
 use crate::daemon::server::Asked;
 use crate::daemon::site::{Facts, Prepared};
@@ -14,9 +15,9 @@ use crate::daemon::watcher::WatchError;
 use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::engine::Record;
 use crate::model::digest::OutputsDigest;
-use crate::model::evidence::RunRecord;
 use crate::model::id::{CaptureId, RequestId, RunId, TaskId, WeighId, WorkspaceId};
 use crate::model::path::RootPath;
+use crate::model::report::runs::ListedRun;
 use crate::model::report::why::WhyProject;
 use crate::model::run::Ending;
 use crate::model::view::{Touches, View};
@@ -88,6 +89,8 @@ pub(super) enum What {
         /// How.
         ending: Box<Ending>,
     },
+    /// It was looked whether a mutex is free.
+    Mutex(MutexLook),
     /// Its configuration was read again.
     Loaded {
         /// What it says.
@@ -111,7 +114,9 @@ pub(super) enum What {
         /// Who asks.
         request: RequestId,
         /// The rows, or why there are none.
-        rows: Result<Vec<RunRecord>, Refusal>,
+        rows: Result<Vec<ListedRun>, Refusal>,
+        /// Whether there are runs of what is asked about at all.
+        known: bool,
     },
     /// Its runs that a part of an id names, for somebody who looks everywhere.
     Found {

@@ -2,18 +2,20 @@
 //!
 //! A stage is passed over only while its outputs are as it left them. They are mostly ignored, so no tree watches them:
 //! each question looks at the disk, and reads what is not as it was when it was read last. It is the digest of the same
-//! messages as an input digest's, over the files and links that the patterns match, whatever git ignores. Nothing is
-//! written, and no link is followed. Whatever is not known for certain is an error, and no digest: then the stage runs.
+//! messages as an input digest's, over the files and links that the patterns match, whatever git ignores. Where a file
+//! system does not tell of every change by `stat`, all of them are read. Nothing is written, and no link is followed. Whatever is not known for certain is an error, and no digest: then the stage runs.
 
 mod find;
 
 use crate::daemon::tree::content::{Reading, read_in};
 use crate::daemon::tree::crew::{helpers, spread};
 use crate::daemon::tree::merkle::{Address, Directory, DirectoryNode, FileNode, SymlinkNode, text};
+use crate::daemon::tree::mount::tells_changes;
 use crate::daemon::tree::names;
 use crate::daemon::tree::print::Print;
 use crate::daemon::tree::rules::compile;
 use crate::daemon::tree::{PatternError, Places};
+use crate::engine::weighing::Sought;
 use crate::limits::{
     HASH_ALONE_MAX, HASH_PART_FILES, OUTPUT_BYTES_MAX, OUTPUT_ENTRIES_MAX, OUTPUT_FILES_MAX,
     OUTPUT_THREADS_MAX, OUTPUTS_KNOWN_MAX,
@@ -75,10 +77,13 @@ struct Known {
 }
 
 /// What files hold, by directory and name; the directories are below the project.
-type Contents = BTreeMap<Box<[u8]>, BTreeMap<Box<[u8]>, Known>>;
+type Contents = BTreeMap<Box<[u8]>, Files>;
 
-/// Which outputs: those of a project's directory by these patterns.
-type Declared = (RelPath, Vec<String>);
+/// What the files of one directory hold, by name.
+type Files = BTreeMap<Box<[u8]>, Known>;
+
+/// Which outputs: those of a project's directory.
+type Declared = (RelPath, Sought);
 
 /// What is remembered of them.
 #[derive(Debug)]
@@ -106,6 +111,8 @@ pub struct Outputs {
     remembered: BTreeMap<Declared, Remembered>,
     turn: u64,
     bounds: Bounds,
+    /// Whether `stat` tells of every change of what lies in a directory.
+    tells_changes: fn(&Path) -> bool,
 }
 
 impl Outputs {
@@ -124,6 +131,7 @@ impl Outputs {
                 entries: OUTPUT_ENTRIES_MAX,
                 known: OUTPUTS_KNOWN_MAX,
             },
+            tells_changes,
         }
     }
 
@@ -133,7 +141,7 @@ impl Outputs {
         self.excluded.extend(places.snapshots(&self.root, tasks));
     }
 
-    /// Digests what is there of the files and links that `patterns` match, in gitignore syntax below the project at
+    /// Digests what is there of the files and links that are sought, by patterns in gitignore syntax below the project at
     /// `base`; a project inside is a directory like any other. Where nothing is there, or no pattern, it is the digest of
     /// nothing. Blocks.
     ///
@@ -143,13 +151,20 @@ impl Outputs {
     pub fn weigh(
         &mut self,
         base: &RelPath,
-        patterns: &[String],
+        sought: &Sought,
     ) -> Result<OutputsDigest, OutputsError> {
-        let compiled = compile(patterns)?;
-        let places = Search::new(&self.root, &self.excluded, &compiled, self.bounds).find(base)?;
-        let declared = (base.clone(), patterns.to_vec());
+        let (patterns, without) = (compile(&sought.patterns)?, compile(&sought.without)?);
+        let wanted = (&patterns, &without);
+        let places = Search::new(&self.root, &self.excluded, wanted, self.bounds).find(base)?;
+        let declared = (base.clone(), sought.clone());
         let before = self.remembered.get(&declared).map(|held| &held.contents);
-        let contents = read(&self.root.join(base), &places, before)?;
+        let top = self.root.join(base);
+        let before = |place: &Place| {
+            let held = before?.get(&place.path)?;
+            let tells = (self.tells_changes)(&names::below(&top, &place.path));
+            tells.then_some(held)
+        };
+        let contents = read(&top, &places, before)?;
         let digest = fold(&places, &contents);
         self.remember(declared, contents);
         Ok(OutputsDigest(digest))
@@ -181,12 +196,16 @@ impl Remembered {
 }
 
 /// What the files hold; what is as it was before is not read.
-fn read(top: &Path, places: &[Place], before: Option<&Contents>) -> Result<Contents, OutputsError> {
+fn read<'a>(
+    top: &Path,
+    places: &[Place],
+    before: impl Fn(&Place) -> Option<&'a Files>,
+) -> Result<Contents, OutputsError> {
     let mut contents = Contents::new();
     let mut parts = Vec::new();
     let mut count = 0;
     for place in places {
-        let before = before.and_then(|before| before.get(&place.path));
+        let before = before(place);
         let files = contents.entry(place.path.clone()).or_default();
         let mut unread = Vec::new();
         for (name, print) in &place.files {

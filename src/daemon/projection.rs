@@ -6,7 +6,9 @@ use crate::daemon::shell::Shell;
 use crate::daemon::waiting::refusal;
 use crate::engine::ask::Denied;
 use crate::engine::news::{Dropped, News, StageTold};
-use crate::engine::{self, Held, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure};
+use crate::engine::{
+    self, Held, MutexWait, ProjectId, ProjectStanding, Watch, WorkspaceStanding, failure,
+};
 use crate::limits::HOLD_WAITS_MAX;
 use crate::model::config::Flaky;
 use crate::model::config::source::Origin;
@@ -132,12 +134,19 @@ impl Shell {
                 (WorkspaceState::Rescanning, told(detail))
             }
             (_, _, Some(detail)) => (WorkspaceState::Untrusted, told(detail)),
-            (Watch::Polling { detail }, _, _) => (WorkspaceState::Polling, told(detail)),
+            (Watch::Polling { detail }, _, _) => {
+                let mutex = workspace
+                    .mutex
+                    .map(|wait| format!("; {}", about_mutex(wait)));
+                let detail = format!("{detail}{}", mutex.unwrap_or_default());
+                (WorkspaceState::Polling, Some(detail))
+            }
             (Watch::Watching, _, _) => {
                 let held = workspace.held.as_ref().map(about_git);
                 let polled = || self.sites.get(&workspace.id)?.facts.polled_too();
                 let unpiped = || self.about_unpiped(workspace.id);
-                let detail = held.or_else(unreadable).or_else(polled);
+                let mutex = || workspace.mutex.map(about_mutex);
+                let detail = held.or_else(mutex).or_else(unreadable).or_else(polled);
                 (WorkspaceState::Watching, detail.or_else(unpiped))
             }
         }
@@ -368,6 +377,14 @@ fn about_git(held: &Held<'_>) -> String {
     }
 }
 
+/// What a stage waits for that another process has.
+fn about_mutex(wait: &MutexWait) -> String {
+    format!(
+        "stage `{}` of `{}` waits for the mutex `{}`, which {} holds",
+        wait.stage, wait.task, wait.mutex, wait.holder
+    )
+}
+
 fn queued_run(queued: engine::QueuedRun<'_>) -> QueuedRun {
     QueuedRun {
         run_id: queued.run.clone(),
@@ -401,6 +418,7 @@ fn project_status(
             run_id: running.run,
             stage: running.stage,
             started_at: running.started_at,
+            waits: running.waits.as_ref().map(about_mutex),
         }),
         queued: project.queued.into_iter().map(queued_run).collect(),
         proof,

@@ -10,9 +10,10 @@ use crate::daemon::waiting::Purpose;
 use crate::engine::ask::{Answer as Found, Ask, NOTHING_PROVEN, Patience, Scope};
 use crate::engine::why::StageWhy;
 use crate::limits::READING_WAIT_MAX;
-use crate::model::id::{RequestId, TaskId, WorkspaceId};
+use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::why::{WhyAnswer, WhyProject, WhyStage};
+use crate::model::run::Changed;
 use crate::wire::call;
 use std::collections::BTreeMap;
 
@@ -84,9 +85,19 @@ impl Shell {
         tree.push(move |tree| {
             let of_stage = |task: &TaskId, why: StageWhy| {
                 let name = (why.told.pipeline_id.clone(), why.told.stage.clone());
-                let own = |changed| ChangedPaths::of(&tree.of_stage(task, &name, changed));
+                let own =
+                    |changed: &Changed| ChangedPaths::of(&tree.of_stage(task, &name, changed));
+                let began = why.told.run_id.as_ref().and_then(RunId::started);
+                let since = |changed: &Changed| match (changed, began) {
+                    // Whoever saw the changes is gone, as after a restart: what the files themselves say is told.
+                    (Changed::Everything, Some(began)) => ChangedPaths {
+                        count: None,
+                        paths: tree.later_than(began, task, &name),
+                    },
+                    (changed, _) => own(changed),
+                };
                 WhyStage {
-                    changed: why.changed.as_deref().map(own),
+                    changed: why.changed.as_deref().map(since),
                     void: why.void.as_deref().map(own),
                     ..why.told
                 }

@@ -22,6 +22,7 @@ mod spawn;
 use crate::daemon::chain::chain;
 use crate::daemon::clock::Clock;
 use crate::daemon::log::{LogPlan, StageLogs};
+use crate::daemon::mutexes::Hold;
 use crate::model::config::CommandLine;
 use crate::model::id::{RunId, StageId};
 use crate::model::log::LogEnd;
@@ -40,7 +41,7 @@ use tokio::task::JoinHandle;
 pub use crate::daemon::process::chase::Stop;
 
 /// One attempt of one stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// What is executed.
     pub line: CommandLine,
@@ -59,6 +60,8 @@ pub struct Attempt {
     pub log: LogPlan,
     /// What earlier attempts of the stage in this run wrote.
     pub earlier: Written,
+    /// The mutex under which it runs.
+    pub mutex: Hold,
 }
 
 /// What attempts of a stage wrote.

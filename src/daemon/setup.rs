@@ -14,12 +14,13 @@ use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::engine::keys::Proof;
 use crate::engine::{Input, Known, Latest, Setup, Trust, Watch};
 use crate::limits::CONFIG_PAUSE;
+use crate::model::digest::StageKey;
 use crate::model::evidence::SidecarStage;
 use crate::model::id::{Seq, TaskId, WorkspaceId};
 use crate::model::report::status::{Failure, LastRun};
 use crate::model::run::{Outcome, Verdict};
 use crate::model::view::Touches;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Shell {
@@ -136,7 +137,7 @@ impl Shell {
         let loaded = match loaded {
             Ok(loaded) => Arc::new(loaded),
             Err(error) => {
-                let detail = chain(&error);
+                let detail = chain(&site.spots.ground.as_git_names(error));
                 tracing::warn!(root = %site.root, %detail, "the configuration is refused");
                 site.refused = Some(detail.clone());
                 self.inputs.push_back(Input::Misconfigured {
@@ -294,6 +295,13 @@ fn untrusted(detail: &str) -> Trust {
     }
 }
 
+/// The keys on which the stages of a run have passed.
+fn passed_on(stages: &[SidecarStage]) -> BTreeSet<StageKey> {
+    let passed = stages.iter();
+    let passed = passed.filter(|stage| stage.outcome == Outcome::Passed);
+    passed.flat_map(SidecarStage::keys).collect()
+}
+
 /// What the evidence says of a task, in the engine's words.
 fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
     let pipeline = loaded.config.project(task).map(|project| &project.pipeline);
@@ -307,6 +315,7 @@ fn engine_known(known: &DiskKnown, loaded: &Loaded, task: &TaskId) -> Known {
         Some(Proof {
             keys: keys?,
             verdict: proof.verdict,
+            on: passed_on(&proof.stages),
             run: proof.run.clone(),
             timed_out: timed_out && proof.verdict == Verdict::Fail,
             confirmed: false,

@@ -11,6 +11,7 @@ use crate::daemon::evidence::Owner;
 use crate::daemon::lifecycle::logging::LossCounter;
 use crate::daemon::lifecycle::signals::Signal;
 use crate::daemon::message::Done;
+use crate::daemon::mutexes::Mutexes;
 use crate::daemon::registry::Registry;
 use crate::daemon::revival::Revival;
 use crate::daemon::runner::Stopper;
@@ -60,6 +61,7 @@ pub(super) struct Shell {
     /// Those who were answered, and whose run waits for its turn only as long as they are there.
     pub(super) attended: BTreeMap<RequestId, Hold>,
     pub(super) stoppers: BTreeMap<(RunId, usize), Stopper>,
+    pub(super) mutexes: Mutexes,
     pub(super) children: JoinSet<()>,
     pub(super) out: mpsc::Sender<Done>,
     done: mpsc::Receiver<Done>,
@@ -103,6 +105,8 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) seed: u64,
     pub(super) tenancy: Tenancy,
+    /// The directory of the locks that this user's processes share.
+    pub(super) mutexes: PathBuf,
 }
 
 impl Shell {
@@ -138,6 +142,7 @@ impl Shell {
             waiting: BTreeMap::new(),
             attended: BTreeMap::new(),
             stoppers: BTreeMap::new(),
+            mutexes: Mutexes::new(parts.mutexes),
             children: JoinSet::new(),
             out,
             done,

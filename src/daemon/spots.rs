@@ -7,6 +7,7 @@
 use crate::daemon::evidence::Places as DeskPlaces;
 use crate::daemon::keeping::stat_caches;
 use crate::daemon::tree::Places as TreePlaces;
+use crate::disk::configuration::ConfigurationError;
 use crate::disk::places::EvidencePlaces;
 use crate::model::id::TaskId;
 use crate::model::judged::Judged;
@@ -37,6 +38,18 @@ pub(super) struct Ground {
     pub(super) out: PathBuf,
     /// What is checked out there, where that is not what lies at the root.
     pub(super) judged: Option<Judged>,
+    /// Where the workspace is in that.
+    below: PathBuf,
+}
+
+impl Ground {
+    /// What is wrong with a configuration that was read here, as its user knows the files.
+    pub(super) fn as_git_names(&self, error: ConfigurationError) -> ConfigurationError {
+        match &self.judged {
+            Some(judged) => error.in_revision(judged, &self.below),
+            None => error,
+        }
+    }
 }
 
 impl Spots {
@@ -49,6 +62,7 @@ impl Spots {
             runs: runs.clone(),
             out: out.clone(),
             judged: None,
+            below: PathBuf::new(),
         };
         Self {
             ground,
@@ -59,8 +73,8 @@ impl Spots {
         }
     }
 
-    /// The same workspace, of which `judged` is looked at, checked out at `place`.
-    pub(super) fn in_checkout(self, place: RootPath, judged: Judged) -> Self {
+    /// The same workspace, of which `judged` is looked at, checked out at `place`; in it the workspace is at `below`.
+    pub(super) fn in_checkout(self, place: RootPath, (judged, below): (Judged, PathBuf)) -> Self {
         // What lies below the workspace has its place below the checkout too; what lies elsewhere is there for both.
         let moved = |path: &Path| match path.strip_prefix(self.ground.root.as_path()) {
             Ok(below) => place.as_path().join(below),
@@ -71,6 +85,7 @@ impl Spots {
             out: moved(&self.out),
             root: place,
             judged: Some(judged),
+            below,
         };
         Self { ground, ..self }
     }
@@ -110,7 +125,9 @@ mod tests {
         let own = Spots::of(&path("/w"), Path::new("/state"));
         assert!(!own.is_checkout());
         let judged = Judged::Commit(Oid::parse(&"a".repeat(40)).unwrap());
-        let spots = own.clone().in_checkout(path("/state/c/sub"), judged);
+        let spots = own
+            .clone()
+            .in_checkout(path("/state/c/sub"), (judged, PathBuf::from("sub")));
         assert!(spots.is_checkout());
         let (own, theirs) = (own.evidence(), spots.evidence());
         assert_eq!(

@@ -3,6 +3,7 @@
 //! Declared variables beat ours, ours beat the daemon's; values are never logged.
 
 use crate::daemon::log::LogPlan;
+use crate::daemon::mutexes::Hold;
 use crate::daemon::runner::{Attempt, Written};
 use crate::daemon::shell::Tenancy;
 use crate::daemon::site::Site;
@@ -52,6 +53,7 @@ pub(super) fn attempt(
         run_id: report.run.clone(),
         task_id: report.task.clone(),
         workspace: site.root.clone(),
+        mutex: command.mutex.clone(),
     });
     env.insert(RUNS_AROUND.into(), around::write(&around).into());
     for (name, value) in &command.env {
@@ -78,7 +80,14 @@ pub(super) fn attempt(
             bytes: told.log_bytes,
             truncated: told.truncated,
         },
+        mutex: Hold::Needless,
     })
+}
+
+/// The mutex that a stage names.
+pub(super) fn mutex<'a>(config: &'a Config, report: &RunReport, index: usize) -> Option<&'a str> {
+    let stage = config.pipeline(&report.pipeline)?.stages.get(index)?;
+    stage.command()?.mutex.as_deref()
 }
 
 /// What every stage is told: by the published orchestrator's variables, and by ours. Where a checkout is judged, its root

@@ -24,7 +24,7 @@ mod index;
 mod journal;
 mod keep;
 pub(super) mod merkle;
-mod mount;
+pub(super) mod mount;
 pub(super) mod names;
 mod places;
 pub(super) mod print;

@@ -11,7 +11,7 @@ use crate::engine::failure;
 use crate::limits::{ASKERS_PAUSE, QUEUED_RUNS_MAX};
 use crate::model::evidence::RunRecord;
 use crate::model::id::{RequestId, RunId, TaskId, WorkspaceId};
-use crate::model::report::runs::RunAnswer;
+use crate::model::report::runs::{ListedRun, RunAnswer};
 use crate::model::report::why::WhyProject;
 use crate::model::report::{
     GateAnswer, GateProject, ReloadedWorkspace, SyncAnswer, SyncedWorkspace,
@@ -55,7 +55,7 @@ pub(super) enum Purpose {
         left: BTreeSet<WorkspaceId>,
         task: Option<TaskId>,
         limit: usize,
-        rows: Vec<(WorkspaceId, RunRecord)>,
+        rows: Vec<(WorkspaceId, ListedRun)>,
     },
     /// A run, wherever it is.
     Find {
@@ -289,6 +289,7 @@ impl Shell {
         GateAnswer {
             verdict,
             green: (verdict == Verdict::Flaky).then_some(green),
+            detail: None,
             projects: projects.collect(),
         }
     }

@@ -10,6 +10,7 @@ use crate::daemon::outputs::Outputs;
 use crate::daemon::shell::Shell;
 use crate::daemon::site::tasks;
 use crate::engine::Input;
+use crate::engine::weighing::Sought;
 use crate::model::id::{RunId, WeighId, WorkspaceId};
 use crate::model::path::RelPath;
 
@@ -21,7 +22,7 @@ pub(super) struct Weighing {
     /// The stage's place, from 0.
     pub(super) stage: usize,
     pub(super) base: RelPath,
-    pub(super) lists: Vec<Vec<String>>,
+    pub(super) lists: Vec<Sought>,
 }
 
 impl Done {

@@ -12,7 +12,10 @@ use crate::model::config::source::{Origin, Place, Spot};
 use crate::model::config::{Config, PipelineSource};
 use crate::model::digest::CommandSet;
 use crate::model::id::TaskId;
-use crate::model::path::{RelPath, RootPath};
+use crate::model::judged::Judged;
+use crate::model::path::{RelPath, RootPath, to_text};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -68,6 +71,56 @@ pub enum ConfigurationError {
         /// Everything that is wrong.
         problems: Problems,
     },
+    /// What the files of a commit or an index say.
+    #[error("the configuration of {judged} is not valid\n{problems}")]
+    InvalidRevision {
+        /// What is judged.
+        judged: Judged,
+        /// Everything that is wrong; its places are named as git names them.
+        problems: Problems,
+    },
+}
+
+impl ConfigurationError {
+    /// The same of a commit or an index that is checked out, with the workspace at `below` in it: whoever reads it knows
+    /// the files by git's names for them, and not where they were checked out.
+    #[must_use]
+    pub fn in_revision(self, judged: &Judged, below: &Path) -> Self {
+        let named = |file: &OsStr| judged.name_of(&to_text(below.join(file).as_os_str()));
+        let moved = |path: PathBuf| match path.file_name() {
+            Some(file) => PathBuf::from(named(file)),
+            None => path,
+        };
+        match self {
+            Self::Root { source, .. } => Self::Root {
+                path: PathBuf::from(judged.name_of(&to_text(below.as_os_str()))),
+                source,
+            },
+            Self::Read { path, source } => Self::Read {
+                path: moved(path),
+                source,
+            },
+            Self::NotAFile { path, found } => Self::NotAFile {
+                path: moved(path),
+                found,
+            },
+            Self::TooLarge { path } => Self::TooLarge { path: moved(path) },
+            Self::NotText { path, line, column } => Self::NotText {
+                path: moved(path),
+                line,
+                column,
+            },
+            Self::Invalid { mut problems, .. } => {
+                let places = problems.shown.iter_mut();
+                for place in places.filter_map(|problem| problem.place.as_mut()) {
+                    place.file = Cow::Owned(named(OsStr::new(&*place.file)));
+                }
+                let judged = judged.clone();
+                Self::InvalidRevision { judged, problems }
+            }
+            Self::InvalidRevision { .. } => self,
+        }
+    }
 }
 
 /// A configuration as it is on disk.

@@ -8,6 +8,7 @@ use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
 use crate::model::path::RootPath;
 use crate::model::run::{Cause, ChildReport, Outcome, RunReport, StageStatus, Verdict};
 use crate::model::time::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A question.
@@ -154,6 +155,8 @@ pub struct KeptStage {
     pub content_key: Option<StageKey>,
     /// The same with what other stages have left.
     pub key: Option<StageKey>,
+    /// The keys on which the stages below it have passed, of one that is a pipeline.
+    pub below: BTreeSet<StageKey>,
     /// The content that it read, if that is known.
     pub input: Option<InputDigest>,
     /// The run whose proof was taken instead of running it.

@@ -52,6 +52,12 @@ impl ChangeSet {
         !self.everything && self.paths.is_empty()
     }
 
+    /// Whether it names a path, or everything.
+    #[must_use]
+    pub fn contains(&self, path: &RelPath) -> bool {
+        self.everything || self.paths.contains(path)
+    }
+
     /// What it names.
     #[must_use]
     pub fn changed(&self) -> Changed {

@@ -1,15 +1,17 @@
 //! What runs have said against stage keys: which of them have failed, and by whose word.
 //!
 //! A pass on a key that has failed is flaky, whichever run it failed in: that both happened on one key is a fact about the
-//! key, which no later pass takes back. Other content and other definitions have other keys, and so a history of their
-//! own. Only what ran on content that stood still counts, and only a command's own failure: what was cancelled or could
-//! not be started says nothing of a key. Nothing here decides a verdict; `stages` and `verdicts` ask.
+//! key, which no later pass takes back, and a pass of before does not stand against. Other content and other definitions
+//! have other keys, and so a history of their own. Only what ran on content that stood still counts, of a void run too,
+//! and only a command's own failure: what was cancelled or could not be started says nothing of a key. Nothing here
+//! decides a verdict; `stages`, `verdicts` and `project` ask.
 //!
 //! A run's word goes with its evidence where that is noticed: when retention removes it, when it stands as a proof (those
 //! are inspected), and at a restart. The evidence of another run that somebody deletes is not missed before the restart: its
 //! word stands until then, which errs towards flaky.
 
 use crate::engine::ProjectId;
+use crate::engine::keys::Seen;
 use crate::engine::project::Project;
 use crate::engine::run::Run;
 use crate::engine::state::Engine;
@@ -95,27 +97,51 @@ impl Engine {
 
     /// Takes in what a run whose evidence is on disk says against the keys of its stages.
     pub(super) fn note_history(&mut self, id: &ProjectId, run: &Run) {
-        let stands = run.report.void.is_none() && run.report.verdict != Verdict::Error;
-        if let Some(project) = self.projects.get_mut(id)
-            && stands
-            && !kept_from_elsewhere(run)
-        {
-            let stages = run.report.stages.iter();
+        let is_sound = run.report.verdict != Verdict::Error;
+        if let Some(project) = self.projects.get_mut(id).filter(|_| is_sound) {
+            let stages = run.report.stages.iter().filter(|stage| stage.against_key);
             let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
             project.history.note(&run.report.run, said);
         }
     }
 }
 
+impl Run {
+    /// Says of each stage that has failed whether that counts against its key, by what the look has seen that concludes
+    /// the run. Of a run that is not void all of them do, of any other those that it did not disturb.
+    pub(super) fn admit_failed(&mut self, now_seen: Option<&Seen>) {
+        let is_sound = !self.broken && self.report.verdict != Verdict::Error;
+        let binds = self.report.void.is_none() && !kept_from_elsewhere(self);
+        let stages = self.report.stages.iter().enumerate();
+        let against = stages.map(|(place, stage)| {
+            let still = || now_seen.is_some_and(|seen| self.has_stood_still(place, seen));
+            let tells = stage.key.is_some() && stage.outcome.tells_of_failure();
+            is_sound && tells && (binds || still())
+        });
+        let against: Vec<bool> = against.collect();
+        for (stage, against) in self.report.stages.iter_mut().zip(against) {
+            stage.against_key = against;
+        }
+    }
+}
+
+/// The keys on which these stages have passed, and those below them.
+pub(super) fn passed_on(stages: &[StageReport]) -> BTreeSet<StageKey> {
+    let passed = stages.iter();
+    let passed = passed.filter(|stage| stage.outcome == Outcome::Passed);
+    passed.flat_map(StageReport::keys).collect()
+}
+
 /// Tells as flaky what passed on a key that has failed, in another run or in another stage of this one, before or after.
 pub(super) fn admit_failures(stages: &mut [StageReport], project: Option<&Project>) {
     let failed = stages.iter().filter(|stage| stage.outcome.has_failed());
+    // A child run has said itself which of its commands have failed.
     let failed: BTreeSet<StageKey> = failed.filter_map(|stage| stage.key).collect();
     let has_failed = |key: StageKey| {
         failed.contains(&key) || project.is_some_and(|project| project.history.has_failed(key))
     };
     for stage in stages {
-        if stage.outcome == Outcome::Passed && stage.key.is_some_and(has_failed) {
+        if stage.outcome == Outcome::Passed && stage.keys().any(has_failed) {
             stage.outcome = Outcome::Flaky;
         }
     }

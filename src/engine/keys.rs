@@ -9,15 +9,17 @@ use crate::model::digest::{Digest, InputDigest, StageKey, ToolsDigest};
 use crate::model::id::{PipelineId, RunId, Seq, StageId};
 use crate::model::run::Verdict;
 use crate::model::view::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a run proved of some content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The keys of its stages, in declared order.
     pub keys: Vec<StageKey>,
-    /// The verdict.
+    /// What the run said; a pass is flaky where one of the keys that it stands on has failed.
     pub verdict: Verdict,
+    /// The keys on which its stages have passed, and those below them.
+    pub on: BTreeSet<StageKey>,
     /// The run.
     pub run: RunId,
     /// Whether it failed for time: how much a stage is given is in no key, and another configuration may give it more.

@@ -64,6 +64,7 @@ impl Engine {
                 Live::ChildExpected(pipeline) => Some(pipeline.clone()),
                 Live::Idle
                 | Live::Command { .. }
+                | Live::Entering(_)
                 | Live::Weighing(_)
                 | Live::Leaving { .. }
                 | Live::Child(_) => None,
@@ -215,13 +216,10 @@ impl Engine {
     /// Takes over what differs since the view of this pipeline before.
     fn note_changes(&mut self, id: &ProjectId, view: &View, settled: bool) {
         let (pipeline, changed) = (&view.subject.pipeline, &view.changed);
-        let undone = Changed::Paths(view.undone.clone());
         let runs = self.runs.values_mut();
         // Changes are told per pipeline, since its view before; to another pipeline's run they may be old news.
         for run in runs.filter(|run| run.project == *id && run.report.pipeline == *pipeline) {
-            run.changes.merge(changed);
-            run.changes.merge(&undone);
-            run.affected.extend(view.affected.iter().cloned());
+            run.note_view(view);
         }
         let own = self.default_pipeline(id).map(|own| &own.id) == Some(pipeline);
         let Some(project) = self.projects.get_mut(id).filter(|_| own) else {

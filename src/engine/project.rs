@@ -11,10 +11,12 @@ use crate::engine::change::ChangeSet;
 use crate::engine::history::History;
 use crate::engine::hold::Hold;
 use crate::engine::keys::{Proof, Seen};
+use crate::engine::passing::Habits;
 use crate::engine::pending::Pending;
 use crate::engine::proven::Proven;
-use crate::engine::rewritten::{Recheck, Restarts};
-use crate::engine::run::{Culprits, Run, SUPERSEDED};
+use crate::engine::restarts::Restarts;
+use crate::engine::rewritten::Recheck;
+use crate::engine::run::{Culprits, Run};
 use crate::engine::settling::Settle;
 use crate::engine::state::Engine;
 use crate::engine::status::Standing;
@@ -50,8 +52,9 @@ pub(super) struct Project {
     pub(super) leave_next: bool,
     /// What the void run before rewrote, while nothing has changed outside a run since.
     pub(super) culprits: Option<Culprits>,
-    /// What the superseded runs before rewrote, without another run in between.
-    pub(super) restarts: Restarts,
+    /// The runs that made way for other content, since one was let end.
+    pub(super) restarts: Option<Restarts>,
+    pub(super) habits: Habits,
     pub(super) recheck: Recheck,
     pub(super) last: Option<Latest>,
     pub(super) told: Option<Standing>,
@@ -92,7 +95,8 @@ impl Project {
             left_alone: None,
             leave_next: false,
             culprits: None,
-            restarts: Restarts::new(),
+            restarts: None,
+            habits: Habits::default(),
             recheck: Recheck::default(),
             last: known.last,
             told: None,
@@ -161,6 +165,15 @@ impl Project {
         self.proofs.iter().rev().find(|proof| proof.keys == keys)
     }
 
+    /// What a proof says by now: a pass on what has failed, too, is flaky, whenever and in whichever run that was.
+    pub(super) fn verdict_of(&self, proof: &Proof) -> Verdict {
+        let mut on = proof.on.iter();
+        if proof.verdict == Verdict::Pass && on.any(|key| self.history.has_failed(*key)) {
+            return Verdict::Flaky;
+        }
+        proof.verdict
+    }
+
     /// The newest proof of its present content.
     pub(super) fn present_proof(&self) -> Option<&Proof> {
         self.proof(&self.known()?.keys)
@@ -212,7 +225,7 @@ impl Engine {
             // A change while nothing runs is somebody's edit: the next rewrite is a first one again.
             None => {
                 project.culprits = None;
-                project.restarts.clear();
+                project.habits.outside();
             }
         }
         self.mark(id);
@@ -255,6 +268,7 @@ impl Engine {
         if proven || project.left_alone.as_ref() == Some(&seen.keys) {
             if proven {
                 project.auto = Cause::Change;
+                project.restarts = None;
             }
             if project.is_unsure() {
                 project.recheck.want(self.now.tick);
@@ -282,9 +296,8 @@ impl Engine {
             Some(run) => {
                 let (run, own) = (run.report.run.clone(), run.report.pipeline == pipeline);
                 self.pend(id, &pipeline, cause);
-                if own && self.on_busy(id) == Some(OnBusy::Restart) && !self.is_own_work(id, &run) {
-                    self.note_restart(id, &run);
-                    self.cancel(&run, SUPERSEDED);
+                if own && self.on_busy(id) == Some(OnBusy::Restart) {
+                    self.restart(id, &run);
                 }
             }
         }

@@ -122,13 +122,13 @@ impl Engine {
             }
             Some(Course::Weigh) => self.weigh_before(id, stage),
             Some(Course::Execute) => {
-                let starts = self.may_start(id, stage);
+                let starts = self.may_start(id, stage) && self.has_mutex(id, stage);
                 if let Some(run) = self.runs.get_mut(id) {
                     let since = run.waits_since.unwrap_or(self.now.tick);
                     run.waits_since = (!starts).then_some(since);
                 }
                 if starts {
-                    self.start_stage(id, stage);
+                    self.enter_stage(id, stage);
                 }
             }
         }
@@ -255,24 +255,32 @@ impl Run {
         let Some(stage) = self.report.stages.get(place) else {
             return false;
         };
-        let began_on = self.seen.keys.get(place);
-        let has_stood_still = began_on.is_some()
-            && began_on == now_seen.keys.get(place)
-            && !self.is_affected(stage)
-            && !self.shaken.contains(&place);
         let is_known = self.outputs_of(place).is_empty() || stage.outputs.is_some();
         matches!(stage.work, StageWork::Command(_))
             && (stage.status, stage.outcome) == (StageStatus::Succeeded, Outcome::Passed)
-            && !self.kept.contains(&place)
-            && has_stood_still
+            && self.has_stood_still(place, now_seen)
             && is_known
             && stage.key.is_some()
     }
 
-    /// Whether content that a stage reads was touched since the run began.
+    /// Whether a stage was executed by this run on content, and with outputs of others, that lay still all along.
+    pub(super) fn has_stood_still(&self, place: usize, now_seen: &Seen) -> bool {
+        let began_on = self.seen.keys.get(place);
+        let stage = self.report.stages.get(place);
+        began_on.is_some()
+            && began_on == now_seen.keys.get(place)
+            && stage.is_some_and(|stage| !self.is_affected(stage))
+            && !self.shaken.contains(&place)
+            && !self.kept.contains(&place)
+    }
+
+    /// Whether content that a stage reads was touched since the run began; of one that is a pipeline, any of the project's.
     fn is_affected(&self, stage: &StageReport) -> bool {
         let pipeline = self.report.pipeline.clone();
-        self.affected.contains(&(pipeline, stage.id.clone()))
+        match stage.work {
+            StageWork::Command(_) => self.affected.contains(&(pipeline, stage.id.clone())),
+            StageWork::Subpipeline { .. } => !self.affected.is_empty(),
+        }
     }
 }
 

@@ -1,5 +1,4 @@
-//! What is rewritten while a run's stages run: by whom, how often it may end the run that it happens in, and whether what
-//! is called unstable for it is run once more.
+//! What is rewritten while a run's stages run: by whom, and whether what is called unstable for it is run once more.
 //!
 //! Who wrote a file is not known: an editor's save during a stage looks like the stage's own work. What comes again with
 //! each run is taken for the stage's own, so that nobody's stages are restarted for ever by what they write themselves.
@@ -8,16 +7,12 @@ use crate::engine::ProjectId;
 use crate::engine::project::Project;
 use crate::engine::run::{Culprits, Run};
 use crate::engine::state::Engine;
-use crate::limits::{CHANGED_PATHS_SHOWN_MAX, RESTARTS_ALIKE_MAX, UNSTABLE_RECHECK};
+use crate::limits::{CHANGED_PATHS_SHOWN_MAX, UNSTABLE_RECHECK};
 use crate::model::digest::StageKey;
 use crate::model::id::{RequestId, RunId};
 use crate::model::path::RelPath;
 use crate::model::run::{Changed, Verdict};
 use crate::model::time::Tick;
-use std::collections::BTreeMap;
-
-/// Paths with the stage that ran when they were rewritten, and how many runs in a row were superseded for that.
-pub(super) type Restarts = BTreeMap<(RelPath, usize), u32>;
 
 /// Whether what is called unstable is run once more: two saves of one file during two runs look like a stage that
 /// rewrites it, and the last of them was never run.
@@ -91,13 +86,10 @@ impl Engine {
         let (Some(project), Some(run)) = (self.projects.get(id), self.runs.get(run)) else {
             return false;
         };
-        let changed = run.changes.changed();
+        let changed = run.changed();
         let rewritten = run.still_changed(&changed);
-        let again = |culprit: &(RelPath, usize)| {
-            let before = project.culprits.as_ref();
-            before.is_some_and(|before| before.contains(culprit))
-                || project.restarts.get(culprit).copied() >= Some(RESTARTS_ALIKE_MAX)
-        };
+        let before = project.culprits.as_ref();
+        let again = |culprit: &(RelPath, usize)| before.is_some_and(|it| it.contains(culprit));
         let again: Culprits = rewritten.iter().filter(|it| again(it)).cloned().collect();
         let ours = |path: &RelPath| again.iter().any(|(ours, _)| ours == path);
         // More than are noted: whatever lies beyond them may be the stage's own just as well.
@@ -187,22 +179,5 @@ impl Engine {
         project.proofs.retain(|proof| proof.keys != keys);
         self.mark(id);
         true
-    }
-
-    /// Counts what a run is superseded for; what did not come again begins anew.
-    pub(super) fn note_restart(&mut self, id: &ProjectId, run: &RunId) {
-        let (Some(project), Some(run)) = (self.projects.get_mut(id), self.runs.get(run)) else {
-            return;
-        };
-        let rewritten = run.still_changed(&run.changes.changed());
-        let before = std::mem::take(&mut project.restarts);
-        let count = |culprit: &(RelPath, usize)| {
-            let times = before.get(culprit).copied().unwrap_or_default();
-            times.saturating_add(1)
-        };
-        project.restarts = rewritten
-            .into_iter()
-            .map(|culprit| (culprit.clone(), count(&culprit)))
-            .collect();
     }
 }

@@ -10,15 +10,17 @@ use crate::engine::ProjectId;
 use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
+use crate::engine::passing::Passing;
 use crate::engine::weighing::Left;
 use crate::model::config::{Action, Config, Pipeline, Stage};
+use crate::model::digest::OutputsDigest;
 use crate::model::id::{CaptureId, PipelineId, RequestId, RunId, StageId, WeighId};
 use crate::model::path::RelPath;
 use crate::model::run::{
     Outcome, RunReport, RunStatus, StageReport, StageStatus, StageWork, Verdict,
 };
 use crate::model::time::Tick;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Paths that were rewritten during a run, each with the place of the stage that ran then.
@@ -40,6 +42,8 @@ pub(super) struct Run {
     pub(super) report: RunReport,
     pub(super) config: Arc<Config>,
     pub(super) graph: Graph,
+    /// When it began.
+    pub(super) begun: Tick,
     /// The content that it began on.
     pub(super) seen: Seen,
     /// What the look after its last stage has seen.
@@ -56,13 +60,19 @@ pub(super) struct Run {
     pub(super) left: Vec<Option<Left>>,
     /// The stages that are executed because what they have left is not what was proven.
     pub(super) executes: BTreeSet<usize>,
-    /// Those that found something else at their end than they had waited for.
+    /// Those that found something else than they had waited for, when they began or at their end.
     pub(super) shaken: BTreeSet<usize>,
+    /// Where the outputs lie that these found so, those of child runs too.
+    pub(super) strayed: ChangeSet,
+    /// What stages found, as they began, of what they waited for, but for what they declare to write themselves.
+    pub(super) met: BTreeMap<usize, Vec<Option<OutputsDigest>>>,
     /// Those that a resume kept.
     pub(super) kept: BTreeSet<usize>,
     /// What changed since it began.
     pub(super) changes: ChangeSet,
-    /// The stages that read some of that.
+    /// What came and went since.
+    pub(super) passing: Passing,
+    /// The stages that read some of what changed.
     pub(super) affected: BTreeSet<(PipelineId, StageId)>,
     pub(super) culprits: Culprits,
     /// Since when a stage that may start has had no room, or nobody's mutex to take.
@@ -104,6 +114,8 @@ pub(super) enum Live {
         /// TERM was sent because its deadline passed.
         timed_out: bool,
     },
+    /// It has its place, and what it has waited for is weighed once more before its command is started.
+    Entering(WeighId),
     /// What it has left before is weighed; if that is what was proven, it is taken over.
     Weighing(WeighId),
     /// It has ended so, and what it has left is weighed.
@@ -127,6 +139,7 @@ impl Run {
                 deadline, kill_at, ..
             } => kill_at.or(*deadline),
             Live::Idle
+            | Live::Entering(_)
             | Live::Weighing(_)
             | Live::Leaving { .. }
             | Live::ChildExpected(_)
@@ -139,7 +152,7 @@ impl Run {
     pub(super) fn may_prove(&self, seen: &Seen) -> bool {
         self.cancelled.is_none()
             && self.report.void.is_none()
-            && self.changes.is_empty()
+            && self.is_undisturbed()
             && self.seen.keys == seen.keys
     }
 
@@ -176,11 +189,9 @@ impl Run {
 
     /// The stage that runs now, else the one that ended last.
     pub(super) fn blamed_stages(&self) -> Vec<usize> {
-        let live = self
-            .stages
-            .iter()
-            .enumerate()
-            .filter(|(_, live)| !matches!(live, Live::Idle | Live::Weighing(_)));
+        let live = self.stages.iter().enumerate().filter(|(_, live)| {
+            !matches!(live, Live::Idle | Live::Entering(_) | Live::Weighing(_))
+        });
         let live: Vec<usize> = live.map(|(index, _)| index).collect();
         if live.is_empty() {
             self.last_stage.into_iter().collect()
@@ -239,6 +250,8 @@ fn fresh_stage(
             .copied(),
         outputs: None,
         proven: false,
+        against_key: false,
+        below: BTreeSet::new(),
         reused_from: None,
         reused_as: None,
         attempts: 0,

@@ -7,6 +7,7 @@ use crate::engine::change::ChangeSet;
 use crate::engine::graph::Graph;
 use crate::engine::keys::Seen;
 use crate::engine::news::News;
+use crate::engine::passing::Passing;
 use crate::engine::run::{Culprits, Live, Phase, Run, fresh_stages};
 use crate::engine::state::Engine;
 use crate::engine::weighing::{Left, nothing_left};
@@ -17,7 +18,7 @@ use crate::model::run::{
     Cause, Changed, ChildReport, ResumeReport, RunReport, RunStatus, StageReport, StageStatus,
     StageWork, Verdict,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Engine {
@@ -215,6 +216,7 @@ impl Engine {
             stages: vec![Live::Idle; pipeline.stages.len()],
             left: nothing_left(&config, pipeline),
             report,
+            begun: self.now.tick,
             seen,
             closing: None,
             phase: Phase::Beginning,
@@ -223,8 +225,11 @@ impl Engine {
             inherited: Some(Left::default()),
             executes: BTreeSet::new(),
             shaken: BTreeSet::new(),
+            strayed: ChangeSet::default(),
+            met: BTreeMap::new(),
             kept: BTreeSet::new(),
             changes: ChangeSet::default(),
+            passing: Passing::default(),
             affected: BTreeSet::new(),
             culprits: Culprits::new(),
             waits_since: None,
@@ -238,7 +243,9 @@ impl Engine {
         Some(run)
     }
 
-    fn install(&mut self, run: Run, resumed: bool) {
+    fn install(&mut self, mut run: Run, resumed: bool) {
+        // It may have been foreseen a while ago.
+        run.begun = self.now.tick;
         self.mark(&run.project);
         self.effects.push(Effect::Begin {
             report: Box::new(run.report.clone()),
@@ -333,6 +340,7 @@ impl Engine {
                 }
                 Live::Command { .. } | Live::Idle => {}
                 Live::Weighing(_) | Live::ChildExpected(_) => *live = Live::Idle,
+                Live::Entering(_) => *live = Live::Idle,
                 // It has ended before; nobody waits for what it has left any more.
                 Live::Leaving { status, .. } => left.push((stage, *status)),
                 Live::Child(child) => children.push(child.clone()),
@@ -392,6 +400,7 @@ fn keep(fresh: &mut StageReport, kept: KeptStage) {
     fresh.outcome = kept.outcome;
     fresh.content_key = kept.content_key;
     fresh.key = kept.key;
+    fresh.below = kept.below;
     fresh.input = kept.input;
     fresh.tools = None;
     fresh.reused_from = kept.reused_from;

@@ -300,7 +300,10 @@ impl Engine {
         let project = self.projects.get(id);
         let seen = project.and_then(|project| project.known());
         let proof = seen.and_then(|seen| project?.proof(&seen.keys));
-        let verdict = proof.map_or(Verdict::Unknown, |proof| proof.verdict);
+        let verdict = project.zip(proof);
+        let verdict = verdict.map_or(Verdict::Unknown, |(project, proof)| {
+            project.verdict_of(proof)
+        });
         let flaky = self
             .settings(id)
             .map_or(Flaky::Pass, |settings| settings.flaky);

@@ -3,6 +3,7 @@
 //! The runner only obeys: deadlines, grace and retries are decided here, on the monotonic clock.
 
 use crate::engine::ask::Stop;
+use crate::engine::history::passed_on;
 use crate::engine::news::{News, StageTold};
 use crate::engine::run::{Live, Run};
 use crate::engine::state::Engine;
@@ -44,7 +45,8 @@ impl Engine {
     fn running(&self) -> impl Iterator<Item = (&ProjectId, &Command)> {
         self.runs.values().flat_map(|run| {
             let live = run.stages.iter().enumerate();
-            let live = live.filter(|(_, live)| matches!(live, Live::Command { .. }));
+            let live =
+                live.filter(|(_, live)| matches!(live, Live::Command { .. } | Live::Entering(_)));
             live.filter_map(|(index, _)| Some((&run.project, run.definition(index)?.command()?)))
         })
     }
@@ -177,6 +179,7 @@ impl Engine {
             command.summary_hint.as_deref(),
         ));
         stage.excerpt.clone_from(&ending.excerpt);
+        self.leave_mutex(id, index);
         self.leave_stage(id, index, status);
     }
 
@@ -192,7 +195,7 @@ impl Engine {
             stage.completed_at = Some(now);
         }
         self.tell_stage(id, index);
-        self.advance_in_turn(id);
+        self.advance_in_turn(Some(id));
     }
 
     /// A child run has ended: so has the stage that it is.
@@ -242,9 +245,11 @@ impl Engine {
         let began = stage.started_at.unwrap_or(self.now.wall);
         stage.duration = self.now.wall.since(began);
         stage.summary = Some(summary.to_owned());
+        stage.below = passed_on(&report.stages);
         run.note_left(index, left);
+        run.stray(index, &child.strayed.changed());
         self.tell_stage(parent, index);
-        self.advance_in_turn(parent);
+        self.advance_in_turn(Some(parent));
     }
 
     pub(super) fn tell_stage(&mut self, id: &RunId, index: usize) {

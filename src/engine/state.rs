@@ -2,6 +2,7 @@
 //!
 //! One owner and no lock; whatever a step breaks of it stops the program rather than proving something wrong.
 
+use crate::engine::mutexes::{Claim, MutexWait};
 use crate::engine::news::{Dropped, News};
 use crate::engine::pending::Pending;
 use crate::engine::project::Project;
@@ -35,6 +36,10 @@ pub struct Engine {
     pub(super) marked: BTreeSet<ProjectId>,
     /// Workspaces of which something waits for git, as it was told.
     pub(super) told_holding: BTreeSet<WorkspaceId>,
+    /// What stages name that run, or that may start as soon as no other process has it.
+    pub(super) mutexes: BTreeMap<String, Claim>,
+    /// Projects of which a stage waits for another process, as it was told.
+    pub(super) told_waits: BTreeMap<ProjectId, MutexWait>,
     /// Those who asked for a run in this step and were not answered yet.
     pub(super) answers_due: Vec<RequestId>,
     /// Where the run waits that somebody has asked for by name and is still there for: exactly those whom the queued
@@ -68,6 +73,8 @@ impl Engine {
             settles: BTreeMap::new(),
             marked: BTreeSet::new(),
             told_holding: BTreeSet::new(),
+            mutexes: BTreeMap::new(),
+            told_waits: BTreeMap::new(),
             answers_due: Vec::new(),
             askers: BTreeMap::new(),
             dropped: VecDeque::new(),

@@ -4,6 +4,7 @@
 
 use crate::engine::hold::Held;
 use crate::engine::keys::Seen;
+use crate::engine::mutexes::MutexWait;
 use crate::engine::news::News;
 use crate::engine::queued::QueuedRun;
 use crate::engine::state::Engine;
@@ -55,6 +56,8 @@ pub struct WorkspaceStanding<'a> {
     pub untrusted: Option<&'a str>,
     /// What is waited for of git, or was in vain.
     pub held: Option<Held<'a>>,
+    /// The stage that waits for a mutex which another process holds.
+    pub mutex: Option<&'a MutexWait>,
     /// Its projects.
     pub projects: Vec<ProjectStanding<'a>>,
 }
@@ -81,6 +84,8 @@ pub struct Running {
     pub stage: Option<StageId>,
     /// When the run was made.
     pub started_at: Timestamp,
+    /// What a stage of it waits for that another process holds.
+    pub waits: Option<MutexWait>,
 }
 
 impl Engine {
@@ -120,6 +125,7 @@ impl Engine {
             refused: workspace.refused.as_deref(),
             untrusted: workspace.trust.refusal(),
             held: self.held(id),
+            mutex: self.mutex_wait(id),
             projects: projects.collect(),
         })
     }
@@ -171,7 +177,7 @@ impl Engine {
             project: id.clone(),
             path: project.place.clone(),
             pipeline,
-            verdict: told.map_or(Verdict::Unknown, |proof| proof.verdict),
+            verdict: told.map_or(Verdict::Unknown, |proof| project.verdict_of(proof)),
             // Nobody looks any more: what was proven stays proven of that content, and may not be the present one.
             fresh: told.is_some() && !self.stopping,
             phase,
@@ -228,6 +234,7 @@ impl Engine {
             run: run.report.run.clone(),
             stage: stage.map(|stage| stage.id.clone()),
             started_at: run.report.started_at,
+            waits: self.told_waits.get(id).cloned(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! An engine for the tests beside it: one workspace, whose looks all see the same content at once.
+//! An engine for the tests beside it: one workspace, whose looks all see the same content at once, and no other process.
 //!
 //! What else the engine wants done is handed back and not carried out; the whole of it is tried in `tests/simulation`.
 
@@ -106,6 +106,8 @@ pub(super) fn step_at(engine: &mut Engine, at: Duration, input: Input) -> Vec<Ef
                     views: Some(views.collect()),
                 };
                 next.append(&mut engine.step(now, captured));
+            } else if let Effect::TakeMutex { mutex } = effect {
+                next.append(&mut engine.step(now, Input::MutexTaken { mutex }));
             } else {
                 done.push(effect);
             }

@@ -10,10 +10,10 @@ use crate::model::run::Cause;
 use crate::model::time::Tick;
 
 impl Engine {
-    /// A stage has ended, and a place may be free: lets the runs go on, each in its turn.
-    pub(super) fn advance_in_turn(&mut self, own: &RunId) {
+    /// A place or a mutex may be free, perhaps because a stage of `own` has ended: lets the runs go on, each in its turn.
+    pub(super) fn advance_in_turn(&mut self, own: Option<&RunId>) {
         let running = self.runs.values().filter(|run| run.phase == Phase::Running);
-        let turn = |run: &Run| (self.turn_of(run), run.report.run != *own);
+        let turn = |run: &Run| (self.turn_of(run), Some(&run.report.run) != own);
         let mut turns: Vec<_> = running
             .map(|run| (turn(run), run.report.run.clone()))
             .collect();

@@ -2,10 +2,10 @@
 //!
 //! A run whose content changed while it ran proves nothing of either content, and says which paths changed.
 
-use crate::engine::history::admit_failures;
+use crate::engine::history::{admit_failures, passed_on};
 use crate::engine::keys::{Proof, Seen};
 use crate::engine::news::News;
-use crate::engine::run::{Phase, Run, SUPERSEDED};
+use crate::engine::run::{Phase, Run};
 use crate::engine::state::Engine;
 use crate::engine::{Effect, Latest};
 use crate::limits::REWRITTEN_PATHS_SHOWN_MAX;
@@ -25,6 +25,7 @@ impl Engine {
     /// Without a look everything may have changed.
     pub(super) fn conclude(&mut self, id: &RunId, now_seen: Option<&Seen>) {
         let now_seen = now_seen.filter(|_| !self.has_other_time(id));
+        let passing = self.judge_passing(id);
         let Some(run) = self
             .runs
             .get_mut(id)
@@ -34,7 +35,8 @@ impl Engine {
         };
         let same = now_seen.is_some_and(|seen| seen.keys == run.seen.keys);
         // An edit that was undone leaves the same content, but a stage may have read what was there in between.
-        let binds = same && run.changes.is_empty();
+        // So does what came and went, and what a stage found other than what it had waited for.
+        let binds = same && run.is_undisturbed();
         if binds {
             admit_failures(&mut run.report.stages, self.projects.get(&run.project));
         }
@@ -42,7 +44,7 @@ impl Engine {
         let mut rewritten = None;
         if !binds {
             let changed = match now_seen {
-                Some(_) => run.changes.changed(),
+                Some(_) => run.voided_by(),
                 None => Changed::Everything,
             };
             if matches!(verdict, Verdict::Pass | Verdict::Fail | Verdict::Flaky) {
@@ -56,24 +58,18 @@ impl Engine {
         }
         let root = run.parent_stage.is_none();
         let own_work = rewritten.filter(|_| root && run.cancelled.is_none());
-        let superseded = run.cancelled == Some(SUPERSEDED);
         let project = run.project.clone();
         // A child run says nothing of what its parent's stages rewrite again.
         let ours = self.projects.get_mut(&project).filter(|_| root);
-        let before = ours.and_then(|project| {
-            if !superseded {
-                project.restarts.clear();
-            }
-            project.culprits.take()
-        });
+        let before = ours.and_then(|project| project.culprits.take());
+        self.end_restarts(id);
         let Some(run) = self.runs.get_mut(id) else {
             return;
         };
         if let Some(culprits) = own_work {
-            let again: Vec<_> = before
-                .iter()
-                .flat_map(|before| before.intersection(&culprits).cloned())
-                .collect();
+            let again = before.iter();
+            let again = again.flat_map(|before| before.intersection(&culprits).cloned());
+            let again: Vec<_> = again.chain(passing).collect();
             if !again.is_empty() && verdict == Verdict::Unknown && now_seen.is_some() {
                 verdict = Verdict::Unstable;
                 if let Some(void) = &mut run.report.void {
@@ -86,6 +82,7 @@ impl Engine {
         }
         run.report.verdict = verdict;
         run.admit_proven(now_seen);
+        run.admit_failed(now_seen);
         run.closing = now_seen.cloned();
         run.phase = Phase::Ending;
         let report = Box::new(run.report.clone());
@@ -203,6 +200,7 @@ impl super::project::Project {
         let proof = |seen: &Seen, verdict| Proof {
             keys: seen.keys.clone(),
             verdict,
+            on: passed_on(&run.report.stages),
             run: run.report.run.clone(),
             timed_out: verdict == Verdict::Fail && run.report.is_timed_out(),
             confirmed: false,

@@ -2,8 +2,10 @@
 //!
 //! Outputs are no content: nobody looks at them, and nothing starts when they change. So they are *weighed* where they
 //! matter: when a stage that declares some has ended, before anything that waits for it starts; once more when one that
-//! waited for it has ended, because its result is about what was there all along; and before a stage is taken over that
-//! is to have left them. What cannot be weighed is not known: whatever depends on it has no key, and is executed.
+//! waited for it is about to begin, because it may have waited long, and when it has ended, because its result is about
+//! what was there all along; and before a stage is taken over that is to have left them. What a stage finds other than
+//! what it had waited for makes its run void; what it declares to write itself is no such thing once it has begun. What
+//! cannot be weighed is not known: whatever depends on it has no key, and is executed.
 //!
 //! A weighing has a number of its own, so that one whose stage was ended meanwhile says nothing of a later one.
 
@@ -14,7 +16,30 @@ use crate::limits::SUBPIPELINE_DEPTH_MAX;
 use crate::model::config::{Action, Config, Pipeline, Stage};
 use crate::model::digest::OutputsDigest;
 use crate::model::id::{RunId, WeighId};
-use crate::model::run::StageStatus;
+use crate::model::path::RelPath;
+use crate::model::run::{Changed, StageStatus};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+
+/// What is to be weighed: what these patterns match, and others do not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sought {
+    /// In gitignore syntax.
+    pub patterns: Vec<String>,
+    /// What is left out of it, in the same syntax.
+    pub without: Vec<String>,
+}
+
+impl Sought {
+    /// All that these patterns match.
+    #[must_use]
+    pub fn all(patterns: Vec<String>) -> Self {
+        Self {
+            patterns,
+            without: Vec::new(),
+        }
+    }
+}
 
 /// What stages have left, as one that waits for them depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,14 +162,102 @@ impl Run {
         }
     }
 
-    /// What is weighed when a stage has ended: what it declares itself, if it does, then what those have left that it has
-    /// waited for.
-    fn to_weigh(&self, stage: usize) -> Vec<Vec<String>> {
+    /// What is weighed when a stage has ended: what it declares itself, if it does, then what it has met.
+    fn to_weigh(&self, stage: usize) -> Vec<Sought> {
         let own = Some(self.outputs_of(stage).to_vec()).filter(|own| !own.is_empty());
-        let given = self.left_to(stage).unwrap_or_default().commands;
-        let given = given.into_iter().map(|(patterns, _)| patterns);
-        own.into_iter().chain(given).collect()
+        own.map(Sought::all)
+            .into_iter()
+            .chain(self.to_meet(stage))
+            .collect()
     }
+
+    /// What those have left that a stage has waited for, but for what it declares to write itself.
+    fn to_meet(&self, stage: usize) -> Vec<Sought> {
+        let given = self.left_to(stage).unwrap_or_default().commands;
+        let given = given.into_iter().map(|(patterns, _)| Sought {
+            patterns,
+            without: self.outputs_of(stage).to_vec(),
+        });
+        given.collect()
+    }
+
+    /// What is weighed before a command is started: what those have left that it has waited for, then the same as it is
+    /// weighed at its end, if that is less.
+    fn to_enter(&self, stage: usize) -> Vec<Sought> {
+        let met = self.to_meet(stage);
+        let all = met.iter().map(|met| Sought::all(met.patterns.clone()));
+        let all: Vec<Sought> = all.collect();
+        match self.outputs_of(stage).is_empty() {
+            true => all,
+            false => all.into_iter().chain(met).collect(),
+        }
+    }
+
+    /// Notes what a stage finds as it begins: all of what it waited for, then that of it which is held against its end.
+    fn meet(&mut self, stage: usize, found: &[Option<OutputsDigest>]) {
+        let expected = self.left_to(stage).unwrap_or_default().commands;
+        let expected = expected.iter().map(|(_, digest)| Some(*digest));
+        let expected: Vec<Option<OutputsDigest>> = expected.collect();
+        let (all, met) = found.split_at(expected.len().min(found.len()));
+        self.hold_against(stage, &expected, all);
+        let met = match met {
+            [] => expected,
+            met => met.to_vec(),
+        };
+        self.met.insert(stage, met);
+    }
+
+    /// Holds what a stage waited for against what it found of it.
+    fn hold_against(
+        &mut self,
+        stage: usize,
+        expected: &[Option<OutputsDigest>],
+        found: &[Option<OutputsDigest>],
+    ) {
+        let given = self.to_meet(stage).into_iter().enumerate();
+        let differs = |place: usize| {
+            let found = found.get(place).copied().flatten();
+            found.is_none() || expected.get(place).copied().flatten() != found
+        };
+        let differing = given.filter(|(place, _)| differs(*place));
+        let differing: Vec<Sought> = differing.map(|(_, sought)| sought).collect();
+        if !differing.is_empty() {
+            self.shake(stage, &differing);
+        }
+    }
+
+    /// Notes that a stage found something else than what its key says, and where that lies.
+    fn shake(&mut self, stage: usize, differing: &[Sought]) {
+        self.shaken.insert(stage);
+        let base = &self.report.project;
+        let patterns = differing.iter().flat_map(|sought| &sought.patterns);
+        let places: BTreeSet<RelPath> = patterns.map(|pattern| named(base, pattern)).collect();
+        self.stray(stage, &Changed::Paths(places.into_iter().collect()));
+    }
+
+    /// Notes where outputs lie that a stage, or one below it, found other than it should.
+    pub(super) fn stray(&mut self, stage: usize, places: &Changed) {
+        self.strayed.merge(places);
+        if let Changed::Paths(places) = places {
+            let blamed = places.iter().map(|place| (place.clone(), stage));
+            self.culprits.extend(blamed);
+        }
+    }
+
+    /// What makes it void: content that changed while it was under way, and outputs that were not what they should be.
+    pub(super) fn voided_by(&self) -> Changed {
+        let mut all = self.changes.clone();
+        all.merge(&self.strayed.changed());
+        all.changed()
+    }
+}
+
+/// The path that all lies at or below which a pattern of a project's stage matches.
+fn named(base: &RelPath, pattern: &str) -> RelPath {
+    let pattern = pattern.trim_start_matches('/');
+    let names = pattern.split('/').filter(|name| !name.is_empty());
+    let names = names.take_while(|name| !name.contains(['*', '?', '[', '\\', '!']));
+    names.fold(base.clone(), |at, name| at.child(OsStr::new(name)))
 }
 
 impl Engine {
@@ -165,13 +278,13 @@ impl Engine {
             *live = Live::Leaving { weigh, status };
         }
         // Its place is free.
-        self.advance_in_turn(id);
+        self.advance_in_turn(Some(id));
     }
 
     /// Has what a stage is to have left weighed, before it is taken over.
     pub(super) fn weigh_before(&mut self, id: &RunId, index: usize) {
         let run = self.runs.get(id);
-        let lists = run.map(|run| vec![run.outputs_of(index).to_vec()]);
+        let lists = run.map(|run| vec![Sought::all(run.outputs_of(index).to_vec())]);
         let weigh = self.weigh(id, index, lists.unwrap_or_default());
         if let Some(live) = self
             .runs
@@ -182,7 +295,28 @@ impl Engine {
         }
     }
 
-    fn weigh(&mut self, id: &RunId, stage: usize, lists: Vec<Vec<String>>) -> WeighId {
+    /// Has what a command has waited for weighed once more, and starts it then; at once where it waited for no outputs.
+    pub(super) fn enter_stage(&mut self, id: &RunId, index: usize) {
+        let run = self.runs.get(id);
+        let run = run.filter(|run| {
+            run.definition(index)
+                .is_some_and(|it| it.command().is_some())
+        });
+        let lists = run.map(|run| run.to_enter(index)).unwrap_or_default();
+        if lists.is_empty() {
+            return self.start_stage(id, index);
+        }
+        let weigh = self.weigh(id, index, lists);
+        if let Some(live) = self
+            .runs
+            .get_mut(id)
+            .and_then(|it| it.stages.get_mut(index))
+        {
+            *live = Live::Entering(weigh);
+        }
+    }
+
+    fn weigh(&mut self, id: &RunId, stage: usize, lists: Vec<Sought>) -> WeighId {
         self.weighs = self.weighs.next();
         if let Some(run) = self.runs.get(id) {
             self.effects.push(Effect::Weigh {
@@ -215,6 +349,12 @@ impl Engine {
                 self.take_over_if_left(id, index, found);
                 self.advance(id);
             }
+            Some(Live::Entering(of)) if *of == weigh => {
+                if let Some(run) = self.runs.get_mut(id) {
+                    run.meet(index, found);
+                }
+                self.start_stage(id, index);
+            }
             Some(Live::Leaving { weigh: of, status }) if *of == weigh => {
                 let status = *status;
                 self.end_left(id, (index, status), found);
@@ -236,11 +376,8 @@ impl Engine {
         };
         let own = run.outputs_of(index).to_vec();
         let (mine, given) = found.split_at(usize::from(!own.is_empty()).min(found.len()));
-        let expected = run.left_to(index).unwrap_or_default().commands;
-        let expected = expected.iter().map(|(_, digest)| Some(*digest));
-        if !expected.eq(given.iter().copied()) {
-            run.shaken.insert(index);
-        }
+        let met = run.met.remove(&index).unwrap_or_default();
+        run.hold_against(index, &met, given);
         if !own.is_empty() {
             let mine = mine.first().copied().flatten();
             run.note_left(index, mine.map(|mine| Left::of_command(&own, mine)));

@@ -268,8 +268,8 @@ impl Inquiry<'_> {
     ) -> Option<Arc<Changed>> {
         let name = (pipeline.id.clone(), stage.id.clone());
         let other = run.seen.keys.get(place) != Some(&content);
-        let is_void = run.affected.contains(&name) || (other && !run.changes.is_empty());
-        is_void.then(|| Arc::new(run.changes.changed()))
+        let is_void = run.affected.contains(&name) || (other && !run.is_undisturbed());
+        is_void.then(|| Arc::new(run.changed()))
     }
 }
 

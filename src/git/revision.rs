@@ -4,6 +4,7 @@
 //! the one that it is asked about. What is added to the repository is that tree, as the commit itself would add it.
 
 use super::{Git, GitError};
+use crate::limits::GIT_WORDS_CHARS_MAX;
 use crate::model::judged::{Judged, Oid};
 use crate::model::path::{RootPath, plain};
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// The mode of a submodule in a tree.
 const SUBMODULE: &[u8] = b"160000 ";
+
+/// The modes of a link and of a directory in a tree.
+const LINK: &[u8] = b"120000 ";
+const DIRECTORY: &[u8] = b"040000 ";
 
 /// Why nothing can be judged.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,32 @@ pub enum RevisionError {
         judged: Judged,
         /// The workspace, below the top of its repository.
         below: PathBuf,
+    },
+    /// The workspace is no directory in it, or lies in none.
+    #[error("{judged} has {found} at `{}`, which is {} here", plain(path.as_os_str()), if path == below { "the workspace, a directory," } else { "a directory" })]
+    Obstructed {
+        /// What was to be judged.
+        judged: Judged,
+        /// Where that is, below the top of the repository.
+        path: PathBuf,
+        /// The workspace, below the top of its repository.
+        below: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// It is pushed, and no commit.
+    #[error("`{}` names no commit but a {kind}", name.escape_debug())]
+    NoCommit {
+        /// What was named.
+        name: String,
+        /// What it is, in git's words.
+        kind: String,
+    },
+    /// There is no such index.
+    #[error("there is no index at `{}`, which GIT_INDEX_FILE names", plain(path.as_os_str()))]
+    NoIndex {
+        /// Where it was looked for.
+        path: PathBuf,
     },
     /// A merge has left conflicts that nobody has resolved.
     #[error("the index has conflicts, the first in `{}`", plain(path.as_os_str()))]
@@ -112,9 +143,12 @@ impl Repository {
                 path("--git-common-dir")?,
             ))
         };
-        let (top, own, common) = found().map_err(|source| RevisionError::NoRepository {
-            root: root.clone(),
-            source,
+        let (top, own, common) = found().map_err(|source| match source {
+            GitError::Spawn(_) => RevisionError::Git(source),
+            GitError::Refused { .. } | GitError::Odd { .. } => RevisionError::NoRepository {
+                root: root.clone(),
+                source,
+            },
         })?;
         let Ok(below) = root.as_path().strip_prefix(&top) else {
             // Its settings name another place for its files.
@@ -137,14 +171,8 @@ impl Repository {
     /// # Errors
     /// When there is no such commit, or it cannot be judged.
     pub fn commit(&self, name: &str) -> Result<Revision, RevisionError> {
-        let found = |what: &str| {
-            let name = format!("{name}^{{{what}}}");
-            self.oid(&["rev-parse", "--verify", "--end-of-options", &name])
-        };
-        let commit = found("commit").map_err(|source| RevisionError::Unknown {
-            name: name.to_owned(),
-            source,
-        })?;
+        let found = self.peeled(name, "commit");
+        let commit = found.map_err(|source| self.no_commit(name, source))?;
         let revision = Revision {
             repository: self.clone(),
             judged: Judged::Commit(commit.clone()),
@@ -158,12 +186,36 @@ impl Repository {
         revision.checked()
     }
 
-    /// What an index would commit: that at `file`, as a hook is told it, else that of the working tree.
+    /// What a name stands for, peeled to a kind of object, or to what is no tag.
+    fn peeled(&self, name: &str, kind: &str) -> Result<Oid, GitError> {
+        let name = format!("{name}^{{{kind}}}");
+        self.oid(&["rev-parse", "--verify", "--end-of-options", &name])
+    }
+
+    /// Why a name is that of no commit.
+    fn no_commit(&self, name: &str, source: GitError) -> RevisionError {
+        let name = name.to_owned();
+        if matches!(source, GitError::Spawn(_)) {
+            return RevisionError::Git(source);
+        }
+        let kind = self.peeled(&name, "").and_then(|oid| {
+            let kind = Git::at(&self.top).line(&["cat-file", "-t", oid.as_str()])?;
+            Ok(String::from_utf8_lossy(&kind).into_owned())
+        });
+        match kind {
+            Ok(kind) if kind != "commit" => RevisionError::NoCommit { name, kind },
+            Ok(_) | Err(_) => RevisionError::Unknown { name, source },
+        }
+    }
+
+    /// What an index would commit: that at `file`, as a hook is told it, else that of the working tree. As for git, a
+    /// relative one is below the top.
     ///
     /// # Errors
     /// When it has conflicts, or cannot be judged.
     pub fn index(&self, file: Option<&Path>) -> Result<Revision, RevisionError> {
-        let file = file.map_or_else(|| self.own.join("index"), Path::to_path_buf);
+        let usual = self.own.join("index");
+        let file = file.map_or_else(|| usual.clone(), |file| self.top.join(file));
         let failed = |source| RevisionError::Copy {
             path: file.clone(),
             source,
@@ -173,7 +225,10 @@ impl Repository {
         match std::fs::copy(&file, &copy) {
             Ok(_) => {}
             // Nothing has been added yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_same(&file, &usual) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(RevisionError::NoIndex { path: file });
+            }
             Err(error) => return Err(failed(error)),
         }
         let git = Git::at(&self.top).apart().with("GIT_INDEX_FILE", copy);
@@ -211,11 +266,25 @@ impl Revision {
         let files = Git::at(&self.repository.top)
             .with("GIT_LITERAL_PATHSPECS", "1")
             .ask(&list)?;
-        if files.is_empty() && !below.as_os_str().is_empty() {
-            return Err(RevisionError::Absent {
-                below: below.clone(),
-                judged: self.judged,
-            });
+        if !below.as_os_str().is_empty() {
+            let own = |entry: &[u8]| {
+                path_of(entry).as_deref() == Some(below) && !entry.starts_with(SUBMODULE)
+            };
+            let itself = files.split(|byte| *byte == 0).find(|entry| own(entry));
+            let in_its_way = match itself {
+                Some(entry) => Some((below.clone(), entry.to_vec())),
+                None if files.is_empty() => self.first_obstacle()?,
+                None => None,
+            };
+            match in_its_way {
+                Some((path, entry)) => return Err(self.obstructed(path, &entry)),
+                None if files.is_empty() => {
+                    let below = below.clone();
+                    let judged = self.judged;
+                    return Err(RevisionError::Absent { judged, below });
+                }
+                None => {}
+            }
         }
         match first_path(&files, |entry| entry.starts_with(SUBMODULE)) {
             Some(path) => Err(RevisionError::Submodules {
@@ -225,12 +294,75 @@ impl Revision {
             None => Ok(self),
         }
     }
+
+    /// What lies in the way to the workspace and is no directory: where, and its entry in the list of its tree.
+    fn first_obstacle(&self) -> Result<Option<(PathBuf, Vec<u8>)>, GitError> {
+        let git = Git::at(&self.repository.top).with("GIT_LITERAL_PATHSPECS", "1");
+        let mut above: Vec<&Path> = self.repository.below.ancestors().skip(1).collect();
+        above.retain(|path| !path.as_os_str().is_empty());
+        // From the top.
+        for path in above.into_iter().rev() {
+            let list = ["ls-tree", "-z", "--full-tree", self.tree.as_str(), "--"];
+            let mut list = list.map(OsStr::new).to_vec();
+            list.push(path.as_os_str());
+            let mut entry = git.ask(&list)?;
+            entry.truncate(entry.len().saturating_sub(1));
+            if entry.is_empty() || entry.starts_with(DIRECTORY) {
+                continue;
+            }
+            return Ok(Some((path.to_path_buf(), entry)));
+        }
+        Ok(None)
+    }
+
+    fn obstructed(&self, path: PathBuf, entry: &[u8]) -> RevisionError {
+        let found = match entry.starts_with(LINK) {
+            true => match self.target(entry) {
+                Some(target) => format!("a symbolic link to `{}`", plain(&target)),
+                None => "a symbolic link".to_owned(),
+            },
+            false if entry.starts_with(SUBMODULE) => "a submodule".to_owned(),
+            false => "a file".to_owned(),
+        };
+        RevisionError::Obstructed {
+            judged: self.judged.clone(),
+            below: self.repository.below.clone(),
+            path,
+            found,
+        }
+    }
+
+    /// Where the link of an entry leads.
+    fn target(&self, entry: &[u8]) -> Option<OsString> {
+        let oid = entry.split(|byte| matches!(byte, b' ' | b'\t')).nth(2)?;
+        let oid = Oid::parse(std::str::from_utf8(oid).ok()?).ok()?;
+        let git = Git::at(&self.repository.top);
+        let mut target = git.ask(&["cat-file", "blob", oid.as_str()]).ok()?;
+        target.truncate(GIT_WORDS_CHARS_MAX);
+        Some(OsString::from_vec(target))
+    }
+}
+
+/// Whether both are one file, which need not be there.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| {
+        Some(
+            std::fs::canonicalize(path.parent()?)
+                .ok()?
+                .join(path.file_name()?),
+        )
+    };
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 /// The path of the first entry of a list that `is_meant`: what stands behind its tab.
 fn first_path(list: &[u8], is_meant: impl Fn(&[u8]) -> bool) -> Option<PathBuf> {
     let mut entries = list.split(|byte| *byte == 0);
-    let entry = entries.find(|entry| !entry.is_empty() && is_meant(entry))?;
+    path_of(entries.find(|entry| !entry.is_empty() && is_meant(entry))?)
+}
+
+/// What stands behind the tab of an entry.
+fn path_of(entry: &[u8]) -> Option<PathBuf> {
     let path = entry.splitn(2, |byte| *byte == b'\t').nth(1)?;
     Some(PathBuf::from(OsStr::from_bytes(path)))
 }

@@ -19,6 +19,9 @@ pub struct RunAround {
     pub task_id: TaskId,
     /// The workspace of its project.
     pub workspace: RootPath,
+    /// The mutex that its stage holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutex: Option<String>,
 }
 
 /// Reads what [`write()`] wrote; what anybody else wrote there says nothing.
@@ -44,6 +47,7 @@ mod tests {
             run_id: RunId::parse("2026-11-22T10-09-50-592Z-3d0103be").unwrap(),
             task_id: TaskId::parse(task).unwrap(),
             workspace: RootPath::new(Path::new("/w/a b")).unwrap(),
+            mutex: (task == "0102").then(|| "cargo".to_owned()),
         };
         let runs = [of("0101-web"), of("0102")];
         let text = write(&runs);

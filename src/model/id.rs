@@ -154,6 +154,16 @@ impl RunId {
         let time = started.to_string().replace([':', '.'], "-");
         Self(format!("{time}-{salt:08x}"))
     }
+
+    /// When the run started, as its name says it; none of one that was named otherwise.
+    #[must_use]
+    pub fn started(&self) -> Option<Timestamp> {
+        let (day, time) = self.0.split_once('T')?;
+        let (time, _) = time.split_once('Z')?;
+        let (seconds, milliseconds) = time.rsplit_once('-')?;
+        let seconds = seconds.replace('-', ":");
+        Timestamp::parse(&format!("{day}T{seconds}.{milliseconds}Z")).ok()
+    }
 }
 
 fn plain(kind: &'static str, text: &str, bytes_max: usize) -> Result<(), IdError> {

@@ -77,6 +77,17 @@ pub enum Judged {
     Index(Oid),
 }
 
+impl Judged {
+    /// How git names a file of it, which is below the top of its repository: `git show` shows what this names.
+    #[must_use]
+    pub fn name_of(&self, file: &str) -> String {
+        match self {
+            Self::Commit(oid) => format!("{}:{file}", oid.short()),
+            Self::Index(_) => format!(":{file}"),
+        }
+    }
+}
+
 /// In short, for people.
 impl fmt::Display for Judged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,6 +124,9 @@ mod tests {
         assert_eq!(json, format!("{{\"commit\":\"{}\"}}", oid.as_str()));
         assert_eq!(serde_json::from_str::<Judged>(&json).unwrap(), commit);
         assert_eq!(commit.to_string(), "commit aaaaaaa");
-        assert_eq!(Judged::Index(oid).to_string(), "index aaaaaaa");
+        assert_eq!(commit.name_of("a/b"), "aaaaaaa:a/b");
+        let index = Judged::Index(oid);
+        assert_eq!(index.to_string(), "index aaaaaaa");
+        assert_eq!(index.name_of("a/b"), ":a/b");
     }
 }

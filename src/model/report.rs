@@ -41,6 +41,9 @@ pub struct GateAnswer {
     /// Whether it counts as green; told only where the verdict leaves it open, which is when it is flaky.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<bool>,
+    /// Why nothing is known, of whatever project; `orchctl` adds it, and a daemon says it of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// One entry per project.
     pub projects: Vec<GateProject>,
 }
@@ -78,7 +81,7 @@ pub struct GateProject {
 }
 
 impl GateAnswer {
-    /// What both say together: the worse verdict, and all projects.
+    /// What both say together: the worse verdict, all reasons, and all projects.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         let green = self.green != Some(false) && other.green != Some(false);
@@ -87,6 +90,11 @@ impl GateAnswer {
             false => self.verdict,
         };
         self.green = (self.verdict == Verdict::Flaky).then_some(green);
+        let details = [self.detail.take(), other.detail];
+        self.detail = details
+            .into_iter()
+            .flatten()
+            .reduce(|one, two| format!("{one}; {two}"));
         self.projects.extend(other.projects);
         self
     }

@@ -9,6 +9,7 @@ use crate::model::id::{PipelineId, RunId, StageId, TaskId, WorkspaceId};
 use crate::model::path::RelPath;
 use crate::model::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Why a run ended that somebody ended, in the published orchestrator's word.
@@ -260,6 +261,11 @@ pub struct StageReport {
     pub outputs: Option<OutputsDigest>,
     /// Whether its pass stands for its key: nothing that it reads was touched while its run was under way.
     pub proven: bool,
+    /// Whether its failure, or its pass after one, counts against its key: nothing that it reads was touched while its
+    /// run was under way, or its run is not void.
+    pub against_key: bool,
+    /// The keys on which the stages of its child run have passed, and those below, if it is a pipeline.
+    pub below: BTreeSet<StageKey>,
     /// The run that executed it, whose pass was taken over instead of executing it again.
     pub reused_from: Option<RunId>,
     /// Its place there, from 0, and its id there; none where only the manifest says where its log stands.
@@ -276,6 +282,13 @@ pub struct StageReport {
     pub stderr: String,
     /// The line of its output that most likely tells why it failed.
     pub excerpt: Option<String>,
+}
+
+impl StageReport {
+    /// The keys that its pass stands for: its own, and those of the stages below it.
+    pub fn keys(&self) -> impl Iterator<Item = StageKey> {
+        self.key.into_iter().chain(self.below.iter().copied())
+    }
 }
 
 /// What a stage of a run does.

@@ -33,11 +33,26 @@ pub struct View {
     /// What differs from the subject's view before this one, of what the stages read.
     pub changed: Changed,
     /// What was changed since that view and is again as it was, of what the stages read: a stage may have read it in
-    /// between. Not what came and went, such as a tool's temporary file.
+    /// between. Not what came and went.
     pub undone: Vec<RelPath>,
-    /// The command stages, those of subpipelines included, that read some of what was changed or undone; all of them where
-    /// everything may have changed.
+    /// What came or went, of what the stages read.
+    pub fleeting: Fleeting,
+    /// The command stages, those of subpipelines included, that read some of what was changed or undone, but for what came
+    /// or went; all of them where everything may have changed.
     pub affected: BTreeSet<(PipelineId, StageId)>,
+}
+
+/// Paths under which something came or went since a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fleeting {
+    /// Those of the changed ones where nothing was.
+    pub came: Vec<RelPath>,
+    /// Those of the changed ones where nothing is.
+    pub went: Vec<RelPath>,
+    /// Those that are in neither content, and where something was seen in between.
+    pub passed: Vec<RelPath>,
+    /// The command stages, those of subpipelines included, that read some of these.
+    pub readers: BTreeSet<(PipelineId, StageId)>,
 }
 
 #[cfg(test)]
@@ -51,6 +66,7 @@ impl View {
             tools: BTreeMap::new(),
             changed: Changed::Paths(Vec::new()),
             undone: Vec::new(),
+            fleeting: Fleeting::default(),
             affected: BTreeSet::new(),
         }
     }

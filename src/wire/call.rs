@@ -69,7 +69,7 @@ calls! {
     /// One run in full.
     RunGet(RunNamed) = "run.get" ["run_id" "run" "workspace"];
     /// The history.
-    RunList(RunsWanted) = "run.list" ["workspace" "task" "task_id" "limit"];
+    RunList(RunsWanted) = "run.list" ["workspace" "task" "task_id" "limit" "flaky"];
     /// What a run of a pipeline would do.
     Plan(PlanWanted) = "plan" ["workspace" "task" "task_id" "pipeline" "pipeline_id"];
     /// Waits until every change made before the question has been seen.
@@ -235,6 +235,9 @@ pub struct RunsWanted {
     /// How many at most; `RUN_LIST_MAX` is the most there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Only runs with a flaky stage, and of each stage its history.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub flaky: bool,
 }
 
 /// A pipeline to be planned.

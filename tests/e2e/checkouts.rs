@@ -2,12 +2,12 @@
 
 use crate::deadline::within;
 use crate::revisions::{counter, judged, repository, state_of};
-use crate::support::{Running, Workspace, World, check, lines, pipeline};
+use crate::support::{Done, Running, Workspace, World, check, is_had, lines, pipeline, works};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// The checkout of the only workspace that has one.
@@ -63,6 +63,12 @@ fn a_checkout_that_is_damaged_is_made_anew() {
         "touch unfinished; echo good > orchd-gate/a.txt",
         "rm -rf orchd-gate",
         "rm -rf orchd-gate; echo x > orchd-gate",
+        // Somebody, or a git that was killed, has locked what git knows of it.
+        &format!("{tree}; git worktree lock .; rm -rf ../orchd-gate"),
+        &format!("{tree}; git worktree lock .; rm .git; echo good > a.txt"),
+        &format!(
+            "{tree}; touch $(git rev-parse --git-dir)/HEAD.lock $(git rev-parse --git-dir)/index.lock; rm -f $(git rev-parse --git-dir)/index"
+        ),
         "mv orchd-gate moved; ln -s moved orchd-gate",
         "cp -r orchd-gate copy; rm -rf orchd-gate; mv copy orchd-gate; echo good > orchd-gate/a.txt",
     ] {
@@ -262,4 +268,177 @@ fn nothing_is_checked_out_of_a_workspace_that_was_never_allowed() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("allow"), "{refused:?}");
     assert!(!ran.exists());
+}
+
+#[test]
+fn what_attributes_convert_is_what_they_say_now_wherever_they_stand() {
+    let mut world = World::empty();
+    let settings = world.path("settings");
+    world.set("XDG_CONFIG_HOME", settings.to_str().unwrap());
+    let workspace = world.directory("w");
+    // Red is what has its lines ended as they are at other places.
+    workspace.write("orchd.toml", check("! grep -q \"$(printf '\\r')\" a.txt"));
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n");
+    workspace.write("a.txt", "1\n");
+    workspace.sh("git init -q . && git add . && git commit -qm first");
+    workspace.done(&["allow"]);
+    judged(&workspace, &["--commit", "HEAD"], 0);
+    let rule = "echo 'a.txt text eol=crlf' >";
+    for (set, back) in [
+        (
+            "mkdir -p ../settings/git; RULE ../settings/git/attributes",
+            "rm ../settings/git/attributes",
+        ),
+        (
+            "git config core.attributesFile $(realpath ../named); RULE ../named",
+            "rm ../named",
+        ),
+        ("RULE ../named", "git config core.attributesFile ../nothing"),
+        (
+            "git config --unset core.attributesFile; mkdir -p ../home; git config --file ../home/.gitconfig core.attributesFile '~/its'; RULE ../home/its",
+            "echo > ../home/its",
+        ),
+        (
+            "RULE .git/info/attributes",
+            "echo '# nothing' > .git/info/attributes",
+        ),
+    ] {
+        workspace.sh(&set.replace("RULE", rule));
+        judged(&workspace, &["--commit", "HEAD"], 1);
+        workspace.sh(back);
+        judged(&workspace, &["--commit", "HEAD"], 0);
+    }
+}
+
+/// A gate that the modes of files bind; none where that cannot be had.
+fn bound_gate(workspace: &Workspace<'_>, what: &[&str]) -> Option<Done> {
+    let gate = [&["gate"][..], what].concat();
+    if !rustix::process::geteuid().is_root() {
+        return Some(workspace.ctl(&gate));
+    }
+    let bounded = ["--bounding-set", "-dac_override,-dac_read_search"];
+    let tried = [&["setpriv"][..], &bounded, &["true"]].concat();
+    if !is_had(&tried, "root may write everything") {
+        return None;
+    }
+    let mut command = workspace.world.command("setpriv");
+    let orchctl = env!("CARGO_BIN_EXE_orchctl");
+    command.args(bounded).arg(orchctl).args(gate);
+    command.current_dir(&workspace.root);
+    Some(Running::of(command).end())
+}
+
+#[test]
+fn a_directory_that_a_stage_has_closed_keeps_no_commit_from_being_judged() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let close = "mkdir -p more/most; echo 1 > more/most/x; chmod 0 more/most; chmod 500 more d; grep -q good d/a.txt";
+    workspace.write("orchd.toml", check(close));
+    workspace.write(".gitignore", "/.runs/\n/out/t/\n/more/\n");
+    workspace.write("d/a.txt", "good\n");
+    workspace.sh("git init -q . && git add . && git commit -qm first; git mv d/a.txt d/b.txt; mkdir e; echo bad > e/a.txt; echo bad > d/a.txt; git add .; git commit -qm second; echo bad > d/c.txt; git rm -qf d/a.txt; git add .; git commit -qm third");
+    workspace.done(&["allow"]);
+    for _ in 0..2 {
+        for (commit, code) in [("HEAD~2", 0), ("HEAD~1", 1), ("HEAD", 1)] {
+            let Some(done) = bound_gate(&workspace, &["--commit", commit]) else {
+                return;
+            };
+            assert_eq!(done.code, Some(code), "{commit}: {done:?}");
+        }
+        // Made anew, it has to be removed first.
+        let home = checkout(&world);
+        sh(&world, home, "touch unfinished");
+    }
+}
+
+/// A workspace whose files are checked out by a filter that says that it is at it, and then takes for ever; only once.
+fn filtered<'a>(world: &'a World, up: &Path) -> Workspace<'a> {
+    let workspace = repository(world, "w");
+    let filter = format!(
+        "if test -e {0}; then cat; else touch {0}; p=$$; while ! grep -qx git /proc/$p/comm; do p=$(cut -d ' ' -f 4 /proc/$p/stat); done; echo $p > {1}; sleep 1000; echo good; fi",
+        world.path("once").display(),
+        up.display()
+    );
+    workspace.write("../filter", filter);
+    let filter = format!("sh {}", world.path("filter").display());
+    workspace.sh(&format!(
+        "echo 'a.txt filter=f' > .gitattributes; echo bad > a.txt; git add .; git commit -qm second; git config filter.f.smudge '{filter}'"
+    ));
+    workspace
+}
+
+#[test]
+fn a_git_whose_gate_was_killed_changes_nothing_more_and_the_next_gate_goes_on() {
+    for signal in [Signal::KILL, Signal::TERM, Signal::INT] {
+        let world = World::empty();
+        let up = world.fifo("up");
+        let workspace = filtered(&world, &up);
+        let gate = Running::of(workspace.orchctl(&["gate", "--commit", "HEAD"]));
+        let git: u32 = world.heard(&up).trim().parse().unwrap();
+        gate.signal(signal);
+        assert_eq!(gate.end().code, None);
+        within("git goes on without its gate", move || {
+            let path = format!("/proc/{git}/stat");
+            let is_alive = || {
+                let stat = std::fs::read_to_string(&path).unwrap_or_default();
+                stat.split(' ').nth(2).is_some_and(|state| state != "Z")
+            };
+            while is_alive() {
+                std::thread::yield_now();
+            }
+        });
+        judged(&workspace, &["--commit", "HEAD"], 1);
+        judged(&workspace, &["--commit", "HEAD~1"], 0);
+        // The filter has a grandparent no more, and is ended by the gate that comes next.
+        let mark = b"ORCHD_RUN_ID=checkout-";
+        let own = world.path("").as_os_str().as_encoded_bytes().to_vec();
+        let left = std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter(|entry| {
+                let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+                let has = |what: &[u8]| environment.windows(what.len()).any(|part| part == what);
+                has(mark) && has(&own)
+            });
+        assert_eq!(left.count(), 0, "{signal:?}");
+        let listed = workspace
+            .running("git worktree list; git status --porcelain")
+            .end()
+            .out;
+        assert_eq!(listed.lines().count(), 2, "{listed}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_told_and_nothing_is_left_on_it() {
+    let world = World::empty();
+    if !works(&["unshare", "-Urm", "true"], "nothing is mounted") {
+        return;
+    }
+    let workspace = repository(&world, "w");
+    workspace.done(&["deny", workspace.root()]);
+    workspace.sh("git branch small; mkdir d; for i in $(seq 1500); do echo $i > d/$i; done; git add .; git commit -qm big; git checkout -q small");
+    let script = format!(
+        "mount -t tmpfs -o size=3m,mode=700 none {}; $ORCHCTL allow >&2; set +e; $ORCHCTL gate --commit main --json; echo big $?; \
+        $ORCHCTL gate --commit small --json; echo small $?; mount -o remount,size=60m {0}; $ORCHCTL gate --commit main --json; echo big $?",
+        world.state().display()
+    );
+    let mut command = world.command("unshare");
+    command.args(["-Urm", "sh", "-ec", &script]);
+    command.env("ORCHCTL", env!("CARGO_BIN_EXE_orchctl"));
+    command.current_dir(&workspace.root);
+    let done = Running::of(command).end();
+    let codes: Vec<&str> = done
+        .out
+        .lines()
+        .filter(|line| line.starts_with(['b', 's']))
+        .collect();
+    assert_eq!(codes, ["big 3", "small 0", "big 0"], "{done:?}");
+    for said in ["failed to check out into", "No space left on device"] {
+        assert!(
+            done.out.contains(said) && done.err.contains(said),
+            "{done:?}"
+        );
+    }
+    assert!(!done.err.contains("unable to write file"), "{done:?}");
 }

@@ -163,15 +163,21 @@ fn installing_twice_is_installing_once_and_uninstalling_leaves_nothing() {
         states(&workspace.done(&install)),
         ["unchanged", "unchanged"]
     );
-    workspace.sh("sed -i '$ d' .git/hooks/pre-push; chmod -x .git/hooks/pre-commit");
+    // Those of another orchctl are replaced, and so is one that cannot be run.
+    let orchctl = env!("CARGO_BIN_EXE_orchctl");
+    let by_a_copy = format!("mkdir -p ../copy; cp {orchctl} ../copy; ../copy/orchctl hook install");
+    workspace.sh(&by_a_copy);
+    assert_ne!(workspace.read(".git/hooks/pre-push"), script);
     assert_eq!(states(&workspace.done(&install)), ["replaced", "replaced"]);
+    workspace.sh("chmod -x .git/hooks/pre-push");
+    assert_eq!(states(&workspace.done(&install)), ["unchanged", "replaced"]);
     assert_eq!(workspace.read(".git/hooks/pre-push"), script);
     // Where its program is gone, the one on PATH is asked, and where there is none nothing passes.
-    workspace.sh("sed -i 's#^orchctl=.*#orchctl=/nowhere/orchctl#' .git/hooks/pre-commit; echo good 2 > a.txt");
+    workspace.sh(&format!("{by_a_copy}; rm -r ../copy; echo good 2 > a.txt"));
     assert_ne!(tried(&workspace, "git commit -qam second").code, Some(0));
     workspace.sh(&format!(
         "PATH=\"$PATH:{}\" git commit -qam second; git reset -q --hard HEAD~1",
-        env!("CARGO_BIN_EXE_orchctl").trim_end_matches("/orchctl")
+        orchctl.trim_end_matches("/orchctl")
     ));
     let uninstall = ["hook", "uninstall", "--json"];
     assert_eq!(states(&workspace.done(&uninstall)), ["removed", "removed"]);
@@ -238,4 +244,84 @@ fn what_somebody_else_wrote_or_manages_is_kept_and_the_lines_to_add_are_told() {
     let plain = world.directory("plain");
     plain.write("orchd.toml", check("true"));
     assert_eq!(plain.ctl(&["hook", "install"]).code, Some(2));
+}
+
+#[test]
+fn a_hook_of_ours_that_somebody_has_edited_is_his() {
+    let world = World::empty();
+    let workspace = repository(&world, "w");
+    workspace.done(&["hook", "install"]);
+    let pre_push = workspace.read(".git/hooks/pre-push");
+    workspace
+        .sh("sed -i '3 a echo mine >&2' .git/hooks/pre-commit; sed -i '$ d' .git/hooks/pre-push");
+    let edited = [".git/hooks/pre-commit", ".git/hooks/pre-push"].map(|path| workspace.read(path));
+    let refused = workspace.ctl(&["hook", "install"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for said in [
+        "pre-commit is not",
+        "pre-push is not",
+        "has been edited since",
+    ] {
+        assert!(refused.err.contains(said), "{refused:?}");
+    }
+    assert!(
+        refused.out.contains("gate --commit - --workspace=."),
+        "{refused:?}"
+    );
+    let json = workspace.ctl(&["hook", "install", "--json"]).json();
+    for at in [0, 1] {
+        assert_eq!(json["hooks"][at]["state"], "kept", "{json}");
+        assert_ne!(json["hooks"][at]["lines"], json!([]), "{json}");
+    }
+    let kept = workspace.done(&["hook", "uninstall"]);
+    assert!(kept.err.contains("pre-push is not removed"), "{kept:?}");
+    let json = workspace.done(&["hook", "uninstall", "--json"]).json();
+    assert_eq!(json["hooks"][0]["state"], "kept", "{json}");
+    let after = [".git/hooks/pre-commit", ".git/hooks/pre-push"].map(|path| workspace.read(path));
+    assert_eq!(after, edited);
+    // As it was written it is ours again.
+    workspace.write(".git/hooks/pre-push", pre_push);
+    workspace.done(&["hook", "uninstall", "pre-push"]);
+    assert!(!workspace.has(".git/hooks/pre-push"));
+}
+
+#[test]
+fn where_git_runs_no_hook_none_is_installed_and_that_is_said() {
+    let world = World::empty();
+    let workspace = repository(&world, "w");
+    for set in ["/dev/null", "/dev/null/hooks", "a.txt", ""] {
+        workspace.sh(&format!("git config core.hooksPath '{set}'"));
+        let refused = workspace.ctl(&["hook", "install"]);
+        assert_eq!(refused.code, Some(2), "{set}: {refused:?}");
+        assert_eq!(refused.out, "", "{set}: {refused:?}");
+        for said in [
+            "`core.hooksPath` is set to",
+            "git runs no hook here",
+            "--show-origin",
+        ] {
+            assert!(refused.err.contains(said), "{set}: {refused:?}");
+        }
+        let done = workspace.done(&["hook", "uninstall", "--json"]).json();
+        assert_eq!(done["hooks"][0]["state"], "absent", "{set}: {done}");
+    }
+}
+
+#[test]
+fn a_workspace_may_begin_with_a_dash_and_has_its_hooks() {
+    let world = World::empty();
+    let workspace = repository(&world, "top/-w");
+    workspace.sh("rm -r .git; cd ..; git init -q -b main .; git add .; git commit -qm first; git init -q --bare ../there; git remote add there ../there");
+    workspace.done(&["hook", "install"]);
+    workspace.sh("echo bad > a.txt");
+    refused(&workspace, "git commit -am red");
+    workspace.sh("git commit -qnam red");
+    refused(&workspace, "git push there main");
+    workspace.sh("echo good 2 > a.txt; git commit -qam green; git push -q there main");
+    // The line for a hook of somebody else's does the same.
+    workspace.sh("mkdir -p ../h; git config core.hooksPath h");
+    let told = workspace.ctl(&["hook", "install", "pre-commit"]);
+    workspace.write("../h/pre-commit", format!("#!/bin/sh\n{}", told.out));
+    workspace.sh("chmod +x ../h/pre-commit; echo bad > a.txt");
+    refused(&workspace, "git commit -am red");
+    workspace.sh("echo good 3 > a.txt; git commit -qam green");
 }

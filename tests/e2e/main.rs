@@ -17,6 +17,7 @@
 )]
 
 mod blocked;
+mod busy;
 mod checklists;
 mod checkouts;
 mod configuration;
@@ -34,12 +35,15 @@ mod hosted;
 mod job;
 mod lifecycle;
 mod mounts;
+mod mutexes;
 mod naming;
 mod overflow;
 mod paper_docs;
 mod paper_projects;
+mod passing;
 mod patience;
 mod present;
+mod pushes;
 mod queries;
 mod queue;
 mod quiet;
@@ -54,6 +58,7 @@ mod stages;
 mod support;
 mod toolchain;
 mod trust;
+mod unjudged;
 mod vanished;
 mod watches;
 mod why;

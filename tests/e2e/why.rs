@@ -235,3 +235,83 @@ fn what_has_failed_and_what_is_flaky_is_told_with_its_run() {
         "{told}"
     );
 }
+
+#[test]
+fn after_a_restart_the_files_themselves_say_what_has_changed() {
+    let mut world = World::new();
+    let toml = format!("[workspace]\non_start = false\n{}", stages("true"));
+    {
+        let workspace = world.directory("w");
+        workspace.write("src/a", "1");
+        workspace.write("src/b", "1");
+        workspace.write("lib/c", "1");
+        workspace.write("orchd.toml", toml);
+        workspace.done(&["add", "--allow"]);
+        assert_eq!(workspace.done(&["run"]).code, Some(0));
+    }
+    world.ctl(&["shutdown"]);
+    world.ended();
+    std::fs::write(world.path("w/src/b"), "2").unwrap();
+    world.start();
+    let workspace = world.directory("w");
+    let told = why(&workspace);
+    let lint = &told["stages"][0];
+    assert_eq!(lint["why"], json!(["inputs"]), "{told}");
+    assert_eq!(
+        lint["changed"],
+        json!({"count": null, "paths": ["src/b"]}),
+        "{told}"
+    );
+    assert_eq!(told["stages"][1]["state"], "proven", "{told}");
+    let words = workspace.done(&["why", "--task", "t"]).out;
+    let said = "by their times changed: src/b; others may have, too";
+    assert!(words.contains(said), "{words}");
+}
+
+#[test]
+fn a_stage_that_is_a_pipeline_is_told_by_its_stages() {
+    let world = World::new();
+    let child = "[[pipeline]]\nid = \"smoke\"\n[[pipeline.stage]]\nid = \"probe\"\ncommand = \"true\"\n\
+                 inputs = [\"lib/**\"]\n";
+    let own = [
+        ("lint", "command = \"true\"\ninputs = [\"src/**\"]"),
+        ("smoke", "pipeline = \"smoke\""),
+    ];
+    let workspace = world.directory("w");
+    workspace.write("src/a", "1");
+    workspace.write("lib/b", "1");
+    workspace.write("orchd.toml", pipeline(&own) + child);
+    workspace.done(&["add", "--allow"]);
+    assert_eq!(workspace.wait()["projects"][0]["verdict"], "pass");
+    let told = why(&workspace);
+    let named = told["stages"].as_array().unwrap().iter();
+    let named: Vec<Value> = named
+        .map(|it| json!([it["pipeline_id"], it["stage"]]))
+        .collect();
+    assert_eq!(
+        json!(named),
+        json!([["diagnostics", "lint"], ["smoke", "probe"]])
+    );
+    let probe = told["stages"][1].clone();
+    assert_eq!(
+        (&probe["state"], &probe["why"]),
+        (&json!("proven"), &json!([]))
+    );
+    // By the child run, which executed it.
+    assert_ne!(probe["run_id"], told["run_id"]);
+    let child = workspace.done(&["show", probe["run_id"].as_str().unwrap(), "--json"]);
+    assert_eq!(child.json()["parent_run_id"], told["run_id"]);
+    let fails = pipeline(&own) + &child_that_fails();
+    workspace.write("orchd.toml", fails);
+    workspace.done(&["allow"]);
+    workspace.write("lib/b", "2");
+    assert_eq!(workspace.wait()["projects"][0]["verdict"], "fail");
+    let told = why(&workspace);
+    assert_eq!(told["stages"][0]["state"], "proven", "{told}");
+    assert_eq!(told["stages"][1]["state"], "failed", "{told}");
+}
+
+fn child_that_fails() -> String {
+    let head = "[[pipeline]]\nid = \"smoke\"\n[[pipeline.stage]]\nid = \"probe\"\n";
+    format!("{head}command = \"false\"\ninputs = [\"lib/**\"]\n")
+}

@@ -18,7 +18,7 @@ use orch::model::id::{
 use orch::model::path::{RelPath, RootPath};
 use orch::model::run::{Changed, Exit, RunReport};
 use orch::model::time::{Now, Tick, Timestamp};
-use orch::model::view::{Sign, Subject, View};
+use orch::model::view::{Fleeting, Sign, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -115,8 +115,10 @@ impl Bench {
                 workspace: WORKSPACE,
                 watch: Watch::Polling { detail },
             }),
-            ["see", content] => self.see(content, &[]),
-            ["see", content, "undone", stages @ ..] => self.see(content, stages),
+            ["see", content] => self.see(content, (&[], &[])),
+            ["see", content, "undone", stages @ ..] => self.see(content, (stages, &[])),
+            // Every stage reads them.
+            ["see", content, "passed", files @ ..] => self.see(content, (&[], files)),
             // From now on a stage reads this and no more.
             ["part", stage, content] => {
                 self.parts
@@ -166,7 +168,7 @@ impl Bench {
         }
     }
 
-    /// Somebody asks, or goes away.
+    /// Somebody asks, or goes away; another process has a mutex, or has it no more.
     fn ask_something(&mut self, words: &[&str]) -> Vec<String> {
         match words {
             [question @ ("gate" | "all" | "doubt" | "ask" | "run")] => self.question(question),
@@ -191,6 +193,14 @@ impl Bench {
             ["run", pipeline, "as", policy] => {
                 let policy = Some((*policy).to_owned());
                 self.run(Some(pipeline_id(pipeline)), policy, Until::Ended)
+            }
+            ["taken", mutex] => {
+                let mutex = (*mutex).to_owned();
+                self.step(Input::MutexTaken { mutex })
+            }
+            ["busy", mutex] => {
+                let (mutex, holder) = ((*mutex).to_owned(), "process 7".to_owned());
+                self.step(Input::MutexBusy { mutex, holder })
             }
             words => self.act_on_configuration(words),
         }
@@ -342,7 +352,7 @@ impl Bench {
     /// The oldest look sees this content; `f` differs if it is another than before.
     ///
     /// What stages read that have a part of it is told apart; `undone` names those that read something in between.
-    fn see(&mut self, content: &str, undone: &[&str]) -> Vec<String> {
+    fn see(&mut self, content: &str, (undone, passed): (&[&str], &[&str])) -> Vec<String> {
         let (capture, subjects) = self.looks.pop_front().expect("a look is under way");
         let before = std::mem::replace(&mut self.content, content.to_owned());
         let parts_before = std::mem::replace(&mut self.parts_seen, self.parts.clone());
@@ -372,6 +382,18 @@ impl Bench {
                 changed: Changed::Paths(file(before != content).into_iter().collect()),
                 tools: BTreeMap::new(),
                 undone: file(!undone.is_empty()).into_iter().collect(),
+                fleeting: Fleeting {
+                    passed: passed
+                        .iter()
+                        .map(|file| RelPath::parse(file).unwrap())
+                        .collect(),
+                    readers: stages
+                        .iter()
+                        .filter(|_| !passed.is_empty())
+                        .cloned()
+                        .collect(),
+                    ..Fleeting::default()
+                },
             }
         });
         let views = views.collect();

@@ -88,6 +88,16 @@ fn leaving() -> Config {
     config(OnBusy::Queue, vec![build, plain("test")])
 }
 
+fn leaving_below() -> Config {
+    let mut config = leaving();
+    let nested = nested();
+    config.pipelines[0].stages[1] = nested.pipelines[0].stages[1].clone();
+    config
+        .pipelines
+        .extend(nested.pipelines.into_iter().skip(1));
+    config
+}
+
 fn nested() -> Config {
     let below = stage("below", &[], sub("child", false));
     config(OnBusy::Queue, vec![plain("build"), below])
@@ -118,6 +128,20 @@ fn doubled() -> Config {
 fn doubled_optional() -> Config {
     let twin = |id: &str| stage(id, &[], sub("child", true));
     let mut config = config(OnBusy::Queue, vec![twin("left"), twin("right")]);
+    config.pipelines[0].order = Order::Graph;
+    config
+}
+
+/// Both stages name one mutex.
+fn locked() -> Config {
+    let under = |id: &str| {
+        let command = Command {
+            mutex: Some("m".to_owned()),
+            ..command("true")
+        };
+        stage(id, &[], Action::Command(command))
+    };
+    let mut config = config(OnBusy::Queue, vec![under("left"), under("right")]);
     config.pipelines[0].order = Order::Graph;
     config
 }
@@ -190,6 +214,7 @@ scenes! {
     asked_after_a_save: usual,
     restarted_by_itself: restarting,
     restarted_by_hand: restarting,
+    restarted_for_too_long: restarting,
     unstable_above_a_child: nested,
     flaky_below: nested_flaky,
     twins: doubled,
@@ -215,6 +240,9 @@ scenes! {
     queued_and_refused: usual,
     queued_at_the_end: usual,
     named_only: unpiped,
+    mutex: locked,
+    mutex_elsewhere: locked,
+    mutex_taken_over: locked,
     child_and_no_root: nested,
     queued_and_put_back: usual,
     joined_in_vain: usual,
@@ -225,11 +253,18 @@ scenes! {
     doubted_and_put_back: usual,
     taken_over: two,
     taken_over_after_a_void_run: two,
+    failed_since_in_a_void_run: two,
     taken_over_unless_forced: two,
     taken_over_with_outputs: leaving,
     taken_over_by_a_child: nested,
     outputs_that_do_not_lie_still: leaving,
     outputs_that_cannot_be_weighed: leaving,
+    outputs_that_change_while_a_stage_waits: leaving,
+    outputs_that_never_lie_still: leaving,
+    outputs_that_stray_below: leaving_below,
+    came_and_went: usual,
+    came_and_went_twice: usual,
+    came_and_went_below: nested,
     cancelled_while_weighing: leaving,
     taken_over_from_a_resumed_run: two,
     weighed_before_a_resume: leaving,

@@ -33,6 +33,9 @@ pub(crate) const FITFUL: u32 = 9;
 pub(crate) const ILL_FORMATTED: u32 = 8;
 pub(crate) const WELL_FORMATTED: u32 = 1;
 
+/// The mutex that some stages name, and another process.
+pub(crate) const MACHINE: &str = "machine";
+
 /// The command of a configuration that was not allowed.
 pub(crate) const NEVER_ALLOWED: &str = "true --never-allowed";
 
@@ -204,7 +207,7 @@ fn project(index: usize) -> Project {
 fn pipelines(line: &str) -> Vec<Pipeline> {
     let plain = || command(line);
     let machine = || Command {
-        mutex: Some("machine".to_owned()),
+        mutex: Some(MACHINE.to_owned()),
         ..command(line)
     };
     let timed = Command {

@@ -93,6 +93,63 @@ fn what_failed_before_a_restart_has_failed() {
     }
 }
 
+/// Whoever never stops saving under `on_busy = "restart"` hears of a run that has ended by itself.
+#[test]
+fn endless_edits_let_a_run_end_now_and_then() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        for edit in 0..40_u8 {
+            world.edit_on(1, edit % 3);
+        }
+        let ended = world.oracle.ended_by_itself(1);
+        assert!(ended >= 2, "{ended} runs ended by themselves");
+        world.come_to_rest();
+    }
+}
+
+/// A stage fails in a run that is void for a file that this stage does not read: its pass of before is flaky.
+#[test]
+fn what_failed_in_a_void_run_has_failed() {
+    let save = |file, content: u32| Op::Save {
+        project: 2,
+        file,
+        content: u8::try_from(content).unwrap(),
+    };
+    let forced = Op::Run {
+        project: 2,
+        other: false,
+        force: true,
+        until_named: false,
+        detach: false,
+        strict: false,
+    };
+    for seed in 0..200 {
+        let deliver = |count| Op::Deliver { count };
+        let settled = [Op::Wait { ms: 60 }, deliver(60)];
+        let disturbed = [
+            forced.clone(),
+            deliver(u8::try_from(seed % 16).unwrap()),
+            save(0, 3),
+            deliver(1),
+            save(0, 1),
+            deliver(60),
+        ];
+        let began = [save(0, 1), save(1, fixture::FITFUL), save(2, 0)];
+        let again = disturbed.iter().chain(&settled);
+        let restarted = [Op::Restart, deliver(60)];
+        let mut world = World::new(seed);
+        began
+            .iter()
+            .chain(&settled)
+            .chain(again.clone())
+            .chain(again.clone())
+            .chain(again)
+            .chain(&restarted)
+            .for_each(|op| world.act(op));
+        world.come_to_rest();
+    }
+}
+
 /// One project of a question has its answer, another one's run is under way, and the evidence of the first goes.
 #[test]
 fn an_answer_that_waits_for_others_is_still_true_when_it_is_told() {

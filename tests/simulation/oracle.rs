@@ -7,7 +7,9 @@ mod files;
 mod flaky;
 mod git;
 mod looks;
+mod mutexes;
 mod queued;
+mod restarts;
 mod runs;
 mod standings;
 
@@ -52,6 +54,8 @@ pub(crate) struct Oracle {
     written: files::Written,
     failed: flaky::Failed,
     bytes: bytes::Bytes,
+    restarts: restarts::Restarts,
+    mutexes: mutexes::Mutexes,
     contents: BTreeMap<InputDigest, Content>,
     /// The contents that passed, by place.
     passed: BTreeMap<usize, BTreeSet<InputDigest>>,
@@ -187,6 +191,7 @@ impl Oracle {
             self.let_be.remove(&project);
             self.waiting.remove(&project);
             self.forget_for_time(project);
+            self.failed.configured(project);
             if setting == Setting::Waiting {
                 self.waiting.insert(project);
             }
@@ -253,6 +258,7 @@ impl Oracle {
                 assert!(before.is_some(), "a stage that was not started has ended");
                 self.before.insert(run.clone(), self.captures);
             }
+            Input::MutexTaken { mutex } => self.mutexes.taken(mutex),
             Input::Opened { workspace, .. } => {
                 self.questions.watched(*workspace, false);
             }
@@ -321,6 +327,8 @@ impl Oracle {
                     self.bytes.start(run, *stage, report);
                     self.start_stage(run, *stage, report, config);
                 }
+                Effect::TakeMutex { mutex } => self.mutexes.wants(mutex),
+                Effect::LeaveMutex { mutex } => self.left(mutex),
                 Effect::Reply { request, reply } => {
                     self.replied(*request, reply);
                 }
@@ -335,7 +343,12 @@ impl Oracle {
                     );
                 }
                 Effect::Exit => self.exited = true,
-                Effect::State { standing, .. } => self.written.write(standing),
+                Effect::State { standing, .. } => {
+                    if standing.fresh {
+                        self.restarts.judged(index(&standing.project.task));
+                    }
+                    self.written.write(standing);
+                }
                 Effect::Record { .. } | Effect::StopStage { .. } | Effect::Weigh { .. } => {}
             }
         }
@@ -352,7 +365,13 @@ impl Oracle {
         {
             answers.iter().for_each(|it| self.judge_unstable(it));
         }
-        let evidence = (&self.said, &self.recorded);
+        // What a run has said by now, whatever has failed since.
+        let said = self.said.iter().flat_map(|(run, verdict)| {
+            let told = self.failed.tells(run, *verdict).into_iter();
+            told.map(|verdict| (run.clone(), verdict))
+        });
+        let said = said.collect();
+        let evidence = (&said, &self.recorded);
         let (contents, stale) = (&self.contents, &self.stale);
         self.questions
             .answered(request, reply, contents, evidence, stale);
@@ -459,5 +478,6 @@ impl Oracle {
         assert!(left.is_empty(), "these never ended: {left:?}");
         self.questions.all_answered();
         self.named.none_left();
+        self.no_mutex_is_kept();
     }
 }

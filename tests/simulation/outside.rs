@@ -3,6 +3,8 @@
 //! Nothing arrives at once: every effect becomes something outstanding, and a seeded scheduler picks what arrives next.
 //! What one tree reports keeps its order, as the real one's does; so does what the disk takes.
 
+mod disk;
+mod machine;
 mod outputs;
 
 use crate::fixture::{
@@ -11,18 +13,18 @@ use crate::fixture::{
 };
 use crate::world::World;
 use orch::engine::ask::{KeptStage, ResumeAsk, Stop, Until};
-use orch::engine::history::History;
-use orch::engine::keys::Proof;
 use orch::engine::{Effect, Input, Latest, ProjectId, Record, Watch};
 use orch::model::config::{Action, Config};
-use orch::model::id::{CaptureId, PipelineId, RunId, Seq, StageId, WorkspaceId};
+use orch::model::id::{CaptureId, PipelineId, RunId, StageId, WorkspaceId};
 use orch::model::report::status::LastRun;
-use orch::model::run::{Cause, Changed, Ending, Exit, RunReport, StageReport, StageWork, Verdict};
+use orch::model::run::{Changed, Ending, Exit, RunReport, StageReport, StageWork};
 use orch::model::time::Tick;
-use orch::model::view::{Subject, View};
+use orch::model::view::{Fleeting, Subject, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+pub(crate) use disk::{Disk, fails_for_time, proves};
+pub(crate) use machine::Machine;
 pub(crate) use outputs::{Outputs, Weighing};
 
 /// A stage of fitful content fails once in so many times.
@@ -90,82 +92,6 @@ impl Place {
     }
 }
 
-/// The evidence of runs that have ended, in the order in which it was recorded.
-#[derive(Default)]
-pub(crate) struct Disk(Vec<RunReport>);
-
-impl Disk {
-    pub(crate) fn take(&mut self, report: RunReport, record: Record) {
-        self.0.retain(|other| other.run != report.run);
-        if record == Record::End {
-            self.0.push(report);
-        }
-    }
-
-    pub(crate) fn lose(&mut self, run: &RunId) {
-        self.0.retain(|other| other.run != *run);
-    }
-
-    pub(crate) fn reports(&self) -> &[RunReport] {
-        &self.0
-    }
-
-    pub(crate) fn newest_root(&self) -> Option<&RunReport> {
-        let mut roots = self.0.iter().rev();
-        roots.find(|report| report.cause != Cause::Parent)
-    }
-
-    fn of<'a>(&'a self, project: usize, pipeline: &str) -> impl Iterator<Item = &'a RunReport> {
-        let roots = self.0.iter().filter(|report| report.cause != Cause::Parent);
-        roots.filter(move |report| {
-            report.task == task(project) && report.pipeline.as_str() == pipeline
-        })
-    }
-
-    pub(crate) fn newest_of(&self, project: usize, pipeline: &str) -> Option<&RunReport> {
-        self.of(project, pipeline).last()
-    }
-
-    pub(crate) fn proofs(&self, project: usize, pipeline: &str) -> Vec<Proof> {
-        let proven = self.of(project, pipeline).filter(|report| proves(report));
-        let proofs = proven.map(|report| Proof {
-            keys: crate::oracle::keys(report),
-            verdict: report.verdict,
-            run: report.run.clone(),
-            timed_out: fails_for_time(report),
-            confirmed: false,
-            told: Seq::default(),
-        });
-        proofs.collect()
-    }
-
-    /// What the runs of a project, child runs too, say against stage keys.
-    pub(crate) fn history(&self, project: usize) -> History {
-        let mut history = History::default();
-        let ours = self.0.iter().filter(|report| report.task == task(project));
-        for report in ours.filter(|report| proves(report)) {
-            let stages = report.stages.iter();
-            let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
-            history.note(&report.run, said);
-        }
-        history
-    }
-}
-
-/// Whether a report proves something of the content that its run began on.
-pub(crate) fn proves(report: &RunReport) -> bool {
-    let known = matches!(
-        report.verdict,
-        Verdict::Pass | Verdict::Fail | Verdict::Flaky
-    );
-    known && report.void.is_none()
-}
-
-/// Whether more time might have made it another verdict.
-pub(crate) fn fails_for_time(report: &RunReport) -> bool {
-    report.verdict == Verdict::Fail && report.is_timed_out()
-}
-
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
         match effect {
@@ -205,6 +131,8 @@ impl World {
                 base,
                 lists,
             }),
+            Effect::TakeMutex { mutex } => self.machine.want(mutex),
+            Effect::LeaveMutex { mutex } => self.leave_mutex(&mutex),
             Effect::Forget { workspace } => {
                 for place in &mut self.places {
                     place.forgotten |= place.id == workspace;
@@ -229,7 +157,8 @@ impl World {
             .collect();
         let records = usize::from(!self.records.is_empty());
         let weighs = usize::from(!self.weighs.is_empty());
-        let choices = trees.len() + records + weighs + self.stages.len();
+        let stages = self.stages.len();
+        let choices = trees.len() + records + weighs + stages + self.machine.looks();
         if choices == 0 {
             return;
         }
@@ -242,8 +171,10 @@ impl World {
             self.deliver_weighing();
         } else {
             let stage = choice - trees.len() - records - weighs;
-            let key = self.stages.keys().nth(stage).cloned().unwrap();
-            self.deliver_stage(key);
+            match self.stages.keys().nth(stage).cloned() {
+                Some(key) => self.deliver_stage(key),
+                None => self.deliver_mutex(stage - stages),
+            }
         }
     }
 
@@ -353,6 +284,7 @@ impl World {
                 false => Changed::Paths(paths(&differing)),
             },
             undone: paths(&undone),
+            fleeting: Fleeting::default(),
             stages: stages
                 .into_iter()
                 .map(|(pipeline, stage)| {
@@ -456,6 +388,10 @@ fn kept_stages(report: &RunReport) -> Vec<KeptStage> {
     let known = |stage: KeptStage| KeptStage {
         content_key: stage.content_key.filter(|_| report.void.is_none()),
         key: stage.key.filter(|_| report.void.is_none()),
+        below: match report.void {
+            None => stage.below,
+            Some(_) => BTreeSet::new(),
+        },
         ..stage
     };
     stages.map(known).collect()
@@ -477,6 +413,7 @@ fn kept(stage: StageReport) -> KeptStage {
         outcome: stage.outcome,
         content_key: stage.content_key,
         key: stage.key,
+        below: stage.below,
         input: stage.input,
         reused_from: stage.reused_from,
         attempts: stage.attempts,

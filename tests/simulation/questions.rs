@@ -94,7 +94,13 @@ impl Questions {
     ) {
         let doubts = matches!(ask, Ask::Verdict { patience, .. } if *patience == Patience::Doubt);
         let reds = said.iter().filter(|(_, verdict)| *verdict == Verdict::Fail);
-        let reds = reds.filter(|_| doubts).map(|(run, _)| run.clone());
+        // One that was taken up again has said something else since.
+        let is_red = |run: &RunId| {
+            said.iter()
+                .all(|(of, said)| of != run || *said == Verdict::Fail)
+        };
+        let reds = reds.filter(|(run, _)| doubts && is_red(run));
+        let reds = reds.map(|(run, _)| run.clone());
         let contents = files
             .iter()
             .map(|content| BTreeSet::from([digest(content)]));

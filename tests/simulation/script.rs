@@ -75,6 +75,8 @@ pub(crate) enum Op {
     },
     /// What a stage has left cannot be weighed the next time.
     Unweighable,
+    /// Another process takes the mutex of the machine, if it is free.
+    Seize,
     /// Another pipeline runs; somebody saves, somebody asks for the verdict, and the files are what they were.
     PutBack { project: usize, file: u8 },
 }
@@ -129,5 +131,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => (project(), 0_usize..3, any::<bool>())
             .prop_map(|(project, which, removed)| Op::Spoil { project, which, removed }),
         1 => Just(Op::Unweighable),
+        3 => Just(Op::Seize),
     ]
 }

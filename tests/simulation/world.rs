@@ -6,10 +6,10 @@ mod people;
 mod rest;
 
 use crate::fixture::{
-    Content, HOMES, LEAVING, PROJECTS, Setting, config, index, own_pipeline, task,
+    Content, HOMES, LEAVING, MACHINE, PROJECTS, Setting, config, index, own_pipeline, task,
 };
 use crate::oracle::Oracle;
-use crate::outside::{Disk, Outputs, Place, Tree, Weighing, latest};
+use crate::outside::{Disk, Machine, Outputs, Place, Tree, Weighing, latest};
 use crate::script::Op;
 use orch::engine::ask::{Ask, Stop, Until, Wanted};
 use orch::engine::{Engine, Input, Known, ProjectId, Record, Setup, Trust, Watch};
@@ -48,6 +48,7 @@ pub(crate) struct World {
     pub(crate) records: VecDeque<(RunReport, Record)>,
     pub(crate) stages: BTreeMap<(RunId, usize), (Box<RunReport>, Option<Stop>)>,
     pub(crate) disk: Disk,
+    pub(crate) machine: Machine,
     workspaces: u64,
     requests: u64,
     pub(crate) disk_fails: bool,
@@ -72,6 +73,7 @@ impl World {
             records: VecDeque::new(),
             stages: BTreeMap::new(),
             disk: Disk::default(),
+            machine: Machine::default(),
             workspaces: 0,
             requests: 0,
             disk_fails: false,
@@ -168,10 +170,7 @@ impl World {
                 self.tell_git(*home);
             }
             Op::LookFails { home } => self.places[*home].look_fails = true,
-            Op::Rewrite { project, file } => {
-                self.generation += 1;
-                self.save(*project, *file, self.generation);
-            }
+            Op::Rewrite { project, file } => self.rewrite(*project, *file),
             Op::Revert { project } => self.revert(*project),
             Op::Resume => self.resume(),
             Op::Vanish => self.vanish(),
@@ -182,6 +181,7 @@ impl World {
                 removed,
             } => self.spoil(*project, LEAVING[*which], *removed),
             Op::Unweighable => self.unweighable = true,
+            Op::Seize => self.machine.seize(MACHINE),
         }
     }
 
@@ -211,8 +211,7 @@ impl World {
         self.run((project, true), false, usual, None);
         self.hold_stages(HOMES[project]);
         let before = self.files[project].get(&file).copied();
-        self.generation += 1;
-        self.save(project, file, self.generation);
+        self.rewrite(project, file);
         self.hold_stages(HOMES[project]);
         self.wait(SCRIBBLE * 2);
         self.gate(project, true, None);
@@ -221,7 +220,7 @@ impl World {
     }
 
     /// Everything arrives but the ends of stages.
-    fn hold_stages(&mut self, home: usize) {
+    pub(crate) fn hold_stages(&mut self, home: usize) {
         for _ in 0..HELD_MAX {
             if !self.places[home].tree.is_empty() {
                 self.deliver_tree(home);
@@ -257,8 +256,7 @@ impl World {
 
     fn scribble(&mut self, project: usize, file: u8) {
         for _ in 0..12 {
-            self.generation += 1;
-            self.save(project, file, self.generation);
+            self.rewrite(project, file);
             while !self.places[HOMES[project]].tree.is_empty() {
                 self.deliver_tree(HOMES[project]);
             }
@@ -266,7 +264,7 @@ impl World {
         }
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         let mut wakes = 0;
         while let Some(wake) = self
@@ -471,6 +469,7 @@ impl World {
         self.records.clear();
         self.stages.clear();
         self.weighs.clear();
+        self.machine.lose_engine();
         self.engine = Engine::new(self.chance, NonZeroU32::new(2).unwrap());
         self.oracle.restarted(self.disk.reports());
         for home in 0..2 {

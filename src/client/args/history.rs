@@ -25,6 +25,11 @@ pub struct Runs {
     /// At most this many
     #[arg(long, short = 'n', value_name = "N", value_parser = value::count, default_value = "20")]
     pub limit: NonZeroU32,
+    /// Only runs with a flaky stage: one that has passed on content on which it has failed, too
+    ///
+    /// For each such stage its key, and the runs in which it has failed on it and passed.
+    #[arg(long)]
+    pub flaky: bool,
 }
 
 /// Flags of `logs`.

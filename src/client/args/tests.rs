@@ -38,7 +38,10 @@ fn what_is_typed_is_understood() {
             "plan --format json",
             "Plan(Plan { pipeline: None, task: None, no_daemon: false, format: Some(Json) })",
         ),
-        ("runs -n 3", "Runs(Runs { task: None, limit: 3 })"),
+        (
+            "runs -n 3",
+            "Runs(Runs { task: None, limit: 3, flaky: false })",
+        ),
         (
             "logs r lint -f",
             r#"Logs(Logs { run: Some("r"), stage: Some(lint), follow: true, raw: false })"#,

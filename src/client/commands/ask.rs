@@ -139,8 +139,8 @@ pub(super) fn tell_verdicts(
             Ok(Exit::of_verdict(answer.verdict, answer.green))
         }
         Err(failure) => {
-            let asked = || asked_for(connection, scope);
-            tell_unknown(session, failure, asked)
+            let asked = asked_for(session, connection, scope, &failure);
+            tell_unknown(session, failure, || asked)
         }
     }
 }
@@ -175,8 +175,14 @@ pub(super) fn tell_unknown(
     let (message, hint) = (failure.message(), failure.hint());
     let words = error(&message, hint.as_deref(), &session.output.err_look());
     session.output.words(&words)?;
-    let unknown = |task_id| GateProject {
-        task_id,
+    session.output.document(&unknown(&message, &asked()))?;
+    Ok(Exit::NoVerdict)
+}
+
+/// That nothing is known of these projects, and why.
+pub(super) fn unknown(reason: &str, tasks: &[TaskId]) -> GateAnswer {
+    let unknown = |task_id: &TaskId| GateProject {
+        task_id: task_id.clone(),
         workspace: None,
         verdict: Verdict::Unknown,
         input_digest: None,
@@ -184,24 +190,27 @@ pub(super) fn tell_unknown(
         manifest: None,
         reused: false,
         green: None,
-        detail: Some(message.clone()),
+        detail: Some(reason.to_owned()),
         judged: None,
     };
-    let answer = GateAnswer {
+    GateAnswer {
         verdict: Verdict::Unknown,
         green: None,
-        projects: asked().into_iter().map(unknown).collect(),
-    };
-    session.output.document(&answer)?;
-    Ok(Exit::NoVerdict)
+        detail: Some(reason.to_owned()),
+        projects: tasks.iter().map(unknown).collect(),
+    }
 }
 
-/// The projects that a question was about: those that are named, else those that the daemon says there are.
-fn asked_for(
+/// The projects that a question was about which failed so: those that are named, else those that the daemon says there
+/// are, where a program is to be told of them.
+pub(super) fn asked_for(
+    session: &Session<'_>,
     connection: &mut Connection,
     (workspace, tasks): (Option<&RootPath>, &[TaskId]),
+    failure: &Failure,
 ) -> Vec<TaskId> {
-    if !tasks.is_empty() {
+    let is_told = session.output.json() && Exit::of_failure(failure) == Exit::NoVerdict;
+    if !tasks.is_empty() || !is_told {
         return tasks.to_vec();
     }
     let scope = Scope {

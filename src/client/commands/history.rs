@@ -6,7 +6,7 @@ use super::print;
 use crate::client::args::history::{Run, Runs};
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
-use crate::client::render::history as render;
+use crate::client::render::{flaky, history as render};
 use crate::client::session::Session;
 use crate::model::report::runs::{RunDetail, RunList};
 use crate::wire::call::{Call, RunNamed, RunsWanted};
@@ -18,9 +18,14 @@ pub(super) fn runs(session: &mut Session<'_>, args: Runs) -> Result<Exit, Failur
         workspace,
         task: args.task,
         limit: Some(args.limit.get()),
+        flaky: args.flaky,
     });
     let answer: RunList = session.ask(&mut connection, &call)?;
-    print(session, &answer, render::runs)?;
+    let rendered = match args.flaky {
+        true => flaky::runs,
+        false => render::runs,
+    };
+    print(session, &answer, rendered)?;
     Ok(Exit::Done)
 }
 

@@ -67,7 +67,7 @@ pub(super) fn hook(session: &mut Session<'_>, args: &Hook) -> Result<Exit, Failu
     let done = Done {
         hooks: done.collect::<Result<_, Failure>>()?,
     };
-    tell(session, &done)?;
+    tell(session, &args.act, &done)?;
     // To uninstall what is not ours is to leave it.
     let refused = matches!(args.act, Act::Install(_))
         && done.hooks.iter().any(|hook| hook.state == State::Kept);
@@ -79,12 +79,25 @@ fn place(session: &Session<'_>) -> Result<Place, Failure> {
     let repository = Repository::around(&root)?;
     let git = Git::at(&repository.top);
     let path = |line: Vec<u8>| PathBuf::from(OsString::from_vec(line));
-    let directory = git.line(&["rev-parse", "--path-format=absolute", "--git-path", "hooks"]);
-    let directory = path(directory.map_err(RevisionError::from)?);
     let usual = repository.common.join("hooks");
     let set = git.line(&["config", "--type=path", "--get", "core.hooksPath"]);
+    // As for git, a relative one is below the top.
+    let set = set.ok().map(|set| match set.is_empty() {
+        true => PathBuf::new(),
+        false => repository.top.join(path(set)),
+    });
+    let directory = match &set {
+        // Of some of these git refuses to say where it would look for hooks.
+        Some(set) if hooks::is_off(set) => set.clone(),
+        Some(_) | None => {
+            let place = ["rev-parse", "--path-format=absolute", "--git-path", "hooks"];
+            path(git.line(&place).map_err(RevisionError::from)?)
+        }
+    };
     // Where it names the usual place, nobody else is meant.
-    let set = set.ok().filter(|_| directory != usual);
+    let set = set
+        .filter(|_| directory != usual)
+        .map(|_| directory.clone());
     let below = &repository.below;
     let workspace = if below.as_os_str().is_empty() {
         ".".to_owned()
@@ -94,7 +107,7 @@ fn place(session: &Session<'_>) -> Result<Place, Failure> {
     let program = std::env::current_exe().ok();
     let program = program.and_then(|path| path.into_os_string().into_string().ok());
     Ok(Place {
-        manager: Manager::find(&repository.top, set.map(path)),
+        manager: Manager::find(&repository.top, set),
         directory,
         asking: Asking {
             orchctl: program,
@@ -118,6 +131,7 @@ fn install(place: &Place, hook: GitHook) -> Result<Outcome, Failure> {
     }
     let state = match owner {
         Owner::Somebody => return Ok(kept(format!("`{}` is there already", path.display()))),
+        Owner::Edited => return Ok(kept(edited(&path))),
         Owner::Us(text) if text == script && hooks::is_runnable(&path) => State::Unchanged,
         Owner::Us(_) => State::Replaced,
         Owner::Nobody => State::Installed,
@@ -133,12 +147,23 @@ fn uninstall(place: &Place, hook: GitHook) -> Result<Outcome, Failure> {
     let state = match Owner::of(&path).map_err(failed("read", &path))? {
         Owner::Nobody => State::Absent,
         Owner::Somebody => State::Kept,
+        Owner::Edited => {
+            return Ok(Outcome {
+                detail: Some(edited(&path)),
+                ..outcome(hook, &path, State::Kept)
+            });
+        }
         Owner::Us(_) => {
             std::fs::remove_file(&path).map_err(failed("remove", &path))?;
             State::Removed
         }
     };
     Ok(outcome(hook, &path, state))
+}
+
+fn edited(path: &Path) -> String {
+    let path = path.display();
+    format!("`{path}` was written by orchd, and has been edited since")
 }
 
 fn outcome(hook: GitHook, path: &Path, state: State) -> Outcome {
@@ -152,15 +177,25 @@ fn outcome(hook: GitHook, path: &Path, state: State) -> Outcome {
 }
 
 /// The lines to add are data; why they have to be is words.
-fn tell(session: &mut Session<'_>, done: &Done) -> Result<(), Failure> {
-    for hook in done.hooks.iter().filter(|hook| hook.detail.is_some()) {
-        let detail = hook.detail.as_deref().unwrap_or_default();
-        let text = format!(
-            "error: {} is not installed: {detail}\n  hint: add these lines by hand, for {} to ask for the verdict\n",
-            hook.hook, hook.hook
-        );
+fn tell(session: &mut Session<'_>, act: &Act, done: &Done) -> Result<(), Failure> {
+    for hook in &done.hooks {
+        let Some(detail) = hook.detail.as_deref() else {
+            continue;
+        };
+        let name = hook.hook;
+        let text = match (act, hook.lines.is_empty()) {
+            (Act::Install(_), false) => format!(
+                "error: {name} is not installed: {detail}\n  hint: add these lines by hand, for {name} to ask for the verdict\n"
+            ),
+            (Act::Install(_), true) => format!(
+                "error: {name} is not installed: {detail}\n  hint: `git config --show-origin core.hooksPath` says where that is set; unset it, and install again\n"
+            ),
+            (Act::Uninstall(_), _) => format!(
+                "{name} is not removed: {detail}\n  hint: remove it, or the lines that call `orchctl`, by hand\n"
+            ),
+        };
         session.output.words(&text)?;
-        if !session.output.json() {
+        if !session.output.json() && !hook.lines.is_empty() {
             session
                 .output
                 .text(&format!("{}\n", hook.lines.join("\n")))?;

@@ -1,91 +1,104 @@
 //! `gate --index`, `gate --commit`: the verdict for what git has instead of what lies in the workspace.
 //!
-//! Each revision is judged by a daemon in this process, one after the other; the verdict is the worst of them. Git's
-//! pre-push hook names on stdin what is pushed, a line for each ref.
+//! Each revision is judged by a daemon in this process, one after the other; the verdict is the worst of them, and each is
+//! told, also where another one cannot be judged.
 
-use super::ask::{hear, tell_answer, tell_unknown, tell_verdicts};
+use super::ask::{asked_for, hear, tell_answer, tell_unknown, unknown};
+use super::pushed;
 use crate::client::args::run::Gate;
 use crate::client::connect::Connection;
 use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::interrupt::Interrupts;
+use crate::client::render::daemon::error;
 use crate::client::session::Session;
 use crate::git::revision::{Repository, Revision, RevisionError};
-use crate::limits::PUSHED_BYTES_MAX;
 use crate::model::id::TaskId;
-use crate::model::judged::Oid;
+use crate::model::judged::Judged;
 use crate::model::path::RootPath;
 use crate::model::report::GateAnswer;
 use crate::model::run::Verdict;
 use crate::wire::call::{Call, GateWanted};
 use std::collections::BTreeSet;
-use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 /// Why what was run proves nothing of what was to be judged.
 const REWRITTEN: &str = "a stage wrote what stages read, and the verdict is about what it left: ignore what it writes, declare it as `outputs`, or commit it";
+
+/// A revision, or why it cannot be judged.
+type Found = Result<Revision, RevisionError>;
+
+/// Why there is no verdict on one of several.
+struct Unjudged {
+    failure: Failure,
+    /// What it is, as far as that is known.
+    judged: Option<Judged>,
+    /// The projects that were asked for.
+    tasks: Vec<TaskId>,
+}
+
+impl Unjudged {
+    /// The whole story, with what it is about.
+    fn message(&self) -> String {
+        let message = self.failure.message();
+        match &self.judged {
+            Some(judged) if !message.contains(&judged.to_string()) => {
+                format!("{judged}: {message}")
+            }
+            Some(_) | None => message,
+        }
+    }
+}
 
 pub(super) fn judge(session: &mut Session<'_>, args: &Gate) -> Result<Exit, Failure> {
     let root = session.directory(None)?;
     if !args.no_wait {
         Session::refuse_nested(&root, &args.task)?;
     }
-    match revisions(&root, args) {
-        Ok(revisions) => judge_all(session, args, &root, revisions),
-        Err(failure) => tell_unknown(session, failure, || args.task.clone()),
-    }
+    let revisions = match revisions(session, &root, args) {
+        Ok(revisions) => revisions,
+        Err(failure) => return tell_unknown(session, failure, || args.task.clone()),
+    };
+    judge_all(session, args, &root, revisions)
 }
 
-/// What is to be judged.
-fn revisions(root: &RootPath, args: &Gate) -> Result<Vec<Revision>, Failure> {
+/// What is to be judged; of what is pushed and is no commit it is said that it is not.
+fn revisions(
+    session: &mut Session<'_>,
+    root: &RootPath,
+    args: &Gate,
+) -> Result<Vec<Found>, Failure> {
     let repository = Repository::around(root)?;
-    let one = match args.commit.as_deref() {
-        Some("-") => return pushed(&repository),
-        Some(name) => repository.commit(name)?,
+    match args.commit.as_deref() {
+        Some("-") => pushed(session, &repository),
+        Some(name) => Ok(vec![Ok(repository.commit(name)?)]),
         None => {
             // A hook's commit may have an index of its own.
             let file = std::env::var_os("GIT_INDEX_FILE").filter(|file| !file.is_empty());
-            repository.index(file.map(PathBuf::from).as_deref())?
-        }
-    };
-    Ok(vec![one])
-}
-
-/// The commits that git names to its pre-push hook.
-fn pushed(repository: &Repository) -> Result<Vec<Revision>, Failure> {
-    let mut text = String::new();
-    let read = io::stdin()
-        .take(PUSHED_BYTES_MAX + 1)
-        .read_to_string(&mut text);
-    read.map_err(|source| Failure::File {
-        act: "read",
-        path: PathBuf::from("/dev/stdin"),
-        source,
-    })?;
-    let commits = pushed_commits(&text)?;
-    let found = commits.iter().map(|oid| repository.commit(oid.as_str()));
-    Ok(found.collect::<Result<_, RevisionError>>()?)
-}
-
-/// The commits on lines of git's pre-push hook, each once, without those of refs that are deleted.
-fn pushed_commits(text: &str) -> Result<Vec<Oid>, Failure> {
-    let mut seen = BTreeSet::new();
-    let mut commits = Vec::new();
-    let is_whole = text.len() as u64 <= PUSHED_BYTES_MAX;
-    for line in text.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let oid = match words.as_slice() {
-            [_, local, _, _] if is_whole => Oid::parse(local).ok(),
-            _ => None,
-        };
-        let oid = oid.ok_or_else(|| Failure::Push {
-            line: line.chars().take(200).collect(),
-        })?;
-        if !oid.is_zero() && seen.insert(oid.clone()) {
-            commits.push(oid);
+            let file = file.map(PathBuf::from);
+            Ok(vec![Ok(repository.index(file.as_deref())?)])
         }
     }
-    Ok(commits)
+}
+
+/// The commits that git names to its pre-push hook, each once, under whatever name it is pushed.
+fn pushed(session: &mut Session<'_>, repository: &Repository) -> Result<Vec<Found>, Failure> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for pushed in pushed::read()? {
+        match repository.commit(pushed.oid.as_str()) {
+            Err(RevisionError::NoCommit { kind, .. }) => {
+                let text = format!(
+                    "{} is no commit but a {kind}: it has nothing that could be judged.\n",
+                    pushed.name.escape_debug()
+                );
+                session.output.words(&text)?;
+            }
+            Ok(revision) if !seen.insert(revision.judged.to_string()) => {}
+            found => all.push(found),
+        }
+    }
+    Ok(all)
 }
 
 /// Judges one after the other, and tells each when it is known; to a program all of them at once.
@@ -93,48 +106,127 @@ fn judge_all(
     session: &mut Session<'_>,
     args: &Gate,
     root: &RootPath,
-    revisions: Vec<Revision>,
+    revisions: Vec<Found>,
 ) -> Result<Exit, Failure> {
+    let is_one = revisions.len() == 1;
     let mut told: Option<GateAnswer> = None;
-    for revision in revisions {
-        let mut connection = match session.host_revision(root, &revision) {
-            Ok(connection) => connection,
-            Err(failure) => return tell_unknown(session, failure, || args.task.clone()),
-        };
-        let scope = (Some(root), args.task.as_slice());
-        let heard = ask(session, &mut connection, scope, args);
-        let (mut answer, interrupts): (GateAnswer, Interrupts) = match heard {
-            Ok(heard) => heard,
-            failure => return tell_verdicts(session, &mut connection, scope, failure),
-        };
+    let mut unjudged: Vec<Box<Unjudged>> = Vec::new();
+    for found in revisions {
+        match judge_one(session, args, root, found) {
+            Ok(answer) => {
+                told = Some(match told {
+                    Some(before) => before.and(answer),
+                    None => answer,
+                });
+            }
+            // Nobody hears what is told.
+            Err(one) if matches!(one.failure, Failure::Output(_)) => return Err(one.failure),
+            Err(one) if is_one => {
+                let Unjudged { failure, tasks, .. } = *one;
+                return tell_unknown(session, failure, || tasks);
+            }
+            Err(one) => {
+                let words = error(
+                    &one.message(),
+                    one.failure.hint().as_deref(),
+                    &session.output.err_look(),
+                );
+                session.output.words(&words)?;
+                let is_over = matches!(one.failure, Failure::Interrupted);
+                unjudged.push(one);
+                if is_over {
+                    break;
+                }
+            }
+        }
+    }
+    if told.is_none() && unjudged.is_empty() {
+        let text = "Nothing is pushed that could be judged.\n";
+        session.output.words(text)?;
+        told = Some(GateAnswer {
+            verdict: Verdict::Pass,
+            green: None,
+            detail: None,
+            projects: Vec::new(),
+        });
+    }
+    tell_all(session, told, &unjudged)
+}
+
+/// What a program is told of all, and how the gate ends: as the worst of them would.
+fn tell_all(
+    session: &mut Session<'_>,
+    told: Option<GateAnswer>,
+    unjudged: &[Box<Unjudged>],
+) -> Result<Exit, Failure> {
+    // The first of those that are as bad.
+    let worst = unjudged.iter().rev();
+    let worst = worst.max_by_key(|one| Exit::of_failure(&one.failure).badness());
+    let mut exit = worst.map_or(Exit::Done, |worst| Exit::of_failure(&worst.failure));
+    if let Some(answer) = &told {
+        let of_answer = Exit::of_verdict(answer.verdict, answer.green);
+        exit = std::cmp::max_by_key(exit, of_answer, |exit| exit.badness());
+    }
+    if !session.output.json() {
+        return Ok(exit);
+    }
+    if let (None, Some(worst)) = (&told, worst)
+        && exit != Exit::NoVerdict
+    {
+        let (message, hint) = (worst.message(), worst.failure.hint());
+        let kind = worst.failure.kind();
+        session
+            .output
+            .error_document(kind, &message, hint.as_deref())?;
+        return Ok(exit);
+    }
+    let all = unjudged.iter().map(|one| {
+        let mut answer = unknown(&one.message(), &one.tasks);
         for project in &mut answer.projects {
-            project.judged = Some(revision.judged.clone());
+            project.judged.clone_from(&one.judged);
+        }
+        answer
+    });
+    if let Some(all) = told.into_iter().chain(all).reduce(GateAnswer::and) {
+        session.output.document(&all)?;
+    }
+    Ok(exit)
+}
+
+/// Judges one, and tells it where a person reads.
+fn judge_one(
+    session: &mut Session<'_>,
+    args: &Gate,
+    root: &RootPath,
+    found: Found,
+) -> Result<GateAnswer, Box<Unjudged>> {
+    let no_verdict = |failure, judged, tasks| {
+        Box::new(Unjudged {
+            failure,
+            judged,
+            tasks,
+        })
+    };
+    let found = found.map_err(|error| no_verdict(error.into(), None, args.task.clone()));
+    let revision = found?;
+    let judged = Some(revision.judged.clone());
+    let hosted = session.host_revision(root, &revision);
+    let mut connection =
+        hosted.map_err(|failure| no_verdict(failure, judged.clone(), args.task.clone()))?;
+    let scope = (Some(root), args.task.as_slice());
+    let answer = ask(session, &mut connection, scope, args).and_then(|(mut answer, interrupts)| {
+        for project in &mut answer.projects {
+            project.judged.clone_from(&judged);
         }
         if !session.output.json() {
             tell_answer(session, &mut connection, scope.0, (&answer, &interrupts))?;
         }
-        told = Some(match told {
-            Some(before) => before.and(answer),
-            None => answer,
-        });
-    }
-    let all = match told {
-        Some(all) => all,
-        None => {
-            session
-                .output
-                .words("Nothing is pushed that could be judged.\n")?;
-            GateAnswer {
-                verdict: Verdict::Pass,
-                green: None,
-                projects: Vec::new(),
-            }
-        }
-    };
-    if session.output.json() {
-        session.output.document(&all)?;
-    }
-    Ok(Exit::of_verdict(all.verdict, all.green))
+        Ok(answer)
+    });
+    answer.map_err(|failure| {
+        let tasks = asked_for(session, &mut connection, scope, &failure);
+        no_verdict(failure, judged, tasks)
+    })
 }
 
 /// Asks first for what is known of the content as it was checked out, which tells what that content is; and then, where
@@ -183,25 +275,4 @@ fn on_same_content(mut answer: GateAnswer, known: &GateAnswer) -> GateAnswer {
     answer.verdict = verdicts.fold(first, worse);
     answer.green = answer.green.filter(|_| answer.verdict == Verdict::Flaky);
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_commit_that_is_pushed_is_named_once_and_deletions_are_none() {
-        let (a, b, zero) = ("a".repeat(40), "b".repeat(40), "0".repeat(40));
-        let text = format!(
-            "refs/heads/x {a} refs/heads/x {zero}\nrefs/heads/y {b} refs/heads/y {a}\n(delete) {zero} refs/heads/z {b}\nrefs/tags/v {a} refs/tags/v {zero}\n"
-        );
-        let commits = pushed_commits(&text).unwrap();
-        let commits: Vec<&str> = commits.iter().map(Oid::as_str).collect();
-        assert_eq!(commits, [a, b]);
-        assert_eq!(pushed_commits("").unwrap(), []);
-        for other in ["x", "a b c d", "refs/heads/x HEAD refs/heads/x HEAD"] {
-            let failure = pushed_commits(other).unwrap_err();
-            assert!(failure.to_string().contains("pre-push"), "{failure}");
-        }
-    }
 }

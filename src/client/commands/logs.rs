@@ -66,6 +66,7 @@ fn newest(session: &mut Session<'_>, connection: &mut Connection) -> Result<RunI
         workspace,
         task: None,
         limit: Some(1),
+        flaky: false,
     });
     let list: RunList = session.ask(connection, &call)?;
     let newest = list.runs.into_iter().next().ok_or(Failure::NoRun)?;

@@ -3,6 +3,7 @@
 //! Pure text from a report; in a narrow terminal a row becomes a pair of lines.
 
 use crate::client::output::Look;
+use crate::client::render::flaky;
 use crate::client::render::live::changed_paths;
 use crate::client::render::mark::{self, Mark, short};
 use crate::client::render::status::{failed, indented, short_path};
@@ -79,6 +80,7 @@ pub fn runs(list: &RunList, look: &Look) -> String {
             }
             text.push('\n');
         }
+        text.push_str(&flaky::stages(listed, look));
     }
     text
 }

@@ -125,6 +125,7 @@ fn shop() -> Status {
         run_id: run("other"),
         stage: Some(stage("test")),
         started_at: at("2026-11-22T10:11:48Z"),
+        waits: None,
     });
     let watched = WorkspaceStatus {
         root: root(),

@@ -157,7 +157,10 @@ fn before(site: &WorkspaceStatus, task: Option<&TaskId>, then: &str) -> String {
     match busy {
         Some((task, running)) => {
             let id = short(&running.run_id);
-            format!("Waiting for run {id} of {task} to end{then}.\n")
+            let why = running.waits.as_ref();
+            let why = why.map(|why| format!(" Its {}.", clean(why)));
+            let why = why.unwrap_or_default();
+            format!("Waiting for run {id} of {task} to end{then}.{why}\n")
         }
         None if site.state == WorkspaceState::Rescanning => {
             format!("Waiting until the daemon has read {}.\n", site.root)
@@ -198,6 +201,18 @@ mod tests {
         ] {
             assert_eq!(end_with_us(status.as_ref()), said);
         }
+    }
+
+    #[test]
+    fn what_a_run_waits_for_itself_is_said() {
+        let waits = "stage `check` of `t` waits for the mutex `m`, which process 7 holds";
+        let running = json!({"run_id": "r-1", "stage": null, "started_at": "2026-11-22T10:00:00Z",
+            "waits": waits});
+        let root = RootPath::new(Path::new("/w")).unwrap();
+        assert_eq!(
+            Awaited::Ended(root, None).waits(Some(&status("watching", &running))),
+            format!("Waiting for run r-1 of t to end. Its {waits}.\n")
+        );
     }
 
     #[test]

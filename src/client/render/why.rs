@@ -8,7 +8,7 @@ use crate::client::render::status::{indented, short_path};
 use crate::client::render::text::{
     BOLD, CYAN, GREEN, RED, YELLOW, add, clean, columns, count, pad, styled,
 };
-use crate::model::path::RootPath;
+use crate::model::path::{RelPath, RootPath};
 use crate::model::report::runs::ChangedPaths;
 use crate::model::report::why::{Because, StageProven, WhyAnswer, WhyProject, WhyStage};
 use std::collections::BTreeSet;
@@ -137,6 +137,10 @@ fn inputs(changed: &ChangedPaths) -> String {
     match changed.count {
         // Which files it reads is another question by now, or they were taken back.
         Some(0) => "it reads other files".to_owned(),
+        None if !changed.paths.is_empty() => {
+            let (named, more) = named(&changed.paths, changed.paths.len());
+            format!("by their times changed: {named}{more}; others may have, too")
+        }
         Some(_) | None => changed_paths(changed),
     }
 }
@@ -147,12 +151,18 @@ fn changed_paths(changed: &ChangedPaths) -> String {
         return "everything may have changed".to_owned();
     };
     let number = usize::try_from(number).unwrap_or(usize::MAX);
-    let named = changed.paths.iter().take(PATHS_SHOWN_MAX);
+    let (named, more) = named(&changed.paths, number);
+    let number = count(number, "path");
+    format!("{number} changed: {named}{more}")
+}
+
+/// The first paths of so many, and how many there are more.
+fn named(paths: &[RelPath], number: usize) -> (String, String) {
+    let named = paths.iter().take(PATHS_SHOWN_MAX);
     let named: Vec<String> = named.map(|path| clean(&path.to_string())).collect();
     let more = match number.saturating_sub(named.len()) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let number = count(number, "path");
-    format!("{number} changed: {}{more}", named.join(", "))
+    (named.join(", "), more)
 }

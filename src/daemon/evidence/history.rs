@@ -11,10 +11,12 @@ use crate::limits::{EVIDENCE_BYTES_MAX, RUNS_NAMED_MAX};
 use crate::model::digest::{InputDigest, StageKey};
 use crate::model::evidence::{ChildRun, Manifest, RunRecord, Sidecar, SidecarStage};
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
+use crate::model::report::runs::ListedRun;
 use crate::model::run::{Outcome, StageStatus};
 use crate::model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -106,6 +108,8 @@ pub struct ReopenedStage {
     pub content_key: Option<StageKey>,
     /// The same with what other stages have left.
     pub key: Option<StageKey>,
+    /// The keys on which the stages below it have passed, of one that is a pipeline.
+    pub below: BTreeSet<StageKey>,
     /// The content that it read, where the sidecar says so.
     pub input: Option<InputDigest>,
     /// How it ended, where the sidecar says so.
@@ -143,6 +147,45 @@ impl Desk {
         }
         self.mend(&runs, now);
         Ok(self.index.newest(&runs, task, limit))
+    }
+
+    /// The same as they are listed.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read.
+    pub fn listed_runs(
+        &mut self,
+        task: Option<&TaskId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<ListedRun>, EvidenceError> {
+        let records = self.runs(task, limit, now)?.into_iter();
+        let listed = records.map(|record| ListedRun {
+            record,
+            workspace: None,
+            flaky: None,
+        });
+        Ok(listed.collect())
+    }
+
+    /// The newest runs that have a flaky stage, with what is known of those, of one task or of all: at most `limit`.
+    ///
+    /// # Errors
+    /// When the runs directory cannot be read.
+    pub fn flaky_runs(
+        &mut self,
+        task: Option<&TaskId>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<ListedRun>, EvidenceError> {
+        let Some(runs) = self.runs.open()? else {
+            return Ok(Vec::new());
+        };
+        self.index.refresh(&runs, now)?;
+        if self.index.unread().next().is_some() {
+            self.mend(&runs, now);
+        }
+        Ok(self.index.flaky(&runs, task, limit))
     }
 
     /// The run that `part` of an id names.
@@ -272,6 +315,7 @@ impl Reopened {
                 child: command.sub_run_id.clone(),
                 content_key: known.and_then(SidecarStage::content_key),
                 key: known.and_then(|stage| stage.key),
+                below: known.map(|stage| stage.below.clone()).unwrap_or_default(),
                 input: beside.and_then(|stage| stage.input_digest),
                 outcome: beside.map(|stage| stage.outcome),
                 attempts: beside.map_or(0, |stage| stage.attempts),

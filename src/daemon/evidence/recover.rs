@@ -21,7 +21,7 @@ use crate::model::evidence::{
     DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable, numbered,
 };
 use crate::model::id::{PipelineId, RunId, TaskId};
-use crate::model::run::{Cause, Outcome, Verdict};
+use crate::model::run::{Cause, Verdict};
 use crate::model::time::Timestamp;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ pub struct Known {
     pub last: BTreeMap<PipelineId, Last>,
     /// Per pipeline, what its newest runs prove, newest first: of each content once.
     pub proofs: BTreeMap<PipelineId, Vec<Proof>>,
-    /// What these runs, of all its pipelines, say against stage keys.
+    /// What its runs, of all its pipelines, say against stage keys: of those that say so the newest.
     pub history: History,
     /// What the stages of runs have proven that this start has read, the oldest first.
     pub proven: Proven,
@@ -349,16 +349,11 @@ impl Desk {
             if let Some(of_task) = known.get_mut(&task) {
                 let told = told_by(runs, &task, proving);
                 read.entry(task).or_default().extend(told.iter().cloned());
-                for (run, sidecar) in &told {
-                    let stages = sidecar.stages.iter();
-                    let said = stages.filter_map(|stage| Some((stage.key?, stage.outcome)));
-                    of_task.history.note(run, said);
-                }
                 drop(of_task.proofs.insert(pipeline, proofs_of(told)));
             }
         }
-        known.values_mut().for_each(Known::admit_failures);
-        for (task, run) in self.index.passes() {
+        // No pass is believed without the failures that were known beside it.
+        for (task, run) in [self.index.passes(), self.index.failures()].concat() {
             let of_task = read.entry(task.clone()).or_default();
             if known.contains_key(&task) && !of_task.contains_key(&run) {
                 of_task.extend(passes::read(runs, &task, &run));
@@ -369,27 +364,13 @@ impl Desk {
         let pipelines: BTreeMap<RunId, PipelineId> = pipelines.collect();
         for (task, told) in read {
             if let Some(of_task) = known.get_mut(&task) {
+                for (run, sidecar) in &told {
+                    of_task.history.note(run, sidecar.failures());
+                }
                 of_task.proven = passes::proven(runs, &task, told, &pipelines);
             }
         }
         known
-    }
-}
-
-impl Known {
-    /// Takes for flaky what passed on a key on which an earlier run failed: whoever ran it need not have known of that.
-    fn admit_failures(&mut self) {
-        let proofs = self.proofs.values_mut().flatten();
-        for proof in proofs.filter(|proof| proof.verdict == Verdict::Pass) {
-            let stages = proof.stages.iter();
-            let passed = stages.filter(|stage| stage.outcome == Outcome::Passed);
-            if passed
-                .filter_map(|stage| stage.key)
-                .any(|key| self.history.has_failed_before(key, &proof.run))
-            {
-                proof.verdict = Verdict::Flaky;
-            }
-        }
     }
 }
 

@@ -110,3 +110,35 @@ fn copies_of_workspaces_that_are_gone_go() {
     drop(desk);
     assert!(!file.exists(), "nothing is kept of it any more");
 }
+
+#[test]
+fn a_row_of_an_older_version_is_read_again() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    let failed = run_to_end(&mut desk, 1, RunStatus::Failed);
+    let passed = run_to_end(&mut desk, 2, RunStatus::Succeeded);
+    let expected = desk.flaky_runs(None, 9, at(0)).unwrap();
+    let [listed] = expected.as_slice() else {
+        panic!("{expected:?}");
+    };
+    assert_eq!(listed.record.run_id, passed.run);
+    let [stage] = listed.flaky.as_deref().unwrap() else {
+        panic!("{listed:?}");
+    };
+    assert_eq!(stage.failed_in, std::slice::from_ref(&failed.run));
+    assert_eq!(stage.passed_in, std::slice::from_ref(&passed.run));
+    drop(desk);
+    let file = index_file(&space);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let without = text.lines().map(|line| {
+        let mut row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let had = row.as_object_mut().unwrap().remove("said").is_some();
+        assert_ne!(had, row.get("orchd_index").is_some());
+        format!("{row}\n")
+    });
+    let without: String = without.collect();
+    durable::write(&file, without.as_bytes(), 0o600).unwrap();
+    let mut desk = space.desk("d");
+    assert_eq!(desk.runs(None, 9, at(0)).unwrap().len(), 2);
+    assert_eq!(desk.flaky_runs(None, 9, at(0)).unwrap(), expected);
+}

@@ -147,6 +147,7 @@ fn kept_stage(stage: ReopenedStage) -> KeptStage {
         outcome: stage.outcome.unwrap_or(Outcome::None),
         content_key: stage.content_key,
         key: stage.key,
+        below: stage.below,
         input: stage.input,
         reused_from: stage.reused_from,
         attempts: stage.attempts,

@@ -29,30 +29,41 @@ pub(super) struct Place {
     pub(super) links: Vec<(Name, Name)>,
 }
 
+/// Whether what patterns match holds for all in a directory, and whether what is left out does.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stand {
+    matched: bool,
+    left_out: bool,
+}
+
 /// A search for outputs.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     root: &'a RootPath,
     excluded: &'a BTreeSet<Box<[u8]>>,
     patterns: &'a Patterns,
+    /// What these match is left out.
+    without: &'a Patterns,
     /// What may still be found.
     left: Bounds,
     found: Vec<Place>,
-    /// Directories to be listed: their paths below the project, and whether the patterns match all in them.
-    stack: Vec<(Vec<u8>, bool)>,
+    /// Directories to be listed: their paths below the project, whether the patterns match all in them, and whether all in
+    /// them is left out.
+    stack: Vec<(Vec<u8>, Stand)>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(
         root: &'a RootPath,
         excluded: &'a BTreeSet<Box<[u8]>>,
-        patterns: &'a Patterns,
+        (patterns, without): (&'a Patterns, &'a Patterns),
         bounds: Bounds,
     ) -> Self {
         Self {
             root,
             excluded,
             patterns,
+            without,
             left: bounds,
             found: Vec::new(),
             stack: Vec::new(),
@@ -65,8 +76,8 @@ impl<'a> Search<'a> {
             return Ok(Vec::new());
         }
         let (top, base) = (self.root.join(base), names::of(base));
-        self.stack.push((Vec::new(), false));
-        while let Some((path, matched)) = self.stack.pop() {
+        self.stack.push((Vec::new(), Stand::default()));
+        while let Some((path, above)) = self.stack.pop() {
             let directory = names::below(&top, &path);
             let mut place = Place {
                 path: path.into(),
@@ -76,7 +87,7 @@ impl<'a> Search<'a> {
             for entry in fs::read_dir(&directory).map_err(failed)? {
                 let entry = entry.map_err(failed)?;
                 count(&mut self.left.entries, 1).ok_or(OutputsError::Entries)?;
-                self.look_at(&entry, &base, matched, &mut place)?;
+                self.look_at(&entry, &base, above, &mut place)?;
             }
             if !place.files.is_empty() || !place.links.is_empty() {
                 self.found.push(place);
@@ -104,7 +115,7 @@ impl<'a> Search<'a> {
         &mut self,
         entry: &DirEntry,
         base: &[u8],
-        matched: bool,
+        above: Stand,
         place: &mut Place,
     ) -> Result<(), OutputsError> {
         let name = entry.file_name();
@@ -114,18 +125,25 @@ impl<'a> Search<'a> {
         let failed = |source| failed(entry.path(), source);
         // Mostly from the listing itself, without a call.
         let kind = entry.file_type().map_err(failed)?;
+        let says = |patterns: &Patterns, is_directory, above| {
+            let decides = patterns.matched(&path, is_directory);
+            decides.map_or(above, |pattern| !pattern.is_negated())
+        };
         let takes = |is_directory| {
-            let decides = self.patterns.matched(&path, is_directory);
-            decides.map_or(matched, |pattern| !pattern.is_negated())
+            says(self.patterns, is_directory, above.matched)
+                && !says(self.without, is_directory, above.left_out)
         };
         if name == b".git" || self.is_excluded(base, &path) {
             return Ok(());
         }
         if kind.is_dir() {
-            let taken = takes(true);
+            let stand = Stand {
+                matched: says(self.patterns, true, above.matched),
+                left_out: says(self.without, true, above.left_out),
+            };
             let mut all = self.patterns.positive();
-            if taken || all.any(|pattern| pattern.may_match_below(&path)) {
-                self.stack.push((path, taken));
+            if stand.matched || all.any(|pattern| pattern.may_match_below(&path)) {
+                self.stack.push((path, stand));
             }
         } else if kind.is_symlink() {
             let mut all = self.patterns.positive();

@@ -8,6 +8,7 @@
 )]
 
 use super::*;
+use crate::model::pattern::Patterns;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::time::{Duration, SystemTime};
@@ -58,7 +59,7 @@ impl Fixture {
     ) -> Result<OutputsDigest, OutputsError> {
         let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
         self.outputs
-            .weigh(&RelPath::parse(base).unwrap(), &patterns)
+            .weigh(&RelPath::parse(base).unwrap(), &Sought::all(patterns))
     }
 
     /// As it is found by what was asked before, which is what is found from nothing.
@@ -81,7 +82,8 @@ impl Fixture {
         let patterns: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
         let compiled = compile(&patterns).unwrap();
         let (excluded, bounds) = (&self.outputs.excluded, self.outputs.bounds);
-        let search = Search::new(&self.root, excluded, &compiled, bounds);
+        let nothing = Patterns::default();
+        let search = Search::new(&self.root, excluded, (&compiled, &nothing), bounds);
         let places = search.find(&RelPath::parse(base).unwrap()).unwrap();
         let mut all = Vec::new();
         for place in &places {
@@ -357,7 +359,7 @@ fn what_was_asked_about_longest_ago_is_forgotten() {
         .outputs
         .remembered
         .keys()
-        .map(|(_, of)| &*of[0])
+        .map(|(_, of)| &*of.patterns[0])
         .collect();
     assert_eq!(held, ["/a", "/c"]);
 }
@@ -405,7 +407,7 @@ fn what_cannot_be_read_has_no_digest() {
     // A file that the kernel refuses to read, whoever asks.
     let root = RootPath::new(Path::new("/proc/self")).unwrap();
     let mut outputs = Outputs::new(root);
-    match outputs.weigh(&RelPath::root(), &["/mem".to_owned()]) {
+    match outputs.weigh(&RelPath::root(), &Sought::all(vec!["/mem".to_owned()])) {
         Err(OutputsError::Read { path, .. }) => assert_eq!(path, Path::new("/proc/self/mem")),
         other => panic!("{other:?}"),
     }
@@ -445,4 +447,45 @@ fn many_files_are_read_by_more_than_one() {
     it.write("dist/100", "dist/100");
     assert_ne!(other, left);
     assert_eq!(it.weigh(&["dist/**"]), left);
+}
+
+#[test]
+fn what_a_stage_writes_itself_is_left_out_of_what_it_was_given() {
+    let mut it = Fixture::new(&["dist/a", "dist/report/x", "dist/report/kept/y"]);
+    let own = ["dist/report", "!dist/report/kept"];
+    let own = own.map(ToOwned::to_owned).to_vec();
+    let weigh = |it: &mut Fixture| {
+        let sought = Sought {
+            patterns: vec!["dist/**".to_owned()],
+            without: own.clone(),
+        };
+        it.outputs.weigh(&RelPath::root(), &sought).unwrap()
+    };
+    let (given, all) = (weigh(&mut it), it.weigh(&["dist/**"]));
+    assert_eq!(given, it.weigh(&["dist/a", "dist/report/kept/**"]));
+    it.write("dist/report/x", "other");
+    it.write("dist/report/new/z", "another");
+    assert_ne!(it.weigh(&["dist/**"]), all);
+    assert_eq!(weigh(&mut it), given);
+    it.write("dist/report/kept/y", "other");
+    assert_ne!(weigh(&mut it), given);
+}
+
+#[test]
+fn where_no_time_tells_of_a_change_everything_is_read_anew() {
+    let mut it = Fixture::new(&["dist/a", "dist/b/c"]);
+    it.settle(&["dist/**"]);
+    let left = it.weigh(&["dist/**"]);
+    let spoil = |it: &mut Fixture| {
+        let held = it.outputs.remembered.values_mut();
+        let known = held.flat_map(|held| held.contents.values_mut());
+        let known = known.flat_map(BTreeMap::values_mut);
+        // As if the file had been rewritten, and `stat` said the same as before.
+        known.for_each(|known| known.hash = [7; 32]);
+    };
+    spoil(&mut it);
+    assert_ne!(it.try_weigh(&["dist/**"]).unwrap(), left, "it is not read");
+    spoil(&mut it);
+    it.outputs.tells_changes = |_| false;
+    assert_eq!(it.try_weigh(&["dist/**"]).unwrap(), left);
 }

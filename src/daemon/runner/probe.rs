@@ -38,7 +38,7 @@ struct Output {
 pub fn ask(line: &str, cwd: &Path, env: &BTreeMap<OsString, OsString>) -> Said {
     let clock = Clock::start();
     let line = CommandLine::Shell(line.to_owned());
-    let mut spawned = match Spawned::start(&line, cwd, env) {
+    let mut spawned = match Spawned::start(&line, cwd, env, None) {
         Ok(spawned) => spawned,
         Err(error) => {
             return Said {

@@ -6,9 +6,12 @@
 
 use super::Attempt;
 use crate::daemon::log::LogError;
+use crate::daemon::mutexes::Hold;
+use crate::daemon::mutexes::lock::Guard;
 use crate::daemon::process::chase::{RUN_VARIABLE, STAGE_VARIABLE, Stop, signal_group};
 use crate::git::{HOOK_VARIABLES, REPOSITORY_VARIABLES};
 use crate::model::config::CommandLine;
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,6 +20,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock};
 
 /// Variables by which a service manager speaks to the daemon itself; a stage that had them could speak in its name.
 const DAEMON_VARIABLES: [&str; 6] = [
@@ -33,6 +37,8 @@ const DAEMON_VARIABLES: [&str; 6] = [
 pub(super) enum SpawnError {
     #[error("the pipes to the command could not be made")]
     Plumbing(#[source] io::Error),
+    #[error("its mutex cannot be taken: {0}")]
+    Mutex(String),
     #[error("its result could not be recorded")]
     Log(#[source] LogError),
     #[error("its directory `{}` does not exist", .0.display())]
@@ -60,10 +66,15 @@ impl Spawned {
         let mut env = attempt.env.clone();
         env.insert(RUN_VARIABLE.into(), attempt.run.as_str().into());
         env.insert(STAGE_VARIABLE.into(), attempt.stage.as_str().into());
-        Self::start(&attempt.line, &attempt.cwd, &env)
+        let guard = match &attempt.mutex {
+            Hold::Needless => None,
+            Hold::Held(guard) => Some(guard),
+            Hold::Refused(why) => return Err(SpawnError::Mutex(why.clone())),
+        };
+        Self::start(&attempt.line, &attempt.cwd, &env, guard)
     }
 
-    /// Starts a command with these variables on top of the daemon's own.
+    /// Starts a command with these variables on top of the daemon's own; it inherits the guard of a mutex.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where commands are spawned"
@@ -72,6 +83,7 @@ impl Spawned {
         line: &CommandLine,
         cwd: &Path,
         env: &BTreeMap<OsString, OsString>,
+        guard: Option<&Guard>,
     ) -> Result<Self, SpawnError> {
         let (program, arguments): (&str, &[String]) = match line {
             CommandLine::Shell(line) => ("/bin/sh", &["-c".to_owned(), line.clone()]),
@@ -97,7 +109,14 @@ impl Spawned {
         for name in DAEMON_VARIABLES {
             command.env_remove(name);
         }
-        let child = command.spawn().map_err(|source| {
+        let spawned = match guard {
+            Some(guard) => spawn_under(&mut command, guard),
+            None => {
+                let _alone = SPAWNING.read().unwrap_or_else(PoisonError::into_inner);
+                command.spawn()
+            }
+        };
+        let child = spawned.map_err(|source| {
             if source.kind() != io::ErrorKind::NotFound {
                 let program = program.to_owned();
                 return SpawnError::Refused { program, source };
@@ -133,6 +152,18 @@ impl Spawned {
             Err(error) => Err(abandon(child, leader, error)),
         }
     }
+}
+
+/// Nobody else is started while a guard may be inherited: it would stay with him.
+static SPAWNING: RwLock<()> = RwLock::new(());
+
+/// Starts a command that inherits the guard of a mutex. It has executed when this returns.
+fn spawn_under(command: &mut Command, guard: &Guard) -> io::Result<Child> {
+    let _alone = SPAWNING.write().unwrap_or_else(PoisonError::into_inner);
+    fcntl_setfd(guard.file(), FdFlags::empty())?;
+    let spawned = command.spawn();
+    fcntl_setfd(guard.file(), FdFlags::CLOEXEC)?;
+    spawned
 }
 
 /// Ends a command that runs but cannot be watched.

@@ -66,6 +66,7 @@ impl Bench {
                 attempts_max: 1,
             },
             earlier: Written::default(),
+            mutex: Hold::Needless,
         }
     }
 

@@ -39,6 +39,7 @@ async fn the_socket_goes_before_the_last_answers_are_taken() {
     let green = GateAnswer {
         green: None,
         verdict: Verdict::Pass,
+        detail: None,
         projects: Vec::new(),
     };
     asked.answer.send(Ok(green.into())).unwrap();

@@ -14,8 +14,9 @@ use super::{Tree, TreeError};
 use crate::daemon::watcher::{ORDERED, Unsynced};
 use crate::limits::{AFFECTED_PATHS_MAX, HASH_BATCH_FILES};
 use crate::model::id::{PipelineId, StageId};
+use crate::model::path::RelPath;
 use crate::model::run::Changed;
-use crate::model::view::{Subject, Touches, View};
+use crate::model::view::{Fleeting, Subject, Touches, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -30,6 +31,17 @@ pub enum CaptureError {
     /// The files cannot be looked at.
     #[error(transparent)]
     Tree(#[from] TreeError),
+}
+
+/// A path of a journal, and what it held before.
+type Touched<'a> = (&'a Box<[u8]>, &'a Was);
+
+/// What differs since the view before, as a view tells it.
+struct Told {
+    changed: Changed,
+    undone: Vec<RelPath>,
+    fleeting: Fleeting,
+    affected: BTreeSet<(PipelineId, StageId)>,
 }
 
 /// A file that is to be read, by its place.
@@ -208,38 +220,62 @@ impl Tree {
             .collect();
         let input = self.digest(scope.union);
         let since = self.journals.insert(subject.clone(), Changes::none());
-        let (changed, undone, affected) = match since {
+        let told = match since {
             None | Some(Changes::Everything) => {
                 let all = scope.stages.iter().map(|(stage, _)| stage.clone());
-                (Changed::Everything, Vec::new(), all.collect())
+                Told {
+                    changed: Changed::Everything,
+                    undone: Vec::new(),
+                    fleeting: Fleeting::default(),
+                    affected: all.collect(),
+                }
             }
-            Some(Changes::Paths(paths)) => {
-                let mut near = None;
-                let (differing, alike): (Vec<_>, Vec<_>) = paths
-                    .iter()
-                    .partition(|(path, was)| self.differs(path, was, &mut near));
-                let mut changed: Vec<_> =
-                    differing.iter().map(|(path, _)| names::rel(path)).collect();
-                changed.sort();
-                // What came and went is no input of either content: mostly a tool's temporary file.
-                let alike = alike
-                    .into_iter()
-                    .filter(|(_, was)| matches!(was, Was::Content(_)));
-                let alike: Vec<_> = alike.collect();
-                let mut undone: Vec<_> = alike.iter().map(|(path, _)| names::rel(path)).collect();
-                undone.sort();
-                let affected = self.affected(scope, differing.into_iter().chain(alike));
-                (Changed::Paths(changed), undone, affected)
-            }
+            Some(Changes::Paths(paths)) => self.told_since(scope, &paths),
         };
         View {
             subject: subject.clone(),
             input,
             stages,
             tools: BTreeMap::new(),
-            changed,
-            undone,
-            affected,
+            changed: told.changed,
+            undone: told.undone,
+            fleeting: told.fleeting,
+            affected: told.affected,
+        }
+    }
+
+    /// What became of the paths of a journal.
+    fn told_since(&self, scope: &SubjectScope, paths: &BTreeMap<Box<[u8]>, Was>) -> Told {
+        let mut near = None;
+        let (mut came, mut went, mut passed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut other, mut undone) = (Vec::new(), Vec::new());
+        for one in paths {
+            let (path, was) = one;
+            let is_there = self.leaf_at(path, &mut near).is_some();
+            match (was, is_there) {
+                (Was::Absent, true) => came.push(one),
+                (Was::Absent, false) => passed.push(one),
+                (_, false) => went.push(one),
+                _ if self.differs(path, was, &mut near) => other.push(one),
+                _ => undone.push(one),
+            }
+        }
+        let named = |all: &[Touched<'_>]| {
+            let mut named: Vec<RelPath> = all.iter().map(|(path, _)| names::rel(path)).collect();
+            named.sort();
+            named
+        };
+        let fleeting = [&came[..], &went, &passed].concat();
+        Told {
+            changed: Changed::Paths(named(&[&came[..], &went, &other].concat())),
+            undone: named(&undone),
+            fleeting: Fleeting {
+                came: named(&came),
+                went: named(&went),
+                passed: named(&passed),
+                readers: self.affected(scope, fleeting.into_iter()),
+            },
+            affected: self.affected(scope, other.into_iter().chain(undone)),
         }
     }
 
@@ -247,7 +283,7 @@ impl Tree {
     fn affected<'a>(
         &self,
         scope: &SubjectScope,
-        touched: impl Iterator<Item = (&'a Box<[u8]>, &'a Was)>,
+        touched: impl Iterator<Item = Touched<'a>>,
     ) -> BTreeSet<(PipelineId, StageId)> {
         let mut near = None;
         let paths: Vec<(&[u8], bool)> = touched

@@ -3,7 +3,8 @@
 //! What is hidden and declared stands *aside*: the walk shows it, and no stage reads it but those that declare it. A hidden
 //! directory is entered only where a pattern names it, or something in it, without a wildcard: `dist/**` enters a hidden
 //! `dist`, and `src/**` no hidden `src/__pycache__`. Inside of one nothing is shown but what is declared, and no directory
-//! is entered but those on the way to what a pattern names, and below it. What a project declares as outputs stays out.
+//! is entered but those on the way to what a pattern names, and below it. What is an output where a stage is run stays out for
+//! that stage; a stage of another pipeline may read it.
 //! Nothing here touches the disk.
 
 use super::names;
@@ -46,17 +47,17 @@ impl PartialEq for List {
 
 impl Eq for List {}
 
-/// What the stages of one project declare.
+/// What a stage declares, and what is an output where its pipeline is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Wishes {
-    inputs: Vec<Arc<List>>,
+struct Wish {
+    inputs: Arc<List>,
     outputs: Vec<Arc<List>>,
 }
 
 /// What stages declare as their inputs, by the directories of their projects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Declared {
-    by_base: BTreeMap<Box<[u8]>, Wishes>,
+    by_base: BTreeMap<Box<[u8]>, Vec<Wish>>,
 }
 
 impl Declared {
@@ -65,25 +66,20 @@ impl Declared {
         self.by_base.is_empty()
     }
 
-    /// Whether a project's stages are known to declare this.
-    pub(super) fn holds(&self, base: &[u8], inputs: &List) -> bool {
-        let wishes = self.by_base.get(base);
-        wishes.is_some_and(|wishes| wishes.inputs.iter().any(|held| **held == *inputs))
+    /// Adds what a stage of a project declares, and what are outputs where it is run; unless that is known.
+    pub(super) fn add(&mut self, base: &[u8], inputs: Arc<List>, outputs: Vec<Arc<List>>) {
+        let wish = Wish { inputs, outputs };
+        let held = self.by_base.entry(base.into()).or_default();
+        if !held.contains(&wish) {
+            held.push(wish);
+        }
     }
 
-    /// Adds what a stage of a project declares, and what the project's outputs are.
-    pub(super) fn add(
-        &mut self,
-        base: &[u8],
-        inputs: Arc<List>,
-        outputs: impl Iterator<Item = Arc<List>>,
-    ) {
-        let held = self.by_base.entry(base.into());
-        let held = held.or_insert_with(|| Wishes {
-            inputs: Vec::new(),
-            outputs: outputs.collect(),
-        });
-        held.inputs.push(inputs);
+    /// Whether that would add nothing.
+    pub(super) fn holds(&self, base: &[u8], inputs: &Arc<List>, outputs: &[Arc<List>]) -> bool {
+        let wishes = self.by_base.get(base).into_iter().flatten();
+        let mut same = wishes.filter(|wish| wish.inputs == *inputs);
+        same.any(|wish| wish.outputs == outputs)
     }
 
     /// Whether an entry is shown that a rule hides; `top` is how many bytes of its path name the topmost directory on the
@@ -99,8 +95,9 @@ impl Declared {
     /// Whether a stage declares the file or link at a path.
     fn names(&self, path: &[u8]) -> bool {
         self.around(path).any(|(wishes, below)| {
-            let any = |lists: &[Arc<List>]| lists.iter().any(|list| list.takes(below));
-            any(&wishes.inputs) && !any(&wishes.outputs)
+            let outputs = |wish: &Wish| wish.outputs.iter().any(|list| list.takes(below));
+            let mut wishes = wishes.iter().filter(|wish| wish.inputs.takes(below));
+            wishes.any(|wish| !outputs(wish))
         })
     }
 
@@ -125,16 +122,16 @@ impl Declared {
             // What of the way is hidden, from the project on.
             let visible = directory.len() - below.len();
             let hidden = top.get(visible..).filter(|hidden| !hidden.is_empty());
-            let lists = wishes.inputs.iter();
+            let lists = wishes.iter().map(|wish| &wish.inputs);
             let mut patterns = lists.flat_map(|list| list.patterns.positive());
             patterns.any(|pattern| leads_into(pattern, below, hidden))
         })
     }
 
     /// The projects around a path, and what it is called in each.
-    fn around<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (&'a Wishes, &'a [u8])> {
+    fn around<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (&'a [Wish], &'a [u8])> {
         let found = names::upwards(path).filter_map(|base| self.by_base.get_key_value(base));
-        found.filter_map(|(base, wishes)| Some((wishes, names::strip(path, base)?)))
+        found.filter_map(|(base, wishes)| Some((&**wishes, names::strip(path, base)?)))
     }
 }
 
@@ -160,8 +157,7 @@ mod tests {
                 let written: Vec<String> = patterns.iter().map(|one| (*one).to_owned()).collect();
                 Arc::new(List::compile(&written).unwrap())
             };
-            let outputs = [list(outputs)].into_iter();
-            declared.add(base.as_bytes(), list(inputs), outputs);
+            declared.add(base.as_bytes(), list(inputs), vec![list(outputs)]);
         }
         declared
     }
@@ -254,5 +250,28 @@ mod tests {
         ] {
             assert_eq!(declared.names(path.as_bytes()), names, "{path}");
         }
+    }
+
+    #[test]
+    fn each_pipeline_of_a_project_has_outputs_of_its_own() {
+        let own: (&str, &[&str], &[&str]) = ("", &["gen/**"], &["gen/a/**"]);
+        let other: (&str, &[&str], &[&str]) = ("", &["gen/**", "dist/**"], &["gen/b/**", "dist/b"]);
+        for order in [[own, other], [other, own]] {
+            let declared = declared(&order);
+            for (path, names) in [
+                ("gen/a/x", true),
+                ("gen/b/x", true),
+                ("dist/a", true),
+                ("dist/b", false),
+            ] {
+                assert_eq!(declared.names(path.as_bytes()), names, "{path}: {order:?}");
+            }
+        }
+        let same: (&str, &[&str], &[&str]) = ("", &["gen/**"], &["gen/**"]);
+        assert!(!declared(&[same, same]).names(b"gen/a"), "it is no stage's");
+        assert!(
+            declared(&[same, own]).names(b"gen/b"),
+            "another stage reads it"
+        );
     }
 }

@@ -5,13 +5,17 @@
 use super::Tree;
 use super::examine::is_backup;
 use super::names;
+use super::print::Moment;
 use super::rules::Rule;
+use super::scopes::FilterId;
 use super::snapshot::DirId;
 use super::survey::Shown;
 use crate::daemon::watcher::is_noise;
+use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::{RelPath, RootPath};
 use crate::model::run::Changed;
+use crate::model::time::Timestamp;
 use crate::model::view::Explanation;
 use std::path::Path;
 
@@ -121,18 +125,56 @@ impl Tree {
         let Changed::Paths(paths) = changed else {
             return Changed::Everything;
         };
-        let mut scopes = self.scopes.triggers();
-        let scope = scopes.find(|(of, _)| *of == task).map(|(_, scope)| scope);
-        let mut stages = scope.into_iter().flat_map(|scope| &scope.stages);
-        let Some((_, filter)) = stages.find(|(of, _)| of == stage) else {
+        let Some(filter) = self.filter_of(task, stage) else {
             return Changed::Everything;
         };
         let reads = |path: &&RelPath| {
             let whole = names::of(path);
             let aside = self.ruled(&whole, path).shown == Shown::Aside;
-            self.scopes.reads(*filter, &whole, aside)
+            self.scopes.reads(filter, &whole, aside)
         };
         Changed::Paths(paths.iter().filter(reads).cloned().collect())
+    }
+
+    /// The files that a stage of a project's own pipeline, or one below it, reads and that have a time later than this one:
+    /// the first `CHANGED_PATHS_SHOWN_MAX` of them by name. A file may have changed and have no such time, if it came with
+    /// its times from elsewhere or the clock was set, and one that is gone has none.
+    #[must_use]
+    pub fn later_than(
+        &self,
+        time: Timestamp,
+        task: &TaskId,
+        stage: &(PipelineId, StageId),
+    ) -> Vec<RelPath> {
+        let Some(filter) = self.filter_of(task, stage) else {
+            return Vec::new();
+        };
+        let moment = Moment::of(time);
+        let mut later = Vec::new();
+        for id in self.snapshot.all(DirId::ROOT) {
+            let dir = self.snapshot.dir(id);
+            let entries = dir.entries().iter();
+            for entry in entries.filter(|entry| entry.print.is_later_than(moment)) {
+                let name = dir.name_of(entry);
+                let path = self.snapshot.path_of(id, name);
+                if self.scopes.reads(filter, &path, dir.is_aside(name)) {
+                    later.push(names::rel(&path));
+                }
+            }
+        }
+        later.sort();
+        later.truncate(CHANGED_PATHS_SHOWN_MAX);
+        later
+    }
+
+    /// What a stage of a project's own pipeline, or one below it, reads.
+    fn filter_of(&self, task: &TaskId, stage: &(PipelineId, StageId)) -> Option<FilterId> {
+        let mut scopes = self.scopes.triggers();
+        let (_, scope) = scopes.find(|(of, _)| *of == task)?;
+        let mut stages = scope.stages.iter();
+        stages
+            .find(|(of, _)| of == stage)
+            .map(|(_, filter)| *filter)
     }
 
     fn triggered_by(&self, whole: &[u8], aside: bool) -> Option<Explanation> {

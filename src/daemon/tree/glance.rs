@@ -3,10 +3,11 @@
 //! A look without watches says as much as one with them, if nothing changed while it was under way: then it has seen what was
 //! there when it began. Whatever changes gets a time of change from the kernel, the thing itself or the directory that
 //! held it; so where the look has met none that is not older than itself, nothing has changed behind its back. The clock
-//! must not have been set meanwhile. Where that cannot be said, and before anything is run, the tree is watched after all
+//! must not have been set meanwhile. Who asks once more is told what is there then: everything is listed again. Where that cannot be said, and before anything is run, the tree is watched after all
 //! and looked at anew: what runs is watched by events from before it begins.
 
 use super::capture::{CaptureError, merge};
+use super::journal::Changes;
 use super::mount;
 use super::print::{Moment, Print};
 use super::{Seeing, Tree, TreeError};
@@ -24,6 +25,8 @@ pub(super) struct Glance {
     ahead_ns: i64,
     /// Something may have changed while it was under way.
     restless: bool,
+    /// Somebody was told what it has seen; who asks now asks later.
+    told: bool,
 }
 
 impl Glance {
@@ -32,6 +35,7 @@ impl Glance {
             since: Moment::now(),
             ahead_ns: Moment::ahead_ns(),
             restless: false,
+            told: false,
         }
     }
 
@@ -130,24 +134,39 @@ impl Tree {
         })
     }
 
-    /// As [`Tree::capture`], of the content of when it was looked at; where that cannot be said, of the present one.
+    /// As [`Tree::capture`], of the content of when it was looked at, which is before nobody's question but the first; where
+    /// that cannot be said, of the present one.
     pub(super) fn capture_at_a_glance(
         &mut self,
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
-        let (late, views) = self.views(subjects)?;
+        let mut found = match self.glance.is_some_and(|glance| glance.told) {
+            true => self.scan()?,
+            false => Touches::default(),
+        };
+        let captured = self.views(subjects);
+        if captured.is_err() {
+            // Nobody hears what the scan has found.
+            self.untold = Changes::Everything;
+        }
+        let (late, views) = captured?;
         if !self.doubted && late.is_empty() && self.is_still() {
-            return Ok((Touches::default(), views));
+            if let Some(glance) = &mut self.glance {
+                glance.told = true;
+            }
+            return Ok((found, views));
         }
         // Nobody has heard of what these views told.
         for subject in subjects {
             self.journals.remove(subject);
         }
-        let mut touches = self.watch_now()?;
+        let watched = self.watch_now()?;
         let (more, views) = self.capture(subjects, timeout)?;
-        touches.configuration |= more.configuration;
-        merge(&mut touches, more);
-        Ok((touches, views))
+        for touches in [watched, more] {
+            found.configuration |= touches.configuration;
+            merge(&mut found, touches);
+        }
+        Ok((found, views))
     }
 }

@@ -92,7 +92,7 @@ impl Tree {
 /// Whether what `stat` says of a file at `path` tells of every change, also of one whose time of writing was put back. On a
 /// file system of others, and on those that keep no time of change, it need not.
 #[cfg(target_os = "linux")]
-pub(super) fn tells_changes(path: &Path) -> bool {
+pub(in crate::daemon) fn tells_changes(path: &Path) -> bool {
     const TIMELESS: [u32; 2] = [0x4d44, 0x2011_bab0]; // vfat, exfat
     let magic = rustix::fs::statfs(path).ok();
     let magic = magic.and_then(|stat| u32::try_from(stat.f_type & 0xffff_ffff).ok());
@@ -101,7 +101,7 @@ pub(super) fn tells_changes(path: &Path) -> bool {
 
 /// Whether what `stat` says of a file at `path` tells of every change, also of one whose time of writing was put back.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn tells_changes(_path: &Path) -> bool {
+pub(in crate::daemon) fn tells_changes(_path: &Path) -> bool {
     cfg!(unix)
 }
 

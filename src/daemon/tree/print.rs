@@ -5,6 +5,7 @@
 
 use crate::daemon::watcher::Inode;
 use crate::limits::{RACY_MARGIN, RACY_MARGIN_COARSE};
+use crate::model::time::Timestamp;
 use std::fs::Metadata;
 
 /// What `stat` says of a file or symbolic link.
@@ -156,6 +157,11 @@ impl Print {
         changed.is_racy_at(since)
     }
 
+    /// Whether one of its times is later than a moment.
+    pub(super) fn is_later_than(&self, moment: Moment) -> bool {
+        self.mtime_ns.max(self.ctime_ns) > moment.0
+    }
+
     /// Whether its file system seems to keep whole seconds only.
     pub(super) fn is_coarse(&self) -> bool {
         self.mtime_ns % NS_PER_S == 0 && self.ctime_ns % NS_PER_S == 0
@@ -242,6 +248,11 @@ impl Node {
 pub(super) struct Moment(i64);
 
 impl Moment {
+    /// A moment of the wall clock.
+    pub(super) fn of(time: Timestamp) -> Self {
+        Self(time.unix_ms().saturating_mul(NS_PER_S / 1_000))
+    }
+
     /// Now.
     pub(super) fn now() -> Self {
         #[cfg(target_os = "linux")]

@@ -313,10 +313,12 @@ impl Scopes {
             Part::Own => None,
             Part::Declared(id) => list(id),
         });
+        let outputs: Vec<Arc<List>> = filter.outputs.iter().filter_map(list).collect();
         let mut all = Arc::clone(&self.declared);
-        for inputs in declared.filter(|inputs| !self.declared.holds(base, inputs)) {
-            let outputs = filter.outputs.iter().filter_map(list);
-            Arc::make_mut(&mut all).add(base, inputs, outputs);
+        for inputs in declared {
+            if !all.holds(base, &inputs, &outputs) {
+                Arc::make_mut(&mut all).add(base, inputs, outputs.clone());
+            }
         }
         self.declared = all;
     }

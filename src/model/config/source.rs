@@ -5,6 +5,7 @@
 //! hostile file cannot flood or steer a terminal.
 
 use crate::limits::SOURCE_LINE_CHARS_MAX;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -72,7 +73,7 @@ impl<T> Spotted<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file's name.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
     /// Its line, from 1.
     pub line: usize,
     /// Its column, from 1, in characters.
@@ -110,7 +111,7 @@ impl Place {
         let indent = column - 1 - cut.min(column - 1) + usize::from(cut > 0);
         let room = excerpt.chars().count().saturating_sub(indent);
         Self {
-            file: spot.origin.file_name(),
+            file: Cow::Borrowed(spot.origin.file_name()),
             line,
             column,
             excerpt,

@@ -74,6 +74,12 @@ pub struct SidecarStage {
     /// Whether its pass stands for its key, whatever became of its run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proven: bool,
+    /// Whether its failure, or its pass after one, counts against its key, whatever became of its run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub against_key: bool,
+    /// The keys on which the stages below it have passed, of one that is a pipeline.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub below: BTreeSet<StageKey>,
     /// The run that executed it, whose pass was taken over instead of executing it again.
     pub reused_from: Option<RunId>,
     /// Attempts.
@@ -157,7 +163,9 @@ impl Sidecar {
 
     fn forget_keys(&mut self) {
         for stage in &mut self.stages {
-            (stage.key, stage.content_key, stage.proven) = (None, None, false);
+            (stage.key, stage.content_key) = (None, None);
+            (stage.proven, stage.against_key) = (false, false);
+            stage.below.clear();
         }
     }
 
@@ -168,6 +176,16 @@ impl Sidecar {
         stages
             .filter_map(|stage| stage.reused_from.clone())
             .collect()
+    }
+
+    /// What its stages say against their keys: those that have failed on content that stood still, and how.
+    pub fn failures(&self) -> impl Iterator<Item = (StageKey, Outcome)> {
+        let proves = self.proves();
+        let against = self.stages.iter().filter(move |stage| {
+            // Daemons of before said it by the verdict alone.
+            stage.outcome.tells_of_failure() && (stage.against_key || proves)
+        });
+        against.filter_map(|stage| Some((stage.key?, stage.outcome)))
     }
 
     /// Whether a later daemon may believe its verdict for content with the same stage keys.
@@ -183,6 +201,11 @@ impl Sidecar {
 }
 
 impl SidecarStage {
+    /// The keys that its pass stands for: its own, and those of the stages below it.
+    pub fn keys(&self) -> impl Iterator<Item = StageKey> {
+        self.key.into_iter().chain(self.below.iter().copied())
+    }
+
     /// What its result depends on as far as a look tells it.
     #[must_use]
     pub fn content_key(&self) -> Option<StageKey> {
@@ -199,6 +222,8 @@ impl SidecarStage {
             outputs: stage.outputs,
             outcome: stage.outcome,
             proven: stage.proven,
+            against_key: stage.against_key,
+            below: stage.below.clone(),
             reused_from: stage.reused_from.clone(),
             attempts: stage.attempts,
             duration_ms: u64::try_from(stage.duration.as_millis()).unwrap_or(u64::MAX),

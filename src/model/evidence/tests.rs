@@ -12,6 +12,7 @@ use crate::model::run::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) fn stage(id: &str, status: StageStatus) -> StageReport {
         tools: None,
         outputs: None,
         proven: false,
+        against_key: false,
+        below: BTreeSet::new(),
         reused_from: None,
         reused_as: None,
         attempts: u32::from(begun),

@@ -70,6 +70,26 @@ pub struct ListedRun {
     /// Its workspace; told only where runs of more than one are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<RootPath>,
+    /// Its flaky stages, where the runs are asked for that have some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaky: Option<Vec<FlakyStage>>,
+}
+
+/// A stage that has passed on a key that has failed, too, before or since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlakyStage {
+    /// The stage.
+    pub stage: StageId,
+    /// What its result depends on.
+    pub key: StageKey,
+    /// The runs of the task in which it has failed on this key: the newest, newest first, at most
+    /// `FLAKY_RUNS_NAMED_MAX`. None where their evidence is gone.
+    pub failed_in: Vec<RunId>,
+    /// Those in which it has passed on it, as many.
+    pub passed_in: Vec<RunId>,
+    /// The child run of a subpipeline, which says itself what of it is flaky.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_run_id: Option<RunId>,
 }
 
 /// The answer to `run.get`: one run in full.

@@ -137,6 +137,9 @@ pub struct RunningRun {
     pub stage: Option<StageId>,
     /// When the run began.
     pub started_at: Timestamp,
+    /// Which stage of it waits for what another process holds, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// A run that waits for its turn: nothing of it is on disk yet.

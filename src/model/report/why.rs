@@ -50,7 +50,8 @@ pub struct WhyStage {
     pub run_id: Option<RunId>,
     /// What is different from its last proof; empty where it is proven, or has failed on this very key.
     pub why: Vec<Because>,
-    /// The paths that it reads and that have changed since its last proof; told only where its inputs are different.
+    /// The paths that it reads and that have changed since its last proof; told only where its inputs are different. Where
+    /// everything may have changed, as after a restart, those that have by their times, the first of them.
     pub changed: Option<ChangedPaths>,
     /// Whether a failure of it does not fail its run.
     pub may_fail: bool,

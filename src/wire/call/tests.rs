@@ -67,6 +67,7 @@ fn every_call() -> Vec<Call> {
             workspace: Some(root()),
             task: task(),
             limit: Some(3),
+            flaky: true,
         }),
         Call::Plan(PlanWanted {
             workspace: Some(root()),

@@ -4,6 +4,7 @@ use super::{Bench, word};
 use orch::engine::Effect;
 use orch::engine::ask::{Reply, Stop};
 use orch::engine::news::{Dropped, News};
+use orch::engine::weighing::Sought;
 use orch::model::id::{RunId, WeighId};
 use orch::model::run::Outcome;
 
@@ -62,6 +63,8 @@ impl Bench {
                 let stage = self.reports[&run].stages[stage].id.clone();
                 format!("{stop} {} {stage}", self.name(&run))
             }
+            Effect::TakeMutex { mutex } => format!("take {mutex}"),
+            Effect::LeaveMutex { mutex } => format!("leave {mutex}"),
             Effect::Weigh {
                 weigh,
                 run,
@@ -81,9 +84,13 @@ impl Bench {
         &mut self,
         weigh: WeighId,
         (run, stage): (RunId, usize),
-        lists: &[Vec<String>],
+        lists: &[Sought],
     ) -> String {
-        let lists: Vec<String> = lists.iter().map(|list| list.join(" ")).collect();
+        let lists = lists.iter().map(|list| match list.without.as_slice() {
+            [] => list.patterns.join(" "),
+            own => format!("{} but {}", list.patterns.join(" "), own.join(" ")),
+        });
+        let lists: Vec<String> = lists.collect();
         let id = self.reports[&run].stages[stage].id.clone();
         let text = format!("weigh {} {id}: {}", self.name(&run), lists.join(", "));
         self.weighs.push_back((weigh, run, stage));

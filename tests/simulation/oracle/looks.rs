@@ -23,6 +23,8 @@ impl Oracle {
                 owed.for_each(|since| *since = self.paused);
             }
         }
+        let all = views.into_iter().flatten();
+        all.for_each(|view| self.failed.seen(view));
         let under = self.under.remove(&capture);
         let told = |view: &&View| {
             let home = HOMES[index(&view.subject.task)];

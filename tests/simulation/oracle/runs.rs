@@ -43,6 +43,7 @@ impl Oracle {
                 "a run begins by itself while git is at work"
             );
         }
+        self.failed.begin(report);
         self.begin_on_view(report, setting);
         self.take_announced(report, &project);
         if is_own(report) {
@@ -309,6 +310,7 @@ impl Oracle {
         let mutex = command.mutex.clone();
         let held = mutex.is_some() && self.running.values().any(|other| other.mutex == mutex);
         assert!(!held, "two stages hold the mutex {mutex:?}");
+        mutex.iter().for_each(|mutex| self.mutexes.starts(mutex));
         let workspace = report.workspace;
         let before = self
             .running
@@ -340,6 +342,7 @@ impl Oracle {
             return;
         }
         let place = index(&report.task);
+        self.restarts.ended(place, report);
         let key = (place, keys(report));
         if proves(report) {
             self.proven.insert(key, report.run.clone());

@@ -5,6 +5,7 @@ use crate::fixture::{Content, LEAVING, PROJECTS, given_to, part, task};
 use crate::world::World;
 use orch::engine::Input;
 use orch::engine::proven::{Basis, Proven, StageProof};
+use orch::engine::weighing::Sought;
 use orch::model::digest::{Digest, OutputsDigest};
 use orch::model::id::{RunId, StageId, WeighId};
 use orch::model::path::RelPath;
@@ -19,7 +20,7 @@ pub(crate) struct Weighing {
     pub(crate) weigh: WeighId,
     pub(crate) stage: (RunId, usize),
     pub(crate) base: RelPath,
-    pub(crate) lists: Vec<Vec<String>>,
+    pub(crate) lists: Vec<Sought>,
 }
 
 impl Disk {
@@ -92,7 +93,10 @@ impl World {
         let own = report.map(|report| report.stages[stage].id.clone());
         let mut outputs = Vec::new();
         for list in asked.lists {
-            let of = LEAVING.into_iter().find(|of| list == [*of]).unwrap();
+            let of = LEAVING
+                .into_iter()
+                .find(|of| list.patterns == [*of])
+                .unwrap();
             let left = Some(self.left(project, of)).filter(|_| !fails);
             if own.as_ref().is_some_and(|own| own.as_str() == of) {
                 self.oracle

@@ -10,6 +10,9 @@ use orch::model::time::Tick;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// From one edit of somebody who keeps saving to the next: longer than it takes to settle.
+const PAUSE: Duration = Duration::from_millis(30);
+
 impl World {
     pub(super) fn gate(&mut self, project: usize, patient: bool, wait: Option<Duration>) {
         let scope = match PROJECTS.get(project) {
@@ -104,5 +107,20 @@ impl World {
             workspace: id.workspace,
             runs: BTreeSet::from([report.run]),
         });
+    }
+
+    /// Somebody makes a file what it never was.
+    pub(super) fn rewrite(&mut self, project: usize, file: u8) {
+        self.generation += 1;
+        self.save(project, file, self.generation);
+    }
+
+    /// Somebody edits while a run is under way, which sees it before a stage ends; then one or another thing happens.
+    pub(crate) fn edit_on(&mut self, project: usize, file: u8) {
+        self.rewrite(project, file);
+        self.hold_stages(HOMES[project]);
+        self.wait(PAUSE);
+        self.hold_stages(HOMES[project]);
+        (0..4).for_each(|_| self.deliver());
     }
 }

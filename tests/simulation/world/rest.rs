@@ -52,6 +52,7 @@ impl World {
                 .at_rest(&self.engine, &id, &self.files[*project]);
         }
         self.oracle.all_answered();
+        self.oracle.no_mutex_is_kept();
         for project in &here {
             self.gate(*project, true, None);
             self.oracle.must_know();
@@ -64,6 +65,7 @@ impl World {
         for _ in 0..REST_STEPS_MAX {
             let quiet = self.places.iter().all(|place| place.tree.is_empty());
             let busy = self.records.len() + self.stages.len() + self.weighs.len();
+            let busy = busy + self.machine.looks();
             let idle = quiet && busy == 0;
             let exited = self.oracle.exited();
             if exited || (idle && self.engine.next_wake().is_none()) {

@@ -22,6 +22,7 @@ fn gate_says_which_run_it_trusts() {
     let gate = GateAnswer {
         verdict: Verdict::Unknown,
         green: None,
+        detail: None,
         projects: vec![
             GateProject {
                 detail: None,
@@ -94,6 +95,7 @@ fn gate_says_that_flaky_counts_as_failed() {
     let gate = GateAnswer {
         verdict: Verdict::Flaky,
         green: Some(false),
+        detail: None,
         projects: vec![GateProject {
             detail: None,
             task_id: task("0101-web"),
@@ -170,6 +172,7 @@ fn explain_names_the_stages_or_the_rule() {
 fn runs_are_columns_or_in_forty_columns_pairs_of_lines() {
     let record = |id: &str, verdict, cause| ListedRun {
         workspace: None,
+        flaky: None,
         record: RunRecord {
             run_id: run(id),
             task_id: task("0101-web"),

@@ -100,3 +100,48 @@ fn what_is_gone_or_says_it_no_longer_is_taken_over_from_nowhere() {
     space.write(&path, resumed.as_bytes());
     assert_eq!(gone().len(), 3, "somebody has taken it up again");
 }
+
+/// Whether a start knows that the second stage of these runs has failed.
+fn knows_of_the_failure(space: &Space) -> bool {
+    let demo = TaskId::parse("demo").unwrap();
+    let mut desk = space.desk("later");
+    let mut recovery = desk.recover(std::slice::from_ref(&demo), at(9000)).unwrap();
+    let known = recovery.known.remove(&demo).unwrap();
+    known.history.has_failed(key("lint"))
+}
+
+#[test]
+fn a_start_knows_what_has_failed_in_every_run_whose_passes_it_would_believe() {
+    for (verdict, void, says, counts) in [
+        ("unknown", Value::Null, true, true),
+        ("unknown", serde_json::json!({"paths": ["a"]}), true, true),
+        ("unknown", serde_json::json!({"paths": ["a"]}), false, false),
+        ("unknown", Value::Null, false, false),
+        ("fail", Value::Null, false, true),
+    ] {
+        let space = Space::new();
+        let mut desk = space.desk("d");
+        told(&space, &mut desk, 1, |it| {
+            (it["verdict"], it["void"]) = (verdict.into(), void.clone());
+            assert_eq!(it["stages"][1]["id"], "lint");
+            it["stages"][1]["outcome"] = "failed".into();
+            it["stages"][1]["against_key"] = says.into();
+        });
+        assert_eq!(
+            knows_of_the_failure(&space),
+            counts,
+            "{verdict} {void} {says}"
+        );
+    }
+}
+
+#[test]
+fn a_failure_is_known_however_many_runs_have_passed_since() {
+    let space = Space::new();
+    let mut desk = space.desk("d");
+    run_to_end(&mut desk, 1, RunStatus::Failed);
+    for salt in 2..=u32::try_from(crate::limits::PROOFS_MAX).unwrap() + 2 {
+        run_to_end(&mut desk, salt, RunStatus::Succeeded);
+    }
+    assert!(knows_of_the_failure(&space));
+}

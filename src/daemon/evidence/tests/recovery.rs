@@ -489,7 +489,9 @@ fn a_restart_knows_what_has_failed() {
     let [proof] = both.proofs[&failed.pipeline].as_slice() else {
         panic!("{both:?}");
     };
-    assert_eq!((&proof.run, proof.verdict), (&passed.run, Verdict::Flaky));
+    // That it is flaky follows of both, and is the engine's to say.
+    assert_eq!((&proof.run, proof.verdict), (&passed.run, Verdict::Pass));
+    assert!(both.history.has_failed(key));
     let key_of_the_first = failed.stages[0].key.unwrap();
     assert!(!both.history.has_failed(key_of_the_first));
 }

@@ -47,6 +47,24 @@ async fn a_command_gets_its_directory_its_environment_no_input_and_a_group_of_it
 }
 
 #[tokio::test]
+async fn a_stage_whose_mutex_cannot_be_taken_is_not_run_and_says_why() {
+    let bench = Bench::new();
+    let refused = Attempt {
+        mutex: Hold::Refused("no room".to_owned()),
+        ..bench.shell("touch ran")
+    };
+    let ending = ended(refused).await;
+    let said = "its mutex cannot be taken: no room";
+    assert_eq!(ending.exit, Exit::Unspawnable(said.to_owned()));
+    assert!(!bench.path("ran").exists());
+    let events = bench.events();
+    let LogEvent::End(end) = &events[events.len() - 1] else {
+        panic!("the last line is {:?}", events.last());
+    };
+    assert_eq!(end.error.as_deref(), Some(said));
+}
+
+#[tokio::test]
 async fn arguments_are_executed_as_they_are() {
     let bench = Bench::new();
     let argv = ["printf", "%s|", "a b", "$HOME;", ""].map(str::to_owned);

@@ -102,6 +102,7 @@ fn green() -> Answer {
     GateAnswer {
         green: None,
         verdict: Verdict::Pass,
+        detail: None,
         projects: Vec::new(),
     }
     .into()

@@ -67,7 +67,7 @@ fn a_path_touches_who_reads_it() {
 fn a_view_says_which_stages_a_change_concerns() {
     let mut it = Fixture::with(&two(), |root| write(&root.join("src/x"), "1"));
     let affected = |view: &View| -> Vec<String> {
-        let stages = view.affected.iter();
+        let stages = view.affected.union(&view.fleeting.readers);
         stages.map(|(_, stage)| stage.to_string()).collect()
     };
     let all = ["named", "own", "probe"];
@@ -95,6 +95,45 @@ fn a_view_says_which_stages_a_change_concerns() {
         it.write(&format!("src/gen/{file}"), "1");
     }
     assert_eq!(affected(&it.view()), all, "more than are looked at");
+}
+
+/// What came or went is told apart: whether it concerns anybody depends on what becomes of it.
+#[test]
+fn a_view_says_what_came_and_what_went() {
+    let mut it = Fixture::with(&two(), |root| write(&root.join("src/x"), "1"));
+    it.view();
+    let told = |view: &View| {
+        let fleeting = &view.fleeting;
+        let texts = |paths: &[RelPath]| paths.iter().map(RelPath::to_text).collect::<Vec<_>>();
+        let readers = fleeting.readers.iter();
+        let readers: Vec<String> = readers.map(|(_, stage)| stage.to_string()).collect();
+        let all = [&fleeting.came, &fleeting.went, &fleeting.passed].map(|paths| texts(paths));
+        (all, readers)
+    };
+    let none = Vec::<String>::new;
+    let one = |path: &str| vec![path.to_owned()];
+    it.write("src/new", "1");
+    let came = it.view();
+    let readers = vec!["named".to_owned(), "own".to_owned()];
+    assert_eq!(told(&came), ([one("src/new"), none(), none()], readers));
+    assert_eq!(shown(&came.changed), ["src/new"]);
+    assert!(came.affected.is_empty());
+    fs::remove_file(it.path("src/new")).unwrap();
+    it.write("src/gen/y", "1");
+    it.touched();
+    fs::remove_file(it.path("src/gen/y")).unwrap();
+    let gone = it.view();
+    let readers = vec!["named".to_owned(), "own".to_owned()];
+    assert_eq!(
+        told(&gone),
+        ([none(), one("src/new"), one("src/gen/y")], readers)
+    );
+    assert_eq!(shown(&gone.changed), ["src/new"]);
+    assert!(gone.undone.is_empty() && gone.affected.is_empty());
+    it.write("src/x", "2");
+    let other = it.view();
+    assert_eq!(told(&other), ([none(), none(), none()], none()));
+    assert_eq!(other.affected.len(), 2);
 }
 
 #[test]
