@@ -7,12 +7,14 @@
 pub mod answer;
 pub mod checklist;
 pub mod daemon;
+pub mod docs;
 pub mod flaky;
 pub mod guarding;
 pub mod history;
 pub mod init;
 pub mod live;
 pub mod mark;
+pub mod project;
 pub mod status;
 pub mod text;
 pub mod waiting;

@@ -136,6 +136,15 @@ pub struct Loaded {
     pub depends_on: Vec<RelPath>,
 }
 
+/// The texts of a workspace's two files, as they are on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// `orchd.toml`.
+    pub toml: Option<String>,
+    /// `codex.orchestrator.json`.
+    pub codex: Option<String>,
+}
+
 /// Reads the configuration of a workspace; `task` is its task where the files define no project.
 ///
 /// # Errors
@@ -143,27 +152,58 @@ pub struct Loaded {
 pub fn load(root: &RootPath, task: Option<&TaskId>) -> Result<Loaded, ConfigurationError> {
     // First, because it tells a workspace that is not there from one without files.
     let listing = list(root)?;
-    let toml = read_text(root, Origin::Toml)?;
-    let codex = read_text(root, Origin::Codex)?;
-    let texts = Texts {
-        toml: toml.as_deref(),
-        codex: codex.as_deref(),
-    };
-    let around = Surroundings {
-        root,
-        listing: &listing,
-        task,
-    };
-    let config = Config::assemble(texts, &around).map_err(|problems| {
+    let files = files(root)?;
+    let config = assemble(root, &listing, &files, task).map_err(|problems| {
         let root = root.clone();
         ConfigurationError::Invalid { root, problems }
     })?;
-    Ok(Loaded {
-        command_set: config.command_set(),
-        commands: config.commands(),
-        depends_on: depends_on(&config),
-        config,
+    Ok(Loaded::of(config))
+}
+
+/// Reads the two files of a workspace.
+///
+/// # Errors
+/// When one is there and cannot be read, or is no text.
+pub fn files(root: &RootPath) -> Result<Files, ConfigurationError> {
+    Ok(Files {
+        toml: read_text(root, Origin::Toml)?,
+        codex: read_text(root, Origin::Codex)?,
     })
+}
+
+/// The configuration that these files make of a workspace; `task` is as in [`load`].
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn assemble(
+    root: &RootPath,
+    listing: &Listing,
+    files: &Files,
+    task: Option<&TaskId>,
+) -> Result<Config, Problems> {
+    let texts = Texts {
+        toml: files.toml.as_deref(),
+        codex: files.codex.as_deref(),
+    };
+    let around = Surroundings {
+        root,
+        listing,
+        task,
+    };
+    Config::assemble(texts, &around)
+}
+
+impl Loaded {
+    /// What follows of a configuration.
+    #[must_use]
+    pub fn of(config: Config) -> Self {
+        Self {
+            command_set: config.command_set(),
+            commands: config.commands(),
+            depends_on: depends_on(&config),
+            config,
+        }
+    }
 }
 
 /// Looks for what tells how a project is built.

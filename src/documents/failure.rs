@@ -5,6 +5,8 @@
 
 use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
+use crate::documents::onboarding::OnboardError;
+use crate::documents::projects::ProjectsError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
 use crate::documents::spec_guard::SpecGuardError;
@@ -31,6 +33,12 @@ pub enum PaperError {
     /// The spec guard could not look.
     #[error(transparent)]
     SpecGuard(#[from] SpecGuardError),
+    /// The projects are not known.
+    #[error(transparent)]
+    Projects(#[from] ProjectsError),
+    /// A project was not taken in.
+    #[error(transparent)]
+    Onboard(#[from] OnboardError),
 }
 
 impl PaperError {
@@ -38,10 +46,12 @@ impl PaperError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Shelf(ShelfError::Configuration(_)) => {
+            Self::Shelf(ShelfError::Configuration(_))
+            | Self::Projects(ProjectsError::Configuration(_)) => {
                 Some("correct it: `orchctl status` says the same")
             }
-            Self::Index(TaskIndexError::Parse(_)) => {
+            Self::Index(TaskIndexError::Parse(_))
+            | Self::Projects(ProjectsError::Index(TaskIndexError::Parse(_))) => {
                 Some("correct it: it is `{\"items\": [...], \"specs\": [...]}`")
             }
             Self::Flip(error) => match error {
@@ -70,7 +80,12 @@ impl PaperError {
             Self::SpecGuard(SpecGuardError::Base { .. }) => {
                 Some("name a commit, a branch or a tag: --base REV, or BASE_SHA")
             }
-            Self::Shelf(_) | Self::Index(_) | Self::Rewrite(_) | Self::SpecGuard(_) => None,
+            Self::Onboard(error) => error.hint(),
+            Self::Shelf(_)
+            | Self::Index(_)
+            | Self::Rewrite(_)
+            | Self::SpecGuard(_)
+            | Self::Projects(_) => None,
         }
     }
 

@@ -57,17 +57,23 @@ impl Shelf {
     /// # Errors
     /// When its configuration cannot be read or is not valid.
     pub fn open(root: &RootPath, task: Option<&TaskId>) -> Result<Self, ShelfError> {
+        Ok(Self::of(root, configuration::load(root, task)?))
+    }
+
+    /// The workspace with this configuration, whatever its files say.
+    #[must_use]
+    pub fn of(root: &RootPath, loaded: Loaded) -> Self {
         let places = EvidencePlaces::of(root);
         let layout = match root.relative(&places.runs) {
             Some(below) => Layout::new(&below.to_text()),
             None => Layout::new(&places.runs.to_string_lossy()),
         };
-        Ok(Self {
-            loaded: configuration::load(root, task)?,
+        Self {
+            loaded,
             root: root.clone(),
             places,
             layout,
-        })
+        }
     }
 
     /// The workspace.
@@ -110,6 +116,17 @@ impl Shelf {
     pub fn documents(&self, below: &RelPath) -> Result<Vec<RelPath>, ShelfError> {
         let mut found = Vec::new();
         self.gather(below, 0, &mut found)?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// The Markdown files in a directory of the workspace itself, sorted.
+    ///
+    /// # Errors
+    /// As [`Shelf::documents`].
+    pub fn documents_in(&self, directory: &RelPath) -> Result<Vec<RelPath>, ShelfError> {
+        let mut found = Vec::new();
+        self.gather(directory, DOCUMENT_DEPTH_MAX, &mut found)?;
         found.sort();
         Ok(found)
     }
@@ -183,7 +200,8 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, ShelfError> {
     Ok(Some(bytes))
 }
 
-fn is_nothing(error: &io::Error) -> bool {
+/// Whether there is nothing under the name.
+pub(crate) fn is_nothing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

@@ -2,9 +2,9 @@
 //!
 //! Only what it reads and what we write is known here; everything else in the file is somebody's own.
 
-use crate::documents::shelf::{Shelf, ShelfError};
+use crate::documents::shelf::{self, Shelf, ShelfError};
 use crate::model::id::TaskId;
-use crate::model::path::RelPath;
+use crate::model::path::RootPath;
 use serde::Deserialize;
 
 /// Where it stands, from the workspace.
@@ -48,13 +48,26 @@ struct File {
 /// # Errors
 /// When it cannot be read or is no JSON.
 pub fn read(shelf: &Shelf) -> Result<Vec<TaskEntry>, TaskIndexError> {
-    let Ok(path) = RelPath::parse(TASK_INDEX) else {
-        return Ok(Vec::new());
-    };
-    let Some(bytes) = shelf.read(&path)? else {
-        return Ok(Vec::new());
-    };
-    let file: File = serde_json::from_slice(&bytes).map_err(TaskIndexError::Parse)?;
+    read_at(shelf.root())
+}
+
+/// The same of a workspace whose configuration may be refused.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at(root: &RootPath) -> Result<Vec<TaskEntry>, TaskIndexError> {
+    match shelf::read(&root.as_path().join(TASK_INDEX))? {
+        Some(bytes) => parse(&bytes),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The tasks that these bytes name.
+///
+/// # Errors
+/// When they are no JSON, or something else.
+pub fn parse(bytes: &[u8]) -> Result<Vec<TaskEntry>, TaskIndexError> {
+    let file: File = serde_json::from_slice(bytes).map_err(TaskIndexError::Parse)?;
     let entries = file.items.into_iter();
     Ok(entries
         .filter_map(|entry| serde_json::from_value(entry).ok())

@@ -31,3 +31,13 @@ pub const GUARDRAIL_DEPTH_MAX: usize = 8;
 pub const WINDOW_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 /// Changed paths that a finding of the spec guard names.
 pub const GUARDED_PATHS_NAMED_MAX: usize = 3;
+/// Runs of a task that are read for what its documents say of it: more than a project keeps of a year.
+pub const TASK_RUNS_READ_MAX: usize = 10_000;
+/// Approvals that a block about a project names; the others are counted.
+pub const APPROVALS_SHOWN_MAX: usize = 5;
+/// Characters of an approval's reason in a block about a project.
+pub const APPROVAL_CHARS_MAX: usize = 160;
+/// Characters between the angle brackets of a template's fragment: more is no name of something to fill in.
+pub const FRAGMENT_CHARS_MAX: usize = 80;
+/// Characters of a slug: with a task id it is a file name.
+pub const SLUG_CHARS_MAX: usize = 48;

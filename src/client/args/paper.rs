@@ -4,7 +4,8 @@
 
 pub mod guarding;
 
-use crate::model::id::TaskId;
+use crate::documents::onboarding::Slug;
+use crate::model::id::{IdError, PipelineId, TaskId};
 use clap::{Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -29,6 +30,14 @@ pub enum Paper {
     /// What changed is told by git, of the whole workspace: commits, index, working tree, untracked files.
     #[command(after_help = "Example:\n  orchctl spec-guard --dry-run --base origin/main")]
     SpecGuard(guarding::SpecGuard),
+    /// Take projects in, list them, and hold them against their runs
+    #[command(
+        after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web"
+    )]
+    Project(Project),
+    /// Keep the pages of a workspace true: links, manifests, projects
+    #[command(after_help = "Example:\n  orchctl docs check")]
+    Docs(Docs),
 }
 
 /// What to do with checklists.
@@ -118,4 +127,91 @@ pub struct Flip {
     /// The task's newest run
     #[arg(long, conflicts_with = "run")]
     pub latest: bool,
+}
+
+/// What to do with projects.
+#[derive(Debug, clap::Args)]
+pub struct Project {
+    /// What to do.
+    #[command(subcommand)]
+    pub act: ProjectAct,
+}
+
+/// What to do with projects.
+#[derive(Debug, Subcommand)]
+pub enum ProjectAct {
+    /// Take a directory in as a project: in orchd.toml, in tasks/index.json, with its documents
+    ///
+    /// Documents are made of .agent/task/templates/ where there are templates. What is there is never overwritten: called
+    /// again it changes nothing. Either all files are written or none.
+    #[command(
+        after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web --title 'Web shop'"
+    )]
+    Add(ProjectAdd),
+    /// List the projects of the workspace
+    List,
+    /// Hold the projects against their directories and their runs; exit 1 on findings
+    Check,
+}
+
+/// Flags of `project add`.
+#[derive(Debug, clap::Args)]
+pub struct ProjectAdd {
+    /// The project's directory
+    #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+    /// The task id that its evidence lives under
+    #[arg(long, value_name = "ID", value_parser = super::task)]
+    pub task: TaskId,
+    /// What its documents are called
+    #[arg(long, value_name = "SLUG", value_parser = Slug::parse)]
+    pub slug: Slug,
+    /// What it is called; the slug unless it is given
+    #[arg(long, value_name = "T")]
+    pub title: Option<String>,
+    /// The pipeline that a change runs; else one that fits what is found there, or a new one of that
+    #[arg(long, value_name = "PIPELINE", value_parser = pipeline)]
+    pub pipeline: Option<PipelineId>,
+    /// Only say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn pipeline(text: &str) -> Result<PipelineId, IdError> {
+    PipelineId::parse(text)
+}
+
+/// What to do with pages.
+#[derive(Debug, clap::Args)]
+pub struct Docs {
+    /// What to do.
+    #[command(subcommand)]
+    pub act: DocsAct,
+}
+
+/// What to do with pages.
+#[derive(Debug, Subcommand)]
+pub enum DocsAct {
+    /// Hold the pages against what they name: links, manifests, projects, templates; exit 1 on findings
+    #[command(after_help = "Example:\n  orchctl docs check --github")]
+    Check(DocsCheck),
+    /// Make the blocks about projects again: latest run, latest green run, metrics, state, approvals
+    #[command(after_help = "Example:\n  orchctl docs sync --dry-run")]
+    Sync(DocsSync),
+}
+
+/// Flags of `docs check`.
+#[derive(Debug, clap::Args)]
+pub struct DocsCheck {
+    /// Print each finding as an annotation for GitHub Actions
+    #[arg(long, conflicts_with = "json")]
+    pub github: bool,
+}
+
+/// Flags of `docs sync`.
+#[derive(Debug, clap::Args)]
+pub struct DocsSync {
+    /// Only say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -164,6 +164,8 @@ fn help_is_the_manual_in_short() {
                    project's; exit 1 on findings
       spec-guard   Look whether code changed without a spec, and whether specs were
                    reviewed lately; exit 1 on findings
+      project      Take projects in, list them, and hold them against their runs
+      docs         Keep the pages of a workspace true: links, manifests, projects
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       why          Say which run proves each stage, or what has changed since

@@ -11,7 +11,7 @@ use crate::client::render::init as render;
 use crate::client::session::Session;
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::model::config::detect::{Listing, READ, WANTED};
-use crate::model::config::proposal::{Proposal, propose};
+use crate::model::config::proposal::{Proposal, missing, propose};
 use crate::model::id::TaskId;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
@@ -113,14 +113,6 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(source) => Err(failed("read", path, source)),
     }
-}
-
-/// The lines of `wanted` that `present` lacks, however they are spelled with slashes.
-fn missing<'a>(present: &str, wanted: &'a [String]) -> Vec<&'a str> {
-    let bare = |line: &str| line.trim().trim_matches('/').to_owned();
-    let known: Vec<String> = present.lines().map(bare).collect();
-    let wanted = wanted.iter().map(String::as_str);
-    wanted.filter(|line| !known.contains(&bare(line))).collect()
 }
 
 fn create(path: &Path, text: &str) -> Result<(), Failure> {

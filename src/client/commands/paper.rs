@@ -4,7 +4,9 @@
 //! command, but that nobody can say which are registered.
 
 mod checklist;
+mod docs;
 mod guarding;
+mod project;
 
 use crate::client::args::paper::Paper;
 use crate::client::exit::Exit;
@@ -12,7 +14,7 @@ use crate::client::failure::Failure;
 use crate::client::place;
 use crate::client::session::Session;
 use crate::documents::shelf::Shelf;
-use crate::model::path::RelPath;
+use crate::model::path::{RelPath, RootPath};
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Failure> {
@@ -21,17 +23,25 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::Coverage(args) => guarding::coverage(session, &args),
         Paper::Drift(args) => guarding::drift(session, &args),
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
+        Paper::Project(args) => project::project(session, args.act),
+        Paper::Docs(args) => docs::docs(session, &args.act),
     }
 }
 
 /// The workspace that is meant, as the paper side reads it.
 fn shelf(session: &Session<'_>) -> Result<Shelf, Failure> {
-    let Some(root) = session.workspace_here()? else {
-        let cwd = place::current_dir()?;
-        return Err(Failure::NoWorkspace { cwd });
-    };
+    let root = root(session)?;
     let task = session.task_of_surroundings()?;
     Ok(Shelf::open(&root, task.as_ref())?)
+}
+
+/// The workspace that is meant, whatever its configuration says.
+fn root(session: &Session<'_>) -> Result<RootPath, Failure> {
+    if let Some(root) = session.workspace_here()? {
+        return Ok(root);
+    }
+    let cwd = place::current_dir()?;
+    Err(Failure::NoWorkspace { cwd })
 }
 
 /// Paths that somebody named, from the workspace.

@@ -98,20 +98,26 @@ pub fn annotations(checked: &Checked) -> String {
         } else {
             "notice"
         };
-        let file = escaped(&finding.file)
-            .replace(':', "%3A")
-            .replace(',', "%2C");
         let said = match &finding.evidence {
             Some(path) => format!("{}: {} ({path})", finding.title, finding.message),
             None => format!("{}: {}", finding.title, finding.message),
         };
-        let (line, kind, said) = (finding.line, finding.kind.as_str(), escaped(&said));
-        add(
-            &mut text,
-            format_args!("::{level} file={file},line={line},title={kind}::{said}\n"),
-        );
+        let place = (&*finding.file, finding.line);
+        text.push_str(&annotation(level, place, finding.kind.as_str(), &said));
     }
     text
+}
+
+/// One annotation of GitHub Actions, as a line.
+pub(super) fn annotation(
+    level: &str,
+    (file, line): (&str, usize),
+    kind: &str,
+    said: &str,
+) -> String {
+    let file = escaped(file).replace(':', "%3A").replace(',', "%2C");
+    let said = escaped(said);
+    format!("::{level} file={file},line={line},title={kind}::{said}\n")
 }
 
 fn escaped(text: &str) -> String {

@@ -6,7 +6,7 @@
 use crate::model::config::detect::{self, Detected, Listing};
 use crate::model::config::duration;
 use crate::model::config::{Command, CommandLine, Stage};
-use crate::model::id::TaskId;
+use crate::model::id::{PipelineId, TaskId};
 use std::fmt::Write as _;
 
 /// What `orchctl init` writes.
@@ -43,12 +43,35 @@ const EMPTY: &str = "\
 #[must_use]
 pub fn propose(listing: &Listing, task: &TaskId) -> Proposal {
     let detected = detect::detect(listing);
-    let gitignore = vec!["/.runs/".to_owned(), format!("/out/{}/", escaped(task))];
     Proposal {
         toml: text(&detected, task),
-        gitignore,
+        gitignore: gitignore(task),
         detected,
     }
+}
+
+/// The lines that keep the evidence of a task out of git.
+#[must_use]
+pub fn gitignore(task: &TaskId) -> Vec<String> {
+    vec!["/.runs/".to_owned(), format!("/out/{}/", escaped(task))]
+}
+
+/// The lines of those that a `.gitignore` lacks, however they are spelled with slashes.
+#[must_use]
+pub fn missing<'a>(present: &str, wanted: &'a [String]) -> Vec<&'a str> {
+    let bare = |line: &str| line.trim().trim_matches('/').to_owned();
+    let known: Vec<String> = present.lines().map(bare).collect();
+    let wanted = wanted.iter().map(String::as_str);
+    wanted.filter(|line| !known.contains(&bare(line))).collect()
+}
+
+/// A `[[pipeline]]` of what was found, as `orchd.toml` has it.
+#[must_use]
+pub fn pipeline(detected: &Detected, id: &PipelineId, title: &str) -> String {
+    let mut text = format!("[[pipeline]]\nid = {}\n", quoted(id.as_str()));
+    line(&mut text, &format!("title = {}", quoted(title)));
+    write_stages(&mut text, detected);
+    text
 }
 
 /// A task id as a gitignore pattern: its own characters mean themselves.
@@ -87,17 +110,18 @@ fn text(detected: &Detected, task: &TaskId) -> String {
         &mut text,
         &format!("required = {required}   # guardrails that coverage counts"),
     );
-    text.push_str("\n[[pipeline]]\nid = \"diagnostics\"\n");
-    line(
-        &mut text,
-        &format!("title = {}", quoted(&detected.pipeline.title)),
-    );
-    for stage in stages {
+    let pipeline = &detected.pipeline;
+    text.push('\n');
+    text.push_str(&self::pipeline(detected, &pipeline.id, &pipeline.title));
+    text
+}
+
+fn write_stages(text: &mut String, detected: &Detected) {
+    for stage in &detected.pipeline.stages {
         if let Some(command) = stage.command() {
-            write_stage(&mut text, stage, command, detected);
+            write_stage(text, stage, command, detected);
         }
     }
-    text
 }
 
 fn write_stage(text: &mut String, stage: &Stage, command: &Command, detected: &Detected) {
