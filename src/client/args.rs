@@ -17,7 +17,7 @@ use std::time::Duration;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; for run, resume, wait and gate: green
-  1  a guardrail failed, or a stage keeps rewriting its own inputs
+  1  a guardrail or a check failed, or a stage keeps rewriting its own inputs
   2  wrong usage, bad configuration, or refused (untrusted, unknown project)
   3  no verdict for the present content, or not in time
   4  no daemon answers

@@ -12,21 +12,25 @@ use std::path::PathBuf;
 /// Commands that need no daemon.
 #[derive(Debug, Subcommand)]
 pub enum Paper {
-    /// Keep the checklists of tasks true: ticked only with a run that proves it, and alike wherever they are repeated
+    /// Keep checklists true: ticked only with a run that proves it
+    ///
+    /// And alike wherever they are repeated.
     #[command(after_help = "Example:\n  orchctl checklist check")]
     Checklist(Checklist),
-    /// Say of each project how its guardrails stand, and in how many of its runs all of them succeeded
+    /// Say how guardrails stand, and in how many runs all succeeded
     ///
     /// The guardrails are those that the project requires, else build, lint, test and spec-guard as far as it has them.
     #[command(after_help = "Example:\n  orchctl coverage --window 7d --fail-under 90")]
     Coverage(guarding::Coverage),
-    /// Hold the pipelines of all projects against a template or another project's; exit 1 on findings
+    /// Hold pipelines against a template or another project's
     ///
+    /// Speaks of those of all projects, and exits 1 on findings.
     /// A difference that a [[project.waiver]] accepts is no finding until its day is over.
     #[command(after_help = "Example:\n  orchctl drift --against 0101-web --task 0102-api")]
     Drift(guarding::Drift),
-    /// Look whether code changed without a spec, and whether specs were reviewed lately; exit 1 on findings
+    /// Look whether code changed without a spec, or reviews are old
     ///
+    /// Exits 1 on findings.
     /// What changed is told by git, of the whole workspace: commits, index, working tree, untracked files.
     #[command(after_help = "Example:\n  orchctl spec-guard --dry-run --base origin/main")]
     SpecGuard(guarding::SpecGuard),

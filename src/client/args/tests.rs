@@ -156,14 +156,10 @@ fn help_is_the_manual_in_short() {
       gate         Ask for the verdict of the present content, and run what is
                    missing for it
       hook         Have git ask for the verdict before a commit or a push
-      checklist    Keep the checklists of tasks true: ticked only with a run that
-                   proves it, and alike wherever they are repeated
-      coverage     Say of each project how its guardrails stand, and in how many of
-                   its runs all of them succeeded
-      drift        Hold the pipelines of all projects against a template or another
-                   project's; exit 1 on findings
-      spec-guard   Look whether code changed without a spec, and whether specs were
-                   reviewed lately; exit 1 on findings
+      checklist    Keep checklists true: ticked only with a run that proves it
+      coverage     Say how guardrails stand, and in how many runs all succeeded
+      drift        Hold pipelines against a template or another project's
+      spec-guard   Look whether code changed without a spec, or reviews are old
       project      Take projects in, list them, and hold them against their runs
       docs         Keep the pages of a workspace true: links, manifests, projects
       events       Print events as they happen, one JSON object a line
@@ -190,7 +186,7 @@ fn help_is_the_manual_in_short() {
 
     Exit codes:
       0  done; for run, resume, wait and gate: green
-      1  a guardrail failed, or a stage keeps rewriting its own inputs
+      1  a guardrail or a check failed, or a stage keeps rewriting its own inputs
       2  wrong usage, bad configuration, or refused (untrusted, unknown project)
       3  no verdict for the present content, or not in time
       4  no daemon answers
