@@ -118,10 +118,12 @@ fn the_project_that_a_workspace_was_by_itself_is_written_down() {
     let added = place.add("p/web", "0101-web", "web");
     let after = place.config();
     assert_eq!(after.projects.first(), before.projects.first());
-    assert_eq!(
-        after.pipeline(&before.projects[0].pipeline),
-        before.pipelines.first()
-    );
+    // A list of tasks is where specs are kept, and the found pipeline guards them from then on.
+    let found = after.pipeline(&before.projects[0].pipeline);
+    let mut found = found.cloned().unwrap();
+    let guard = found.stages.pop().map(|stage| stage.id.to_string());
+    assert_eq!(guard.as_deref(), Some("spec-guard"));
+    assert_eq!(Some(&found), before.pipelines.first());
     assert!(
         before
             .settings
