@@ -101,7 +101,7 @@ fn wait_and_gate_without_a_verdict_print_their_own_document() {
             "task_id": "t", "verdict": "unknown", "input_digest": null, "run_id": null,
             "manifest": null, "reused": false, "detail": why,
         });
-        let document = json!({"verdict": "unknown", "projects": [project]});
+        let document = json!({"verdict": "unknown", "detail": why, "projects": [project]});
         assert_eq!((done.code, done.json()), (Some(3), document), "{done:?}");
         assert!(done.err.contains(&format!("error: {why}")), "{done:?}");
     };
