@@ -66,7 +66,7 @@ impl PaperError {
                 }
                 FlipError::Unproven { .. } => Some("make it green first: `orchctl gate`"),
                 FlipError::Ticked { .. } => Some("open it first: `orchctl checklist unflip`"),
-                FlipError::Read { .. } => None,
+                FlipError::Read(_) => None,
             },
             Self::Against(AgainstError::NoTemplate) => Some(
                 "write one, in the shape of a [[pipeline]], or name a project with --against TASK",

@@ -9,11 +9,11 @@ use crate::documents::checklist::{Checklist, Item};
 use crate::documents::checklists::{Aligned, Narrowed, expectations, follow};
 use crate::documents::cited::{Cited, Found};
 use crate::documents::judge::{Expected, manifest_faults};
+use crate::documents::records;
 use crate::documents::rewrite::Rewrite;
-use crate::documents::shelf::Shelf;
+use crate::documents::shelf::{Shelf, ShelfError};
 use crate::model::id::{RunId, TaskId};
 use serde::Serialize;
-use std::path::PathBuf;
 
 /// How many items a refusal names.
 const NAMED_MAX: usize = 5;
@@ -72,14 +72,9 @@ pub enum FlipError {
         /// The runs.
         among: Vec<String>,
     },
-    /// The directory of the task's runs cannot be read.
-    #[error("failed to read `{}`", path.display())]
-    Read {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The task's runs cannot be listed.
+    #[error(transparent)]
+    Read(#[from] ShelfError),
     /// The run does not prove it.
     #[error("`{manifest}` does not prove it: {reason}")]
     Unproven {
@@ -271,30 +266,15 @@ fn find<'a>(
 
 /// The run that is meant.
 fn run(shelf: &Shelf, task: &TaskId, proof: &Proof) -> Result<RunId, FlipError> {
-    let path = shelf.places().runs.join(task.as_str()).join("cli");
-    let mut runs = Vec::new();
-    match std::fs::read_dir(&path) {
-        Ok(entries) => {
-            for entry in entries {
-                let entry = entry.map_err(|source| FlipError::Read {
-                    path: path.clone(),
-                    source,
-                })?;
-                let name = entry.file_name();
-                runs.extend(name.to_str().and_then(|name| RunId::parse(name).ok()));
-            }
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(source) => return Err(FlipError::Read { path, source }),
-    }
-    runs.sort();
+    let runs = records::run_ids(shelf, task)?;
     let none = |run: &str| FlipError::NoRun {
         task: task.clone(),
         run: run.to_owned(),
     };
     match proof {
         Proof::Latest => runs
-            .pop()
+            .into_iter()
+            .next()
             .ok_or_else(|| FlipError::NoRuns { task: task.clone() }),
         Proof::Run(part) => {
             let part = part.strip_suffix("/manifest.json").unwrap_or(part);

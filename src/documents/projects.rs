@@ -12,7 +12,7 @@ use crate::disk::places::{EvidencePlaces, is_of_other_stage};
 use crate::documents::declared::{self, Declarations, Declared};
 use crate::documents::shelf::{self, Shelf};
 use crate::documents::task_index::{self, TaskEntry, TaskIndexError};
-use crate::limits::documents::TASK_RUNS_READ_MAX;
+use crate::limits::documents::RECORDS_MAX;
 use crate::model::id::{PipelineId, TaskId};
 use crate::model::path::RootPath;
 use serde::{Deserialize, Serialize};
@@ -188,7 +188,8 @@ fn runs(place: &Path) -> Result<Vec<RunsOf>, ProjectsError> {
         let mut foreign = Vec::new();
         for run in names(&task.join("cli"))?
             .into_iter()
-            .take(TASK_RUNS_READ_MAX)
+            .rev()
+            .take(RECORDS_MAX)
         {
             let directory = task.join("cli").join(&run);
             if !directory.is_dir() {
@@ -199,6 +200,7 @@ fn runs(place: &Path) -> Result<Vec<RunsOf>, ProjectsError> {
             }
             runs.insert(run);
         }
+        foreign.reverse();
         // As the first generation had them.
         let older = names(&task)?.into_iter();
         runs.extend(older.filter(|run| task.join(run).join("manifest.json").is_file()));

@@ -31,8 +31,6 @@ pub const GUARDRAIL_DEPTH_MAX: usize = 8;
 pub const WINDOW_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 /// Changed paths that a finding of the spec guard names.
 pub const GUARDED_PATHS_NAMED_MAX: usize = 3;
-/// Runs of a task that are read for what its documents say of it: more than a project keeps of a year.
-pub const TASK_RUNS_READ_MAX: usize = 10_000;
 /// Approvals that a block about a project names; the others are counted.
 pub const APPROVALS_SHOWN_MAX: usize = 5;
 /// Characters of an approval's reason in a block about a project.

@@ -3,7 +3,9 @@
 //! A finding begins with `file:line:`, as compilers have it, so that editors and `grep` find the place.
 
 use crate::client::output::Look;
-use crate::client::render::text::{DIM, GREEN, RED, YELLOW, add, clean, count, styled};
+use crate::client::render::text::{
+    DIM, GREEN, RED, YELLOW, add, clean, count, findings_said, styled,
+};
 use crate::documents::checklists::{Aligned, Checked, ShownItem};
 use crate::documents::finding::ItemFinding;
 use crate::documents::flipping::Flipped;
@@ -75,10 +77,7 @@ pub fn checked(checked: &Checked, _look: &Look) -> String {
         some => format!(", {some} unverifiable here"),
     };
     let (items, files) = (count(checked.items, "item"), count(checked.files, "file"));
-    let said = match faults {
-        0 => styled(GREEN, "no finding"),
-        some => styled(RED, &count(some, "finding")),
-    };
+    let said = findings_said(faults);
     add(
         &mut text,
         format_args!("{said}{unknown}: {items} in {files}\n"),

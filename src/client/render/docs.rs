@@ -4,7 +4,7 @@
 
 use crate::client::output::Look;
 use crate::client::render::checklist::annotation;
-use crate::client::render::text::{GREEN, RED, YELLOW, add, clean, count, styled};
+use crate::client::render::text::{RED, YELLOW, add, clean, count, findings_said, styled};
 use crate::documents::standings::Synced;
 use crate::documents::upkeep::Checked;
 
@@ -28,10 +28,7 @@ pub fn checked(checked: &Checked, _look: &Look) -> String {
         0 => String::new(),
         some => format!(", {some} to write or unverifiable here"),
     };
-    let said = match faults {
-        0 => styled(GREEN, "no finding"),
-        some => styled(RED, &count(some, "finding")),
-    };
+    let said = findings_said(faults);
     add(&mut text, format_args!("{said}{others}\n"));
     text
 }

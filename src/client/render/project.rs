@@ -3,7 +3,7 @@
 //! A finding begins with the path that it is about; what is wrong with runs has no line in any file.
 
 use crate::client::output::Look;
-use crate::client::render::text::{DIM, GREEN, RED, add, clean, count, pad, styled};
+use crate::client::render::text::{DIM, RED, add, clean, findings_said, pad, styled};
 use crate::documents::onboarding::Onboarded;
 use crate::documents::projects::{ListedProject, ProjectFinding};
 
@@ -45,10 +45,7 @@ pub fn checked(findings: &[ProjectFinding], _look: &Look) -> String {
             format_args!("{path}: {kind}: {task}: {message}\n"),
         );
     }
-    let said = match findings.len() {
-        0 => styled(GREEN, "no finding"),
-        some => styled(RED, &count(some, "finding")),
-    };
+    let said = findings_said(findings.len());
     add(&mut text, format_args!("{said}\n"));
     text
 }

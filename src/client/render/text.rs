@@ -139,6 +139,15 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// How many findings a check ends with.
+#[must_use]
+pub fn findings_said(number: usize) -> String {
+    match number {
+        0 => styled(GREEN, "no finding"),
+        some => styled(RED, &count(some, "finding")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,14 +3,12 @@
 //! A manifest that cannot be read, or names another task, says nothing; `project check` and `docs check` tell of it.
 
 use super::{Approved, Standing, Told, tame};
-use crate::documents::shelf::{self, Shelf, ShelfError};
-use crate::limits::documents::TASK_RUNS_READ_MAX;
+use crate::documents::records;
+use crate::documents::shelf::{Shelf, ShelfError};
 use crate::model::config::Project;
 use crate::model::evidence::{Manifest, Sidecar};
-use crate::model::id::RunId;
 use crate::model::run::{RunStatus, Verdict};
 use serde_json::Value;
-use std::path::Path;
 
 /// Reads what the runs of a project say; nothing where there is nothing of its task here.
 ///
@@ -21,49 +19,21 @@ pub fn read(shelf: &Shelf, project: &Project) -> Result<Option<Standing>, ShelfE
     if !place.is_dir() {
         return Ok(None);
     }
-    let place = place.join("cli");
-    let mut manifests = Vec::new();
-    for run in ids(&place)?.into_iter().rev().take(TASK_RUNS_READ_MAX) {
-        let bytes = shelf::read(&place.join(run.as_str()).join("manifest.json"));
-        let Some(manifest) = bytes.ok().flatten().and_then(|bytes| parse(&bytes)) else {
-            continue;
-        };
-        if manifest.task_id == project.task && manifest.run_id == run {
-            manifests.push(manifest);
-        }
-    }
-    manifests.sort_by(|a, b| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
-    let whole = || manifests.iter().filter(|run| run.parent_run_id.is_none());
-    let mut own = whole().filter(|run| run.pipeline_id == project.pipeline);
+    let records = records::of_task(shelf, &project.task)?;
+    let runs = records.iter();
+    let mut runs: Vec<_> = runs
+        .filter_map(|it| Some((it.manifest()?, it.sidecar())))
+        .collect();
+    runs.sort_by(|(a, _), (b, _)| (b.started_at, &b.run_id).cmp(&(a.started_at, &a.run_id)));
+    let whole = || runs.iter().filter(|(run, _)| run.parent_run_id.is_none());
+    let mut own = whole().filter(|(run, _)| run.pipeline_id == project.pipeline);
     Ok(Some(Standing {
-        latest: whole().next().map(told),
-        green: own.find(|run| is_green(&place, run)).map(told),
-        approvals: manifests.iter().flat_map(approvals).collect(),
+        latest: whole().next().map(|(run, _)| told(run)),
+        green: own
+            .find(|(run, sidecar)| is_green(run, *sidecar))
+            .map(|(run, _)| told(run)),
+        approvals: runs.iter().flat_map(|(run, _)| approvals(run)).collect(),
     }))
-}
-
-fn parse(bytes: &[u8]) -> Option<Manifest> {
-    Manifest::parse(bytes).ok()
-}
-
-/// The runs in a directory, sorted.
-fn ids(place: &Path) -> Result<Vec<RunId>, ShelfError> {
-    let failed = |source| ShelfError::Read {
-        path: place.to_path_buf(),
-        source,
-    };
-    let entries = match std::fs::read_dir(place) {
-        Ok(entries) => entries,
-        Err(error) if shelf::is_nothing(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut runs = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        runs.extend(name.to_str().and_then(|name| RunId::parse(name).ok()));
-    }
-    runs.sort();
-    Ok(runs)
 }
 
 fn told(manifest: &Manifest) -> Told {
@@ -75,10 +45,7 @@ fn told(manifest: &Manifest) -> Told {
 }
 
 /// Whether a run succeeded, and its content was the same all along. What another tool ran has no word on the latter.
-fn is_green(place: &Path, manifest: &Manifest) -> bool {
-    let sidecar = place.join(manifest.run_id.as_str()).join("orchd.json");
-    let sidecar = shelf::read(&sidecar).ok().flatten();
-    let sidecar = sidecar.and_then(|bytes| Sidecar::parse(&bytes).ok());
+fn is_green(manifest: &Manifest, sidecar: Option<&Sidecar>) -> bool {
     let holds = sidecar.is_none_or(|sidecar| {
         sidecar.void.is_none() && matches!(sidecar.verdict, Verdict::Pass | Verdict::Flaky)
     });
