@@ -4,6 +4,7 @@
 //! its own process, and the daemon uses the same code where it writes or asks. Each part reads, judges and writes apart: what
 //! judges gets values and returns findings, and knows no file.
 
+pub mod approvals;
 pub mod book;
 pub mod checklist;
 pub mod checklists;

@@ -6,6 +6,7 @@
 //! what it has no field for stands in the sidecar. What we do not know in a file of somebody else's is kept. A file of
 //! a newer version is told apart from a damaged one: the first is left alone, the second is rebuilt.
 
+mod approval;
 mod error_file;
 mod guardrail;
 mod layout;
@@ -16,6 +17,7 @@ mod sidecar;
 mod snapshot;
 mod summary;
 
+pub use approval::{Approval, ApprovedStage, RecordedApproval, approvals};
 pub use error_file::ErrorFile;
 pub use guardrail::{Guardrails, is_guardrail, says_skipped};
 pub use layout::{Layout, numbered, slug};

@@ -2,6 +2,7 @@
 //!
 //! A sidecar of a newer schema is read by nobody and rewritten by nobody.
 
+use super::approval::RecordedApproval;
 use super::manifest::{Manifest, Unreadable, diagnose};
 use crate::limits::CHANGED_PATHS_SHOWN_MAX;
 use crate::model::digest::{InputDigest, OutputsDigest, StageKey, ToolsDigest};
@@ -33,6 +34,12 @@ pub struct Sidecar {
     /// What it ran on, where that was not what lay in the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judged>,
+    /// The content that any stage reads, as it was when the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_digest: Option<InputDigest>,
+    /// What was approved of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<RecordedApproval>,
 }
 
 /// The paths of a change set: the first hundred; none where everything may have changed.
@@ -107,6 +114,8 @@ impl Sidecar {
                 paths: shown(&void.changed).1,
             }),
             judged: None,
+            input_digest: report.input,
+            approvals: Vec::new(),
         }
     }
 
