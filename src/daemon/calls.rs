@@ -167,6 +167,7 @@ impl Shell {
         answer: impl FnOnce(&mut Self) -> Result<Answer, Refusal>,
     ) {
         let result = answer(self);
+        self.has_answered = true;
         // Whoever has gone away needs no answer.
         drop(asked.answer.send(result));
     }

@@ -113,7 +113,11 @@ impl Shell {
             });
             return;
         };
+        let has_answered = self.has_answered;
         tree.push(move |tree| {
+            if has_answered {
+                tree.end_first_question();
+            }
             let captured = tree.capture(&subjects, CAPTURE_WAIT_MAX);
             let inspected = exhibits.map(|exhibits| exhibits.inspect());
             let facts = Facts::of(tree);

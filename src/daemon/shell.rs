@@ -69,6 +69,8 @@ pub(super) struct Shell {
     /// When it is looked whether those who wait are still there.
     pub(super) sweep_at: Option<Tick>,
     pub(super) tenancy: Tenancy,
+    /// Whether anybody was answered: who asks from then on asks of what is there then.
+    pub(super) has_answered: bool,
     /// What its log has lost; none where it has no log of its own.
     pub(super) log: Option<LossCounter>,
     pub(super) exiting: bool,
@@ -149,6 +151,7 @@ impl Shell {
             heartbeat_at: Tick::default().after(HEARTBEAT),
             sweep_at: None,
             tenancy: parts.tenancy,
+            has_answered: false,
             log: None,
             exiting: false,
         }

@@ -176,6 +176,7 @@ impl Shell {
             if let Some(hold) = waiting.hold.filter(|_| stays) {
                 self.attended.insert(request, hold);
             }
+            self.has_answered = true;
             // Whoever has gone away needs no answer.
             drop(waiting.answer.send(result));
         }

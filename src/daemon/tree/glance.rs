@@ -3,8 +3,9 @@
 //! A look without watches says as much as one with them, if nothing changed while it was under way: then it has seen what was
 //! there when it began. Whatever changes gets a time of change from the kernel, the thing itself or the directory that
 //! held it; so where the look has met none that is not older than itself, nothing has changed behind its back. The clock
-//! must not have been set meanwhile. Who asks once more is told what is there then: everything is listed again. Where that cannot be said, and before anything is run, the tree is watched after all
-//! and looked at anew: what runs is watched by events from before it begins.
+//! must not have been set meanwhile. Whoever asks after somebody was answered is told what is there then: everything is listed
+//! again. Where that cannot be said, and before anything is run, the tree is watched after all and looked at anew: what runs
+//! is watched by events from before it begins.
 
 use super::capture::{CaptureError, merge};
 use super::journal::Changes;
@@ -25,8 +26,8 @@ pub(super) struct Glance {
     ahead_ns: i64,
     /// Something may have changed while it was under way.
     restless: bool,
-    /// Somebody was told what it has seen; who asks now asks later.
-    told: bool,
+    /// Somebody was answered since; who asks now asks later.
+    is_over: bool,
 }
 
 impl Glance {
@@ -35,7 +36,7 @@ impl Glance {
             since: Moment::now(),
             ahead_ns: Moment::ahead_ns(),
             restless: false,
-            told: false,
+            is_over: false,
         }
     }
 
@@ -85,6 +86,13 @@ impl Tree {
     pub(super) fn begin_glance(&mut self) {
         if self.glance.is_some() {
             self.glance = Some(Glance::begin());
+        }
+    }
+
+    /// Somebody was answered: what was seen until now is of before the questions that come from here on.
+    pub fn end_first_question(&mut self) {
+        if let Some(glance) = &mut self.glance {
+            glance.is_over = true;
         }
     }
 
@@ -141,7 +149,7 @@ impl Tree {
         subjects: &[Subject],
         timeout: Duration,
     ) -> Result<(Touches, Vec<View>), CaptureError> {
-        let mut found = match self.glance.is_some_and(|glance| glance.told) {
+        let mut found = match self.glance.is_some_and(|glance| glance.is_over) {
             true => self.scan()?,
             false => Touches::default(),
         };
@@ -152,9 +160,6 @@ impl Tree {
         }
         let (late, views) = captured?;
         if !self.doubted && late.is_empty() && self.is_still() {
-            if let Some(glance) = &mut self.glance {
-                glance.told = true;
-            }
             return Ok((found, views));
         }
         // Nobody has heard of what these views told.

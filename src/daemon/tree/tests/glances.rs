@@ -81,6 +81,10 @@ fn who_asks_once_more_is_told_what_is_there_then() {
     it.write("d/g", "other");
     it.write("d/new", "");
     rest(&it);
+    let before = it.capture();
+    assert_eq!(before.0, Touches::default(), "nobody was answered yet");
+    assert_eq!(before.1.input, seen.input);
+    it.tree.end_first_question();
     let (touches, view) = it.capture();
     assert_eq!(paths(&touches), ["d/g", "d/new"]);
     assert_eq!(shown(&view.changed), ["d/g", "d/new"]);
@@ -88,6 +92,7 @@ fn who_asks_once_more_is_told_what_is_there_then() {
     assert!(it.tree.is_unwatched(), "nothing changed meanwhile");
     // So soon after a change that nobody can say: it is watched, and looked at anew.
     it.write("d/g", "another");
+    it.tree.end_first_question();
     let later = it.true_view();
     assert_ne!(later.input, view.input);
     assert_eq!(it.true_view().input, later.input);
