@@ -66,6 +66,8 @@ pub(super) struct Run {
     pub(super) strayed: ChangeSet,
     /// What stages found, as they began, of what they waited for, but for what they declare to write themselves.
     pub(super) met: BTreeMap<usize, Vec<Option<OutputsDigest>>>,
+    /// What lies there of outputs, by what is declared, since a stage has ended that may have written into it; and which.
+    pub(super) lying: BTreeMap<Vec<String>, (OutputsDigest, usize)>,
     /// Those that a resume kept.
     pub(super) kept: BTreeSet<usize>,
     /// What changed since it began.

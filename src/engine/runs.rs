@@ -227,6 +227,7 @@ impl Engine {
             shaken: BTreeSet::new(),
             strayed: ChangeSet::default(),
             met: BTreeMap::new(),
+            lying: BTreeMap::new(),
             kept: BTreeSet::new(),
             changes: ChangeSet::default(),
             passing: Passing::default(),

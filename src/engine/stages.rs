@@ -247,6 +247,9 @@ impl Engine {
         stage.summary = Some(summary.to_owned());
         stage.below = passed_on(&report.stages);
         run.note_left(index, left);
+        let lying = child.lying.iter();
+        let lying = lying.map(|(patterns, (digest, _))| (patterns.clone(), (*digest, index)));
+        run.lying.extend(lying);
         run.stray(index, &child.strayed.changed());
         self.tell_stage(parent, index);
         self.advance_in_turn(Some(parent));

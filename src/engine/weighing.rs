@@ -4,8 +4,9 @@
 //! matter: when a stage that declares some has ended, before anything that waits for it starts; once more when one that
 //! waited for it is about to begin, because it may have waited long, and when it has ended, because its result is about
 //! what was there all along; and before a stage is taken over that is to have left them. What a stage finds other than
-//! what it had waited for makes its run void; what it declares to write itself is no such thing once it has begun. What
-//! cannot be weighed is not known: whatever depends on it has no key, and is executed.
+//! what it had waited for makes its run void; what it declares to write itself is no such thing once it has begun. Stages may
+//! declare the same outputs, as all do that call one build tool: who waits for several of them waits for what lay there when
+//! the last of them had ended. What cannot be weighed is not known: whatever depends on it has no key, and is executed.
 //!
 //! A weighing has a number of its own, so that one whose stage was ended meanwhile says nothing of a later one.
 
@@ -100,8 +101,16 @@ impl Run {
     /// What the stages have left that this one waits for; nothing if that is not known of one of them.
     pub(super) fn left_to(&self, stage: usize) -> Option<Left> {
         let mut left = self.inherited.clone()?;
-        for place in self.graph.before(stage) {
-            left.join(self.left.get(place)?.as_ref()?);
+        let before = self.graph.before(stage);
+        for place in &before {
+            left.join(self.left.get(*place)?.as_ref()?);
+        }
+        for (patterns, digest) in &mut left.commands {
+            if let Some((lying, by)) = self.lying.get(patterns)
+                && before.contains(by)
+            {
+                *digest = *lying;
+            }
         }
         Some(left)
     }
@@ -162,13 +171,43 @@ impl Run {
         }
     }
 
-    /// What is weighed when a stage has ended: what it declares itself, if it does, then what it has met.
+    /// What is weighed when a stage has ended: what it declares itself, if it does, then what it has met, then all of what it
+    /// may have written into of others.
     fn to_weigh(&self, stage: usize) -> Vec<Sought> {
         let own = Some(self.outputs_of(stage).to_vec()).filter(|own| !own.is_empty());
-        own.map(Sought::all)
-            .into_iter()
-            .chain(self.to_meet(stage))
-            .collect()
+        let shared = self.to_share(stage).into_iter().map(Sought::all);
+        let own = own.map(Sought::all).into_iter();
+        own.chain(self.to_meet(stage)).chain(shared).collect()
+    }
+
+    /// What others declare that a stage has waited for, where it may have written into it: it declares something else.
+    fn to_share(&self, stage: usize) -> Vec<Vec<String>> {
+        let own = self.outputs_of(stage);
+        let given = self.left_to(stage).unwrap_or_default().commands;
+        let given = given.into_iter().map(|(patterns, _)| patterns);
+        let given: BTreeSet<_> = given.filter(|patterns| patterns != own).collect();
+        given.into_iter().filter(|_| !own.is_empty()).collect()
+    }
+
+    /// Notes what lies there of outputs, of what the stage declares and of what it shares, now that it has ended. Where it
+    /// found something else than it waited for, what it shares is not of its making alone, and is in no key.
+    fn note_lying(
+        &mut self,
+        stage: usize,
+        own: Option<OutputsDigest>,
+        shared: &[Option<OutputsDigest>],
+    ) {
+        let declared = std::iter::once(self.outputs_of(stage).to_vec()).chain(self.to_share(stage));
+        let shared = shared
+            .iter()
+            .copied()
+            .filter(|_| !self.shaken.contains(&stage));
+        let found = std::iter::once(own).chain(shared);
+        let known = declared.zip(found);
+        let known: Vec<_> = known
+            .filter_map(|(patterns, found)| Some((patterns, (found?, stage))))
+            .collect();
+        self.lying.extend(known);
     }
 
     /// What those have left that a stage has waited for, but for what it declares to write itself.
@@ -375,11 +414,13 @@ impl Engine {
             return;
         };
         let own = run.outputs_of(index).to_vec();
-        let (mine, given) = found.split_at(usize::from(!own.is_empty()).min(found.len()));
+        let (mine, others) = found.split_at(usize::from(!own.is_empty()).min(found.len()));
+        let (given, shared) = others.split_at(run.to_meet(index).len().min(others.len()));
         let met = run.met.remove(&index).unwrap_or_default();
         run.hold_against(index, &met, given);
         if !own.is_empty() {
             let mine = mine.first().copied().flatten();
+            run.note_lying(index, mine, shared);
             run.note_left(index, mine.map(|mine| Left::of_command(&own, mine)));
         }
         self.end_stage(id, index, status);

@@ -90,6 +90,20 @@ fn leaving() -> Config {
     config(OnBusy::Queue, vec![build, plain("test")])
 }
 
+/// Three stages, of which the first and the last declare the same outputs, and the second a part of them.
+fn sharing() -> Config {
+    let writes = |id: &str, outputs: &str| {
+        let command = Command {
+            outputs: vec![outputs.to_owned()],
+            ..command("true")
+        };
+        stage(id, &[], Action::Command(command))
+    };
+    let stages = [("build", "dist"), ("lint", "dist/lint"), ("test", "dist")];
+    let stages = stages.map(|(id, outputs)| writes(id, outputs));
+    config(OnBusy::Queue, stages.to_vec())
+}
+
 fn leaving_below() -> Config {
     let mut config = leaving();
     let nested = nested();
@@ -263,6 +277,8 @@ scenes! {
     outputs_that_cannot_be_weighed: leaving,
     outputs_that_change_while_a_stage_waits: leaving,
     outputs_that_never_lie_still: leaving,
+    outputs_that_are_shared: sharing,
+    outputs_that_are_shared_and_spoiled: sharing,
     outputs_that_stray_below: leaving_below,
     came_and_went: usual,
     came_and_went_twice: usual,
