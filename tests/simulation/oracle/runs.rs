@@ -1,6 +1,8 @@
 //! The judge of runs: how one begins, what its stages may do, how it ends, and what it then proves.
 
-use crate::fixture::{HOMES, JOBS, NEVER_ALLOWED, Setting, index, passes, path, read_by_test};
+use crate::fixture::{
+    HOMES, JOBS, NEVER_ALLOWED, Setting, index, part, passes, path, read_by_test,
+};
 use crate::oracle::{Begun, Held, LetBe, Oracle, announced, is_own, keys};
 use crate::outside::{fails_for_time, proves};
 use orch::engine::{Engine, ProjectId, Standing};
@@ -67,11 +69,21 @@ impl Oracle {
             let mut stages = report.stages.iter();
             stages.any(|stage| stage.id == *id && stage.status != StageStatus::Pending)
         };
+        let now = report.input.unwrap();
+        let content = &self.contents[&now];
         if let Some(read) = self.read.get_mut(&report.run) {
             read.retain(|stage, _| kept(stage));
+            // What it does not read may be other by now.
+            for (stage, read) in read.iter_mut() {
+                let same =
+                    |then: &InputDigest| part(stage, &self.contents[then]) == part(stage, content);
+                *read = read
+                    .iter()
+                    .map(|then| if same(then) { now } else { *then })
+                    .collect();
+            }
         }
         self.before.insert(report.run.clone(), self.captures);
-        let content = &self.contents[&report.input.unwrap()];
         self.bytes.begin(report, content);
         let begun = Begun { project, child };
         let before = self.begun.insert(report.run.clone(), begun);
