@@ -12,6 +12,7 @@ use self::edit::Addition;
 use super::Wanted;
 use crate::disk::configuration::{self, ConfigurationError, Files};
 use crate::documents::declared::{self, Declared};
+use crate::documents::task_index::TASK_INDEX;
 use crate::model::config::detect::{Listing, detect};
 use crate::model::config::fault::{Fault, Problems};
 use crate::model::config::{Config, Project};
@@ -313,10 +314,12 @@ fn holds(
 fn found(around: &Around<'_>) -> Result<crate::model::config::detect::Detected, ComposeError> {
     let path = &around.wanted.path;
     let place = RootPath::new(&around.root.join(path));
-    let listing = match place {
+    let mut listing = match place {
         Ok(place) => configuration::list(&place)?,
         Err(_) => Listing::default(),
     };
+    // The workspace has an index of tasks from now on, and its spec guard is asked from anywhere in it.
+    listing.files.insert(TASK_INDEX.to_owned());
     let found = detect(&listing);
     if let Some((file, said)) = found.broken() {
         return Err(ComposeError::Broken {

@@ -156,7 +156,7 @@ fn tools(pipeline: &Pipeline) -> BTreeSet<String> {
         text.split_whitespace().next().map(str::to_owned)
     });
     first
-        .filter(|tool| tool != "bash" && tool != "sh")
+        .filter(|tool| !matches!(&**tool, "bash" | "sh" | "orchctl"))
         .collect()
 }
 
