@@ -83,10 +83,10 @@ pub struct Aligned {
     pub file: String,
     /// The line of the item, or of the block that holds it.
     pub line: usize,
-    /// What it is called.
+    /// What it is called; of a block the task.
     pub title: String,
-    /// Whether it is ticked now.
-    pub checked: bool,
+    /// Whether it is ticked now; nothing for a block, which repeats all items of its task.
+    pub checked: Option<bool>,
 }
 
 /// What each task's project requires of a run that is cited.
@@ -316,7 +316,7 @@ impl Mirrored {
             file: mirror.file.clone(),
             line: item.line,
             title: item.title.clone(),
-            checked,
+            checked: Some(checked),
         });
     }
 
@@ -329,7 +329,6 @@ impl Mirrored {
             else {
                 continue;
             };
-            let checked = source.checklist.items.iter().all(|item| item.checked);
             self.splices
                 .entry(mirror.path.clone())
                 .or_default()
@@ -338,7 +337,7 @@ impl Mirrored {
                 file: mirror.file.clone(),
                 line: block.line,
                 title: block.key.clone(),
-                checked,
+                checked: None,
             });
         }
     }

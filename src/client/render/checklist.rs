@@ -143,13 +143,13 @@ pub fn synced(items: &[Aligned], dry: bool, _look: &Look) -> String {
 
 fn aligned(text: &mut String, items: &[Aligned]) {
     for item in items {
-        let mark = if item.checked {
-            styled(GREEN, "[x]")
-        } else {
-            "[ ]".to_owned()
-        };
         let (file, title) = (clean(&item.file), clean(&item.title));
-        add(text, format_args!("{file}:{}: {mark} {title}\n", item.line));
+        let said = match item.checked {
+            Some(true) => format!("{} {title}", styled(GREEN, "[x]")),
+            Some(false) => format!("[ ] {title}"),
+            None => format!("the items of {title} in a block, made again"),
+        };
+        add(text, format_args!("{file}:{}: {said}\n", item.line));
     }
 }
 
