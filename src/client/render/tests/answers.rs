@@ -34,6 +34,7 @@ fn gate_says_which_run_it_trusts() {
                 manifest: Some(format!(".runs/0101-web/cli/{RUN}/manifest.json")),
                 reused: true,
                 green: None,
+                approved: Vec::new(),
                 judged: None,
             },
             GateProject {
@@ -46,6 +47,7 @@ fn gate_says_which_run_it_trusts() {
                 manifest: None,
                 reused: false,
                 green: None,
+                approved: Vec::new(),
                 judged: None,
             },
         ],
@@ -106,6 +108,7 @@ fn gate_says_that_flaky_counts_as_failed() {
             manifest: None,
             reused: false,
             green: Some(false),
+            approved: Vec::new(),
             judged: None,
         }],
     };
