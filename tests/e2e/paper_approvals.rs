@@ -217,6 +217,28 @@ fn workspace_user(workspace: &Workspace<'_>) -> String {
 }
 
 #[test]
+fn a_stage_that_is_a_pipeline_is_accepted_by_the_run_that_it_is_a_stage_of() {
+    let world = World::empty();
+    let workspace = world.directory("w");
+    let smoke = "[[pipeline]]\nid = 'smoke'\n[[pipeline.stage]]\nid = 'knock'\ncommand = 'grep -q good a.txt'\n";
+    let toml = pipeline(&[("deep", "pipeline = 'smoke'")]);
+    workspace.write("orchd.toml", format!("{toml}{smoke}"));
+    workspace.write("a.txt", "bad\n");
+    workspace.done(&["allow"]);
+    let run = red(&workspace, &[]);
+    let manifest = workspace.json(&format!(".runs/t/cli/{run}/manifest.json"));
+    let child = manifest["child_runs"][0]["run_id"].as_str().unwrap();
+    let parent = format!("it is a stage of the run {run}");
+    refused(&workspace, &["approve", child, "--reason", "x"], &parent);
+    let input = |run: &str| workspace.json(&sidecar(run))["input_digest"].clone();
+    assert_eq!(input(child), input(&run));
+    let given = approve(&workspace, &run, &["--scope", "stage=deep"]);
+    assert_eq!(approved(&workspace, &[]), [given]);
+    workspace.write("a.txt", "worse\n");
+    red(&workspace, &[]);
+}
+
+#[test]
 fn a_run_that_is_taken_up_again_keeps_what_was_approved_of_it() {
     let world = World::empty();
     let workspace = still(&world, "bad\n", "good\n");
