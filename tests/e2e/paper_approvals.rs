@@ -90,17 +90,18 @@ fn what_is_approved_passes_on_this_content_and_an_edit_makes_it_red_again() {
         "scope": null, "until": "2999-12-31", "input_digest": input,
     });
     assert_eq!(given, expected);
+    let all = [given.clone()];
     let manifest = workspace.json(&format!(".runs/t/cli/{run}/manifest.json"));
     let brief =
         json!([{"actor": "Ada L.", "timestamp": given["timestamp"], "reason": "known flake"}]);
     assert_eq!(manifest["approvals"], brief);
 
-    assert_eq!(approved(&workspace, &["--no-wait"]), [given.clone()]);
+    assert_eq!(approved(&workspace, &["--no-wait"]), all);
     let said = workspace.done(&["gate", "--no-wait"]).out;
     let words = "pass (approved by Ada L.: known flake, until 2999-12-31)";
     assert!(said.contains(words), "{said}");
     // A gate that may run something has what is red run once more, and that run is covered, too.
-    assert_eq!(approved(&workspace, &[]), [given.clone()]);
+    assert_eq!(approved(&workspace, &[]), all);
     let answer = gate(&workspace, &[]);
     assert_ne!(run_of(&answer), run);
     // Only gates honour it.
@@ -115,19 +116,19 @@ fn what_is_approved_passes_on_this_content_and_an_edit_makes_it_red_again() {
     workspace.write("a.txt", "worse\n");
     red(&workspace, &[]);
     workspace.write("a.txt", "bad\n");
-    assert_eq!(approved(&workspace, &[]), [given.clone()]);
+    assert_eq!(approved(&workspace, &[]), all);
     // A command is a part of what was accepted.
     workspace.write("orchd.toml", toml().replace("q good a", "qi good a"));
     workspace.done(&["allow"]);
     red(&workspace, &[]);
     workspace.write("orchd.toml", toml());
     workspace.done(&["allow"]);
-    assert_eq!(approved(&workspace, &[]), [given.clone()]);
+    assert_eq!(approved(&workspace, &[]), all);
     assert_eq!(world.ctl(&["shutdown"]).code, Some(0));
     world.start_over();
     let workspace = world.directory("w");
-    assert_eq!(approved(&workspace, &["--no-wait"]), [given.clone()]);
-    assert_eq!(approved(&workspace, &["--no-daemon"]), [given]);
+    assert_eq!(approved(&workspace, &["--no-wait"]), all);
+    assert_eq!(approved(&workspace, &["--no-daemon"]), all);
 }
 
 #[test]
@@ -198,14 +199,15 @@ fn a_commit_and_an_index_pass_by_what_was_approved_of_their_content() {
     workspace.sh("echo good > a.txt");
     let given = approve(&workspace, &run, &[]);
     assert_eq!(given["actor"], workspace_user(&workspace));
-    assert_eq!(approved(&workspace, &["--commit", "HEAD"]), [given.clone()]);
-    assert_eq!(approved(&workspace, &["--index"]), [given.clone()]);
+    let all = [given];
+    assert_eq!(approved(&workspace, &["--commit", "HEAD"]), all);
+    assert_eq!(approved(&workspace, &["--index"]), all);
     let green = gate(&workspace, &[]);
     assert_eq!(green.code, Some(0), "{green:?}");
     assert_eq!(green.json()["projects"][0]["approved"], Value::Null);
     // The same content in the workspace is the same content.
     workspace.sh("git checkout -q a.txt");
-    assert_eq!(approved(&workspace, &["--no-wait"]), [given]);
+    assert_eq!(approved(&workspace, &["--no-wait"]), all);
     workspace.sh("echo worse > a.txt; git add a.txt");
     red(&workspace, &["--index"]);
 }

@@ -48,7 +48,7 @@ fn found(runs: &Dir, gate: &RedGate, today: Day) -> Option<Vec<Approval>> {
             );
         }
         // The next run of which anything was approved.
-        given.extend(others.find_map(|run| of_run(runs, &gate.task, run))?);
+        given.extend(others.find_map(|run| of_run(runs, &gate.task, &run))?);
     }
 }
 
@@ -63,8 +63,8 @@ fn others(runs: &Dir, gate: &RedGate) -> Vec<RunId> {
 }
 
 /// What was approved of a run, if anything.
-fn of_run(runs: &Dir, task: &TaskId, run: RunId) -> Option<Vec<Given>> {
-    let files = RunFiles::open(runs, task, &run).ok()??;
+fn of_run(runs: &Dir, task: &TaskId, run: &RunId) -> Option<Vec<Given>> {
+    let files = RunFiles::open(runs, task, run).ok()??;
     let sidecar = files.approved().filter(|it| !it.approvals.is_empty())?;
     let manifest = files.manifest().ok()?.value;
     let all = counted(&manifest, &sidecar);

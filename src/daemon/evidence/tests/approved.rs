@@ -85,7 +85,7 @@ fn a_start_that_mends_or_cancels_the_run_keeps_it() {
     let owner = space.path(&base(&run)).join(".orchd-owner.json");
     std::fs::remove_file(owner).unwrap();
     let found = space.desk("d4").recover(task, late).unwrap();
-    assert_eq!(found.interrupted, [run.run.clone()]);
+    assert_eq!(found.interrupted, std::slice::from_ref(&run.run));
     assert_eq!(told(&space, &run), before, "its daemon was lost");
 }
 
