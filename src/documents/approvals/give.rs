@@ -7,6 +7,7 @@
 use super::files::{MANIFEST, RunFiles, SIDECAR, Text, UnreadError};
 use super::red::{Red, Unfit};
 use crate::disk::durable::{Dir, DurableError, Staged};
+use crate::disk::places::EvidencePlaces;
 use crate::documents::records;
 use crate::limits::RUNS_NAMED_MAX;
 use crate::limits::documents::{APPROVAL_TEXT_BYTES_MAX, APPROVALS_MAX};
@@ -14,6 +15,7 @@ use crate::model::evidence::{
     Approval, Manifest, RecordedApproval, Sidecar, counted, dated, document,
 };
 use crate::model::id::{RunId, StageId, TaskId};
+use crate::model::path::RootPath;
 use crate::model::time::{Day, Timestamp};
 use serde_json::{Map, Value};
 use std::ffi::OsStr;
@@ -142,6 +144,16 @@ impl ApproveError {
             Self::Disk(_) => None,
         }
     }
+}
+
+/// Approves a run of the workspace at `root`, or finds that the same was approved before. Its configuration is not asked: a
+/// run is what its files say.
+///
+/// # Errors
+/// As [`approve`], and when the directory of all runs cannot be opened.
+pub fn approve_at(root: &RootPath, wish: &Wish, now: Timestamp) -> Result<Approved, ApproveError> {
+    let runs = EvidencePlaces::of(root).open_runs(root)?;
+    approve(runs.as_ref(), wish, now)
 }
 
 /// Approves a run below the directory of all runs, or finds that the same was approved before.

@@ -11,8 +11,7 @@ use crate::client::exit::Exit;
 use crate::client::failure::Failure;
 use crate::client::render::approving as render;
 use crate::client::session::Session;
-use crate::disk::places::EvidencePlaces;
-use crate::documents::approvals::give::{ApproveError, Wish, approve as give};
+use crate::documents::approvals::give::{Wish, approve_at};
 use crate::documents::approvals::{self, Approvals};
 use crate::documents::failure::PaperError;
 use crate::git::Git;
@@ -28,9 +27,7 @@ pub(super) fn approve(session: &mut Session<'_>, args: Approve) -> Result<Exit, 
         scope: args.scope,
         until: args.until,
     };
-    let runs = EvidencePlaces::of(&root).open_runs(&root);
-    let runs = runs.map_err(ApproveError::from).map_err(PaperError::from)?;
-    let approved = give(runs.as_ref(), &wish, clock::now()).map_err(PaperError::from)?;
+    let approved = approve_at(&root, &wish, clock::now()).map_err(PaperError::from)?;
     let told = Approvals {
         approvals: vec![approved.approval.clone()],
     };

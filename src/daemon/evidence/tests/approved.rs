@@ -1,4 +1,6 @@
 //! What was approved of a run outlives whatever a desk does to its files afterwards.
+//!
+//! It is given as `orchctl approve` gives it; then the run is taken up again, lost, torn or removed.
 
 use super::*;
 use crate::documents::approvals::give::{Wish, approve};

@@ -239,7 +239,8 @@ fn what_cannot_be_approved_is_refused_and_nothing_is_written() {
         assert!(said.contains(says), "{said}");
     }
     assert_eq!(place.both(&run), before);
-    assert!(approve(None, &wish(&run), at(1)).is_err());
+    let nowhere = approve(None, &wish(&run), at(1)).unwrap_err();
+    assert!(matches!(nowhere, ApproveError::NoRun { .. }), "{nowhere}");
 }
 
 #[test]
