@@ -112,6 +112,24 @@ fn one_by_stage_covers_these_stages_and_several_add_up() {
     assert_eq!(used, [&all[1], &all[2]], "what is not needed is not named");
 }
 
+/// Two stages that run the same command on the same files have one key.
+#[test]
+fn a_stage_is_covered_under_its_own_name_only() {
+    let mut run = failed(1);
+    for place in [2, 3] {
+        let key = run.stages[1].key;
+        let twin = &mut run.stages[place];
+        (twin.status, twin.outcome) = (StageStatus::Failed, Outcome::Failed);
+        (twin.key, twin.content_key) = (key, key);
+    }
+    let lint = given(&run, &["lint"], None);
+    assert!(!passes(&run, std::slice::from_ref(&lint)));
+    assert!(passes(
+        &run,
+        &[lint, given(&run, &["test", "spec-guard"], None)]
+    ));
+}
+
 #[test]
 fn other_content_is_covered_by_nothing() {
     let run = failed(1);
@@ -143,6 +161,10 @@ fn that_a_stage_was_not_run_says_nothing_of_how_it_fails() {
     (test.status, test.outcome, test.key) =
         (StageStatus::Failed, Outcome::Failed, test.content_key);
     assert!(!passes(&new, &whole));
+    // Nor where nobody knows on which key it failed.
+    new.stages[2].key = None;
+    assert!(!passes(&new, &whole));
+    new.stages[2].key = new.stages[2].content_key;
     // The other way round it is the same stage on the same content, and worse was accepted.
     assert!(passes(&old, &[given(&new, &[], None)]));
     let mut changed = failed(3);

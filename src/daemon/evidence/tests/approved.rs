@@ -5,6 +5,7 @@
 use super::*;
 use crate::documents::approvals::give::{Wish, approve};
 use crate::model::run::Cause;
+use std::time::Duration;
 
 /// A run that failed, and of which this was approved: what its two files say of it.
 fn approved(space: &Space) -> (RunReport, [Value; 2]) {
@@ -100,16 +101,22 @@ fn what_is_approved_while_an_end_is_written_is_not_written_over() {
     let ended = report("demo", 1, RunStatus::Failed);
     let dir = Dir::open(&space.path(&base(&begun))).unwrap();
     let kept = dir.keep().unwrap();
-    let told = std::thread::scope(|scope| {
-        let end = scope.spawn(|| desk.end(&ended, None, at(1148)));
+    let manifest = format!("{}/manifest.json", base(&begun));
+    let (ended_at, hears) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let end = scope.spawn(|| {
+            desk.end(&ended, None, at(1148)).unwrap();
+            ended_at.send(()).unwrap();
+        });
         // Somebody who holds the run's directory has his turn first, and is not forgotten.
-        let path = space.path(&base(&begun)).join("manifest.json");
-        let mut manifest = space.json(&format!("{}/manifest.json", base(&begun)));
-        manifest["approvals"] = serde_json::json!([{"actor": "x"}]);
-        crate::disk::durable::write(&path, manifest.to_string().as_bytes(), 0o644).unwrap();
+        let waits = hears.recv_timeout(Duration::from_millis(200));
+        assert_eq!(waits, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
+        let mut given = space.json(&manifest);
+        given["approvals"] = serde_json::json!([{"actor": "x"}]);
+        space.write(&manifest, given.to_string().as_bytes());
         drop(kept);
-        end.join().unwrap().unwrap();
-        space.json(&format!("{}/manifest.json", base(&begun)))["approvals"].clone()
+        end.join().unwrap();
     });
-    assert_eq!(told, serde_json::json!([{"actor": "x"}]));
+    let told = &space.json(&manifest)["approvals"];
+    assert_eq!(*told, serde_json::json!([{"actor": "x"}]));
 }
