@@ -43,7 +43,7 @@ pub enum Paper {
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),
-    /// Accept what a run has failed at, so that gates pass on that content
+    /// Accept what a run has failed at: gates pass on that content
     ///
     /// Only on that content, for those stages, until that day: an edit makes gates red again, and so does another failure.
     /// The verdict stays what it is: only gates honour approvals, and say so.
@@ -52,6 +52,7 @@ pub enum Paper {
     )]
     Approve(approving::Approve),
     /// List what was approved
+    #[command(after_help = "Example:\n  orchctl approvals list")]
     Approvals(approving::Approvals),
 }
 
