@@ -5,6 +5,7 @@
 //! state. Read `shell` first, then `effects` (out) and `arrivals` (in).
 
 mod alarm;
+mod approving;
 mod arrivals;
 mod auditing;
 mod calls;

@@ -9,8 +9,8 @@ mod locks;
 use std::time::Duration;
 
 pub use locks::{
-    LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX, LOCK_PAUSE, LOCK_STALE,
-    LOCK_TRIES_MAX, MUTEX_LOOK_PAUSE, STATE_AGAIN, STATE_LOCK_TRIES_MAX,
+    KEPT_TRIES_MAX, LOCK_HANDOVER_PAUSE, LOCK_HANDOVER_PAUSES_MAX, LOCK_NOTE_BYTES_MAX, LOCK_PAUSE,
+    LOCK_STALE, LOCK_TRIES_MAX, MUTEX_LOOK_PAUSE, STATE_AGAIN, STATE_LOCK_TRIES_MAX,
 };
 
 /// Bytes of a task id: it is a path component, and file names end at 255 bytes on the file systems that we meet.

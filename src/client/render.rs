@@ -5,6 +5,7 @@
 //! it.
 
 pub mod answer;
+pub mod approving;
 pub mod checklist;
 pub mod daemon;
 pub mod docs;

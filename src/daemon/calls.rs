@@ -122,8 +122,8 @@ impl Shell {
                     asked,
                     wanted.workspace.as_ref(),
                     tasks,
-                    Patience::Run,
-                    timeout,
+                    (Patience::Run, timeout),
+                    Purpose::Plain,
                 );
             }
             Call::Gate(wanted) => {
@@ -136,8 +136,8 @@ impl Shell {
                     asked,
                     wanted.workspace.as_ref(),
                     wanted.tasks,
-                    patience,
-                    None,
+                    (patience, None),
+                    Purpose::Gate,
                 );
             }
             Call::EventsSubscribe(_) => self.inspect_first(asked, None),
@@ -252,8 +252,8 @@ impl Shell {
         asked: Asked,
         root: Option<&RootPath>,
         tasks: Vec<TaskId>,
-        patience: Patience,
-        timeout: Option<Duration>,
+        (patience, timeout): (Patience, Option<Duration>),
+        purpose: Purpose,
     ) {
         match self.scope_of(root) {
             Ok(workspace) => {
@@ -261,7 +261,7 @@ impl Shell {
                     scope: Scope { workspace, tasks },
                     patience,
                 };
-                self.ask(asked, Purpose::Plain, ask, timeout);
+                self.ask(asked, purpose, ask, timeout);
             }
             Err(refusal) => self.answer_now(asked, |_| Err(refusal)),
         }

@@ -218,7 +218,8 @@ impl Desk {
         files.write_manifest(&open.manifest)?;
         // Nothing else tells of attempts should the daemon be lost; the rest of it can be had of the manifest.
         if report.stages.iter().any(|stage| stage.attempts > 1) {
-            files.write_sidecar(&Sidecar::meanwhile(report).on(self.judged.clone()))?;
+            let sidecar = Sidecar::meanwhile(report).on(self.judged.clone());
+            files.write_sidecar(&sidecar.approved(open.approvals()))?;
         }
         files.beat(now)?;
         Ok(())
@@ -259,14 +260,14 @@ impl Desk {
             }
         };
         self.anchor(&report.run)?;
+        let sidecar = self.sidecar(report);
         let Some(mut open) = self.open.remove(&report.run) else {
             return Ok(());
         };
-        open.take_over(&files);
         open.manifest.note(report, &self.layout, now);
         open.manifest.metrics_recorded = false;
         open.manifest.run_summary_path = None;
-        open.sidecar = Some(self.sidecar(report));
+        open.sidecar = Some(sidecar);
         let ended = write_errors(&files, report, &mut open.manifest, &self.layout, now)
             .map_err(EvidenceError::from)
             .and_then(|grown| self.finish(&files, &mut open, state, grown, now));
@@ -372,7 +373,10 @@ impl Desk {
     }
 
     fn sidecar(&self, report: &RunReport) -> Sidecar {
-        Sidecar::of(report).on(self.judged.clone())
+        let held = self.open.get(&report.run);
+        let approvals = held.map(Open::approvals).unwrap_or_default();
+        let sidecar = Sidecar::of(report).on(self.judged.clone());
+        sidecar.approved(approvals)
     }
 
     fn runs_dir(&self, run: &RunId) -> Result<Dir, EvidenceError> {

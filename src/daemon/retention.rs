@@ -1,21 +1,21 @@
 //! Which runs are kept, and how the others go.
 //!
 //! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, one that a
-//! checklist cites, the child runs of what is kept, to which its manifest leads, and the runs that all these have taken
+//! checklist cites, one of which an approval is in force, the child runs of what is kept, to which its manifest leads, and the runs that all these have taken
 //! stages over from; of those in turn only the child runs, or each would keep the one before for ever. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
 //! what a crash leaves of that is swept at the next start, its pointers included.
 
 use crate::daemon::evidence::{
-    Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, run_path,
+    Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, read_sidecar, run_path,
 };
 use crate::daemon::index::Row;
 use crate::disk::durable::{Dir, DurableError, Kind};
 use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::config::Retention;
-use crate::model::evidence::RunRecord;
+use crate::model::evidence::{RunRecord, counted};
 use crate::model::id::{RunId, TaskId};
 use crate::model::run::Cause;
-use crate::model::time::Timestamp;
+use crate::model::time::{Day, Timestamp};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -70,6 +70,8 @@ impl Desk {
             return Ok(Vec::new());
         }
         forget_cited(&Dir::open(self.root().as_path())?, &mut over)?;
+        let today = Day::of(now);
+        over.retain(|run| !is_approved(&runs, task, run, today));
         forget_children(&runs, &records, &mut over);
         forget_reused(&rows, &mut over);
         forget_children(&runs, &records, &mut over);
@@ -140,6 +142,16 @@ fn discard_pointers(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), Durabl
         }
     }
     Ok(())
+}
+
+/// Whether a gate may pass by what was approved of a run, should it meet that content again.
+fn is_approved(runs: &Dir, task: &TaskId, run: &RunId, today: Day) -> bool {
+    let told = || {
+        let dir = runs.descend(&run_path(task, run)).ok()??;
+        let (manifest, sidecar) = (read_manifest(&dir).ok()?, read_sidecar(&dir).ok()?);
+        Some(counted(&manifest, &sidecar).any(|it| !it.is_over(today)))
+    };
+    told().unwrap_or(false)
 }
 
 /// Takes the runs out of `over` that others, which are kept, have taken stages over from.

@@ -43,6 +43,8 @@ pub(super) enum Purpose {
     Sync(Option<WorkspaceId>),
     /// A look, for a question that is answered from what has been read.
     Look(Box<Read>),
+    /// The verdicts, for a gate: what is red may pass by approvals.
+    Gate,
     /// A look, for a question why stages are proven or not.
     Reasons,
     /// What the trees of several workspaces know of it.
@@ -158,6 +160,7 @@ impl Shell {
             Some(Purpose::Why { .. }) => self.told_why(request),
             Some(
                 Purpose::Plain
+                | Purpose::Gate
                 | Purpose::Reasons
                 | Purpose::Sync(_)
                 | Purpose::Look(_)
@@ -219,6 +222,9 @@ impl Shell {
         if let (Some(Purpose::Reasons), Reply::Verdicts(found)) = (purpose, &reply) {
             return self.tell_why(request, found);
         }
+        if let (Some(Purpose::Gate), Reply::Verdicts(found)) = (purpose, &reply) {
+            return self.tell_gate(request, found);
+        }
         let result = match reply {
             Reply::Denied(denied) => Err(refusal(denied)),
             Reply::Synced => Ok(self.synced(request).into()),
@@ -257,7 +263,7 @@ impl Shell {
         }
     }
 
-    fn gate_answer(&self, found: &[Found]) -> GateAnswer {
+    pub(super) fn gate_answer(&self, found: &[Found]) -> GateAnswer {
         let workspaces: BTreeSet<WorkspaceId> = found
             .iter()
             .map(|answer| answer.project.workspace)
@@ -278,21 +284,11 @@ impl Shell {
                 reused: answer.reused,
                 green: (answer.verdict == Verdict::Flaky).then_some(answer.green),
                 detail: answer.detail.clone(),
+                approved: Vec::new(),
                 judged: None,
             }
         });
-        let verdict = found
-            .iter()
-            .map(|answer| answer.verdict)
-            .min_by_key(|verdict| verdict.goodness());
-        let verdict = verdict.unwrap_or(Verdict::Unknown);
-        let green = found.iter().all(|answer| answer.green);
-        GateAnswer {
-            verdict,
-            green: (verdict == Verdict::Flaky).then_some(green),
-            detail: None,
-            projects: projects.collect(),
-        }
+        GateAnswer::of(projects.collect())
     }
 
     pub(super) fn run_answer(&self, report: &RunReport) -> Option<RunAnswer> {

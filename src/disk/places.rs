@@ -3,6 +3,7 @@
 //! Both sides ask here, so that the paper side reads what the daemon has written. A stage's environment is about its own
 //! workspace only.
 
+use crate::disk::durable::{Dir, DurableError};
 use crate::model::around::{self, RUNS_AROUND};
 use crate::model::path::RootPath;
 use std::path::{Component, Path, PathBuf};
@@ -30,6 +31,25 @@ impl EvidencePlaces {
         Self {
             runs: named("CODEX_ORCHESTRATOR_RUNS_DIR", ".runs"),
             out: named("CODEX_ORCHESTRATOR_OUT_DIR", "out"),
+        }
+    }
+}
+
+impl EvidencePlaces {
+    /// Opens the directory that holds the runs of the workspace at `root`; nothing where there is none yet. Below the
+    /// workspace no link is followed.
+    ///
+    /// # Errors
+    /// When it may not be opened, or something else stands in its place.
+    pub fn open_runs(&self, root: &RootPath) -> Result<Option<Dir>, DurableError> {
+        let (anchor, below) = match self.runs.strip_prefix(root.as_path()) {
+            Ok(below) => (root.as_path(), below),
+            Err(_) => (self.runs.as_path(), Path::new("")),
+        };
+        match Dir::open(anchor) {
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+            Ok(anchor) => anchor.descend(below),
         }
     }
 }

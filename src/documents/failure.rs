@@ -3,6 +3,7 @@
 //! One enum for all of them, because they end in the same place; each variant is the error of the part that failed. What
 //! is found wrong is no failure, but where it stands in the way of what was asked.
 
+use crate::documents::approvals::give::ApproveError;
 use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
 use crate::documents::onboarding::OnboardError;
@@ -39,6 +40,9 @@ pub enum PaperError {
     /// A project was not taken in.
     #[error(transparent)]
     Onboard(#[from] OnboardError),
+    /// Nothing was approved.
+    #[error(transparent)]
+    Approve(#[from] ApproveError),
 }
 
 impl PaperError {
@@ -81,6 +85,7 @@ impl PaperError {
                 Some("name a commit, a branch or a tag: --base REV, or BASE_SHA")
             }
             Self::Onboard(error) => error.hint(),
+            Self::Approve(error) => error.hint(),
             Self::Shelf(_)
             | Self::Index(_)
             | Self::Rewrite(_)

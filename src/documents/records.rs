@@ -8,6 +8,7 @@ use crate::limits::documents::{RECORD_NAMES_MAX, RECORDS_MAX};
 use crate::model::evidence::{Layout, Manifest, RunRecord, Sidecar, Unreadable};
 use crate::model::id::{RunId, TaskId};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 
@@ -97,14 +98,21 @@ pub fn run_ids(shelf: &Shelf, task: &TaskId) -> Result<Vec<RunId>, ShelfError> {
         Err(error) if is_nothing(&error) => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
-    let mut found = Vec::new();
+    let mut names = Vec::new();
     for entry in entries.take(RECORD_NAMES_MAX) {
-        let name = entry.map_err(failed)?.file_name();
-        found.extend(name.to_str().and_then(|name| RunId::parse(name).ok()));
+        names.push(entry.map_err(failed)?.file_name());
     }
+    Ok(newest(names.iter().map(AsRef::as_ref)))
+}
+
+/// The runs that these directories are named for, newest first; of more than `RECORDS_MAX` the newest.
+#[must_use]
+pub fn newest<'n>(names: impl Iterator<Item = &'n OsStr>) -> Vec<RunId> {
+    let ids = names.filter_map(|name| RunId::parse(name.to_str()?).ok());
+    let mut found: Vec<RunId> = ids.collect();
     found.sort_by(|a, b| (is_timed(b), b).cmp(&(is_timed(a), a)));
     found.truncate(RECORDS_MAX);
-    Ok(found)
+    found
 }
 
 /// One run of a task; what of it is not there is told in its place.

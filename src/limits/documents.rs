@@ -35,6 +35,10 @@ pub const GUARDED_PATHS_NAMED_MAX: usize = 3;
 pub const APPROVALS_SHOWN_MAX: usize = 5;
 /// Characters of an approval's reason in a block about a project.
 pub const APPROVAL_CHARS_MAX: usize = 160;
+/// Approvals of one run: past this nobody reads who has accepted what.
+pub const APPROVALS_MAX: usize = 100;
+/// Bytes of an approval's reason, and of who gave it: some paragraphs.
+pub const APPROVAL_TEXT_BYTES_MAX: usize = 4_096;
 /// Characters between the angle brackets of a template's fragment: more is no name of something to fill in.
 pub const FRAGMENT_CHARS_MAX: usize = 80;
 /// Characters of a slug: with a task id it is a file name.

@@ -12,6 +12,9 @@ pub const LOCK_PAUSE: Duration = Duration::from_millis(3);
 pub const STATE_LOCK_TRIES_MAX: u32 = 300;
 /// From one time when a damaged state file could not be written anew, because another program keeps its lock, to the next.
 pub const STATE_AGAIN: Duration = Duration::from_secs(2);
+/// Tries, with that pause between them, to keep a run's directory from others: longer than a slow disk takes to write a run's
+/// end.
+pub const KEPT_TRIES_MAX: u32 = 700;
 /// Age at which a lock without a readable owner is taken over, as the published orchestrator does it.
 pub const LOCK_STALE: Duration = Duration::from_secs(300);
 /// Pauses that a starting daemon makes while nobody answers for the lock that somebody holds: five seconds in all.

@@ -17,7 +17,7 @@ mod sidecar;
 mod snapshot;
 mod summary;
 
-pub use approval::{Approval, ApprovedStage, RecordedApproval, approvals};
+pub use approval::{Approval, ApprovedStage, RecordedApproval, approvals, counted, dated};
 pub use error_file::ErrorFile;
 pub use guardrail::{Guardrails, is_guardrail, says_skipped};
 pub use layout::{Layout, numbered, slug};

@@ -11,6 +11,7 @@ pub mod status;
 pub mod why;
 
 use crate::model::digest::{CommandSet, InputDigest};
+use crate::model::evidence::Approval;
 use crate::model::id::{PipelineId, RunId, Seq, StageId, TaskId};
 use crate::model::judged::Judged;
 use crate::model::path::RootPath;
@@ -75,12 +76,30 @@ pub struct GateProject {
     /// Why nothing is known; told only where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The approvals by which it passes; told only where it is red without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<Approval>,
     /// What was judged, as `commit` or `index`; `orchctl` adds it where that is not what lies in the workspace.
     #[serde(flatten)]
     pub judged: Option<Judged>,
 }
 
 impl GateAnswer {
+    /// What these projects say together: the worst verdict; nothing is known of none.
+    #[must_use]
+    pub fn of(projects: Vec<GateProject>) -> Self {
+        let verdicts = projects.iter().map(|project| project.verdict);
+        let verdict = verdicts.min_by_key(|verdict| verdict.goodness());
+        let verdict = verdict.unwrap_or(Verdict::Unknown);
+        let green = projects.iter().all(|project| project.green != Some(false));
+        Self {
+            verdict,
+            green: (verdict == Verdict::Flaky).then_some(green),
+            detail: None,
+            projects,
+        }
+    }
+
     /// What both say together: the worse verdict, all reasons, and all projects.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

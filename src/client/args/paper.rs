@@ -2,6 +2,7 @@
 //!
 //! Only what was typed; what is read and judged is in `documents`.
 
+pub mod approving;
 pub mod guarding;
 
 use crate::documents::onboarding::Slug;
@@ -42,6 +43,17 @@ pub enum Paper {
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),
+    /// Accept what a run has failed at: gates pass on that content
+    ///
+    /// Only on that content, for those stages, until that day: an edit makes gates red again, and so does another failure.
+    /// The verdict stays what it is: only gates honour approvals, and say so.
+    #[command(
+        after_help = "Example:\n  orchctl approve 3d0103be --scope stage=audit --until 2026-12-01 --reason 'no fix upstream yet'"
+    )]
+    Approve(approving::Approve),
+    /// List what was approved
+    #[command(after_help = "Example:\n  orchctl approvals list")]
+    Approvals(approving::Approvals),
 }
 
 /// What to do with checklists.

@@ -191,6 +191,7 @@ pub(super) fn unknown(reason: &str, tasks: &[TaskId]) -> GateAnswer {
         reused: false,
         green: None,
         detail: Some(reason.to_owned()),
+        approved: Vec::new(),
         judged: None,
     };
     GateAnswer {

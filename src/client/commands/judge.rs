@@ -266,6 +266,7 @@ fn on_same_content(mut answer: GateAnswer, known: &GateAnswer) -> GateAnswer {
         if !is_same && !says_more {
             project.verdict = Verdict::Unknown;
             project.green = None;
+            project.approved.clear();
             project.detail = Some(REWRITTEN.to_owned());
         }
     }

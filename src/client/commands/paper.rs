@@ -3,6 +3,7 @@
 //! Each opens the workspace, has `documents` judge, and prints. Which workspace is meant is found out as for any other
 //! command, but that nobody can say which are registered.
 
+mod approving;
 mod checklist;
 mod docs;
 mod guarding;
@@ -25,6 +26,8 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
         Paper::Project(args) => project::project(session, args.act),
         Paper::Docs(args) => docs::docs(session, &args.act),
+        Paper::Approve(args) => approving::approve(session, args),
+        Paper::Approvals(args) => approving::approvals(session, args.act),
     }
 }
 

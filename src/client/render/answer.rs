@@ -3,6 +3,7 @@
 //! Pure text from a report; nothing is asked and nothing is looked up here.
 
 use crate::client::output::Look;
+use crate::client::render::approving;
 use crate::client::render::mark::{self, short};
 use crate::client::render::status::{fit, indented, short_path};
 use crate::client::render::text::{BOLD, DIM, add, clean, columns, count, pad, styled};
@@ -62,6 +63,10 @@ pub fn gate(answer: &GateAnswer, stages: &BTreeMap<RunId, Stages>, look: &Look) 
         }
         if project.green == Some(false) {
             text.push_str(&indented(mark::FLAKY_IS_RED, 4, look));
+        }
+        if !project.approved.is_empty() {
+            let honoured = approving::honoured(&project.approved);
+            text.push_str(&indented(&honoured, 4, look));
         }
         if let Some(manifest) = &project.manifest {
             let manifest = short_path(&clean(manifest), look, 4);

@@ -3,6 +3,7 @@
 //! Snapshots of text that people read; a changed column is a decision.
 
 mod answers;
+mod approving;
 mod live;
 mod why;
 

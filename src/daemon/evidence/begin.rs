@@ -36,8 +36,7 @@ impl Desk {
                 (begun, sidecar, Some(Box::new(named.spare)))
             }
             None => {
-                let sidecar = self.sidecar(report);
-                let manifest = self.write(&runs, report, &sidecar, &mut grown, now)?;
+                let (manifest, sidecar) = self.write(&runs, report, &mut grown, now)?;
                 (manifest, sidecar, None)
             }
         };
@@ -152,11 +151,16 @@ impl Desk {
         &mut self,
         runs: &Dir,
         report: &RunReport,
-        sidecar: &Sidecar,
         grown: &mut Grown,
         now: Timestamp,
-    ) -> Result<Manifest, EvidenceError> {
+    ) -> Result<(Manifest, Sidecar), EvidenceError> {
         let files = Files::create(runs, &report.task, &report.run, grown)?;
+        // Nobody approves of it between what is read here and what is written.
+        let kept = files.run.keep();
+        let mut sidecar = self.sidecar(report);
+        if let Ok(found) = files.read_sidecar() {
+            sidecar.approvals = found.approvals;
+        }
         files.write_owner(&self.owner)?;
         let mut staged = Vec::new();
         let mut manifest = match taken_up(&files)? {
@@ -169,7 +173,7 @@ impl Desk {
         };
         staged.push(files.stage_token(&manifest.resume_token)?);
         files.beat(now)?;
-        staged.push(files.stage_sidecar(sidecar)?);
+        staged.push(files.stage_sidecar(&sidecar)?);
         advance(&mut manifest, report, &self.layout, now);
         staged.extend(files.stage_pointer(&manifest, grown)?);
         let mut begun = files.stage_manifest(&manifest)?;
@@ -179,8 +183,9 @@ impl Desk {
         }
         files.link(&manifest, grown)?;
         self.former.push(begun.place()?);
+        drop(kept);
         grown.note(files.run);
-        Ok(manifest)
+        Ok((manifest, sidecar))
     }
 
     /// The manifest that a run begins with; that of one whose files are gone is known.

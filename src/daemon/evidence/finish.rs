@@ -34,6 +34,9 @@ impl Desk {
         mut grown: Grown,
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
+        // Nobody approves of it between what is read here and what is written.
+        let _kept = files.run.keep();
+        open.take_over(files);
         let Open {
             manifest,
             sidecar,

@@ -14,7 +14,7 @@ use crate::daemon::process;
 use crate::disk::durable::{Dir, temp_owner};
 use crate::limits::{EVIDENCE_BYTES_MAX, TORN_SETTLE, UNBORN_RUN};
 use crate::model::evidence::{
-    Command, DAEMON_LOST, Layout, Manifest, Sidecar, StageKind, Unreadable,
+    Command, DAEMON_LOST, Layout, Manifest, RecordedApproval, Sidecar, StageKind, Unreadable,
 };
 use crate::model::id::{PipelineId, RunId, StageId, TaskId};
 use crate::model::run::{Outcome, RunStatus, StageStatus};
@@ -190,6 +190,8 @@ pub(super) fn rebuild(
         Some("The manifest was damaged; this is what was left of the run.".to_owned());
     manifest.resume_token = token;
     manifest.commands = commands;
+    let approvals = sidecar.iter().flat_map(|sidecar| &sidecar.approvals);
+    manifest.approvals = approvals.map(RecordedApproval::brief).collect();
     manifest.beat(now);
     Ok(manifest)
 }

@@ -1,14 +1,13 @@
 //! A run whose manifest is in a desk's hands: what is known of it between two writes.
 //!
-//! From its beginning to its recorded end. What another tool wrote into the manifest meanwhile is taken over before each
-//! write; nothing is written here but the error files of its stages.
+//! From its beginning to its recorded end. What others wrote into its files meanwhile is taken over before each write; nothing is written here but the error files of its stages.
 
 use super::files::Files;
 use super::finish::Ending;
 use super::places::Grown;
 use super::spare::Spare;
 use crate::disk::durable::DurableError;
-use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar};
+use crate::model::evidence::{ErrorFile, Layout, Manifest, RecordedApproval, Sidecar};
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 
@@ -47,12 +46,22 @@ impl Open {
         manifest
     }
 
-    /// Takes over what another tool has written into the manifest meanwhile and we would overwrite.
+    /// Takes over what others have written into its files meanwhile and we would overwrite: what was approved, and keys
+    /// that we do not know.
     pub(super) fn take_over(&mut self, files: &Files) {
         if let Ok(found) = files.read_manifest() {
             self.manifest.approvals = found.approvals;
             self.manifest.rest = found.rest;
         }
+        if let (Some(sidecar), Ok(found)) = (&mut self.sidecar, files.read_sidecar()) {
+            sidecar.approvals = found.approvals;
+        }
+    }
+
+    /// What was approved of it before it was taken up again.
+    pub(super) fn approvals(&self) -> Vec<RecordedApproval> {
+        let sidecar = self.sidecar.as_ref();
+        sidecar.map(|it| it.approvals.clone()).unwrap_or_default()
     }
 }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use tempfile::TempDir;
 
+mod approved;
 mod cost;
 mod exhibits;
 mod foreseen;

@@ -5,6 +5,7 @@
 use super::*;
 use crate::daemon::evidence::tests::{Space, run_to_end};
 use crate::disk::durable::{self, crash_after};
+use crate::documents::approvals::give::{Wish, approve};
 use crate::model::evidence::tests::at;
 use crate::model::run::{RunReport, RunStatus};
 
@@ -94,6 +95,30 @@ fn what_is_active_newest_or_cited_stays() {
         .unwrap();
     assert_eq!(gone, [runs[0].run.clone()]);
     assert_eq!(kept(&space), ids(&runs, &[2, 4]));
+}
+
+#[test]
+fn a_run_stays_while_an_approval_of_it_is_in_force() {
+    let space = Space::new();
+    let (mut desk, runs) = five(&space);
+    let task = &runs[0].task;
+    for (place, until) in [(0, None), (1, Some("2026-11-22"))] {
+        let wish = Wish {
+            run: runs[place].run.to_string(),
+            actor: "Ada".to_owned(),
+            reason: "known".to_owned(),
+            scope: Vec::new(),
+            until: until.map(|day| Day::parse(day).unwrap()),
+        };
+        let dir = Dir::open(&space.path(".runs")).unwrap();
+        approve(Some(&dir), &wish, at(6000)).unwrap();
+    }
+    let keep = Retention { runs: 1, days: 30 };
+    desk.retain(task, keep, &[], at(9000)).unwrap();
+    assert_eq!(kept(&space), ids(&runs, &[0, 1, 4]));
+    // Through its last day, and no longer.
+    desk.retain(task, keep, &[], at(DAYS)).unwrap();
+    assert_eq!(kept(&space), ids(&runs, &[0, 4]));
 }
 
 /// The third took a stage over from the second, which had taken one over from the first.

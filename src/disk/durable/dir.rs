@@ -174,6 +174,20 @@ impl Dir {
         Ok(staged)
     }
 
+    /// As [`Dir::stage`], for a file that is there and that as many may read and write as before.
+    ///
+    /// # Errors
+    /// When it is not there, or the new one cannot be made or filled.
+    pub fn stage_like(&self, name: &OsStr, bytes: &[u8]) -> Result<Staged, DurableError> {
+        let path = self.path.join(name);
+        let missing = || fail(Act::Open, &path)(io::Error::from(io::ErrorKind::NotFound));
+        let before = self.file(name)?.ok_or_else(missing)?;
+        let before = before.metadata().map_err(fail(Act::Open, &path))?;
+        let staged = self.stage(name, bytes, SHARED)?;
+        staged.allow(before.permissions())?;
+        Ok(staged)
+    }
+
     /// As [`Dir::stage`], into a file that has been made under `temp` before; what is in it goes.
     ///
     /// # Errors

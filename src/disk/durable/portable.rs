@@ -76,6 +76,11 @@ pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
     None
 }
 
+/// Nothing: a directory is no file here.
+pub(super) fn lockable(_: &Handle) -> Option<File> {
+    None
+}
+
 pub(super) fn symlink(_: &Path, _: &Handle, _: &OsStr) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }

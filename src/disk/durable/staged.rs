@@ -6,7 +6,7 @@ use super::dir::Dir;
 use super::former::Former;
 use super::{Act, DurableError, fail, probe, sync_file, sys, together};
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::path::PathBuf;
 
@@ -31,6 +31,19 @@ impl Staged {
 
     pub(super) fn keep(&mut self, file: File) {
         self.file = Some(file);
+    }
+
+    /// Has it be for whom `permissions` say, whatever the umask admits.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn allow(&self, permissions: Permissions) -> Result<(), DurableError> {
+        let path = self.dir.path.join(&self.name);
+        let allowed = self
+            .file
+            .as_ref()
+            .map(|file| file.set_permissions(permissions));
+        allowed.unwrap_or(Ok(())).map_err(fail(Act::Create, &path))
     }
 
     /// Makes its bytes survive a power cut.

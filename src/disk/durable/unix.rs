@@ -84,6 +84,12 @@ pub(super) fn hold(_: &Handle, _: &OsStr) -> Option<Held> {
     None
 }
 
+/// The directory as a file of its own that can be locked: descriptors that are shared share a lock, too.
+pub(super) fn lockable(handle: &Handle) -> Option<File> {
+    let own = rustix::fs::openat(handle, ".", DIRECTORY, Mode::empty()).ok()?;
+    Some(File::from(own))
+}
+
 pub(super) fn symlink(target: &Path, handle: &Handle, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::symlinkat(target, handle, name)?)
 }

@@ -125,6 +125,12 @@ impl Sidecar {
         Self { judged, ..self }
     }
 
+    /// The same of a run of which this was approved before it was taken up again.
+    #[must_use]
+    pub fn approved(self, approvals: Vec<RecordedApproval>) -> Self {
+        Self { approvals, ..self }
+    }
+
     /// Reads a sidecar.
     ///
     /// # Errors

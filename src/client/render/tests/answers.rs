@@ -16,6 +16,23 @@ use crate::model::run::{Cause, RunStatus, Verdict};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// A project of which nothing is known.
+pub(super) fn unknown(id: &str) -> GateProject {
+    GateProject {
+        detail: None,
+        task_id: task(id),
+        workspace: None,
+        verdict: Verdict::Unknown,
+        input_digest: None,
+        run_id: None,
+        manifest: None,
+        reused: false,
+        green: None,
+        approved: Vec::new(),
+        judged: None,
+    }
+}
+
 #[test]
 fn gate_says_which_run_it_trusts() {
     let digest = InputDigest(Digest::parse(&"9c41".repeat(16)).unwrap());
@@ -25,29 +42,14 @@ fn gate_says_which_run_it_trusts() {
         detail: None,
         projects: vec![
             GateProject {
-                detail: None,
-                task_id: task("0101-web"),
-                workspace: None,
                 verdict: Verdict::Pass,
                 input_digest: Some(digest),
                 run_id: Some(run(RUN)),
                 manifest: Some(format!(".runs/0101-web/cli/{RUN}/manifest.json")),
                 reused: true,
-                green: None,
-                judged: None,
+                ..unknown("0101-web")
             },
-            GateProject {
-                detail: None,
-                task_id: task("0104"),
-                workspace: None,
-                verdict: Verdict::Unknown,
-                input_digest: None,
-                run_id: None,
-                manifest: None,
-                reused: false,
-                green: None,
-                judged: None,
-            },
+            unknown("0104"),
         ],
     };
     let of_run = answer::Stages {
@@ -106,6 +108,7 @@ fn gate_says_that_flaky_counts_as_failed() {
             manifest: None,
             reused: false,
             green: Some(false),
+            approved: Vec::new(),
             judged: None,
         }],
     };

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::model::digest::OutputsDigest;
+use crate::model::time::Day;
 use std::io::Write as _;
 
 fn released(path: &str) -> Vec<u8> {
@@ -48,6 +49,34 @@ fn a_stage_that_was_taken_over_leads_to_who_executed_it() {
     assert_eq!(old.stages[0].content_key(), old.stages[0].key);
 }
 
+/// The sidecar of a run that was approved, for a stage that failed and one that was not run.
+fn with_approval(report: &RunReport) -> Sidecar {
+    let sidecar = Sidecar::of(report);
+    let stage = |place: usize, failed: bool| ApprovedStage {
+        id: sidecar.stages[place].id.clone(),
+        key: sidecar.stages[place].key.filter(|_| failed),
+        content_key: sidecar.stages[place].key.filter(|_| !failed),
+    };
+    let approval = RecordedApproval {
+        actor: "Ada".to_owned(),
+        timestamp: at(5000),
+        reason: "no fix upstream yet".to_owned(),
+        stages: vec![stage(1, true), stage(2, false)],
+        whole: false,
+        until: Some(Day::parse("2026-12-01").unwrap()),
+        input_digest: InputDigest(Digest::of(b"content")),
+    };
+    sidecar.approved(vec![approval])
+}
+
+#[test]
+fn a_sidecar_from_before_content_was_written_down_is_still_read() {
+    let old = Sidecar::parse(&released("orchd-1/orchd-before-input.json")).unwrap();
+    assert!(old.proves() && old.input_digest.is_none() && old.approvals.is_empty());
+    let approved = Sidecar::parse(&released("orchd-1/orchd-approved.json")).unwrap();
+    assert_eq!(approved.approvals[0].brief()["actor"], "Ada");
+}
+
 /// What we release must be what was released: a difference is a new version of a format.
 #[test]
 fn our_files_are_as_they_were_released() {
@@ -66,6 +95,7 @@ fn our_files_are_as_they_were_released() {
             "orchd-reused.json",
             document(&Sidecar::of(&with_reuse(report.clone()))),
         ),
+        ("orchd-approved.json", document(&with_approval(&report))),
         ("run-summary.json", document(&summary)),
         ("runs.json", snapshot.runs_file()),
         (
