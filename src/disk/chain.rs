@@ -11,12 +11,13 @@ mod files;
 
 pub use files::{is_linked, linked_files};
 
-use crate::disk::durable::{Dir, DurableError, Locked, SHARED, Unsynced};
-use crate::limits::chain::LINK_BYTES_MAX;
+use crate::disk::durable::{Act, Dir, DurableError, Locked, SHARED, Unsynced};
+use crate::limits::chain::{CHAIN_BYTES_MAX, HASH_CHUNK_BYTES, LINK_BYTES_MAX};
 use crate::model::evidence::{Link, LinkedFile, Place, Why};
 use crate::model::id::{RunId, TaskId};
 use crate::model::time::Timestamp;
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The file's name, in the directory of a task.
@@ -102,7 +103,11 @@ pub fn mend(runs: &Dir, task: &TaskId, now: Timestamp) -> Result<(), ChainError>
     if dir.stamp(Path::new(CHAIN)).is_none_or(|it| it.size == 0) {
         return Ok(());
     }
-    Ok(Unsynced::sync_all(Chain::lock(&dir, task, now)?.write()?)?)
+    let chain = Chain::lock(&dir, task, now)?;
+    match chain.mended {
+        true => Ok(Unsynced::sync_all(chain.write()?)?),
+        false => Ok(()),
+    }
 }
 
 /// Begins a new chain and puts the old one aside, because somebody has looked at what is wrong with it; nothing where
@@ -133,6 +138,55 @@ pub fn compact(runs: &Dir, task: &TaskId, now: Timestamp) -> Result<(), ChainErr
     }
 }
 
+/// Hands on the lines of a task's chain, one after the other, each with its newline if it has one; whether there is a
+/// chain. Nobody writes it meanwhile, unless somebody keeps its lock for long.
+///
+/// # Errors
+/// When it cannot be read. A line that is longer than any is handed on as it is, cut off.
+pub fn read(runs: &Dir, task: &TaskId, mut line: impl FnMut(&[u8])) -> Result<bool, DurableError> {
+    let Some(dir) = runs.descend(Path::new(task.as_str()))? else {
+        return Ok(false);
+    };
+    let Some(file) = dir.read_locked(OsStr::new(CHAIN))? else {
+        return Ok(false);
+    };
+    let failed = |source| DurableError {
+        act: Act::Read,
+        path: dir.path().join(CHAIN),
+        source,
+    };
+    let mut file = BufReader::with_capacity(HASH_CHUNK_BYTES, file.take(CHAIN_BYTES_MAX));
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let mut one = file.by_ref().take(LINK_BYTES_MAX * 2);
+        if one.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+            return Ok(true);
+        }
+        line(&bytes);
+    }
+}
+
+/// When a task's chain last told what the files of a run are, or that it is gone.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn linked_at(
+    runs: &Dir,
+    task: &TaskId,
+    run: &RunId,
+) -> Result<Option<Timestamp>, DurableError> {
+    let mut newest = None;
+    read(runs, task, |line| {
+        if let Ok(link) = Link::parse(line)
+            && link.run.as_ref() == Some(run)
+        {
+            newest = Some(link.at);
+        }
+    })?;
+    Ok(newest)
+}
+
 fn files_of(dir: &Dir, run: &RunId, why: Why) -> Result<Vec<LinkedFile>, ChainError> {
     if !why.tells_files() {
         return Ok(Vec::new());
@@ -151,6 +205,8 @@ struct Chain<'a> {
     file: Locked,
     /// Whether the file has got its name only now.
     is_new: bool,
+    /// Whether its end was not as it has to be.
+    mended: bool,
     place: Place,
     lines: Vec<u8>,
 }
@@ -172,6 +228,7 @@ impl<'a> Chain<'a> {
             now,
             file,
             is_new,
+            mended: false,
             place: Place::FIRST,
             lines: Vec::new(),
         };
@@ -229,6 +286,7 @@ impl<'a> Chain<'a> {
         if torn.is_empty() {
             return Ok(whole.to_vec());
         }
+        self.mended = true;
         if Link::parse(torn).is_ok() {
             tracing::warn!(task = %self.task, "the last line of the chain lacked its end: it has it now");
             self.file.append(b"\n")?;
@@ -244,6 +302,7 @@ impl<'a> Chain<'a> {
 
     /// Puts the file aside as it is and begins another, which says so.
     fn restart(&mut self) -> Result<(), ChainError> {
+        self.mended = true;
         let sha256 = files::digest(self.dir, OsStr::new(CHAIN))?;
         let mark = self.now.unix_ms().to_string();
         let aside = self.dir.set_aside(OsStr::new(CHAIN), &mark)?;

@@ -74,15 +74,17 @@ pub fn is_linked(path: &str) -> bool {
 /// The size and the digest of a file, read a piece at a time; nothing where there is none, or something else than a
 /// file.
 pub(super) fn digest(dir: &Dir, name: &OsStr) -> Result<Option<(u64, Digest)>, DurableError> {
-    let kind = dir.stamp(Path::new(name)).map(|stamp| stamp.kind);
-    if kind != Some(Kind::File) {
+    let stamp = dir.stamp(Path::new(name));
+    let Some(stamp) = stamp.filter(|stamp| stamp.kind == Kind::File) else {
         return Ok(None);
-    }
+    };
     let Some(mut file) = dir.file(name)? else {
         return Ok(None);
     };
     let mut hasher = Sha256::new();
-    let mut chunk = vec![0; HASH_CHUNK_BYTES];
+    // One byte more than the file has: the read that finds the end needs room.
+    let len = usize::try_from(stamp.size.saturating_add(1)).unwrap_or(HASH_CHUNK_BYTES);
+    let mut chunk = vec![0; len.min(HASH_CHUNK_BYTES)];
     let mut size = 0_u64;
     loop {
         let read = file.read(&mut chunk).map_err(|source| DurableError {
