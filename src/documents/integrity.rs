@@ -204,11 +204,10 @@ fn see(shelf: &Shelf, runs: &Dir, task: &TaskId, run: &RunId, chain: &Chain) -> 
     };
     // Nothing is hashed that is held against nothing.
     if chain.newest.contains_key(run) && !seen.is_under_way() {
-        let files = runs.descend(&path).and_then(|dir| match dir {
+        seen.files = runs.descend(&path).and_then(|dir| match dir {
             Some(dir) => disk::linked_files(&dir),
             None => Ok(Vec::new()),
         });
-        seen.files = files.map_err(|error| (error.path.clone(), error.source.to_string()));
     }
     seen
 }

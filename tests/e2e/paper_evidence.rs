@@ -101,7 +101,7 @@ fn runs_are_as_they_were_recorded_and_whatever_is_done_to_them_is_found() {
     ] {
         found_when(&workspace, path, "changed", || flip(path));
         found_when(&workspace, path, "missing", || {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         });
     }
     found_when(&workspace, &chain, "broken-link", || {

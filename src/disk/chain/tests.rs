@@ -1,4 +1,6 @@
 //! Appending to a chain: by one and by several, behind a torn end and behind nonsense.
+//!
+//! A directory stands for the runs; what is in its files does not matter.
 
 #![expect(
     clippy::disallowed_methods,

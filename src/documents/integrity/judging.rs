@@ -5,13 +5,13 @@
 use super::chain::Chain;
 use super::finding::{EvidenceFinding, EvidenceKind};
 use crate::disk::chain::CHAIN;
+use crate::disk::durable::DurableError;
 use crate::model::evidence::{Layout, Link, LinkedFile, Why};
 use crate::model::id::{RunId, TaskId};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// What there is of a run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Seen {
     /// The run.
     pub run: RunId,
@@ -22,7 +22,7 @@ pub struct Seen {
     /// What its manifest says.
     pub manifest: SeenManifest,
     /// Its files, or which of them cannot be read and why; none of a run that is held against nothing.
-    pub files: Result<Vec<LinkedFile>, (PathBuf, String)>,
+    pub files: Result<Vec<LinkedFile>, DurableError>,
 }
 
 /// What the manifest of a run says.
@@ -115,8 +115,8 @@ impl Judging<'_> {
             self.of_run(seen, EvidenceKind::Changed, "manifest.json", message);
         }
         match &seen.files {
-            Err((path, why)) => {
-                let message = format!("failed to read `{}`: {why}", path.display());
+            Err(error) => {
+                let message = format!("{error}: {}", error.source);
                 self.of_run(seen, EvidenceKind::Unreadable, "", message);
             }
             Ok(files) => self.compare(seen, link, files),

@@ -5,17 +5,18 @@
 
 use super::{EvidenceFinding, EvidenceKind, IntegrityError, of_run};
 use crate::disk::chain::linked_files;
-use crate::disk::durable::{Dir, DurableError};
+use crate::disk::durable::{self, Dir, DurableError, SHARED};
 use crate::documents::records::{self, Record};
 use crate::documents::shelf::{Shelf, ShelfError};
 use crate::limits::documents::RUNS_NAMED_MAX;
 use crate::model::digest::Digest;
-use crate::model::evidence::{Manifest, Sidecar, SidecarStage};
+use crate::model::evidence::{Manifest, Sidecar, SidecarStage, document};
 use crate::model::id::{RunId, TaskId};
 use crate::model::judged::Judged;
 use crate::model::run::{Outcome, StageStatus, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 const PREDICATE: &str = "https://in-toto.io/attestation/test-result/v0.1";
@@ -131,6 +132,14 @@ pub fn export(shelf: &Shelf, part: &str) -> Result<Statement, StatementError> {
     });
     let configuration: Vec<(String, Digest)> = configuration.collect();
     statement(&record, configuration)
+}
+
+/// Writes a statement into a file, whole or not at all.
+///
+/// # Errors
+/// When the disk says no.
+pub fn write(statement: &Statement, path: &Path) -> Result<(), StatementError> {
+    Ok(durable::write(path, &document(statement), SHARED)?)
 }
 
 /// The run of any task that is meant.

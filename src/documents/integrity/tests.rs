@@ -1,4 +1,6 @@
 //! Runs held against their chains: clean ones, and each way in which somebody may have been at them.
+//!
+//! Real binaries do the same in `tests/e2e/paper_evidence.rs`.
 
 #![expect(
     clippy::disallowed_methods,

@@ -11,7 +11,6 @@ use crate::client::failure::Failure;
 use crate::client::place;
 use crate::client::render::evidence as render;
 use crate::client::session::Session;
-use crate::disk::durable::{SHARED, write};
 use crate::documents::failure::PaperError;
 use crate::documents::integrity::{self, statement};
 use crate::model::evidence::document;
@@ -46,8 +45,7 @@ fn export(session: &mut Session<'_>, args: &Export) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let path = place::absolute(out)?;
-    write(&path, &document(&statement), SHARED)
-        .map_err(|error| PaperError::from(statement::StatementError::from(error)))?;
+    statement::write(&statement, &path).map_err(PaperError::from)?;
     session
         .output
         .words(&format!("written: {}\n", path.display()))?;

@@ -1,4 +1,6 @@
 //! The chain of a task as a desk writes it: each run that has ended is told as it is, whatever happened meanwhile.
+//!
+//! What is counted on here, `evidence verify` holds against the files.
 
 use super::*;
 use crate::disk::chain;

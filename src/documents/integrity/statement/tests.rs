@@ -1,4 +1,6 @@
 //! Statements about runs: of what they are made, and which runs have none.
+//!
+//! In-toto's own library reads one in `tests/interop/statement.py`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,7 +10,7 @@
 use super::super::tests::Space;
 use super::*;
 use crate::model::digest::InputDigest;
-use crate::model::evidence::{Why, document};
+use crate::model::evidence::Why;
 use crate::model::run::RunStatus;
 use serde_json::Value;
 use std::fs;
