@@ -9,6 +9,7 @@ pub mod approving;
 pub mod checklist;
 pub mod daemon;
 pub mod docs;
+pub mod evidence;
 pub mod flaky;
 pub mod guarding;
 pub mod history;

@@ -12,6 +12,7 @@ mod dir;
 mod filling;
 mod former;
 mod kept;
+mod locked;
 mod probe;
 mod staged;
 #[cfg(not(unix))]
@@ -36,6 +37,7 @@ pub use dir::Dir;
 pub use filling::Filling;
 pub use former::Former;
 pub use kept::Kept;
+pub use locked::Locked;
 pub use staged::Staged;
 pub use unsynced::Unsynced;
 

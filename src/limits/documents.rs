@@ -43,3 +43,7 @@ pub const APPROVAL_TEXT_BYTES_MAX: usize = 4_096;
 pub const FRAGMENT_CHARS_MAX: usize = 80;
 /// Characters of a slug: with a task id it is a file name.
 pub const SLUG_CHARS_MAX: usize = 48;
+/// Runs that an error names where one was meant.
+pub const RUNS_NAMED_MAX: usize = 5;
+/// Looks at what was found wrong while a chain grows: what runs end meanwhile.
+pub const CHAIN_LOOKS_MAX: usize = 3;

@@ -10,6 +10,7 @@ mod approval;
 mod error_file;
 mod guardrail;
 mod layout;
+mod link;
 mod manifest;
 mod metrics;
 mod project;
@@ -21,6 +22,7 @@ pub use approval::{Approval, ApprovedStage, RecordedApproval, approvals, counted
 pub use error_file::ErrorFile;
 pub use guardrail::{Guardrails, is_guardrail, says_skipped};
 pub use layout::{Layout, numbered, slug};
+pub use link::{Beginning, Link, LinkFault, LinkedFile, Place, Why};
 pub use manifest::{ChildRun, Command, Manifest, ResumeEvent, StageKind, Unreadable};
 pub use metrics::Metrics;
 pub use project::DAEMON_LOST;

@@ -160,6 +160,7 @@ fn help_is_the_manual_in_short() {
       coverage     Say how guardrails stand, and in how many runs all succeeded
       drift        Hold pipelines against a template or another project's
       spec-guard   Look whether code changed without a spec, or reviews are old
+      evidence     Hold runs against what was recorded, and export them
       project      Take projects in, list them, and hold them against their runs
       docs         Keep the pages of a workspace true: links, manifests, projects
       approve      Accept what a run has failed at: gates pass on that content

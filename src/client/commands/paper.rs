@@ -6,6 +6,7 @@
 mod approving;
 mod checklist;
 mod docs;
+mod evidence;
 mod guarding;
 mod project;
 
@@ -24,6 +25,7 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::Coverage(args) => guarding::coverage(session, &args),
         Paper::Drift(args) => guarding::drift(session, &args),
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
+        Paper::Evidence(args) => evidence::evidence(session, &args.act),
         Paper::Project(args) => project::project(session, args.act),
         Paper::Docs(args) => docs::docs(session, &args.act),
         Paper::Approve(args) => approving::approve(session, args),

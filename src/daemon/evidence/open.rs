@@ -7,7 +7,7 @@ use super::finish::Ending;
 use super::places::Grown;
 use super::spare::Spare;
 use crate::disk::durable::DurableError;
-use crate::model::evidence::{ErrorFile, Layout, Manifest, RecordedApproval, Sidecar};
+use crate::model::evidence::{ErrorFile, Layout, Manifest, RecordedApproval, Sidecar, Why};
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 
@@ -19,6 +19,8 @@ pub(super) struct Open {
     pub(super) guardrails_required: Option<bool>,
     pub(super) anchor: Anchor,
     pub(super) ending: Ending,
+    /// What its link will say of its end.
+    pub(super) why: Why,
 }
 
 /// Whether the names of a run that has begun survive a power cut.
