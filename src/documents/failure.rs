@@ -3,8 +3,8 @@
 //! One enum for all of them, because they end in the same place; each variant is the error of the part that failed. What
 //! is found wrong is no failure, but where it stands in the way of what was asked.
 
-use crate::documents::approvals::give::ApproveError;
 use crate::disk::chain::ChainError;
+use crate::documents::approvals::give::ApproveError;
 use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
 use crate::documents::integrity::IntegrityError;

@@ -6,13 +6,16 @@
 
 use super::files::{MANIFEST, RunFiles, SIDECAR, Text, UnreadError};
 use super::red::{Red, Unfit};
+use crate::disk::chain::{self, ChainError};
 use crate::disk::durable::{Dir, DurableError, Staged};
 use crate::disk::places::EvidencePlaces;
+use crate::documents::integrity::{self, EvidenceKind};
 use crate::documents::records;
+use crate::documents::shelf::Shelf;
 use crate::limits::RUNS_NAMED_MAX;
 use crate::limits::documents::{APPROVAL_TEXT_BYTES_MAX, APPROVALS_MAX};
 use crate::model::evidence::{
-    Approval, Manifest, RecordedApproval, Sidecar, counted, dated, document,
+    Approval, Manifest, RecordedApproval, Sidecar, Why, counted, dated, document,
 };
 use crate::model::id::{RunId, StageId, TaskId};
 use crate::model::path::RootPath;
@@ -114,6 +117,24 @@ pub enum ApproveError {
         /// The run.
         run: RunId,
     },
+    /// Its files are not what was recorded: nobody knows what would be approved.
+    #[error("run {run} is not as it was recorded: `{path}`: {message}")]
+    Tampered {
+        /// The run.
+        run: RunId,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It is approved, and the task's chain could not be told.
+    #[error("run {run} is approved, and the chain of its task could not be told")]
+    Unlinked {
+        /// The run.
+        run: RunId,
+        /// Why.
+        source: ChainError,
+    },
     /// Another tool has written it meanwhile.
     #[error("run {run} was written by another program meanwhile")]
     Changed {
@@ -141,6 +162,10 @@ impl ApproveError {
             Self::Unfit { source, .. } => Some(source.hint()),
             Self::Full { .. } => Some("have the content run again, and approve that run"),
             Self::Busy { .. } | Self::Changed { .. } => Some("ask again"),
+            Self::Tampered { .. } => {
+                Some("have the content run again: `orchctl gate`; or see `orchctl evidence verify`")
+            }
+            Self::Unlinked { .. } => Some("ask again: it is told then"),
             Self::Disk(_) => None,
         }
     }
@@ -153,7 +178,43 @@ impl ApproveError {
 /// As [`approve`], and when the directory of all runs cannot be opened.
 pub fn approve_at(root: &RootPath, wish: &Wish, now: Timestamp) -> Result<Approved, ApproveError> {
     let runs = EvidencePlaces::of(root).open_runs(root)?;
+    // Where the configuration cannot be read there is no name for a finding; a gate needs it, too.
+    if let (Some(runs), Ok(shelf)) = (&runs, Shelf::open(root, None)) {
+        let (task, run) = find(runs, &wish.run)?;
+        refuse_tampered(&shelf, runs, &task, &run)?;
+    }
     approve(runs.as_ref(), wish, now)
+}
+
+/// Refuses a run whose files are others than its task's chain says, unless an approval is all that the chain lacks.
+fn refuse_tampered(
+    shelf: &Shelf,
+    runs: &Dir,
+    task: &TaskId,
+    run: &RunId,
+) -> Result<(), ApproveError> {
+    let found = integrity::of_run(shelf, task, run).unwrap_or_default();
+    let wrong = found.into_iter().find(|it| match it.kind {
+        EvidenceKind::Changed | EvidenceKind::Missing | EvidenceKind::WrongTask => true,
+        EvidenceKind::BrokenLink
+        | EvidenceKind::Unchained
+        | EvidenceKind::Torn
+        | EvidenceKind::Unreadable => false,
+    });
+    let Some(wrong) = wrong else {
+        return Ok(());
+    };
+    let record = records::one(shelf, task, run.clone());
+    let newest = record.sidecar().and_then(|it| it.approvals.last());
+    let owed = newest.map(|approval| approval.timestamp);
+    if owed.is_some() && chain::linked_at(runs, task, run)? < owed {
+        return Ok(());
+    }
+    Err(ApproveError::Tampered {
+        run: run.clone(),
+        path: wrong.path,
+        message: wrong.message,
+    })
 }
 
 /// Approves a run below the directory of all runs, or finds that the same was approved before.
@@ -175,6 +236,14 @@ pub fn approve(runs: Option<&Dir>, wish: &Wish, now: Timestamp) -> Result<Approv
     }
     let read = Read::of(&files)?;
     let (approval, written) = carry_out(&files, &read, &run, (wish, now))?;
+    // Also where an earlier call came no further than the files.
+    if written || chain::linked_at(runs, &task, &run)? < Some(approval.timestamp) {
+        let linked = chain::append(runs, &task, &run, Why::Approved, now);
+        linked.map_err(|source| ApproveError::Unlinked {
+            run: run.clone(),
+            source,
+        })?;
+    }
     Ok(Approved {
         task,
         stages: approval.stages.iter().map(|it| it.id.clone()).collect(),
