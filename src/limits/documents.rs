@@ -39,3 +39,5 @@ pub const APPROVAL_CHARS_MAX: usize = 160;
 pub const FRAGMENT_CHARS_MAX: usize = 80;
 /// Characters of a slug: with a task id it is a file name.
 pub const SLUG_CHARS_MAX: usize = 48;
+/// Findings that a check of a review names; the command that has them all is named with them.
+pub const REVIEW_NAMED_MAX: usize = 5;

@@ -3,6 +3,7 @@
 //! Only what was typed; what is read and judged is in `documents`.
 
 pub mod guarding;
+pub mod review;
 
 use crate::documents::onboarding::Slug;
 use crate::model::id::{IdError, PipelineId, TaskId};
@@ -42,6 +43,9 @@ pub enum Paper {
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),
+    /// Say whether everything is ready for its reviewers, and what is not
+    #[command(after_help = "Example:\n  orchctl review ready")]
+    Review(review::Review),
 }
 
 /// What to do with checklists.
