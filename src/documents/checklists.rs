@@ -8,11 +8,12 @@ use crate::documents::checklist::{Checklist, Item};
 use crate::documents::cited::Cited;
 use crate::documents::finding::{ItemFinding, ItemKind};
 use crate::documents::judge::{Expected, judge};
+use crate::documents::latest;
 use crate::documents::mirrors::{self, Source, aligned, is_in_sync};
 use crate::documents::rewrite::Rewrite;
 use crate::documents::shelf::Shelf;
 use crate::model::config::Config;
-use crate::model::id::TaskId;
+use crate::model::id::{PipelineId, TaskId};
 use crate::model::path::RelPath;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -173,11 +174,56 @@ pub fn check(shelf: &Shelf, book: &Book, narrowed: &Narrowed) -> Checked {
         .filter(|task| narrowed.has_task(Some(task)))
     {
         checked.findings.extend(out_of_sync(book, task, narrowed));
+        checked
+            .findings
+            .extend(contradicted(shelf, book, task, narrowed));
     }
     checked
         .findings
         .sort_by(|a, b| (&a.file, a.line, a.kind).cmp(&(&b.file, b.line, b.kind)));
     checked
+}
+
+/// The ticked items of a source that declare a pipeline whose newest run that says something is red.
+fn contradicted(
+    shelf: &Shelf,
+    book: &Book,
+    task: &TaskId,
+    narrowed: &Narrowed,
+) -> Vec<ItemFinding> {
+    let page = book.source(task).filter(|page| narrowed.has_page(page));
+    let mut known: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (page, item) in page
+        .into_iter()
+        .flat_map(|page| page.checklist.items.iter().map(move |item| (page, item)))
+    {
+        let declared = item.pipeline.as_deref();
+        let Some(pipeline) = declared.filter(|_| item.checked && item.block.is_none()) else {
+            continue;
+        };
+        let red = known.entry(pipeline);
+        let red = red.or_insert_with(|| red_since(shelf, task, pipeline));
+        findings.extend(red.as_ref().map(|manifest| ItemFinding {
+            file: page.file.clone(),
+            line: item.line,
+            kind: ItemKind::Contradicted,
+            title: item.title.clone(),
+            evidence: Some(manifest.clone()),
+            message: format!(
+                "the newest run of `{pipeline}` is red: make it green, or open the item with `orchctl checklist unflip`"
+            ),
+        }));
+    }
+    findings
+}
+
+/// The manifest of the newest run of a pipeline, where it is red. Runs that cannot be listed say nothing.
+fn red_since(shelf: &Shelf, task: &TaskId, pipeline: &str) -> Option<String> {
+    let pipeline = PipelineId::parse(pipeline).ok()?;
+    let newest = latest::newest(shelf, task, &pipeline).ok()??;
+    let is_green = latest::is_green(&newest, shelf.config().settings.flaky);
+    (!is_green).then_some(newest.path)
 }
 
 fn out_of_sync(book: &Book, task: &TaskId, narrowed: &Narrowed) -> Vec<ItemFinding> {

@@ -41,3 +41,6 @@ pub const FRAGMENT_CHARS_MAX: usize = 80;
 pub const SLUG_CHARS_MAX: usize = 48;
 /// Findings that a check of a review names; the command that has them all is named with them.
 pub const REVIEW_NAMED_MAX: usize = 5;
+/// How often a tick that nobody asked for is made anew where somebody changes the files meanwhile: he who saves that often will
+/// have another run.
+pub const TICK_ATTEMPTS_MAX: usize = 5;

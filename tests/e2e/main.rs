@@ -38,6 +38,7 @@ mod mounts;
 mod mutexes;
 mod naming;
 mod overflow;
+mod paper_auto;
 mod paper_docs;
 mod paper_guardrails;
 mod paper_projects;

@@ -100,12 +100,13 @@ pub(super) fn mirrors(checked: &checklists::Checked) -> Vec<Told> {
 /// Whether what is ticked is proven.
 pub(super) fn checklists(checked: &checklists::Checked) -> Vec<Told> {
     let all = || checked.findings.iter();
-    let faults = all().filter(|it| it.kind.is_fault() && it.kind != ItemKind::OutOfSync);
+    let is_wrong = |kind: ItemKind| kind.is_fault() || kind == ItemKind::Contradicted;
+    let faults = all().filter(|it| is_wrong(it.kind) && it.kind != ItemKind::OutOfSync);
     let told = named(
         faults.map(said).collect(),
         "`orchctl checklist check` has them all",
     );
-    let unknown = all().filter(|it| !it.kind.is_fault()).count();
+    let unknown = all().filter(|it| !is_wrong(it.kind)).count();
     or_fine(told, || match (checked.items, unknown) {
         (0, _) => "there is no item".to_owned(),
         (items, 0) => format!("{items} items, and what is ticked is proven"),

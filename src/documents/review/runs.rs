@@ -1,8 +1,11 @@
 //! What the runs of a project show a reviewer: the newest that says something of it, and which manifests pages lead to.
+//!
+//! Read here, judged in `judge`. A page need not name the newest run: each link would call for a run of its own, and be old
+//! again.
 
 use crate::documents::checklist::grammar;
 use crate::documents::cited::{Shape, shape};
-use crate::documents::coverage;
+use crate::documents::latest;
 use crate::documents::prose::Prose;
 use crate::documents::records::{self, Record};
 use crate::documents::shelf::{Shelf, ShelfError};
@@ -11,7 +14,7 @@ use crate::model::config::{Config, Flaky, Project};
 use crate::model::digest::InputDigest;
 use crate::model::evidence::Layout;
 use crate::model::id::{PipelineId, RunId, TaskId};
-use crate::model::run::{RunStatus, Verdict};
+use crate::model::run::Verdict;
 use crate::model::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -57,18 +60,12 @@ pub(super) fn read(
     let flaky = config.settings.flaky;
     let pipeline = (!config.is_unpiped(project)).then(|| project.pipeline.clone());
     let said = records.iter().filter_map(|record| {
-        let row = record.row(layout)?;
-        let manifest = record.manifest()?;
-        let is_own = pipeline
-            .as_ref()
-            .is_none_or(|own| *own == manifest.pipeline_id);
-        // What was run on a commit tells nothing of what lies there.
-        let is_judged = record.sidecar().is_some_and(|it| it.judged.is_some());
-        (is_own && !is_judged && coverage::counts(record, &row)).then(|| Newest {
+        let row = latest::telling(record, layout, pipeline.as_ref())?;
+        Some(Newest {
             run: record.run_id.clone(),
             manifest: record.path.clone(),
             verdict: row.verdict,
-            green: is_green(record, flaky),
+            green: latest::is_green(record, flaky),
             completed_at: row.completed_at,
             content: record.sidecar().and_then(|it| it.input_digest),
         })
@@ -90,17 +87,6 @@ pub(super) fn read(
         unreadable: unreadable.collect(),
         pipeline,
     }
-}
-
-/// Whether a run succeeded, and its content was the same all along. What another tool ran has no word on the latter.
-fn is_green(record: &Record, flaky: Flaky) -> bool {
-    let succeeded = record
-        .manifest()
-        .is_some_and(|it| it.status == RunStatus::Succeeded);
-    let holds = record
-        .sidecar()
-        .is_none_or(|sidecar| sidecar.void.is_none() && sidecar.verdict.is_green(flaky));
-    succeeded && holds
 }
 
 /// Where the pages name a manifest of each project that passed: the first page and line, and the run.
@@ -154,5 +140,5 @@ fn has_passed(shelf: &Shelf, own: &Standing, run: &RunId) -> bool {
         let mut pipeline = own.pipeline.iter();
         pipeline.all(|pipeline| *pipeline == manifest.pipeline_id)
     });
-    is_own && is_green(&record, own.flaky)
+    is_own && latest::is_green(&record, own.flaky)
 }

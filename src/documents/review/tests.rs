@@ -1,4 +1,6 @@
-//! What a review says of each state that the other parts tell; real runs are in `tests/e2e/paper_review.rs`.
+//! What a review says of each state that the other parts tell.
+//!
+//! Approvals, bounds and order are judged here; real runs are in `tests/e2e/paper_review.rs`.
 
 use super::runs::{Newest, Standing};
 use super::{Check, Told, judge};
