@@ -33,3 +33,6 @@ pub mod templates;
 pub mod ticking;
 pub mod upkeep;
 pub mod weakness;
+
+#[cfg(test)]
+mod fuzz;

@@ -4,7 +4,7 @@
 
 use crate::documents::book::{Book, Page, Part};
 use crate::documents::checklist::edit::{self, Splice};
-use crate::documents::checklist::{Checklist, Item};
+use crate::documents::checklist::{Block, Item};
 use crate::documents::cited::Cited;
 use crate::documents::finding::{ItemFinding, ItemKind};
 use crate::documents::judge::{Expected, judge};
@@ -17,6 +17,7 @@ use crate::model::id::{PipelineId, TaskId};
 use crate::model::path::RelPath;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Which part of a workspace's checklists is meant.
 #[derive(Clone, Debug, Default)]
@@ -263,7 +264,7 @@ fn out_of_sync(book: &Book, task: &TaskId, narrowed: &Narrowed) -> Vec<ItemFindi
             let is_same = block
                 .body
                 .clone()
-                .is_some_and(|span| mirror.bytes.get(span) == Some(&*body));
+                .is_some_and(|span| mirror.bytes.get(span) == Some(&**body));
             if !is_same {
                 let said = if block.body.is_some() {
                     "is not what its source says"
@@ -320,11 +321,8 @@ pub fn follow(
     before: &Page,
     after: Vec<u8>,
 ) -> (Rewrite, Vec<Aligned>) {
-    let now = Page {
-        checklist: Checklist::parse(&after),
-        bytes: after,
-        ..before.clone()
-    };
+    let (path, task_of_page) = (before.path.clone(), before.task.clone());
+    let now = Page::new(path, after, before.part, task_of_page);
     let (was, is) = (Source::of(&before.checklist), Source::of(&now.checklist));
     let mut mirrors = Mirrored::default();
     for (mirror, items) in book.mirrors(task) {
@@ -371,7 +369,7 @@ impl Mirrored {
             let Some(span) = block
                 .body
                 .clone()
-                .filter(|span| mirror.bytes.get(span.clone()) != Some(&*body))
+                .filter(|span| mirror.bytes.get(span.clone()) != Some(&**body))
             else {
                 continue;
             };
@@ -379,7 +377,10 @@ impl Mirrored {
             self.splices
                 .entry(mirror.path.clone())
                 .or_default()
-                .push(Splice { span, bytes: body });
+                .push(Splice {
+                    span,
+                    bytes: Vec::clone(&body),
+                });
             self.aligned.push(Aligned {
                 file: mirror.file.clone(),
                 line: block.line,
@@ -414,16 +415,20 @@ fn blocks<'a>(
     mirror: &'a Page,
     task: &'a TaskId,
     source: &'a Page,
-) -> impl Iterator<Item = (&'a crate::documents::checklist::Block, Vec<u8>)> {
-    let newline = if mirror.bytes.windows(2).any(|pair| pair == b"\r\n") {
-        "\r\n"
-    } else {
-        "\n"
-    };
+) -> impl Iterator<Item = (&'a Block, Rc<Vec<u8>>)> {
     let own = mirror.checklist.blocks.iter();
     let own = own
         .filter(move |block| mirror.part == Part::AllTasks && book.named(&block.key) == Some(task));
-    own.map(move |block| (block, mirrors::block(source, newline)))
+    // All of them hold the same.
+    let mut body = None;
+    own.map(move |block| {
+        let body = body.get_or_insert_with(|| {
+            let has_returns = mirror.bytes.windows(2).any(|pair| pair == b"\r\n");
+            let newline = if has_returns { "\r\n" } else { "\n" };
+            Rc::new(mirrors::block(source, newline))
+        });
+        (block, Rc::clone(body))
+    })
 }
 
 #[cfg(test)]

@@ -44,3 +44,5 @@ pub const REVIEW_NAMED_MAX: usize = 5;
 /// How often a tick that nobody asked for is made anew where somebody changes the files meanwhile: he who saves that often will
 /// have another run.
 pub const TICK_ATTEMPTS_MAX: usize = 5;
+/// Details of one entry of a checklist that are heard: past this nobody reads them either.
+pub const DETAILS_MAX: usize = 256;

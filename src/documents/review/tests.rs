@@ -76,10 +76,7 @@ fn an_approval_is_wrong_only_where_the_newest_run_is_red_and_leans_on_it() {
     assert!(!ok && said.contains("ended 1970-01-01"), "{said}");
     assert!(!approved(false, &[unsaid]).0);
     // Of other content: nothing leans on it. Beside one that holds: that one is leant on.
-    for (green, all) in [
-        (false, [of_other.clone(), holds]),
-        (true, [of_other, over.clone()]),
-    ] {
+    for (green, all) in [(false, [of_other.clone(), holds]), (true, [of_other, over])] {
         let (ok, said) = approved(green, &all);
         assert!(ok && said.contains("of other content"), "{said}");
     }
