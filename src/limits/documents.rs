@@ -45,4 +45,4 @@ pub const REVIEW_NAMED_MAX: usize = 5;
 /// have another run.
 pub const TICK_ATTEMPTS_MAX: usize = 5;
 /// Details of one entry of a checklist that are heard: past this nobody reads them either.
-pub const DETAILS_MAX: usize = 256;
+pub const DETAILS_MAX: usize = 64;
