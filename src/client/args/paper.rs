@@ -43,7 +43,7 @@ pub enum Paper {
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),
-    /// Say whether everything is ready for its reviewers, and what is not
+    /// Say whether all is ready for a review, and what is not
     #[command(after_help = "Example:\n  orchctl review ready")]
     Review(review::Review),
 }

@@ -162,6 +162,7 @@ fn help_is_the_manual_in_short() {
       spec-guard   Look whether code changed without a spec, or reviews are old
       project      Take projects in, list them, and hold them against their runs
       docs         Keep the pages of a workspace true: links, manifests, projects
+      review       Say whether all is ready for a review, and what is not
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       why          Say which run proves each stage, or what has changed since
