@@ -16,6 +16,7 @@ use crate::documents::coverage::{self, Window};
 use crate::documents::declared;
 use crate::documents::drift::{self, Against};
 use crate::documents::failure::PaperError;
+use crate::documents::integrity;
 use crate::documents::projects::{self, ProjectsError};
 use crate::documents::records;
 use crate::documents::shelf::Shelf;
@@ -121,7 +122,7 @@ pub fn ready(shelf: &Shelf, asked: &Asked<'_>) -> Result<Review, PaperError> {
         Check::of("checklists", checklists),
         Check::of("projects", of_projects(shelf, asked)?),
         Check::of("approvals", of_approvals(shelf, &standing, asked.now)?),
-        Check::of("evidence", of_evidence(&standing)),
+        Check::of("evidence", of_evidence(shelf, &standing)?),
     ];
     Ok(Review {
         ready: checks.iter().all(|check| check.ok),
@@ -227,7 +228,12 @@ fn of_approvals(
     Ok(told)
 }
 
-/// Whether the runs are as they were recorded: as far as each can be read at all.
-fn of_evidence(standing: &[runs::Standing]) -> Vec<Told> {
-    standing.iter().map(judge::readable).collect()
+/// Whether the runs can be read, and are as they were recorded.
+fn of_evidence(shelf: &Shelf, standing: &[runs::Standing]) -> Result<Vec<Told>, PaperError> {
+    let mut told: Vec<Told> = standing.iter().map(judge::readable).collect();
+    for own in standing {
+        let verified = integrity::verify(shelf, Some(&own.task))?;
+        told.extend(judge::verified(&verified.findings));
+    }
+    Ok(told)
 }

@@ -46,3 +46,7 @@ pub const REVIEW_NAMED_MAX: usize = 5;
 pub const TICK_ATTEMPTS_MAX: usize = 5;
 /// Details of one entry of a checklist that are heard: past this nobody reads them either.
 pub const DETAILS_MAX: usize = 64;
+/// Runs that an error names where one was meant.
+pub const RUNS_NAMED_MAX: usize = 5;
+/// Looks at what was found wrong while a chain grows: what runs end meanwhile.
+pub const CHAIN_LOOKS_MAX: usize = 3;

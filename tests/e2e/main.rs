@@ -40,6 +40,7 @@ mod naming;
 mod overflow;
 mod paper_auto;
 mod paper_docs;
+mod paper_evidence;
 mod paper_guardrails;
 mod paper_projects;
 mod paper_review;

@@ -9,6 +9,7 @@ use crate::documents::coverage::{ProjectCoverage, State};
 use crate::documents::drift::Drift;
 use crate::documents::finding::{ItemFinding, ItemKind};
 use crate::documents::guardrails;
+use crate::documents::integrity::EvidenceFinding;
 use crate::documents::projects::ProjectFinding;
 use crate::documents::upkeep;
 use crate::limits::documents::REVIEW_NAMED_MAX;
@@ -246,6 +247,15 @@ pub(super) fn readable(own: &Standing) -> Told {
             more.len()
         )),
     }
+}
+
+/// What is other than it was recorded.
+pub(super) fn verified(findings: &[EvidenceFinding]) -> Vec<Told> {
+    let each = findings.iter().map(|it| {
+        let kind = it.kind.as_str();
+        format!("{}: {kind}: {}", it.path, it.message)
+    });
+    named(each.collect(), "see `orchctl evidence verify`")
 }
 
 /// The first of several findings, and how many more there are.
