@@ -50,6 +50,7 @@ mod spots;
 mod stage;
 mod store;
 #[cfg(target_os = "linux")]
+mod ticking;
 mod timerfd;
 mod toolchain;
 pub mod tree;

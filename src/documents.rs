@@ -18,16 +18,22 @@ pub mod flipping;
 pub mod guardrails;
 pub mod integrity;
 pub mod judge;
+pub mod latest;
 pub mod mirrors;
 pub mod onboarding;
 pub mod projects;
 pub mod prose;
 pub mod records;
+pub mod review;
 pub mod rewrite;
 pub mod shelf;
 pub mod spec_guard;
 pub mod standings;
 pub mod task_index;
 pub mod templates;
+pub mod ticking;
 pub mod upkeep;
 pub mod weakness;
+
+#[cfg(test)]
+mod fuzz;

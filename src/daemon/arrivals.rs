@@ -120,6 +120,9 @@ impl Shell {
         record: Record,
         failure: Option<String>,
     ) {
+        if record == Record::End && failure.is_none() {
+            self.tick_by(id, &run);
+        }
         if record == Record::End
             && let Some(task) = self.engine.run(&run).map(|report| report.task.clone())
         {

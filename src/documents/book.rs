@@ -9,7 +9,7 @@ use crate::documents::shelf::{Shelf, ShelfError};
 use crate::documents::task_index::TaskEntry;
 use crate::model::id::TaskId;
 use crate::model::path::RelPath;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where sources are.
 const SOURCES: &str = "tasks";
@@ -46,6 +46,40 @@ pub struct Page {
     pub part: Part,
     /// Whose it is as a whole.
     pub task: Option<TaskId>,
+    /// Of the mirror of all tasks, whose its items are, found out once: by each heading that names a task, with its line, and
+    /// by the name of each block.
+    headed: Vec<(usize, TaskId)>,
+    blocked: BTreeMap<String, Option<TaskId>>,
+    owned: BTreeMap<TaskId, Vec<usize>>,
+}
+
+impl Page {
+    /// A file that holds this; nobody is asked whose its items are one by one.
+    #[must_use]
+    pub fn new(path: RelPath, bytes: Vec<u8>, part: Part, task: Option<TaskId>) -> Self {
+        Self {
+            file: path.to_text(),
+            checklist: Checklist::parse(&bytes),
+            path,
+            bytes,
+            part,
+            task,
+            headed: Vec::new(),
+            blocked: BTreeMap::new(),
+            owned: BTreeMap::new(),
+        }
+    }
+
+    /// Whose an item of the mirror of all tasks is.
+    fn owner(&self, item: &Item) -> Option<&TaskId> {
+        if let Some(key) = &item.block {
+            return self.blocked.get(key)?.as_ref();
+        }
+        // The nearest heading above it that names a task, whatever its level.
+        let above = self.headed.partition_point(|(line, _)| *line < item.line);
+        let (_, task) = self.headed.get(above.checked_sub(1)?)?;
+        Some(task)
+    }
 }
 
 /// The checklists of a workspace.
@@ -102,14 +136,32 @@ impl Book {
             Part::Source | Part::Mirror => self.task_of_name(&path),
             Part::AllTasks => None,
         };
-        self.pages.push(Page {
-            file: path.to_text(),
-            checklist: Checklist::parse(&bytes),
-            path,
-            bytes,
-            part,
-            task,
+        let mut page = Page::new(path, bytes, part, task);
+        if part == Part::AllTasks {
+            self.note_owners(&mut page);
+        }
+        self.pages.push(page);
+    }
+
+    /// Finds out whose the items of the mirror of all tasks are.
+    fn note_owners(&self, page: &mut Page) {
+        let headings = page.checklist.headings.iter();
+        let headed = headings.filter_map(|(_, title, line)| {
+            let mut words = title.split_whitespace();
+            let task = words.find_map(|word| self.named(word.trim_matches(is_quote)))?;
+            Some((*line, task.clone()))
         });
+        page.headed = headed.collect();
+        let blocks = page.checklist.blocks.iter();
+        let blocked = blocks.map(|block| (block.key.clone(), self.named(&block.key).cloned()));
+        page.blocked = blocked.collect();
+        let mut owned: BTreeMap<TaskId, Vec<usize>> = BTreeMap::new();
+        for (index, item) in page.checklist.items.iter().enumerate() {
+            if let Some(task) = page.owner(item) {
+                owned.entry(task.clone()).or_default().push(index);
+            }
+        }
+        page.owned = owned;
     }
 
     /// A book of these files, for tests.
@@ -136,21 +188,11 @@ impl Book {
 
     /// Whose an item is.
     #[must_use]
-    pub fn task_of<'a>(&'a self, page: &'a Page, item: &Item) -> Option<&'a TaskId> {
-        if page.part != Part::AllTasks {
-            return page.task.as_ref();
+    pub fn task_of<'a>(&self, page: &'a Page, item: &Item) -> Option<&'a TaskId> {
+        match page.part {
+            Part::Source | Part::Mirror => page.task.as_ref(),
+            Part::AllTasks => page.owner(item),
         }
-        if let Some(key) = &item.block {
-            return self.named(key);
-        }
-        // The nearest heading above it that names a task, whatever its level.
-        let above = page.checklist.headings.iter().rev();
-        let mut above = above.filter(|(_, _, line)| *line < item.line);
-        above.find_map(|(_, title, _)| {
-            title
-                .split_whitespace()
-                .find_map(|word| self.named(word.trim_matches(is_quote)))
-        })
     }
 
     /// The source of a task: the file that the index names if it has items, else the one with the plainest name.
@@ -179,11 +221,18 @@ impl Book {
         &'a self,
         task: &'a TaskId,
     ) -> impl Iterator<Item = (&'a Page, Vec<&'a Item>)> {
-        let mirrors = self.pages.iter().filter(|page| page.part != Part::Source);
-        mirrors.map(move |page| {
-            let items = page.checklist.items.iter();
-            let own = items.filter(|item| self.task_of(page, item) == Some(task));
-            (page, own.collect())
+        self.pages.iter().filter_map(move |page| {
+            let items = &page.checklist.items;
+            match page.part {
+                Part::Mirror if page.task.as_ref() == Some(task) => {
+                    Some((page, items.iter().collect()))
+                }
+                Part::AllTasks => {
+                    let own = page.owned.get(task).into_iter().flatten();
+                    Some((page, own.filter_map(|index| items.get(*index)).collect()))
+                }
+                Part::Source | Part::Mirror => None,
+            }
         })
     }
 

@@ -4,18 +4,20 @@
 
 use crate::documents::book::{Book, Page, Part};
 use crate::documents::checklist::edit::{self, Splice};
-use crate::documents::checklist::{Checklist, Item};
+use crate::documents::checklist::{Block, Item};
 use crate::documents::cited::Cited;
 use crate::documents::finding::{ItemFinding, ItemKind};
 use crate::documents::judge::{Expected, judge};
+use crate::documents::latest;
 use crate::documents::mirrors::{self, Source, aligned, is_in_sync};
 use crate::documents::rewrite::Rewrite;
 use crate::documents::shelf::Shelf;
 use crate::model::config::Config;
-use crate::model::id::TaskId;
+use crate::model::id::{PipelineId, TaskId};
 use crate::model::path::RelPath;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Which part of a workspace's checklists is meant.
 #[derive(Clone, Debug, Default)]
@@ -173,11 +175,56 @@ pub fn check(shelf: &Shelf, book: &Book, narrowed: &Narrowed) -> Checked {
         .filter(|task| narrowed.has_task(Some(task)))
     {
         checked.findings.extend(out_of_sync(book, task, narrowed));
+        checked
+            .findings
+            .extend(contradicted(shelf, book, task, narrowed));
     }
     checked
         .findings
         .sort_by(|a, b| (&a.file, a.line, a.kind).cmp(&(&b.file, b.line, b.kind)));
     checked
+}
+
+/// The ticked items of a source that declare a pipeline whose newest run that says something is red.
+fn contradicted(
+    shelf: &Shelf,
+    book: &Book,
+    task: &TaskId,
+    narrowed: &Narrowed,
+) -> Vec<ItemFinding> {
+    let page = book.source(task).filter(|page| narrowed.has_page(page));
+    let mut known: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (page, item) in page
+        .into_iter()
+        .flat_map(|page| page.checklist.items.iter().map(move |item| (page, item)))
+    {
+        let declared = item.pipeline.as_deref();
+        let Some(pipeline) = declared.filter(|_| item.checked && item.block.is_none()) else {
+            continue;
+        };
+        let red = known.entry(pipeline);
+        let red = red.or_insert_with(|| red_since(shelf, task, pipeline));
+        findings.extend(red.as_ref().map(|manifest| ItemFinding {
+            file: page.file.clone(),
+            line: item.line,
+            kind: ItemKind::Contradicted,
+            title: item.title.clone(),
+            evidence: Some(manifest.clone()),
+            message: format!(
+                "the newest run of `{pipeline}` is red: make it green, or open the item with `orchctl checklist unflip`"
+            ),
+        }));
+    }
+    findings
+}
+
+/// The manifest of the newest run of a pipeline, where it is red. Runs that cannot be listed say nothing.
+fn red_since(shelf: &Shelf, task: &TaskId, pipeline: &str) -> Option<String> {
+    let pipeline = PipelineId::parse(pipeline).ok()?;
+    let newest = latest::newest(shelf, task, &pipeline).ok()??;
+    let is_green = latest::is_green(&newest, shelf.config().settings.flaky);
+    (!is_green).then_some(newest.path)
 }
 
 fn out_of_sync(book: &Book, task: &TaskId, narrowed: &Narrowed) -> Vec<ItemFinding> {
@@ -217,7 +264,7 @@ fn out_of_sync(book: &Book, task: &TaskId, narrowed: &Narrowed) -> Vec<ItemFindi
             let is_same = block
                 .body
                 .clone()
-                .is_some_and(|span| mirror.bytes.get(span) == Some(&*body));
+                .is_some_and(|span| mirror.bytes.get(span) == Some(&**body));
             if !is_same {
                 let said = if block.body.is_some() {
                     "is not what its source says"
@@ -274,11 +321,8 @@ pub fn follow(
     before: &Page,
     after: Vec<u8>,
 ) -> (Rewrite, Vec<Aligned>) {
-    let now = Page {
-        checklist: Checklist::parse(&after),
-        bytes: after,
-        ..before.clone()
-    };
+    let (path, task_of_page) = (before.path.clone(), before.task.clone());
+    let now = Page::new(path, after, before.part, task_of_page);
     let (was, is) = (Source::of(&before.checklist), Source::of(&now.checklist));
     let mut mirrors = Mirrored::default();
     for (mirror, items) in book.mirrors(task) {
@@ -325,14 +369,17 @@ impl Mirrored {
             let Some(span) = block
                 .body
                 .clone()
-                .filter(|span| mirror.bytes.get(span.clone()) != Some(&*body))
+                .filter(|span| mirror.bytes.get(span.clone()) != Some(&**body))
             else {
                 continue;
             };
             self.splices
                 .entry(mirror.path.clone())
                 .or_default()
-                .push(Splice { span, bytes: body });
+                .push(Splice {
+                    span,
+                    bytes: Vec::clone(&body),
+                });
             self.aligned.push(Aligned {
                 file: mirror.file.clone(),
                 line: block.line,
@@ -367,16 +414,20 @@ fn blocks<'a>(
     mirror: &'a Page,
     task: &'a TaskId,
     source: &'a Page,
-) -> impl Iterator<Item = (&'a crate::documents::checklist::Block, Vec<u8>)> {
-    let newline = if mirror.bytes.windows(2).any(|pair| pair == b"\r\n") {
-        "\r\n"
-    } else {
-        "\n"
-    };
+) -> impl Iterator<Item = (&'a Block, Rc<Vec<u8>>)> {
     let own = mirror.checklist.blocks.iter();
     let own = own
         .filter(move |block| mirror.part == Part::AllTasks && book.named(&block.key) == Some(task));
-    own.map(move |block| (block, mirrors::block(source, newline)))
+    // All of them hold the same.
+    let mut body = None;
+    own.map(move |block| {
+        let body = body.get_or_insert_with(|| {
+            let has_returns = mirror.bytes.windows(2).any(|pair| pair == b"\r\n");
+            let newline = if has_returns { "\r\n" } else { "\n" };
+            Rc::new(mirrors::block(source, newline))
+        });
+        (block, Rc::clone(body))
+    })
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ impl Window {
 }
 
 /// Whether a run has an end that says something about the project's guardrails.
-fn counts(record: &Record, row: &RunRecord) -> bool {
+pub(super) fn counts(record: &Record, row: &RunRecord) -> bool {
     let Some(manifest) = record.manifest() else {
         return false;
     };

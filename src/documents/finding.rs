@@ -1,6 +1,6 @@
 //! What a check has found: a kind, a place, and words with the remedy.
 //!
-//! The kinds are those that `--json` promises; a new one is a change of the contract. Only one of them is no fault.
+//! The kinds are those that `--json` promises; a new one is a change of the contract. Two of them are no fault.
 
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub enum ItemKind {
     EvidenceButOpen,
     /// It says something else than its source.
     OutOfSync,
+    /// It is ticked and declares a pipeline, which has failed since.
+    Contradicted,
     /// There are no runs here to hold it against.
     Unverifiable,
 }
@@ -73,13 +75,16 @@ impl ItemKind {
             Self::BadFragment => "bad-fragment",
             Self::EvidenceButOpen => "evidence-but-open",
             Self::OutOfSync => "out-of-sync",
+            Self::Contradicted => "contradicted",
             Self::Unverifiable => "unverifiable",
         }
     }
 
-    /// Whether it is wrong, and not only unknown here.
+    /// Whether it is wrong, and not only unknown here, or for somebody to decide.
+    ///
+    /// What a newer run says is none: a pipeline that checks its own checklists would never be green again.
     #[must_use]
     pub fn is_fault(self) -> bool {
-        self != Self::Unverifiable
+        !matches!(self, Self::Contradicted | Self::Unverifiable)
     }
 }

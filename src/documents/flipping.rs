@@ -12,7 +12,7 @@ use crate::documents::judge::{Expected, manifest_faults};
 use crate::documents::records;
 use crate::documents::rewrite::Rewrite;
 use crate::documents::shelf::{Shelf, ShelfError};
-use crate::model::id::{RunId, TaskId};
+use crate::model::id::{PipelineId, RunId, TaskId};
 use serde::Serialize;
 
 /// How many items a refusal names.
@@ -149,6 +149,52 @@ pub fn tick(
     let after = apply(&page.bytes, flip(&page.bytes, item, &manifest));
     let (rewrite, mirrors) = follow(book, task, page, after);
     Ok((rewrite, told(true, mirrors)))
+}
+
+/// The items of a page that declare this pipeline, but those that are made again from elsewhere.
+pub fn declaring<'a>(page: &'a Page, pipeline: &PipelineId) -> impl Iterator<Item = &'a Item> {
+    let items = page.checklist.items.iter();
+    items.filter(move |item| {
+        item.block.is_none() && item.pipeline.as_deref() == Some(pipeline.as_str())
+    })
+}
+
+/// Ticks every open item of a task's source that declares this pipeline, and its mirrors, by this run of it; what is to be
+/// written, and what that is. Nothing where there is no such item, whatever the run says.
+///
+/// # Errors
+/// When there is one, and the run does not prove it.
+pub fn tick_declared(
+    shelf: &Shelf,
+    book: &Book,
+    task: &TaskId,
+    pipeline: &PipelineId,
+    run: &RunId,
+) -> Result<(Rewrite, Vec<Flipped>), FlipError> {
+    let page = book.source(task);
+    let open = page.into_iter().flat_map(|page| declaring(page, pipeline));
+    let open: Vec<&Item> = open.filter(|item| !item.checked).collect();
+    let (Some(page), false) = (page, open.is_empty()) else {
+        return Ok((Rewrite::default(), Vec::new()));
+    };
+    let manifest = format!(".runs/{task}/cli/{run}/manifest.json");
+    prove(shelf, task, run, &manifest)?;
+    let each = open
+        .iter()
+        .flat_map(|item| flip(&page.bytes, item, &manifest));
+    let after = apply(&page.bytes, each.collect());
+    let (rewrite, mirrors) = follow(book, task, page, after);
+    let mut mirrors = Some(mirrors);
+    let ticked = open.into_iter().map(|item| Flipped {
+        file: page.file.clone(),
+        line: item.line,
+        title: item.title.clone(),
+        checked: true,
+        evidence: Some(manifest.clone()),
+        // They follow all of them together, and are told once.
+        mirrors: mirrors.take().unwrap_or_default(),
+    });
+    Ok((rewrite, ticked.collect()))
 }
 
 /// Opens the item called `name` again, in its source and its mirrors.

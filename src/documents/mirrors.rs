@@ -8,7 +8,7 @@ use crate::documents::book::Page;
 use crate::documents::checklist::edit::{self, Splice};
 use crate::documents::checklist::grammar::normalized;
 use crate::documents::checklist::{Checklist, Form, Item};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The heading that says no more than that a checklist follows.
 const PLAIN_HEADING: &str = "checklist";
@@ -29,7 +29,11 @@ pub struct Wanted {
 pub struct Source<'a> {
     items: Vec<&'a Item>,
     keys: BTreeMap<&'a str, usize>,
+    /// By title, and by title and place.
     titles: BTreeMap<String, Vec<usize>>,
+    placed: BTreeMap<(String, Option<String>), Vec<usize>>,
+    /// What all items of a section or below an entry say together, by its title.
+    sections: BTreeMap<String, Wanted>,
 }
 
 impl<'a> Source<'a> {
@@ -38,22 +42,34 @@ impl<'a> Source<'a> {
     pub fn of(checklist: &'a Checklist) -> Self {
         let own = checklist.items.iter().filter(|item| item.block.is_none());
         let items: Vec<&Item> = own.collect();
-        let mut keys = BTreeMap::new();
-        let mut titles: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, item) in items.iter().enumerate() {
-            if let Some(key) = &item.key {
-                keys.entry(key.as_str()).or_insert(index);
-            }
-            titles
-                .entry(normalized(&item.title))
-                .or_default()
-                .push(index);
-        }
-        Self {
+        let mut source = Self {
+            keys: BTreeMap::new(),
+            titles: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            sections: BTreeMap::new(),
             items,
-            keys,
-            titles,
+        };
+        for (index, item) in source.items.iter().enumerate() {
+            if let Some(key) = &item.key {
+                source.keys.entry(key.as_str()).or_insert(index);
+            }
+            let title = normalized(&item.title);
+            let placed = source.placed.entry((title.clone(), place(item)));
+            placed.or_default().push(index);
+            source.titles.entry(title).or_default().push(index);
+            let around = [&item.section, &item.group].into_iter().flatten();
+            let around: BTreeSet<String> = around.map(|name| normalized(name)).collect();
+            for name in around {
+                let whole = source.sections.entry(name).or_insert(Wanted {
+                    line: item.line,
+                    checked: true,
+                    evidence: None,
+                });
+                whole.checked &= item.checked;
+                whole.evidence = proof(item).or_else(|| whole.evidence.take());
+            }
         }
+        source
     }
 
     /// What the source says of each of these items of one mirror, in their order.
@@ -82,18 +98,11 @@ impl<'a> Source<'a> {
     /// The item with this title: of several the one at the same place, of those the one of the same number.
     fn by_title(&self, title: &str, around: Option<&str>, nth: usize) -> Option<usize> {
         let all = self.titles.get(title)?;
-        let same: Vec<usize> = all
-            .iter()
-            .copied()
-            .filter(|index| {
-                let place = self.items.get(*index).and_then(|item| place(item));
-                place.as_deref() == around
-            })
-            .collect();
-        match (&all[..], &same[..]) {
-            ([only], _) if nth == 0 => Some(*only),
-            (_, same) => same.get(nth).copied(),
+        if let ([only], 0) = (&all[..], nth) {
+            return Some(*only);
         }
+        let place = (title.to_owned(), around.map(str::to_owned));
+        self.placed.get(&place)?.get(nth).copied()
     }
 
     fn of_item(&self, index: usize) -> Wanted {
@@ -117,23 +126,8 @@ impl<'a> Source<'a> {
         if row.form != Form::Row {
             return None;
         }
-        let wanted = normalized(row.group.as_deref()?);
-        let is_it = |name: &Option<String>| {
-            name.as_deref()
-                .is_some_and(|name| normalized(name) == wanted)
-        };
-        let inside = self
-            .items
-            .iter()
-            .filter(|item| is_it(&item.section) || is_it(&item.group));
-        let inside: Vec<&&Item> = inside.collect();
-        let first = inside.first()?;
-        let checked = inside.iter().all(|item| item.checked);
-        Some(Wanted {
-            line: first.line,
-            checked,
-            evidence: inside.iter().rev().find_map(|item| proof(item)),
-        })
+        let named = normalized(row.group.as_deref()?);
+        self.sections.get(&named).cloned()
     }
 }
 

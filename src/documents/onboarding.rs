@@ -13,7 +13,6 @@ mod tests;
 
 use crate::disk::configuration::{ConfigurationError, Loaded};
 use crate::documents::book::{ALL_TASKS, Book, Page, Part};
-use crate::documents::checklist::Checklist;
 use crate::documents::rewrite::Rewrite;
 use crate::documents::shelf::{Shelf, ShelfError};
 use crate::documents::standings;
@@ -292,14 +291,8 @@ impl Plan<'_> {
         let text = fill(&self.template("tasks.md", templates::TASKS)?, fields);
         self.make(&file, text)?;
         let bytes = self.text(&file)?.unwrap_or_default().into_bytes();
-        Ok(Page {
-            path: RelPath::parse(&file)?,
-            checklist: Checklist::parse(&bytes),
-            file,
-            bytes,
-            part: Part::Source,
-            task: Some(fields.task.clone()),
-        })
+        let (path, task) = (RelPath::parse(&file)?, fields.task.clone());
+        Ok(Page::new(path, bytes, Part::Source, Some(task)))
     }
 
     /// Makes a file, unless there is one.

@@ -100,6 +100,13 @@ impl Rewrite {
         for file in &mut staged {
             file.sync()?;
         }
+        // To sync takes a disk's time, in which somebody may have saved.
+        for (path, change) in &self.changes {
+            let whole = root.join(path);
+            if shelf::read(&whole)? != change.before {
+                return Err(RewriteError::Changed { path: whole });
+            }
+        }
         for file in staged {
             drop(file.place()?);
         }

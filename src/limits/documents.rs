@@ -43,6 +43,13 @@ pub const APPROVAL_TEXT_BYTES_MAX: usize = 4_096;
 pub const FRAGMENT_CHARS_MAX: usize = 80;
 /// Characters of a slug: with a task id it is a file name.
 pub const SLUG_CHARS_MAX: usize = 48;
+/// Findings that a check of a review names; the command that has them all is named with them.
+pub const REVIEW_NAMED_MAX: usize = 5;
+/// How often a tick that nobody asked for is made anew where somebody changes the files meanwhile: he who saves that often will
+/// have another run.
+pub const TICK_ATTEMPTS_MAX: usize = 5;
+/// Details of one entry of a checklist that are heard: past this nobody reads them either.
+pub const DETAILS_MAX: usize = 64;
 /// Runs that an error names where one was meant.
 pub const RUNS_NAMED_MAX: usize = 5;
 /// Looks at what was found wrong while a chain grows: what runs end meanwhile.

@@ -62,6 +62,8 @@ pub struct Settings {
     pub on_start: OnStart,
     /// What a flaky verdict counts as.
     pub flaky: Flaky,
+    /// Whether checklist items that declare a pipeline are ticked once it is green.
+    pub flip: Flip,
     /// How long runs are kept.
     pub retain: Retention,
     /// What the spec guard looks at.
@@ -80,6 +82,7 @@ impl Default for Settings {
             audit: Some(limits::AUDIT_DEFAULT),
             on_start: OnStart::Run,
             flaky: Flaky::Pass,
+            flip: Flip::Manual,
             retain: Retention {
                 runs: limits::RETAIN_RUNS_DEFAULT,
                 days: limits::RETAIN_DAYS_DEFAULT,
@@ -146,6 +149,15 @@ pub enum Flaky {
     Pass,
     /// It does not count as green.
     Fail,
+}
+
+/// Whether checklist items that declare a pipeline are ticked once it is green.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flip {
+    /// They are, by whoever recorded the run.
+    Auto,
+    /// Somebody ticks them.
+    Manual,
 }
 
 /// How many runs a project keeps, and for how many days; evidence cited by a checklist is kept beyond both.

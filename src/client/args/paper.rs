@@ -5,6 +5,7 @@
 pub mod approving;
 pub mod evidence;
 pub mod guarding;
+pub mod review;
 
 use crate::documents::onboarding::Slug;
 use crate::model::id::{IdError, PipelineId, TaskId};
@@ -58,6 +59,9 @@ pub enum Paper {
     /// List what was approved
     #[command(after_help = "Example:\n  orchctl approvals list")]
     Approvals(approving::Approvals),
+    /// Say whether all is ready for a review, and what is not
+    #[command(after_help = "Example:\n  orchctl review ready")]
+    Review(review::Review),
 }
 
 /// What to do with checklists.

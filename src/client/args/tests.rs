@@ -165,6 +165,7 @@ fn help_is_the_manual_in_short() {
       docs         Keep the pages of a workspace true: links, manifests, projects
       approve      Accept what a run has failed at: gates pass on that content
       approvals    List what was approved
+      review       Say whether all is ready for a review, and what is not
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it
       why          Say which run proves each stage, or what has changed since

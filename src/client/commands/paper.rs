@@ -9,6 +9,7 @@ mod docs;
 mod evidence;
 mod guarding;
 mod project;
+mod review;
 
 use crate::client::args::paper::Paper;
 use crate::client::exit::Exit;
@@ -16,6 +17,7 @@ use crate::client::failure::Failure;
 use crate::client::place;
 use crate::client::session::Session;
 use crate::documents::shelf::Shelf;
+use crate::model::id::TaskId;
 use crate::model::path::{RelPath, RootPath};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,7 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::Docs(args) => docs::docs(session, &args.act),
         Paper::Approve(args) => approving::approve(session, args),
         Paper::Approvals(args) => approving::approvals(session, args.act),
+        Paper::Review(args) => review::review(session, &args.act),
     }
 }
 
@@ -47,6 +50,22 @@ fn root(session: &Session<'_>) -> Result<RootPath, Failure> {
     }
     let cwd = place::current_dir()?;
     Err(Failure::NoWorkspace { cwd })
+}
+
+/// A task that is named has to be one of the workspace's.
+fn known(shelf: &Shelf, task: Option<&TaskId>) -> Result<(), Failure> {
+    match task {
+        Some(task) if shelf.config().project(task).is_none() => {
+            Err(Failure::NoTask { task: task.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `MCP_RUNNER_TASK_ID`, where it is set.
+fn environment() -> Option<String> {
+    let task = std::env::var("MCP_RUNNER_TASK_ID").ok();
+    task.filter(|task| !task.is_empty())
 }
 
 /// Paths that somebody named, from the workspace.

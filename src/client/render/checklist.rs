@@ -7,7 +7,7 @@ use crate::client::render::text::{
     DIM, GREEN, RED, YELLOW, add, clean, count, findings_said, styled,
 };
 use crate::documents::checklists::{Aligned, Checked, ShownItem};
-use crate::documents::finding::ItemFinding;
+use crate::documents::finding::{ItemFinding, ItemKind};
 use crate::documents::flipping::Flipped;
 
 /// Renders items, by file.
@@ -66,21 +66,22 @@ pub fn checked(checked: &Checked, _look: &Look) -> String {
             format_args!("{file}:{line}: {kind}: {title}: {message}{evidence}\n"),
         );
     }
-    let faults = checked
-        .findings
-        .iter()
-        .filter(|finding| finding.kind.is_fault())
-        .count();
-    let unknown = checked.findings.len().saturating_sub(faults);
-    let unknown = match unknown {
-        0 => String::new(),
-        some => format!(", {some} unverifiable here"),
+    let of = |is_it: &dyn Fn(ItemKind) -> bool| {
+        let all = checked.findings.iter();
+        all.filter(|finding| is_it(finding.kind)).count()
     };
+    let faults = of(&ItemKind::is_fault);
+    let said = |kind: ItemKind, words: &str| match of(&|other| other == kind) {
+        0 => String::new(),
+        some => format!(", {some} {words}"),
+    };
+    let unknown = said(ItemKind::Unverifiable, "unverifiable here");
+    let since = said(ItemKind::Contradicted, "contradicted since");
     let (items, files) = (count(checked.items, "item"), count(checked.files, "file"));
     let said = findings_said(faults);
     add(
         &mut text,
-        format_args!("{said}{unknown}: {items} in {files}\n"),
+        format_args!("{said}{since}{unknown}: {items} in {files}\n"),
     );
     text
 }

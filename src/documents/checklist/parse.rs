@@ -6,6 +6,7 @@
 
 use super::grammar::{self, Marker, PathToken};
 use super::nodes::{Block, Line, Node, Outline};
+use crate::limits::documents::DETAILS_MAX;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -87,10 +88,16 @@ impl Checklist {
                 children.entry(parent).or_default().push(index);
             }
         }
-        let reader = Reader {
+        let blocks = outline.blocks.iter();
+        let mut reader = Reader {
             outline: &outline,
             children,
+            said: BTreeMap::new(),
+            above: Vec::new(),
+            blocks: blocks.filter(|block| block.body.is_some()).collect(),
         };
+        reader.note_said();
+        reader.note_above();
         let items = (0..outline.nodes.len()).filter_map(|index| reader.item(index));
         let items = items.collect();
         let headings = outline.sections.iter();
@@ -115,9 +122,52 @@ struct Found {
 struct Reader<'a> {
     outline: &'a Outline<'a>,
     children: BTreeMap<usize, Vec<usize>>,
+    /// The details of each entry that has some, as far as they are heard.
+    said: BTreeMap<usize, Vec<usize>>,
+    /// Of each node, the nearest before it under its heading that is numbered, and the nearest that is a subtask.
+    above: Vec<(Option<usize>, Option<usize>)>,
+    /// The blocks that have an end.
+    blocks: Vec<&'a Block>,
 }
 
 impl Reader<'_> {
+    /// Finds out what is a detail of what. Of more than anybody writes the first are heard: each item below an entry has all
+    /// of its details, and many of both would be more than there is room for.
+    fn note_said(&mut self) {
+        for (parent, children) in &self.children {
+            let details = children.iter().copied().filter(|at| self.is_detail(*at));
+            let details: Vec<usize> = details.take(DETAILS_MAX).collect();
+            if !details.is_empty() {
+                self.said.insert(*parent, details);
+            }
+        }
+    }
+
+    fn is_detail(&self, at: usize) -> bool {
+        self.entry(at).is_some_and(|(node, line)| {
+            let text = node.bullet.text;
+            let mut keys = PROVING.into_iter().chain(["Acceptance"]);
+            find(line.bytes, text).is_none()
+                && keys.any(|key| grammar::value_of(line.bytes, text, key).is_some())
+        })
+    }
+
+    fn note_above(&mut self) {
+        let (mut above, mut section) = ((None, None), None);
+        for (index, node) in self.outline.nodes.iter().enumerate() {
+            if section != Some(node.section) {
+                (above, section) = ((None, None), Some(node.section));
+            }
+            self.above.push(above);
+            if node.bullet.numbered {
+                above.0 = Some(index);
+            }
+            if self.subtask(index).is_some() {
+                above.1 = Some(index);
+            }
+        }
+    }
+
     fn item(&self, index: usize) -> Option<Item> {
         let (node, line) = self.entry(index)?;
         let found = find(line.bytes, node.bullet.text)?;
@@ -155,7 +205,7 @@ impl Reader<'_> {
             text: line.start + found.text..line.start + end,
             acceptance,
             evidence,
-            block: self.block_around(line.start),
+            block: self.block_around(node.line, line.start),
         })
     }
 
@@ -174,15 +224,14 @@ impl Reader<'_> {
         if matches!(form, Form::Leading | Form::Row) {
             return None;
         }
-        let below = std::iter::successors(self.parent(index), |at| self.parent(*at));
-        let section = self.outline.nodes.get(index)?.section;
-        let before = (0..index).rev();
-        let before = before.take_while(|at| {
-            let node = self.outline.nodes.get(*at);
-            node.is_some_and(|node| node.section == section)
-        });
-        let mut candidates = below.chain(before);
-        let found = candidates.find(is_titled);
+        let mut below = std::iter::successors(self.parent(index), |at| self.parent(*at));
+        let (numbered, subtask) = self.above.get(index).copied().unwrap_or_default();
+        let before = match form {
+            Form::Status => numbered,
+            Form::Subtask => subtask,
+            Form::Leading | Form::Row => None,
+        };
+        let found = below.find(is_titled).or(before);
         let numbered = |at: &usize| self.is_numbered(*at);
         found.or_else(|| {
             std::iter::successors(self.parent(index), |at| self.parent(*at)).find(numbered)
@@ -240,7 +289,7 @@ impl Reader<'_> {
 
     /// The details of an item, and of the entry that it is the status of.
     fn details(&self, index: usize, around: Option<usize>) -> Vec<usize> {
-        let of = |at: usize| self.children.get(&at).into_iter().flatten().copied();
+        let of = |at: usize| self.said.get(&at).into_iter().flatten().copied();
         let around = around.into_iter().flat_map(of);
         let all = of(index).chain(around).filter(|at| *at != index);
         all.collect()
@@ -262,9 +311,6 @@ impl Reader<'_> {
             let Some((node, line)) = self.entry(*detail) else {
                 continue;
             };
-            if find(line.bytes, node.bullet.text).is_some() {
-                continue;
-            }
             let value = |key: &str| grammar::value_of(line.bytes, node.bullet.text, key);
             let end = grammar::visible_end(line.bytes);
             let text = |begin: usize| line.bytes.get(begin..end.max(begin)).unwrap_or_default();
@@ -277,11 +323,12 @@ impl Reader<'_> {
         said.end()
     }
 
-    fn block_around(&self, at: usize) -> Option<String> {
-        let mut blocks = self.outline.blocks.iter();
-        let around =
-            blocks.find(|block| block.body.as_ref().is_some_and(|body| body.contains(&at)));
-        around.map(|block| block.key.clone())
+    fn block_around(&self, line: usize, at: usize) -> Option<String> {
+        // Their bodies do not overlap, and come in order.
+        let begun = self.blocks.partition_point(|block| block.line <= line);
+        let block = self.blocks.get(begun.checked_sub(1)?)?;
+        let is_inside = block.body.as_ref()?.contains(&at);
+        is_inside.then(|| block.key.clone())
     }
 }
 

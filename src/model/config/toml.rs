@@ -15,7 +15,7 @@ use crate::model::config::draft::{Draft, DraftPipeline, DraftProject, Faults};
 use crate::model::config::fault::Fault;
 use crate::model::config::source::{Origin, Spotted};
 use crate::model::config::{
-    Flaky, OnBusy, OnStart, Order, Pipeline, PipelineSource, Poll, Retention, Settings,
+    Flaky, Flip, OnBusy, OnStart, Order, Pipeline, PipelineSource, Poll, Retention, Settings,
 };
 use crate::model::id::{PipelineId, StageId, TaskId};
 use crate::model::path::RelPath;
@@ -35,6 +35,7 @@ const WORKSPACE_KEYS: &[&str] = &[
     "audit",
     "on_start",
     "flaky",
+    "flip",
     "retain",
     "default_pipeline",
     "spec_guard",
@@ -170,6 +171,8 @@ fn read_settings(table: &Table<'_>, faults: &mut Faults) -> Settings {
     settings.flaky = table
         .choice("flaky", &flaky, faults)
         .unwrap_or(settings.flaky);
+    let flip = [("auto", Flip::Auto), ("manual", Flip::Manual)];
+    settings.flip = table.choice("flip", &flip, faults).unwrap_or(settings.flip);
     if let Some(retain) = table.table("retain", "`retain`", faults) {
         retain.allow(RETAIN_KEYS, faults);
         settings.retain = read_retention(&retain, settings.retain, faults);

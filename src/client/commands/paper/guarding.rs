@@ -3,7 +3,7 @@
 //! All three only read. The clock is looked at here, once, and handed on.
 
 use super::super::print;
-use super::shelf;
+use super::{known, shelf};
 use crate::client::args::paper::guarding::{Coverage, Drift, SpecGuard};
 use crate::client::clock;
 use crate::client::exit::Exit;
@@ -13,9 +13,7 @@ use crate::client::session::Session;
 use crate::documents::coverage::{self, Window};
 use crate::documents::drift::{self, Against};
 use crate::documents::failure::PaperError;
-use crate::documents::shelf::Shelf;
 use crate::documents::spec_guard;
-use crate::model::id::TaskId;
 use crate::model::time::Day;
 
 pub(super) fn coverage(session: &mut Session<'_>, args: &Coverage) -> Result<Exit, Failure> {
@@ -61,14 +59,4 @@ pub(super) fn spec_guard(session: &mut Session<'_>, args: &SpecGuard) -> Result<
         render::guarded(guarded, args.dry_run, look)
     })?;
     Ok(if is_red { Exit::Red } else { Exit::Done })
-}
-
-/// A task that is named has to be one of the workspace's.
-fn known(shelf: &Shelf, task: Option<&TaskId>) -> Result<(), Failure> {
-    match task {
-        Some(task) if shelf.config().project(task).is_none() => {
-            Err(Failure::NoTask { task: task.clone() })
-        }
-        Some(_) | None => Ok(()),
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! `check` works where the configuration is refused because something stands there twice; the others need one in force.
 
-use super::{root, shelf};
+use super::{environment, root, shelf};
 use crate::client::args::paper::{ProjectAct, ProjectAdd};
 use crate::client::clock;
 use crate::client::exit::Exit;
@@ -83,9 +83,7 @@ fn list(session: &mut Session<'_>) -> Result<Exit, Failure> {
 
 fn check(session: &mut Session<'_>) -> Result<Exit, Failure> {
     let root = root(session)?;
-    let environment = std::env::var("MCP_RUNNER_TASK_ID").ok();
-    let environment = environment.filter(|task| !task.is_empty());
-    let known = projects::read(&root, environment).map_err(PaperError::from)?;
+    let known = projects::read(&root, environment()).map_err(PaperError::from)?;
     let findings = projects::judge(&known);
     let is_red = !findings.is_empty();
     super::super::print(session, &Checked { findings }, |checked, look| {

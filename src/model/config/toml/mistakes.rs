@@ -23,12 +23,12 @@ fn unknown_keys_are_told_with_the_nearest_name() {
        |
      2 |   setle_ms = 20
        |   ^^^^^^^^
-      help: did you mean `settle_ms`? allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, retain, default_pipeline, spec_guard
+      help: did you mean `settle_ms`? allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, flip, retain, default_pipeline, spec_guard
     orchd.toml:3:3: unknown key `colour` in [workspace]
        |
      3 |   colour = 'red'
        |   ^^^^^^
-      help: allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, retain, default_pipeline, spec_guard
+      help: allowed: settle_ms, settle_max_ms, ignore, jobs, poll, poll_interval_ms, audit, on_start, flaky, flip, retain, default_pipeline, spec_guard
     "#);
     insta::assert_snapshot!(said(&format!("{SOUND}[projects]\nx = 1")), @r#"
     orchd.toml:6:2: unknown key `projects` in the file

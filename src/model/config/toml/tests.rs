@@ -4,7 +4,8 @@
 
 use super::parse;
 use crate::model::config::{
-    Action, CommandLine, Config, Cwd, Flaky, OnBusy, OnStart, Order, Poll, Retention,
+    Action, CommandLine, Config, Cwd, Flaky, Flip, OnBusy, OnStart, Order, Poll, Retention,
+    Settings,
 };
 use crate::model::path::RelPath;
 use proptest::prelude::*;
@@ -63,6 +64,7 @@ poll = "auto"             # auto | always | never; poll_interval_ms = 1000
 audit = "10m"             # how often what no event tells is looked for; "off": never
 on_start = true           # run what is unproven after add, allow, a daemon start, a new configuration
 flaky = "pass"            # pass: a flaky verdict is told, and counts as green; fail: it does not
+flip = "auto"             # items of checklists that declare a pipeline are ticked once it is green; "manual": never
 retain = { runs = 200, days = 30 }   # per project; evidence cited by a checklist is never removed
 
 [[project]]
@@ -117,6 +119,10 @@ fn the_example_of_the_contract_settles_and_keeps_as_it_says() {
     assert_eq!(settings.poll_interval, Duration::from_secs(1));
     assert_eq!(settings.audit, Some(Duration::from_secs(600)));
     assert_eq!(settings.flaky, Flaky::Pass);
+    assert_eq!(
+        (settings.flip, Settings::default().flip),
+        (Flip::Auto, Flip::Manual)
+    );
     assert_eq!(
         settings.retain,
         Retention {
