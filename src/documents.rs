@@ -22,6 +22,7 @@ pub mod onboarding;
 pub mod projects;
 pub mod prose;
 pub mod records;
+pub mod reporting;
 pub mod rewrite;
 pub mod shelf;
 pub mod spec_guard;

@@ -15,6 +15,7 @@ pub mod init;
 pub mod live;
 pub mod mark;
 pub mod project;
+pub mod report;
 pub mod status;
 pub mod text;
 pub mod waiting;

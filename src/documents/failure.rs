@@ -7,6 +7,7 @@ use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
 use crate::documents::onboarding::OnboardError;
 use crate::documents::projects::ProjectsError;
+use crate::documents::reporting::out::OutError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
 use crate::documents::spec_guard::SpecGuardError;
@@ -36,6 +37,9 @@ pub enum PaperError {
     /// The projects are not known.
     #[error(transparent)]
     Projects(#[from] ProjectsError),
+    /// A report was not written.
+    #[error(transparent)]
+    Report(#[from] OutError),
     /// A project was not taken in.
     #[error(transparent)]
     Onboard(#[from] OnboardError),
@@ -80,10 +84,21 @@ impl PaperError {
             Self::SpecGuard(SpecGuardError::Base { .. }) => {
                 Some("name a commit, a branch or a tag: --base REV, or BASE_SHA")
             }
+            Self::Report(OutError::Directory { .. }) => {
+                Some("name a file in it: --out DIR/report.html")
+            }
+            Self::Report(OutError::Link { .. }) => Some("name the file that it leads to"),
+            Self::Report(OutError::Irregular { .. }) => {
+                Some("without --out it goes to stdout, and from there anywhere")
+            }
+            Self::Report(OutError::Write(_)) => {
+                Some("its directory has to be there: --out never makes one")
+            }
             Self::Onboard(error) => error.hint(),
             Self::Shelf(_)
             | Self::Index(_)
             | Self::Rewrite(_)
+            | Self::Report(OutError::Look { .. })
             | Self::SpecGuard(_)
             | Self::Projects(_) => None,
         }

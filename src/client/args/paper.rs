@@ -3,6 +3,7 @@
 //! Only what was typed; what is read and judged is in `documents`.
 
 pub mod guarding;
+pub mod reporting;
 
 use crate::documents::onboarding::Slug;
 use crate::model::id::{IdError, PipelineId, TaskId};
@@ -39,6 +40,15 @@ pub enum Paper {
         after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web"
     )]
     Project(Project),
+    /// Show how projects stand by their runs: one HTML page, or Markdown for a pull request
+    ///
+    /// Made of what is on disk alone: the same evidence makes the same bytes, whenever and wherever it is made. The verdict
+    /// of a project is that of its newest run, and so of the content that this run had; `orchctl gate` asks for that of the
+    /// present content. The page needs no script and no network.
+    #[command(
+        after_help = "Examples:\n  orchctl report --out report.html\n  orchctl report --md >> \"$GITHUB_STEP_SUMMARY\""
+    )]
+    Report(reporting::Report),
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),

@@ -7,6 +7,7 @@ mod checklist;
 mod docs;
 mod guarding;
 mod project;
+mod report;
 
 use crate::client::args::paper::Paper;
 use crate::client::exit::Exit;
@@ -24,6 +25,7 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::Drift(args) => guarding::drift(session, &args),
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
         Paper::Project(args) => project::project(session, args.act),
+        Paper::Report(args) => report::report(session, &args),
         Paper::Docs(args) => docs::docs(session, &args.act),
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn spec_guard(session: &mut Session<'_>, args: &SpecGuard) -> Result<
 }
 
 /// A task that is named has to be one of the workspace's.
-fn known(shelf: &Shelf, task: Option<&TaskId>) -> Result<(), Failure> {
+pub(super) fn known(shelf: &Shelf, task: Option<&TaskId>) -> Result<(), Failure> {
     match task {
         Some(task) if shelf.config().project(task).is_none() => {
             Err(Failure::NoTask { task: task.clone() })
