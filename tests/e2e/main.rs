@@ -41,6 +41,7 @@ mod overflow;
 mod paper_docs;
 mod paper_guardrails;
 mod paper_projects;
+mod paper_report;
 mod passing;
 mod patience;
 mod present;

@@ -161,6 +161,8 @@ fn help_is_the_manual_in_short() {
       drift        Hold pipelines against a template or another project's
       spec-guard   Look whether code changed without a spec, or reviews are old
       project      Take projects in, list them, and hold them against their runs
+      report       Show how projects stand by their runs: one HTML page, or Markdown
+                   for a pull request
       docs         Keep the pages of a workspace true: links, manifests, projects
       events       Print events as they happen, one JSON object a line
       explain      Say what a change of a path triggers, or which rule ignores it

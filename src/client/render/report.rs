@@ -121,7 +121,7 @@ fn section(
             mark: run.mark,
             what: &run.what,
             began: &run.began,
-            facts: &run.facts(told, project),
+            facts: &view::facts(told, project),
             axis: &run.axis,
             stages: &view::stages(told, project),
             stages_left_out: told.stages_left_out,

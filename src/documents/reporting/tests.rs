@@ -10,7 +10,7 @@
 use super::*;
 use crate::documents::coverage::State;
 use crate::model::digest::{Digest, InputDigest, StageKey};
-use crate::model::evidence::tests::{at, report as sample, stage};
+use crate::model::evidence::tests::{at, report as sample};
 use crate::model::evidence::{
     ApprovedStage, Layout, Manifest, RecordedApproval, Sidecar, document,
 };
@@ -212,7 +212,7 @@ pub(crate) fn every_kind() -> (tempfile::TempDir, Shelf) {
     flaky.verdict = Verdict::Flaky;
     flaky.stages[1].outcome = Outcome::Flaky;
     flaky.stages[1].attempts = 2;
-    flaky.stages[0].reused_from = Some(red.run.clone());
+    flaky.stages[0].reused_from = Some(red.run);
     write(root, &flaky, b"", nothing_else);
 
     let green = run("0103-tools", 3, "t3", RunStatus::Succeeded);
@@ -294,7 +294,7 @@ fn a_project_stands_where_its_newest_run_does() {
     assert_eq!((web.approvals.len(), newest.approvals), (1, 1));
     assert_eq!(project(&report, "0104-docs").newest, None);
     let one = read(&shelf, Some(&web.task_id)).unwrap();
-    assert_eq!(one.projects, [web.clone()]);
+    assert_eq!(one.projects, std::slice::from_ref(web));
 }
 
 #[test]

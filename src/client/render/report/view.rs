@@ -16,7 +16,7 @@ use crate::model::run::{RunStatus, Verdict};
 use crate::model::time::Timestamp;
 use std::fmt;
 
-pub(super) use run::{ExcerptView, RunView, StageView, excerpts, stages, why};
+pub(super) use run::{ExcerptView, RunView, StageView, excerpts, facts, stages, why};
 pub(super) use section::{Section, Table, covered, drift_said};
 
 /// Runs that cannot be read that a project names; the others are counted.

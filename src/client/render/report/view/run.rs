@@ -62,61 +62,53 @@ impl RunView {
             axis: span(run.span_ms()),
         }
     }
+}
 
-    /// What there is to know of the run.
-    #[expect(
-        clippy::unused_self,
-        reason = "it is of the run that this is the view of"
-    )]
-    pub(in super::super) fn facts(
-        &self,
-        run: &ReportedRun,
-        project: &ReportedProject,
-    ) -> Vec<Fact> {
-        let record = &run.record;
-        let mut facts = vec![
-            Fact::code("Manifest", &record.manifest),
-            Fact::code("Run again", &run.again),
-        ];
-        let ended = record.completed_at.map(|at| {
-            let took = record.duration_ms.map(span).unwrap_or_default();
-            format!("{} to {}, {took}", moment(record.started_at), moment(at))
-        });
-        facts.extend(ended.map(|text| Fact::new("Time", text)));
-        let cause = record
-            .cause
-            .map_or("unknown: another tool made it", cause_word);
-        let of = run.judged.as_ref().map(|of| format!(", of {}", said(of)));
-        let changed = run.changed.as_ref().map(changed).unwrap_or_default();
-        let cause = format!("{cause}{}{changed}", of.unwrap_or_default());
-        facts.push(Fact::new("Cause", cause));
-        if record.pipeline_id != project.pipeline_id {
-            facts.push(Fact::new("Pipeline", word(record.pipeline_id.as_str())));
-        }
-        if let Some(parent) = &run.parent_run_id {
-            facts.push(Fact::run("Part of", parent, project));
-        }
-        if let Some(digest) = run.input_digest {
-            facts.push(Fact::code("Content", &format!("sha256:{digest}")));
-        }
-        if let Some(why) = why(run) {
-            facts.push(Fact::new("Proves nothing", why));
-        }
-        if let Some(detail) = &run.status_detail {
-            facts.push(Fact::code("Detail", detail));
-        }
-        let approvals = project.approvals.iter();
-        let own = approvals.filter(|it| it.run_id == record.run_id);
-        facts.extend(own.take(3).map(|it| {
-            let (by, at) = (said(&it.actor), moment(it.timestamp));
-            let reason = it.reason.as_deref().map(said).unwrap_or_default();
-            Fact::new("Approved", format!("by {by}, {at}: {reason}"))
-        }));
-        if run.resumes > 0 {
-            facts.push(Fact::new("Resumed", count(run.resumes, "time")));
-        }
-        facts
+/// What there is to know of the run.
+pub(in super::super) fn facts(run: &ReportedRun, project: &ReportedProject) -> Vec<Fact> {
+    let record = &run.record;
+    let mut facts = vec![
+        Fact::code("Manifest", &record.manifest),
+        Fact::code("Run again", &run.again),
+    ];
+    let ended = record.completed_at.map(|at| {
+        let took = record.duration_ms.map(span).unwrap_or_default();
+        format!("{} to {}, {took}", moment(record.started_at), moment(at))
+    });
+    facts.extend(ended.map(|text| Fact::new("Time", text)));
+    let cause = record
+        .cause
+        .map_or("unknown: another tool made it", cause_word);
+    let of = run.judged.as_ref().map(|of| format!(", of {}", said(of)));
+    let changed = run.changed.as_ref().map(changed).unwrap_or_default();
+    let cause = format!("{cause}{}{changed}", of.unwrap_or_default());
+    facts.push(Fact::new("Cause", cause));
+    if record.pipeline_id != project.pipeline_id {
+        facts.push(Fact::new("Pipeline", word(record.pipeline_id.as_str())));
     }
+    if let Some(parent) = &run.parent_run_id {
+        facts.push(Fact::run("Part of", parent, project));
+    }
+    if let Some(digest) = run.input_digest {
+        facts.push(Fact::code("Content", &format!("sha256:{digest}")));
+    }
+    if let Some(why) = why(run) {
+        facts.push(Fact::new("Proves nothing", why));
+    }
+    if let Some(detail) = &run.status_detail {
+        facts.push(Fact::code("Detail", detail));
+    }
+    let approvals = project.approvals.iter();
+    let own = approvals.filter(|it| it.run_id == record.run_id);
+    facts.extend(own.take(3).map(|it| {
+        let (by, at) = (said(&it.actor), moment(it.timestamp));
+        let reason = it.reason.as_deref().map(said).unwrap_or_default();
+        Fact::new("Approved", format!("by {by}, {at}: {reason}"))
+    }));
+    if run.resumes > 0 {
+        facts.push(Fact::new("Resumed", count(run.resumes, "time")));
+    }
+    facts
 }
 
 /// The stages of a run.

@@ -210,7 +210,7 @@ fn of_state(state: State) -> Icon {
     let word = match state {
         State::PassedWithFindings => "passed with findings",
         State::NeverRun => "never run",
-        other => other.as_str(),
+        State::Green | State::Failing | State::Missing | State::Disabled => state.as_str(),
     };
     Icon { icon, word, tone }
 }
