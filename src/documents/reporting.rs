@@ -6,6 +6,7 @@
 
 mod excerpt;
 mod flakes;
+mod integrity;
 pub mod out;
 mod runs;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 pub use excerpt::Excerpt;
 pub use flakes::FlakyStage;
+pub use integrity::{ChainHead, Integrity, Mismatch};
 pub use runs::{Changes, ReportedRun, ReportedStage};
 
 /// How the projects of a workspace stand by what is on disk.
@@ -63,6 +65,8 @@ pub struct ReportedProject {
     pub drift: Option<ProjectDrift>,
     /// Its stages that have failed and passed on the same content.
     pub flaky: Vec<FlakyStage>,
+    /// Whether its runs are as they were recorded; nothing where no chain was kept.
+    pub integrity: Option<Integrity>,
     /// What was approved, the newest first.
     pub approvals: Vec<Approval>,
     /// Its newest runs, the newest first.
@@ -226,6 +230,7 @@ fn of_project(
         coverage: ProjectCoverage::nothing(project),
         drift: None,
         flaky: flakes::of_records(records),
+        integrity: integrity::of_task(shelf, &project.task),
         approvals: all_approvals(records),
         left_out: all - runs.len(),
         unreadable: unreadable(records),

@@ -8,8 +8,8 @@
 )]
 
 use super::*;
-use crate::documents::reporting::read;
 use crate::documents::reporting::tests::{HOSTILE, every_kind, many_hostile};
+use crate::documents::reporting::{ChainHead, Integrity, Mismatch, read};
 use std::path::Path;
 
 fn held_against(name: &str, made: &str) {
@@ -118,6 +118,36 @@ fn what_a_log_says_stays_text() {
         "{markdown}"
     );
     assert!(markdown.contains("\n````\n\nFrom line 1"), "{markdown}");
+}
+
+#[test]
+fn what_is_not_as_recorded_stands_with_its_project() {
+    let (_dir, shelf) = every_kind();
+    let mut report = read(&shelf, None).unwrap();
+    let finding = Mismatch {
+        run_id: report.projects[0].newest.clone(),
+        kind: "changed",
+        path: ".runs/<b>".to_owned(),
+        message: "it is another".to_owned(),
+    };
+    report.projects[0].integrity = Some(Integrity {
+        runs: 9,
+        head: Some(ChainHead {
+            number: 12,
+            sha256: "ab".repeat(32),
+        }),
+        findings: vec![finding; 30],
+    });
+    let page = page(&report).unwrap();
+    assert!(
+        page.contains("<small>link 12 of the chain, abababababab</small>"),
+        "{page}"
+    );
+    assert_eq!(page.matches(".runs/&#60;b&#62;").count(), 20);
+    assert!(
+        page.contains("10 more: `orchctl evidence verify`"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::documents::reporting::{Report, ReportedProject, Tally};
 use crate::model::id::RunId;
 use std::time::Duration;
 
-/// Approvals that a project shows; the others are counted.
-const APPROVALS_SHOWN: usize = 20;
+/// Approvals, and findings about evidence, that a project shows; the others are counted.
+const SHOWN: usize = 20;
 
 /// A project's part of the page.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ impl Section {
             drift(report, project),
             flaky(project),
             approvals(report, project),
+            integrity(project),
         ];
         Self {
             anchor: anchor(&project.task_id),
@@ -127,7 +128,21 @@ fn facts(report: &Report, project: &ReportedProject) -> Vec<Fact> {
         };
         facts.push(Fact::new("Drift", said).note(format!("against {}", word(against))));
     }
+    facts.extend(intact(project));
     facts
+}
+
+fn intact(project: &ReportedProject) -> Option<Fact> {
+    let told = project.integrity.as_ref()?;
+    let said = match told.findings.len() {
+        0 => "as recorded".to_owned(),
+        some => count(some, "finding"),
+    };
+    let head = told.head.as_ref().map(|head| {
+        let digits: String = head.sha256.chars().take(12).collect();
+        format!("link {} of the chain, {digits}", head.number)
+    });
+    Some(Fact::new("Evidence", said).note(head.unwrap_or_default()))
 }
 
 fn duration(project: &ReportedProject) -> Fact {
@@ -278,7 +293,7 @@ fn flaky(project: &ReportedProject) -> Option<Table> {
 }
 
 fn approvals(report: &Report, project: &ReportedProject) -> Option<Table> {
-    let shown = project.approvals.iter().take(APPROVALS_SHOWN);
+    let shown = project.approvals.iter().take(SHOWN);
     let rows = shown.map(|it| {
         let is_over = report.as_of.is_some_and(|at| it.is_over(at));
         let (icon, word, tone) = match it.input_digest {
@@ -304,8 +319,37 @@ fn approvals(report: &Report, project: &ReportedProject) -> Option<Table> {
     });
     let heads = &["By", "State", "Run", "For", "Given", "Until", "Reason"];
     let table = table("approvals", "Approvals", heads, rows.collect())?;
-    let more = project.approvals.len().saturating_sub(APPROVALS_SHOWN);
+    let more = project.approvals.len().saturating_sub(SHOWN);
     let more = (more > 0).then(|| format!("{more} older ones are left out"));
+    Some(Table {
+        note: more.unwrap_or_default(),
+        ..table
+    })
+}
+
+fn integrity(project: &ReportedProject) -> Option<Table> {
+    let findings = project.integrity.iter().flat_map(|it| &it.findings);
+    let rows = findings.clone().take(SHOWN).map(|it| {
+        let run = it.run_id.as_ref().map(|run| run_cell(run, project));
+        Row {
+            name: said(&it.path),
+            mark: Icon {
+                icon: "bang",
+                word: it.kind,
+                tone: Tone::Bad,
+            },
+            cells: vec![run.unwrap_or_default(), text(said(&it.message))],
+        }
+    });
+    let heads = &["File", "State", "Run", "What"];
+    let table = table(
+        "integrity",
+        "Evidence that is not as recorded",
+        heads,
+        rows.collect(),
+    )?;
+    let more = findings.count().saturating_sub(SHOWN);
+    let more = (more > 0).then(|| format!("{more} more: `orchctl evidence verify`"));
     Some(Table {
         note: more.unwrap_or_default(),
         ..table
