@@ -16,6 +16,7 @@ pub mod failure;
 pub mod finding;
 pub mod flipping;
 pub mod guardrails;
+pub mod integrity;
 pub mod judge;
 pub mod mirrors;
 pub mod onboarding;

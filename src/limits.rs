@@ -3,6 +3,7 @@
 //! Names end in their unit or in `_max`; a `_max` is inclusive. What depends on another bound is checked by a const
 //! assertion at the end, so that a change that breaks the relation does not compile.
 
+pub mod chain;
 pub mod documents;
 mod locks;
 

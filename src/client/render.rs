@@ -8,6 +8,7 @@ pub mod answer;
 pub mod checklist;
 pub mod daemon;
 pub mod docs;
+pub mod evidence;
 pub mod flaky;
 pub mod guarding;
 pub mod history;

@@ -9,7 +9,7 @@
 //! anchor  the directories synced
 //! record  error files ▶ manifest ▶ heartbeat
 //! end     error files ▶ manifest (terminal) ▶ metrics line ▶ manifest (recorded) ▶ sidecar ▶ snapshots ▶ legacy
-//!         ▶ run summary ▶ manifest (summary's path)
+//!         ▶ run summary ▶ manifest (summary's path) ▶ link of the chain ▶ all of it synced ▶ owner removed
 //! ```
 //!
 //! A desk decides nothing about runs; only of a run whose owner is dead it says that it was lost.
@@ -22,6 +22,7 @@ mod finish;
 mod heal;
 mod history;
 mod last;
+mod linking;
 mod lock;
 mod open;
 mod owner;
@@ -43,9 +44,11 @@ pub use recover::{Known, Proof, Recovery};
 pub(crate) use files::{
     LOCAL_POINTERS, MANIFEST, SIDECAR, pointer_path, read_manifest, read_sidecar, run_path,
 };
+pub(crate) use linking::note_removed;
 pub(crate) use places::{Base, Grown};
 
 use crate::daemon::index::Index;
+use crate::disk::chain::ChainError;
 use crate::disk::durable::{Dir, DurableError, Former};
 use crate::disk::identity::Identity;
 use crate::model::evidence::{Layout, Sidecar, TaskState, Unreadable};
@@ -69,6 +72,9 @@ pub enum EvidenceError {
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] DurableError),
+    /// The run has no link.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// The system gave no random bytes.
     #[error("failed to make a resume token")]
     Random(#[source] getrandom::Error),

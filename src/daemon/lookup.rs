@@ -407,6 +407,7 @@ pub(super) fn internal(error: &EvidenceError) -> Refusal {
     match error {
         EvidenceError::UnknownRun { .. } => refuse(ErrorKind::UnknownRun),
         EvidenceError::Disk(_)
+        | EvidenceError::Chain(_)
         | EvidenceError::Random(_)
         | EvidenceError::Unanchored { .. }
         | EvidenceError::Elsewhere { .. } => refuse(ErrorKind::Internal),

@@ -3,12 +3,13 @@
 //! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, one that a
 //! checklist cites, the child runs of what is kept, to which its manifest leads, and the runs that all these have taken
 //! stages over from; of those in turn only the child runs, or each would keep the one before for ever. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
-//! what a crash leaves of that is swept at the next start, its pointers included.
+//! what a crash leaves of that is swept at the next start, its pointers included. The chain is told before the deletion.
 
 use crate::daemon::evidence::{
-    Desk, EvidenceError, Grown, LOCAL_POINTERS, pointer_path, read_manifest, run_path,
+    Desk, EvidenceError, Grown, LOCAL_POINTERS, note_removed, pointer_path, read_manifest, run_path,
 };
 use crate::daemon::index::Row;
+use crate::disk::chain;
 use crate::disk::durable::{Dir, DurableError, Kind};
 use crate::limits::{CHECKLIST_DEPTH_MAX, EVIDENCE_BYTES_MAX};
 use crate::model::config::Retention;
@@ -88,13 +89,13 @@ impl Desk {
             }
         }
         self.forget_in_snapshots(task, &gone, now)?;
-        sweep(&runs)?;
+        sweep(&runs, now)?;
         Ok(gone)
     }
 }
 
 /// Deletes what was moved out of the way.
-pub(crate) fn sweep(runs: &Dir) -> Result<(), DurableError> {
+pub(crate) fn sweep(runs: &Dir, now: Timestamp) -> Result<(), DurableError> {
     let Some(trash) = runs.descend(Path::new(TRASH))? else {
         return Ok(());
     };
@@ -102,19 +103,51 @@ pub(crate) fn sweep(runs: &Dir) -> Result<(), DurableError> {
         let Some(of_task) = trash.descend(Path::new(&task))? else {
             continue;
         };
-        for run in of_task.list()? {
-            let named = task.to_str().and_then(|task| TaskId::parse(task).ok());
-            let named = named.zip(run.to_str().and_then(|run| RunId::parse(run).ok()));
-            if let Some((task, run)) = named
-                && runs.stamp(&run_path(&task, &run)).is_none()
-            {
-                discard_pointers(runs, &task, &run)?;
+        let names = of_task.list()?;
+        let id = task.to_str().and_then(|task| TaskId::parse(task).ok());
+        let mut gone = Vec::new();
+        if let Some(id) = &id {
+            let named = names
+                .iter()
+                .filter_map(|run| RunId::parse(run.to_str()?).ok());
+            gone.extend(named.filter(|run| runs.stamp(&run_path(id, run)).is_none()));
+            for run in &gone {
+                discard_pointers(runs, id, run)?;
             }
+        }
+        // Told before they are deleted, so that whatever stops us here is caught up on by the next who sweeps.
+        let told = note_gone(runs, id.as_ref(), &gone, now)?;
+        for run in names {
             of_task.remove_tree(&run)?;
         }
         trash.remove_empty(&task)?;
+        if !told {
+            // A full disk may have room now.
+            note_gone(runs, id.as_ref(), &gone, now)?;
+        }
     }
     runs.remove_empty(OsStr::new(TRASH))
+}
+
+/// Tells the chain of a task that runs are gone, for good: where they were is synced before. Whether it knows.
+fn note_gone(
+    runs: &Dir,
+    task: Option<&TaskId>,
+    gone: &[RunId],
+    now: Timestamp,
+) -> Result<bool, DurableError> {
+    let (Some(task), false) = (task, gone.is_empty()) else {
+        return Ok(true);
+    };
+    let Some(cli) = runs.descend(&Path::new(task.as_str()).join("cli"))? else {
+        return Ok(true);
+    };
+    cli.sync()?;
+    let told = note_removed(runs, task, gone, now);
+    if let Err(error) = chain::compact(runs, task, now) {
+        tracing::warn!(%task, error = &error as &dyn std::error::Error, "the chain stays as long as it is");
+    }
+    Ok(told)
 }
 
 fn discard(runs: &Dir, task: &TaskId, run: &RunId) -> Result<(), DurableError> {

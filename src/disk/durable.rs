@@ -11,6 +11,7 @@ mod aside;
 mod dir;
 mod filling;
 mod former;
+mod locked;
 mod probe;
 mod staged;
 #[cfg(not(unix))]
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use dir::Dir;
 pub use filling::Filling;
 pub use former::Former;
+pub use locked::Locked;
 pub use staged::Staged;
 pub use unsynced::Unsynced;
 

@@ -3,8 +3,11 @@
 //! One enum for all of them, because they end in the same place; each variant is the error of the part that failed. What
 //! is found wrong is no failure, but where it stands in the way of what was asked.
 
+use crate::disk::chain::ChainError;
 use crate::documents::drift::AgainstError;
 use crate::documents::flipping::FlipError;
+use crate::documents::integrity::IntegrityError;
+use crate::documents::integrity::statement::StatementError;
 use crate::documents::onboarding::OnboardError;
 use crate::documents::projects::ProjectsError;
 use crate::documents::reporting::out::OutError;
@@ -43,6 +46,12 @@ pub enum PaperError {
     /// A project was not taken in.
     #[error(transparent)]
     Onboard(#[from] OnboardError),
+    /// Evidence could not be held against its chain.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityError),
+    /// There is no statement about a run.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
 }
 
 impl PaperError {
@@ -95,18 +104,38 @@ impl PaperError {
                 Some("its directory has to be there: --out never makes one")
             }
             Self::Onboard(error) => error.hint(),
+            Self::Integrity(IntegrityError::Chain(ChainError::Held { .. })) => {
+                Some("ask again in a moment: whoever has it is appending to it")
+            }
+            Self::Statement(StatementError::NoRun { .. } | StatementError::Runs { .. }) => {
+                Some("see them with `orchctl runs`")
+            }
+            Self::Statement(StatementError::Unproven { .. }) => {
+                Some("make a run that proves something: `orchctl run --force`, or `orchctl gate`")
+            }
+            Self::Statement(StatementError::Tampered { .. }) => {
+                Some("see all of it with `orchctl evidence verify`")
+            }
             Self::Shelf(_)
             | Self::Index(_)
             | Self::Rewrite(_)
             | Self::Report(OutError::Look { .. })
             | Self::SpecGuard(_)
-            | Self::Projects(_) => None,
+            | Self::Projects(_)
+            | Self::Integrity(_)
+            | Self::Statement(_) => None,
         }
     }
 
     /// Whether what was asked for is not proven, and nothing is wrong with the question.
     #[must_use]
     pub fn is_finding(&self) -> bool {
-        matches!(self, Self::Flip(FlipError::Unproven { .. }))
+        matches!(
+            self,
+            Self::Flip(FlipError::Unproven { .. })
+                | Self::Statement(
+                    StatementError::Unproven { .. } | StatementError::Tampered { .. }
+                )
+        )
     }
 }

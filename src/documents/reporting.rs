@@ -65,7 +65,7 @@ pub struct ReportedProject {
     pub drift: Option<ProjectDrift>,
     /// Its stages that have failed and passed on the same content.
     pub flaky: Vec<FlakyStage>,
-    /// Whether its runs are as they were recorded; nothing where no chain was kept.
+    /// Whether its runs are as they were recorded; nothing where that cannot be said.
     pub integrity: Option<Integrity>,
     /// What was approved, the newest first.
     pub approvals: Vec<Approval>,

@@ -63,3 +63,7 @@ pub const EXCERPT_LOG_BYTES_MAX: u64 = 1024 * 1024;
 pub const REPORT_TEXT_CHARS_MAX: usize = 240;
 /// Projects whose failing lines a report in Markdown shows, so that it fits a comment of 65,536 characters.
 pub const REPORT_FAILURES_MAX: usize = 10;
+/// Runs that an error names where one was meant.
+pub const RUNS_NAMED_MAX: usize = 5;
+/// Looks at what was found wrong while a chain grows: what runs end meanwhile.
+pub const CHAIN_LOOKS_MAX: usize = 3;

@@ -68,6 +68,9 @@ fn a_report_is_the_same_bytes_at_any_time_and_place_and_of_what_is_on_disk() {
         (&"pass".into(), &1.into())
     );
     assert_eq!(project["runs"][1]["excerpts"][0]["stage"], "lint");
+    assert_eq!(project["integrity"]["runs"], 2);
+    assert!(project["integrity"]["head"]["number"].is_u64(), "{project}");
+    assert_eq!(project["integrity"]["findings"], serde_json::json!([]));
     assert_eq!(told["as_of"], project["runs"][0]["completed_at"]);
 }
 

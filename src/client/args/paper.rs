@@ -2,6 +2,7 @@
 //!
 //! Only what was typed; what is read and judged is in `documents`.
 
+pub mod evidence;
 pub mod guarding;
 pub mod reporting;
 
@@ -35,6 +36,9 @@ pub enum Paper {
     /// What changed is told by git, of the whole workspace: commits, index, working tree, untracked files.
     #[command(after_help = "Example:\n  orchctl spec-guard --dry-run --base origin/main")]
     SpecGuard(guarding::SpecGuard),
+    /// Hold runs against what was recorded of them, and hand them to other tools
+    #[command(after_help = "Example:\n  orchctl evidence verify")]
+    Evidence(evidence::Evidence),
     /// Take projects in, list them, and hold them against their runs
     #[command(
         after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web"

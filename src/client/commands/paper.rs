@@ -5,6 +5,7 @@
 
 mod checklist;
 mod docs;
+mod evidence;
 mod guarding;
 mod project;
 mod report;
@@ -24,6 +25,7 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::Coverage(args) => guarding::coverage(session, &args),
         Paper::Drift(args) => guarding::drift(session, &args),
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
+        Paper::Evidence(args) => evidence::evidence(session, &args.act),
         Paper::Project(args) => project::project(session, args.act),
         Paper::Report(args) => report::report(session, &args),
         Paper::Docs(args) => docs::docs(session, &args.act),

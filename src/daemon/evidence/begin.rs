@@ -9,7 +9,7 @@ use super::finish::Ending;
 use super::open::{Anchor, Open};
 use super::places::Grown;
 use super::spare::Spare;
-use super::{Desk, EvidenceError, ReadError};
+use super::{Desk, EvidenceError, ReadError, linking};
 use crate::daemon::chain::chain;
 use crate::disk::durable::{Dir, Staged};
 use crate::limits::EVIDENCE_BYTES_MAX;
@@ -43,12 +43,14 @@ impl Desk {
         };
         self.index.note(&runs, &manifest, Some(&sidecar));
         let before = self.open.get(&report.run);
+        let why = linking::why_ended(&manifest);
         let open = Open {
             manifest,
             sidecar: Some(sidecar),
             guardrails_required: report.guardrails_required,
             anchor: Anchor::Loose(grown, spare),
             ending: before.map_or(Ending::New, |open| open.ending),
+            why,
         };
         drop(self.open.insert(report.run.clone(), open));
         Ok(())

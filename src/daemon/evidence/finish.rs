@@ -7,6 +7,7 @@ use super::open::Open;
 use super::places::Grown;
 use super::snapshots::StateFile;
 use super::{Desk, EvidenceError, lock};
+use crate::disk::chain;
 use crate::disk::durable::{Dir, DurableError, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
 use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
@@ -39,6 +40,7 @@ impl Desk {
             sidecar,
             guardrails_required,
             ending,
+            why,
             ..
         } = open;
         files.lay_log()?;
@@ -98,9 +100,16 @@ impl Desk {
             self.former.push(staged.place()?);
         }
         files.beat(now)?;
-        self.former.push(files.run.take_away(OsStr::new(OWNER))?);
+        // All that it digests has its name; it is synced with what gives the names.
+        let told = [(manifest.run_id.clone(), *why)];
+        let linked = chain::append_unsynced(&files.runs, &manifest.task_id, &told, now)?;
+        for written in linked {
+            grown.note_unsynced(written);
+        }
         grown.note(files.run.clone());
         grown.sync()?;
+        // The last act: whose owner is noted still and dead is owed the rest of its end.
+        self.former.push(files.run.take_away(OsStr::new(OWNER))?);
         self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::finish::Ending;
 use super::places::Grown;
 use super::spare::Spare;
 use crate::disk::durable::DurableError;
-use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar};
+use crate::model::evidence::{ErrorFile, Layout, Manifest, Sidecar, Why};
 use crate::model::run::RunReport;
 use crate::model::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub(super) struct Open {
     pub(super) guardrails_required: Option<bool>,
     pub(super) anchor: Anchor,
     pub(super) ending: Ending,
+    /// What its link will say of its end.
+    pub(super) why: Why,
 }
 
 /// Whether the names of a run that has begun survive a power cut.

@@ -9,7 +9,9 @@ use super::last::Last;
 use super::open::{Anchor, Open};
 use super::owner::Life;
 use super::places::Grown;
-use super::{Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, passes, pointer_path, spare};
+use super::{
+    Desk, EvidenceError, LOCAL_POINTERS, ReadError, heal, linking, passes, pointer_path, spare,
+};
 use crate::daemon::index::Key;
 use crate::daemon::log::read::output_bytes;
 use crate::daemon::retention;
@@ -18,7 +20,7 @@ use crate::engine::history::History;
 use crate::engine::proven::Proven;
 use crate::limits::PROOFS_MAX;
 use crate::model::evidence::{
-    DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable, numbered,
+    DAEMON_LOST, Manifest, RunRecord, Sidecar, SidecarStage, Unreadable, Why, numbered,
 };
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::{Cause, Verdict};
@@ -99,7 +101,10 @@ impl Desk {
             if let Err(error) = spare::sweep(&runs) {
                 tracing::warn!(%error, source = %error.source, "prepared runs are not quite gone");
             }
-            if let Err(error) = retention::sweep(&runs) {
+            for task in tasks {
+                linking::mend(&runs, task, now);
+            }
+            if let Err(error) = retention::sweep(&runs, now) {
                 tracing::warn!(%error, source = %error.source, "runs that were removed are not quite gone");
             }
             self.index.refresh(&runs, now)?;
@@ -125,6 +130,7 @@ impl Desk {
                     tracing::warn!(run = %key.1, error = &error as &dyn std::error::Error, "a run cannot be finished");
                 }
             }
+            self.link_owed(&runs, now);
             self.index.refresh(&runs, now)?;
             self.restore(&runs);
             recovery.known = self.known(&runs, tasks);
@@ -189,7 +195,7 @@ impl Desk {
             Ok(_) => return Ok(()),
         }
         let manifest = heal::rebuild(&files, task, run, &self.layout, now)?;
-        self.finish_found(runs, &files, manifest, now)
+        self.finish_found(runs, &files, (manifest, Why::Rebuilt), now)
     }
 
     fn settle(
@@ -209,11 +215,11 @@ impl Desk {
                 recovery.alive.push(run.clone());
                 Ok(())
             }
-            Fate::CutOff => self.finish_found(runs, &files, manifest, now),
+            Fate::CutOff => self.finish_found(runs, &files, (manifest, Why::Recovered), now),
             Fate::Lost => {
                 tracing::info!(%task, %run, "its daemon was lost: the run is cancelled");
                 manifest.lose(now);
-                self.finish_found(runs, &files, manifest, now)?;
+                self.finish_found(runs, &files, (manifest, Why::Recovered), now)?;
                 recovery.interrupted.push(run.clone());
                 Ok(())
             }
@@ -278,7 +284,7 @@ impl Desk {
         &mut self,
         runs: &Dir,
         files: &Files,
-        manifest: Manifest,
+        (manifest, why): (Manifest, Why),
         now: Timestamp,
     ) -> Result<(), EvidenceError> {
         let (task, run) = (manifest.task_id.clone(), manifest.run_id.clone());
@@ -317,6 +323,7 @@ impl Desk {
             guardrails_required: None,
             anchor: Anchor::Held,
             ending: Ending::Again,
+            why,
         };
         self.finish(files, &mut open, state.as_ref(), grown, now)
     }

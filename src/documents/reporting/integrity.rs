@@ -2,6 +2,7 @@
 //!
 //! The one place where a report asks for that. Nothing is told where nobody can say.
 
+use crate::documents::integrity::{self, EvidenceKind};
 use crate::documents::shelf::Shelf;
 use crate::model::id::{RunId, TaskId};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use serde::Serialize;
 pub struct Integrity {
     /// Runs that are there.
     pub runs: usize,
-    /// The newest link: who keeps its digest elsewhere knows later that nothing was cut off.
+    /// The newest link; nothing where no chain is kept. Who keeps its digest elsewhere knows later that nothing was cut off.
     pub head: Option<ChainHead>,
     /// What is not as it was recorded.
     pub findings: Vec<Mismatch>,
@@ -39,7 +40,27 @@ pub struct Mismatch {
     pub message: String,
 }
 
-/// How the runs of a task stand against their chain; nothing where there is none to hold them against.
-pub(super) fn of_task(_shelf: &Shelf, _task: &TaskId) -> Option<Integrity> {
-    None
+/// How the runs of a task stand against their chain; nothing where that cannot be said. Where no chain is kept, no run is
+/// told to be missing from it: there is no head, and that says it.
+pub(super) fn of_task(shelf: &Shelf, task: &TaskId) -> Option<Integrity> {
+    let verified = integrity::verify(shelf, Some(task)).ok()?;
+    let head = verified.heads.into_iter().next();
+    let is_kept = head.is_some();
+    let findings = verified.findings.into_iter();
+    let told = findings.filter(|it| is_kept || it.kind != EvidenceKind::Unchained);
+    Some(Integrity {
+        runs: verified.runs,
+        head: head.map(|head| ChainHead {
+            number: head.number,
+            sha256: head.sha256.to_string(),
+        }),
+        findings: told
+            .map(|it| Mismatch {
+                run_id: it.run_id,
+                kind: it.kind.as_str(),
+                path: it.path,
+                message: it.message,
+            })
+            .collect(),
+    })
 }

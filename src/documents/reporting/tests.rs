@@ -8,11 +8,12 @@
 )]
 
 use super::*;
+use crate::disk::durable::Dir;
 use crate::documents::coverage::State;
 use crate::model::digest::{Digest, InputDigest, StageKey};
 use crate::model::evidence::tests::{at, report as sample};
 use crate::model::evidence::{
-    ApprovedStage, Layout, Manifest, RecordedApproval, Sidecar, document,
+    ApprovedStage, Layout, Manifest, RecordedApproval, Sidecar, Why, document,
 };
 use crate::model::id::StageId;
 use crate::model::log::{LogEvent, LogLine, Stream};
@@ -144,6 +145,15 @@ fn write(
 
 fn nothing_else(_: &mut Manifest, _: &mut Sidecar) {}
 
+/// Chains the runs of a task as they are.
+fn chain(shelf: &Shelf, task: &str) {
+    let runs = Dir::open(&shelf.places().runs).unwrap();
+    let task = TaskId::parse(task).unwrap();
+    for run in records::run_ids(shelf, &task).unwrap().iter().rev() {
+        crate::disk::chain::append(&runs, &task, run, Why::Ended, at(0)).unwrap();
+    }
+}
+
 fn approve(manifest: &mut Manifest, sidecar: &mut Sidecar) {
     let approval = RecordedApproval {
         actor: "ann <b>".to_owned(),
@@ -198,8 +208,12 @@ pub(crate) fn every_kind() -> (tempfile::TempDir, Shelf) {
     );
     let cancelled = run("0101-web", 30, "c30", RunStatus::Cancelled);
     write(root, &cancelled, b"", nothing_else);
-    let red = run("0101-web", 40, "c40", RunStatus::Failed);
-    write(root, &red, HOSTILE, approve);
+    let last = run("0101-web", 40, "c40", RunStatus::Failed);
+    write(root, &last, HOSTILE, approve);
+    chain(&shelf, "0101-web");
+    let log = root.join(Layout::default().stage_log(&red.task, &red.run, 2, &red.stages[1].id));
+    let told = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(log, told.replace("1 problem", "no problem")).unwrap();
 
     let red = run("0102-api", 10, "same", RunStatus::Failed);
     write(
@@ -304,7 +318,22 @@ fn what_other_parts_find_is_in_it() {
     assert_eq!((web.coverage.runs, web.coverage.covered), (9, 6));
     assert_eq!(web.coverage.guardrails[1].state, State::Failing);
     assert_eq!(web.drifts(), Some(0), "it is waived");
+    let intact = web.integrity.as_ref().unwrap();
+    assert_eq!((intact.runs, intact.head.as_ref().unwrap().number), (9, 9));
+    let [changed] = intact.findings.as_slice() else {
+        panic!("{:?}", intact.findings)
+    };
+    assert_eq!(
+        (changed.kind, &changed.run_id),
+        ("changed", &Some(web.runs[4].record.run_id.clone()))
+    );
     let api = project(&report, "0102-api");
+    let unknown = api.integrity.as_ref().unwrap();
+    assert_eq!(
+        (&unknown.head, unknown.findings.len()),
+        (&None, 0),
+        "no chain is kept"
+    );
     assert_eq!(api.drifts(), Some(1));
     let [lint] = api.flaky.as_slice() else {
         panic!("{:?}", api.flaky)

@@ -32,6 +32,12 @@ impl Layout {
         format!("{}/{task}/cli/{run}", self.runs)
     }
 
+    /// A file in the directory of a task.
+    #[must_use]
+    pub fn of_task(&self, task: &TaskId, name: &str) -> String {
+        format!("{}/{task}/{name}", self.runs)
+    }
+
     /// The manifest of a run.
     #[must_use]
     pub fn manifest(&self, task: &TaskId, run: &RunId) -> String {

@@ -55,6 +55,7 @@ pub(super) fn die_after_each_act(ready: fn(&mut Desk, &RunReport)) {
             .unwrap();
         assert_eq!(lost, found.interrupted.into_iter().collect(), "{when}");
         space.check_files(&when);
+        linking::check(&space, &when);
         let lines = check_one_end(&space, &begun, heard, &when);
         let again = desk
             .recover(std::slice::from_ref(&begun.task), late)

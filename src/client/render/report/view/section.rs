@@ -135,6 +135,8 @@ fn facts(report: &Report, project: &ReportedProject) -> Vec<Fact> {
 fn intact(project: &ReportedProject) -> Option<Fact> {
     let told = project.integrity.as_ref()?;
     let said = match told.findings.len() {
+        0 if told.runs == 0 => "no run".to_owned(),
+        0 if told.head.is_none() => "no chain".to_owned(),
         0 => "as recorded".to_owned(),
         some => count(some, "finding"),
     };
