@@ -82,9 +82,19 @@ export class Chromium {
     return told.result.value;
   }
 
-  close() {
+  async close() {
     const gone = new Promise((done) => this.child.on("exit", done));
-    this.child.kill("SIGKILL");
-    return gone.then(() => rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 }));
+    this.session = undefined;
+    await this.ask("Browser.close").catch(() => this.child.kill("SIGKILL"));
+    await gone;
+    // What it has started writes there until it has ended, too.
+    for (let left = 50; left > 0; left -= 1) {
+      try {
+        return rmSync(this.profile, { recursive: true, force: true });
+      } catch {
+        await new Promise((next) => setTimeout(next, 100));
+      }
+    }
+    console.error(`${this.profile} stays: somebody writes there`);
   }
 }
