@@ -146,6 +146,7 @@ def check_cut(site, disk, number, counts):
     control = site.root / "unsynced"
     counts["control lost"] += not control.exists() or control.read_text() != "x" * 100
     control.unlink(missing_ok=True)
+    site.cut = True
     reboot(site)
     yield from whole(site, run, ended)
     for text in crash.torn(site, metrics_too=False):

@@ -39,6 +39,7 @@ mod mutexes;
 mod naming;
 mod overflow;
 mod paper_docs;
+mod paper_evidence;
 mod paper_guardrails;
 mod paper_projects;
 mod paper_report;
