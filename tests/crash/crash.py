@@ -7,7 +7,7 @@ A round: a run is under way, the daemon dies, a file is edited, the daemon comes
 every JSON file is whole (also before the restart), every line of metrics and logs parses (but for a log's torn last one),
 every run directory has a manifest, no run is left queued or in progress and the interrupted ones are
 `cancelled`/`daemon-lost`, no process of a run is left, the edited content has reached a verdict in a run that read it,
-no temp file is left. A seed fixes the moments that are asked for; the scheduler adds its own.
+no temp file is left, and `orchctl evidence verify` finds nothing. A seed fixes the moments that are asked for; the scheduler adds its own.
 Binaries: ORCHD_BIN and ORCHCTL_BIN, default target/debug/. Linux, Python 3.11, standard library only. Builds nothing.
 """
 

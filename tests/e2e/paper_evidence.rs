@@ -36,7 +36,9 @@ fn kinds(workspace: &Workspace<'_>) -> Vec<String> {
     let told = done.json();
     let findings = told["findings"].as_array().unwrap();
     assert_eq!(done.code, Some(i32::from(!findings.is_empty())), "{done:?}");
-    let kinds = findings.iter().map(|it| it["kind"].as_str().unwrap().to_owned());
+    let kinds = findings
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap().to_owned());
     kinds.collect()
 }
 
@@ -46,7 +48,9 @@ fn clean(workspace: &Workspace<'_>) {
 }
 
 fn home(workspace: &Workspace<'_>, run: &str) -> PathBuf {
-    PathBuf::from(workspace.root()).join(".runs/0101-web/cli").join(run)
+    PathBuf::from(workspace.root())
+        .join(".runs/0101-web/cli")
+        .join(run)
 }
 
 fn newest(workspace: &Workspace<'_>) -> String {
@@ -90,9 +94,15 @@ fn runs_are_as_they_were_recorded_and_whatever_is_done_to_them_is_found() {
     let home = home(&workspace, &newest(&workspace));
     let log = home.join("commands/01-check.ndjson");
     let chain = PathBuf::from(workspace.root()).join(".runs/0101-web/chain.jsonl");
-    for path in [&log, &home.join("manifest.json"), &home.join("runner.ndjson")] {
+    for path in [
+        &log,
+        &home.join("manifest.json"),
+        &home.join("runner.ndjson"),
+    ] {
         found_when(&workspace, path, "changed", || flip(path));
-        found_when(&workspace, path, "missing", || fs::remove_file(path).unwrap());
+        found_when(&workspace, path, "missing", || {
+            fs::remove_file(path).unwrap()
+        });
     }
     found_when(&workspace, &chain, "broken-link", || {
         let text = fs::read_to_string(&chain).unwrap();

@@ -36,7 +36,7 @@ pub enum Paper {
     /// What changed is told by git, of the whole workspace: commits, index, working tree, untracked files.
     #[command(after_help = "Example:\n  orchctl spec-guard --dry-run --base origin/main")]
     SpecGuard(guarding::SpecGuard),
-    /// Hold runs against what was recorded of them, and hand them to other tools
+    /// Hold runs against what was recorded, and export them
     #[command(after_help = "Example:\n  orchctl evidence verify")]
     Evidence(evidence::Evidence),
     /// Take projects in, list them, and hold them against their runs

@@ -160,6 +160,7 @@ fn help_is_the_manual_in_short() {
       coverage     Say how guardrails stand, and in how many runs all succeeded
       drift        Hold pipelines against a template or another project's
       spec-guard   Look whether code changed without a spec, or reviews are old
+      evidence     Hold runs against what was recorded, and export them
       project      Take projects in, list them, and hold them against their runs
       report       Show how projects stand by their runs: one HTML page, or Markdown
                    for a pull request

@@ -7,10 +7,11 @@ use super::open::Open;
 use super::places::Grown;
 use super::snapshots::StateFile;
 use super::{Desk, EvidenceError, lock};
-use crate::disk::chain;
-use crate::disk::durable::{Dir, DurableError, SHARED, Staged};
+use crate::disk::chain::{self, ChainError};
+use crate::disk::durable::{Dir, DurableError, Former, SHARED, Staged};
 use crate::limits::METRICS_TAIL_BYTES;
-use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState};
+use crate::model::evidence::{Entry, Metrics, RunSummary, TaskState, Why};
+use crate::model::id::{RunId, TaskId};
 use crate::model::time::Timestamp;
 use std::ffi::OsStr;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -99,20 +100,29 @@ impl Desk {
         for staged in last {
             self.former.push(staged.place()?);
         }
-        files.beat(now)?;
-        // All that it digests has its name; it is synced with what gives the names.
-        let told = [(manifest.run_id.clone(), *why)];
-        let linked = chain::append_unsynced(&files.runs, &manifest.task_id, &told, now)?;
-        for written in linked {
-            grown.note_unsynced(written);
-        }
-        grown.note(files.run.clone());
-        grown.sync()?;
-        // The last act: whose owner is noted still and dead is owed the rest of its end.
-        self.former.push(files.run.take_away(OsStr::new(OWNER))?);
+        let ids = (&manifest.task_id, &manifest.run_id);
+        self.former.push(seal(files, ids, *why, grown, now)?);
         self.index.note(&files.runs, manifest, sidecar.as_ref());
         Ok(())
     }
+}
+
+/// Links a run of which all else has its name, syncs the names and the link together, and says last that it is nobody's
+/// any more: whose owner is noted still and dead is owed the rest of its end.
+fn seal(
+    files: &Files,
+    (task, run): (&TaskId, &RunId),
+    why: Why,
+    mut grown: Grown,
+    now: Timestamp,
+) -> Result<Former, ChainError> {
+    files.beat(now)?;
+    for written in chain::append_unsynced(&files.runs, task, &[(run.clone(), why)], now)? {
+        grown.note_unsynced(written);
+    }
+    grown.note(files.run.clone());
+    grown.sync()?;
+    Ok(files.run.take_away(OsStr::new(OWNER))?)
 }
 
 fn record_metrics(

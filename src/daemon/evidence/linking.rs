@@ -24,10 +24,12 @@ pub(super) fn why_ended(manifest: &Manifest) -> Why {
     }
 }
 
-/// Finishes a link that was cut off, or sets it aside.
-pub(super) fn mend(runs: &Dir, task: &TaskId, now: Timestamp) {
-    if let Err(error) = chain::mend(runs, task, now) {
-        tracing::warn!(%task, error = &error as &dyn std::error::Error, "the end of the chain is not mended");
+/// Finishes links that were cut off, or sets them aside.
+pub(super) fn mend(runs: &Dir, tasks: &[TaskId], now: Timestamp) {
+    for task in tasks {
+        if let Err(error) = chain::mend(runs, task, now) {
+            tracing::warn!(%task, error = &error as &dyn std::error::Error, "the end of the chain is not mended");
+        }
     }
 }
 

@@ -101,9 +101,7 @@ impl Desk {
             if let Err(error) = spare::sweep(&runs) {
                 tracing::warn!(%error, source = %error.source, "prepared runs are not quite gone");
             }
-            for task in tasks {
-                linking::mend(&runs, task, now);
-            }
+            linking::mend(&runs, tasks, now);
             if let Err(error) = retention::sweep(&runs, now) {
                 tracing::warn!(%error, source = %error.source, "runs that were removed are not quite gone");
             }

@@ -156,14 +156,11 @@ impl Chain {
         };
         if link.why.tells_files() {
             self.removed.remove(&run);
-            let before = self
-                .newest
-                .remove(&run)
-                .map(|(newest, before)| match link.why {
-                    // What several approvals in a row were put behind.
-                    Why::Approved if newest.why == Why::Approved => before.unwrap_or(newest),
-                    _ => newest,
-                });
+            let before = self.newest.remove(&run).map(|(newest, before)| {
+                // What several approvals in a row were put behind.
+                let before = before.filter(|_| newest.why == Why::Approved);
+                before.unwrap_or(newest)
+            });
             let before = before.filter(|_| link.why == Why::Approved);
             drop(self.newest.insert(run, (link, before)));
         } else if link.why == Why::Removed {

@@ -71,7 +71,8 @@ fn an_end_that_was_cut_off_before_its_link_is_linked_by_the_next_start() {
     space.write(&note, b"");
     let before = space.json(&format!("{}/manifest.json", base(&second)));
     let mut desk = space.desk("d2");
-    desk.recover(&[first.task.clone()], at(5000)).unwrap();
+    let tasks = [first.task];
+    desk.recover(&tasks, at(5000)).unwrap();
     check(&space, "after a start");
     assert!(!space.path(&note).exists());
     let links_then = links(&space);
@@ -84,7 +85,7 @@ fn an_end_that_was_cut_off_before_its_link_is_linked_by_the_next_start() {
     // What has its link already gets no other, so that a change since is not covered up.
     space.write(&note, b"");
     space.write(&format!("{}/runner.ndjson", base(&second)), b"changed");
-    space.desk("d3").recover(&[first.task], at(6000)).unwrap();
+    space.desk("d3").recover(&tasks, at(6000)).unwrap();
     assert_eq!(links(&space), links_then);
 }
 
