@@ -24,6 +24,7 @@ pub mod onboarding;
 pub mod projects;
 pub mod prose;
 pub mod records;
+pub mod reporting;
 pub mod review;
 pub mod rewrite;
 pub mod shelf;

@@ -17,6 +17,7 @@ pub mod init;
 pub mod live;
 pub mod mark;
 pub mod project;
+pub mod report;
 pub mod review;
 pub mod status;
 pub mod text;

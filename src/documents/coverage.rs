@@ -120,6 +120,22 @@ impl State {
 }
 
 impl ProjectCoverage {
+    /// The coverage of a project without a run or a guardrail.
+    #[must_use]
+    pub fn nothing(project: &Project) -> Self {
+        Self {
+            task_id: project.task.clone(),
+            runs: 0,
+            covered: 0,
+            percent: None,
+            p50_ms: None,
+            p95_ms: None,
+            sla_ms: project.sla.map(whole_ms),
+            unreadable: 0,
+            guardrails: Vec::new(),
+        }
+    }
+
     /// Whether fewer than `least` of a hundred runs are covered. Where none ended in the window nothing has shown that
     /// anything is.
     #[must_use]
@@ -139,19 +155,25 @@ pub fn read(shelf: &Shelf, task: Option<&TaskId>, window: Window) -> Result<Cove
     let meant = shelf.config().projects.iter();
     for project in meant.filter(|project| task.is_none_or(|task| *task == project.task)) {
         let records = records::of_task(shelf, &project.task)?;
-        let mut printed = |record: &Record, stage: &Command| printed_findings(shelf, record, stage);
-        projects.push(of_project(
-            (shelf.config(), shelf.layout()),
-            project,
-            &records,
-            window,
-            &mut printed,
-        ));
+        projects.push(of_records(shelf, project, &records, window));
     }
     Ok(Coverage {
         window_days: days(window.length),
         projects,
     })
+}
+
+/// The coverage of one project by records that were read, newest first.
+#[must_use]
+pub fn of_records(
+    shelf: &Shelf,
+    project: &Project,
+    records: &[Record],
+    window: Window,
+) -> ProjectCoverage {
+    let mut printed = |record: &Record, stage: &Command| printed_findings(shelf, record, stage);
+    let declared = (shelf.config(), shelf.layout());
+    of_project(declared, project, records, window, &mut printed)
 }
 
 fn days(length: Duration) -> serde_json::Number {
@@ -185,17 +207,8 @@ pub fn of_project(
         .filter_map(|record| Some((record, record.row(layout)?)))
         .filter(|(record, row)| counts(record, row))
         .collect();
-    let mut told = ProjectCoverage {
-        task_id: project.task.clone(),
-        runs: 0,
-        covered: 0,
-        percent: None,
-        p50_ms: None,
-        p95_ms: None,
-        sla_ms: project.sla.map(whole_ms),
-        unreadable: records.len() - records.iter().filter(|it| it.manifest.is_ok()).count(),
-        guardrails: Vec::new(),
-    };
+    let mut told = ProjectCoverage::nothing(project);
+    told.unreadable = records.len() - records.iter().filter(|it| it.manifest.is_ok()).count();
     let mut durations = Vec::new();
     for (record, row) in counted.iter().filter(|(_, row)| window.holds(row)) {
         told.runs += 1;

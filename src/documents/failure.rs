@@ -11,6 +11,7 @@ use crate::documents::integrity::IntegrityError;
 use crate::documents::integrity::statement::StatementError;
 use crate::documents::onboarding::OnboardError;
 use crate::documents::projects::ProjectsError;
+use crate::documents::reporting::out::OutError;
 use crate::documents::rewrite::RewriteError;
 use crate::documents::shelf::ShelfError;
 use crate::documents::spec_guard::SpecGuardError;
@@ -40,6 +41,9 @@ pub enum PaperError {
     /// The projects are not known.
     #[error(transparent)]
     Projects(#[from] ProjectsError),
+    /// A report was not written.
+    #[error(transparent)]
+    Report(#[from] OutError),
     /// A project was not taken in.
     #[error(transparent)]
     Onboard(#[from] OnboardError),
@@ -93,6 +97,16 @@ impl PaperError {
             Self::SpecGuard(SpecGuardError::Base { .. }) => {
                 Some("name a commit, a branch or a tag: --base REV, or BASE_SHA")
             }
+            Self::Report(OutError::Directory { .. }) => {
+                Some("name a file in it: --out DIR/report.html")
+            }
+            Self::Report(OutError::Link { .. }) => Some("name the file that it leads to"),
+            Self::Report(OutError::Irregular { .. }) => {
+                Some("without --out it goes to stdout, and from there anywhere")
+            }
+            Self::Report(OutError::Write(_)) => {
+                Some("its directory has to be there: --out never makes one")
+            }
             Self::Onboard(error) => error.hint(),
             Self::Approve(error) => error.hint(),
             Self::Integrity(IntegrityError::Chain(ChainError::Held { .. })) => {
@@ -110,6 +124,7 @@ impl PaperError {
             Self::Shelf(_)
             | Self::Index(_)
             | Self::Rewrite(_)
+            | Self::Report(OutError::Look { .. })
             | Self::SpecGuard(_)
             | Self::Projects(_)
             | Self::Integrity(_)

@@ -220,7 +220,7 @@ fn of_approvals(
     let mut told = Vec::new();
     for own in standing {
         let approvals = approvals::of_task(shelf, &own.task)?;
-        told.extend(judge::approvals(own, &approvals, now));
+        told.extend(judge::approvals(own, &approvals, Day::of(now)));
     }
     if told.is_empty() {
         told.push(Told::fine("nothing was approved".to_owned()));

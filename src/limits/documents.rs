@@ -50,6 +50,30 @@ pub const REVIEW_NAMED_MAX: usize = 5;
 pub const TICK_ATTEMPTS_MAX: usize = 5;
 /// Details of one entry of a checklist that are heard: past this nobody reads them either.
 pub const DETAILS_MAX: usize = 64;
+/// Runs that a report shows in a row each, of all projects together: what a page of 300 KB holds.
+pub const REPORT_RUNS_MAX: usize = 200;
+/// Runs of a project that a report shows however many projects there are.
+pub const REPORT_RUNS_LEAST: usize = 8;
+/// Bytes of a report that tell of runs in full, of all projects together: what their rows leave of 300 KB.
+pub const REPORT_DETAIL_BYTES_MAX: usize = 160 * 1024;
+/// Runs in the strip that shows how a project went.
+pub const REPORT_TREND_RUNS: usize = 30;
+/// Stages of a run that a report shows in full; of more the first.
+pub const REPORT_STAGES_MAX: usize = 64;
+/// Paths of a change that a report names; the others are counted.
+pub const REPORT_PATHS_NAMED_MAX: usize = 6;
+/// Failing stages of a run whose first failing lines a report shows.
+pub const REPORT_EXCERPTS_MAX: usize = 2;
+/// Lines of a log that a report shows.
+pub const EXCERPT_LINES_MAX: usize = 12;
+/// Characters of a line of them.
+pub const EXCERPT_CHARS_MAX: usize = 200;
+/// Bytes of a log that are searched for its first failing lines, from its beginning.
+pub const EXCERPT_LOG_BYTES_MAX: u64 = 1024 * 1024;
+/// Characters of any other text in a report, such as a reason or a summary.
+pub const REPORT_TEXT_CHARS_MAX: usize = 240;
+/// Projects whose failing lines a report in Markdown shows, so that it fits a comment of 65,536 characters.
+pub const REPORT_FAILURES_MAX: usize = 10;
 /// Runs that an error names where one was meant.
 pub const RUNS_NAMED_MAX: usize = 5;
 /// Looks at what was found wrong while a chain grows: what runs end meanwhile.

@@ -118,8 +118,10 @@ pub fn failure_excerpt(stdout: &str, stderr: &str) -> Option<String> {
     telling.or(err.last()).or(out.last()).cloned()
 }
 
-/// Words that begin the telling line of compilers, linters and test runners, or stand in it as a word of their own.
-fn looks_like_error(line: &str) -> bool {
+/// Whether a line without escape sequences looks like one that tells of a failure: by words that begin the telling line
+/// of compilers, linters and test runners, or stand in it as a word of their own.
+#[must_use]
+pub fn looks_like_error(line: &str) -> bool {
     const MARKS: [&str; 9] = [
         "✗", "✖", "✘", "❌", "not ok ", "E   ", "--- FAIL", "● ", "Diff in ",
     ];

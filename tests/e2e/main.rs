@@ -44,6 +44,7 @@ mod paper_docs;
 mod paper_evidence;
 mod paper_guardrails;
 mod paper_projects;
+mod paper_report;
 mod paper_review;
 mod passing;
 mod patience;

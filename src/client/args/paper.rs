@@ -5,6 +5,7 @@
 pub mod approving;
 pub mod evidence;
 pub mod guarding;
+pub mod reporting;
 pub mod review;
 
 use crate::documents::onboarding::Slug;
@@ -45,6 +46,15 @@ pub enum Paper {
         after_help = "Example:\n  orchctl project add packages/web --task 0101-web --slug web"
     )]
     Project(Project),
+    /// Show how projects stand by their runs: one HTML page, or Markdown for a pull request
+    ///
+    /// Made of what is on disk alone: the same evidence makes the same bytes, whenever and wherever it is made. The verdict
+    /// of a project is that of its newest run, and so of the content that this run had; `orchctl gate` asks for that of the
+    /// present content. The page needs no script and no network.
+    #[command(
+        after_help = "Examples:\n  orchctl report --out report.html\n  orchctl report --md >> \"$GITHUB_STEP_SUMMARY\""
+    )]
+    Report(reporting::Report),
     /// Keep the pages of a workspace true: links, manifests, projects
     #[command(after_help = "Example:\n  orchctl docs check")]
     Docs(Docs),

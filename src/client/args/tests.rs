@@ -124,6 +124,7 @@ fn every_command_teaches_by_an_example() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "what is printed is read as a whole")]
 fn help_is_the_manual_in_short() {
     let help = Args::command().term_width(80).render_help().to_string();
     insta::assert_snapshot!(help, @"
@@ -162,6 +163,8 @@ fn help_is_the_manual_in_short() {
       spec-guard   Look whether code changed without a spec, or reviews are old
       evidence     Hold runs against what was recorded, and export them
       project      Take projects in, list them, and hold them against their runs
+      report       Show how projects stand by their runs: one HTML page, or Markdown
+                   for a pull request
       docs         Keep the pages of a workspace true: links, manifests, projects
       approve      Accept what a run has failed at: gates pass on that content
       approvals    List what was approved

@@ -9,6 +9,7 @@ mod docs;
 mod evidence;
 mod guarding;
 mod project;
+mod report;
 mod review;
 
 use crate::client::args::paper::Paper;
@@ -29,6 +30,7 @@ pub(super) fn run(session: &mut Session<'_>, command: Paper) -> Result<Exit, Fai
         Paper::SpecGuard(args) => guarding::spec_guard(session, &args),
         Paper::Evidence(args) => evidence::evidence(session, &args.act),
         Paper::Project(args) => project::project(session, args.act),
+        Paper::Report(args) => report::report(session, &args),
         Paper::Docs(args) => docs::docs(session, &args.act),
         Paper::Approve(args) => approving::approve(session, args),
         Paper::Approvals(args) => approving::approvals(session, args.act),

@@ -84,13 +84,51 @@ pub fn clean(text: &str) -> String {
         .chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                '\u{fffd}'
-            }
+            c if c.is_control() || is_direction(c) => '\u{fffd}',
             c => c,
         })
         .collect()
+}
+
+/// One line of somebody else's text for a page that is kept: what [`clean`] takes out can be seen, `\u{202e}`, and so can
+/// what has no width. Only colours are left out, because there are so many of them.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        match c {
+            '\u{1b}' if coloured(rest).is_some() => rest = coloured(rest).unwrap_or_default(),
+            '\t' => shown.push(' '),
+            c if c.is_control() || is_direction(c) || is_unseen(c) => {
+                shown.extend(c.escape_unicode());
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// What follows on the rest of a sequence that sets a colour or clears the rest of a line, as compilers and grep write
+/// them; nothing where it is none.
+fn coloured(rest: &str) -> Option<&str> {
+    let parameters = rest.strip_prefix('[')?;
+    let is_parameter = |c: char| c.is_ascii_digit() || matches!(c, ';' | ':');
+    parameters
+        .trim_start_matches(is_parameter)
+        .strip_prefix(['m', 'K'])
+}
+
+/// Characters that reorder the text around them.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that take no room, so that two texts look alike that are not, or that end a line for some readers.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}'
+        | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The number of columns that `text` takes, where every character takes one.
@@ -197,5 +235,18 @@ mod tests {
         );
         assert_eq!(clean("\u{1b}]0;title\u{7}text"), "text");
         assert_eq!(clean("grün ✓"), "grün ✓");
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_page_can_be_seen_in_it() {
+        assert_eq!(
+            visible("\u{1b}[1;31mred\u{1b}[0m\u{1b}[K\tand \u{7}\u{202e}back\u{200b}\r"),
+            "red and \\u{7}\\u{202e}back\\u{200b}\\u{d}"
+        );
+        assert_eq!(
+            visible("\u{1b}]0;title\u{7}text\u{1b}[2J\u{9b}\u{1b}"),
+            "\\u{1b}]0;title\\u{7}text\\u{1b}[2J\\u{9b}\\u{1b}"
+        );
+        assert_eq!(visible("grün ✓ 👩\u{200d}🔬"), "grün ✓ 👩\u{200d}🔬");
     }
 }

@@ -18,7 +18,7 @@ use crate::model::digest::InputDigest;
 use crate::model::evidence::Approval;
 use crate::model::id::RunId;
 use crate::model::run::Verdict;
-use crate::model::time::Timestamp;
+use crate::model::time::Day;
 
 /// Whether the newest run that says something of the project passed.
 pub(super) fn diagnostics(own: &Standing) -> Told {
@@ -186,7 +186,7 @@ pub(super) fn projects(findings: &[ProjectFinding]) -> Vec<Told> {
 
 /// How the approvals of a project stand. One whose time is over, or of other content than that of the newest run, is told;
 /// that is wrong only where the newest run is red and has no other to lean on.
-pub(super) fn approvals(own: &Standing, all: &[Approval], now: Timestamp) -> Vec<Told> {
+pub(super) fn approvals(own: &Standing, all: &[Approval], today: Day) -> Vec<Told> {
     let task = &own.task;
     let newest = own.newest.as_ref();
     let content = newest.and_then(|newest| newest.content);
@@ -196,14 +196,14 @@ pub(super) fn approvals(own: &Standing, all: &[Approval], now: Timestamp) -> Vec
     };
     let holds = |it: &&Approval| {
         let is_known = it.input_digest.is_some() && it.input_digest == content;
-        is_known && !it.is_over(now)
+        is_known && !it.is_over(today)
     };
     let is_red = newest.is_some_and(|newest| !newest.green);
     let its: Vec<&Approval> = all.iter().filter(is_its).collect();
     let held = its.iter().copied().filter(holds).count();
     let mut told = Vec::new();
     if is_red && held == 0 && !its.is_empty() {
-        let over: Vec<String> = its.iter().map(|it| weakness(it, content, now)).collect();
+        let over: Vec<String> = its.iter().map(|it| weakness(it, content, today)).collect();
         told.push(Told::wrong(format!(
             "{task}: the newest run is red, and what was approved of it holds no longer ({}): approve it anew, or make it green",
             over.join(", ")
@@ -222,10 +222,10 @@ pub(super) fn approvals(own: &Standing, all: &[Approval], now: Timestamp) -> Vec
     told
 }
 
-fn weakness(approval: &Approval, content: Option<InputDigest>, now: Timestamp) -> String {
+fn weakness(approval: &Approval, content: Option<InputDigest>, today: Day) -> String {
     let actor = &approval.actor;
     match approval.until {
-        Some(until) if approval.is_over(now) => format!("that by {actor} ended {until}"),
+        Some(until) if approval.is_over(today) => format!("that by {actor} ended {until}"),
         _ if approval.input_digest.is_none() => {
             format!("that by {actor} does not say of which content it is")
         }

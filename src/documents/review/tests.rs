@@ -11,7 +11,7 @@ use crate::model::digest::InputDigest;
 use crate::model::evidence::Approval;
 use crate::model::id::{PipelineId, RunId, TaskId};
 use crate::model::run::Verdict;
-use crate::model::time::Timestamp;
+use crate::model::time::{Day, Timestamp};
 
 fn run(number: u8) -> RunId {
     RunId::parse(&format!("2026-11-2{number}T10-00-00-000Z-0000000{number}")).unwrap()
@@ -42,6 +42,11 @@ fn standing(newest: Option<bool>) -> Standing {
     }
 }
 
+/// A day of the first January.
+fn day(number: i64) -> Day {
+    Day::of(Timestamp::from_unix_ms((number - 1) * 86_400_000))
+}
+
 fn approval(of: u8, content: Option<InputDigest>, until: Option<i64>) -> Approval {
     Approval {
         run_id: run(of),
@@ -49,14 +54,13 @@ fn approval(of: u8, content: Option<InputDigest>, until: Option<i64>) -> Approva
         timestamp: Timestamp::from_unix_ms(5),
         reason: None,
         scope: None,
-        until: until.map(Timestamp::from_unix_ms),
+        until: until.map(day),
         input_digest: content,
     }
 }
 
 fn approved(green: bool, approvals: &[Approval]) -> (bool, String) {
-    let now = Timestamp::from_unix_ms(1_000);
-    let told = judge::approvals(&standing(Some(green)), approvals, now);
+    let told = judge::approvals(&standing(Some(green)), approvals, day(2));
     let check = Check::of("approvals", told);
     (check.ok, check.details.join("|"))
 }
@@ -64,8 +68,8 @@ fn approved(green: bool, approvals: &[Approval]) -> (bool, String) {
 #[test]
 fn an_approval_is_wrong_only_where_the_newest_run_is_red_and_leans_on_it() {
     let (holds, over) = (
-        approval(2, content(7), Some(2_000)),
-        approval(2, content(7), Some(1_000)),
+        approval(2, content(7), Some(2)),
+        approval(2, content(7), Some(1)),
     );
     let of_other = approval(1, content(6), None);
     let unsaid = approval(2, None, None);
@@ -81,7 +85,7 @@ fn an_approval_is_wrong_only_where_the_newest_run_is_red_and_leans_on_it() {
         assert!(ok && said.contains("of other content"), "{said}");
     }
     // The same content was approved in another run.
-    assert!(!approved(false, &[approval(1, content(7), Some(1_000))]).0);
+    assert!(!approved(false, &[approval(1, content(7), Some(1))]).0);
 }
 
 #[test]
