@@ -184,8 +184,12 @@ fn one_whose_day_is_over_is_honoured_no_more() {
         &["approve", &run, "--reason", "x", "--until", "2020-12-31"],
         "--until 2020-12-31 is over",
     );
-    // It is no use to anybody, and another one is another.
+    // It is no use to anybody, and another one is another; but nobody approves what was changed by hand.
+    let again = ["approve", &run, "--reason", "known flake"];
+    refused(&workspace, &again, "is not as it was recorded");
+    workspace.ctl(&["evidence", "verify", "--adopt"]);
     approve(&workspace, &run, &[]);
+    workspace.done(&["evidence", "verify"]);
     approved(&workspace, &[]);
 }
 

@@ -179,11 +179,8 @@ impl ApproveError {
 pub fn approve_at(root: &RootPath, wish: &Wish, now: Timestamp) -> Result<Approved, ApproveError> {
     let runs = EvidencePlaces::of(root).open_runs(root)?;
     // Where the configuration cannot be read there is no name for a finding; a gate needs it, too.
-    if let (Some(runs), Ok(shelf)) = (&runs, Shelf::open(root, None)) {
-        let (task, run) = find(runs, &wish.run)?;
-        refuse_tampered(&shelf, runs, &task, &run)?;
-    }
-    approve(runs.as_ref(), wish, now)
+    let shelf = Shelf::open(root, None).ok();
+    give(runs.as_ref(), shelf.as_ref(), wish, now)
 }
 
 /// Refuses a run whose files are others than its task's chain says, unless an approval is all that the chain lacks.
@@ -222,6 +219,16 @@ fn refuse_tampered(
 /// # Errors
 /// When there is nothing that could be approved, or it cannot be written; then no gate honours it.
 pub fn approve(runs: Option<&Dir>, wish: &Wish, now: Timestamp) -> Result<Approved, ApproveError> {
+    give(runs, None, wish, now)
+}
+
+/// As [`approve`]; through a shelf the run is held against its chain first.
+fn give(
+    runs: Option<&Dir>,
+    shelf: Option<&Shelf>,
+    wish: &Wish,
+    now: Timestamp,
+) -> Result<Approved, ApproveError> {
     let today = Day::of(now);
     check(wish, today)?;
     let no_run = || ApproveError::NoRun {
@@ -235,6 +242,9 @@ pub fn approve(runs: Option<&Dir>, wish: &Wish, now: Timestamp) -> Result<Approv
         return Err(ApproveError::Busy { run });
     }
     let read = Read::of(&files)?;
+    if let Some(shelf) = shelf {
+        refuse_tampered(shelf, runs, &task, &run)?;
+    }
     let (approval, written) = carry_out(&files, &read, &run, (wish, now))?;
     // Also where an earlier call came no further than the files.
     if written || chain::linked_at(runs, &task, &run)? < Some(approval.timestamp) {
