@@ -46,6 +46,7 @@ mod paper_guardrails;
 mod paper_projects;
 mod paper_report;
 mod paper_review;
+mod paper_story;
 mod passing;
 mod patience;
 mod present;

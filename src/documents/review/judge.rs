@@ -238,6 +238,7 @@ fn weakness(approval: &Approval, content: Option<InputDigest>, today: Day) -> St
 pub(super) fn readable(own: &Standing) -> Told {
     let task = &own.task;
     match &own.unreadable[..] {
+        [] if own.runs == 1 => Told::fine(format!("{task}: its run can be read")),
         [] => Told::fine(format!(
             "{task}: {} runs, each of which can be read",
             own.runs
