@@ -64,7 +64,7 @@ fn told(workspace: &Workspace<'_>, arguments: &[&str]) -> String {
     let mut text = format!("$ orchctl {}\n{}", arguments.join(" "), done.out);
     text.push_str(&done.err);
     if done.code != Some(0) {
-        text.push_str(&format!("exit {}\n", done.code.unwrap()));
+        text = format!("{text}exit {}\n", done.code.unwrap());
     }
     for task in ["0101-web", "0102-core", "0103-py"] {
         let Ok(runs) = std::fs::read_dir(runs_of(workspace, task)) else {
@@ -139,18 +139,22 @@ fn newest(workspace: &Workspace<'_>, task: &str) -> String {
     runs.max().unwrap()
 }
 
+/// Where programs are looked for, the toolchain itself first: what chooses one looks for its settings in a home that a world
+/// has not.
+fn path_with_toolchain() -> String {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = String::from_utf8(sysroot.unwrap().stdout).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    format!("{}/bin:{path}", sysroot.trim())
+}
+
 #[test]
 fn three_projects_go_from_their_first_day_to_their_review() {
     for tool in ["npm", "node", "cargo", "python3"] {
         assert!(works(&[tool, "--version"], "the story needs it"), "{tool}");
     }
     let mut world = World::empty();
-    // The toolchain itself: what chooses one looks for its settings in a home that this world has not.
-    let mut sysroot = Command::new("rustc");
-    let sysroot = sysroot.args(["--print", "sysroot"]).output().unwrap();
-    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    world.set("PATH", &format!("{}/bin:{path}", sysroot.trim()));
+    world.set("PATH", &path_with_toolchain());
     let workspace = world.directory("w");
     brought(&workspace);
     let mut story = String::new();
