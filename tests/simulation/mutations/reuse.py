@@ -100,6 +100,22 @@ REUSE = [
         ("proven with other outputs, or green", "scene outputs_that_do_not_lie_still"),
     ),
     Mutant(
+        "shared-outputs-are-held-against-each",
+        "weighing.rs",
+        "                && before.contains(by)\n",
+        "                && before.contains(by)\n                && self.lying.is_empty()\n",
+        "who waits for stages that write into one place waits for what the last of them left",
+        ("scene outputs_that_are_shared",),
+    ),
+    Mutant(
+        "shared-outputs-are-believed-of-anybody",
+        "weighing.rs",
+        "            .filter(|_| !self.shaken.contains(&stage));\n",
+        "            .filter(|_| true);\n",
+        "what a stage found other than it waited for is in no key of those after it",
+        ("proven with other outputs, or green",),
+    ),
+    Mutant(
         "what-changed-while-it-waited-is-forgotten",
         "weighing.rs",
         "        self.hold_against(stage, &expected, all);\n",
