@@ -49,8 +49,8 @@ mod sites;
 mod spots;
 mod stage;
 mod store;
-#[cfg(target_os = "linux")]
 mod ticking;
+#[cfg(target_os = "linux")]
 mod timerfd;
 mod toolchain;
 pub mod tree;
