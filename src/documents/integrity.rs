@@ -17,7 +17,7 @@ use crate::disk::chain::{self as disk, CHAIN, ChainError};
 use crate::disk::durable::{Dir, DurableError};
 use crate::documents::records::{self, Untold};
 use crate::documents::shelf::{Shelf, ShelfError};
-use crate::limits::documents::CHAIN_LOOKS_MAX;
+use crate::limits::documents::{CHAIN_LOOKS_MAX, REMOVAL_PAUSE};
 use crate::model::evidence::Why;
 use crate::model::id::{RunId, TaskId};
 use crate::model::time::Timestamp;
@@ -152,8 +152,16 @@ fn of_task(shelf: &Shelf, runs: &Dir, task: &TaskId) -> Result<Verified, Integri
     }
     let mut found = judge(shelf.layout(), task, &chain, &seen);
     for _ in 0..CHAIN_LOOKS_MAX {
+        let goes = |it: &EvidenceFinding| {
+            let run = it.run_id.as_ref();
+            run.is_some_and(|run| chain.removed.contains_key(run))
+        };
+        let goes = found.iter().any(goes);
+        if goes {
+            std::thread::sleep(REMOVAL_PAUSE);
+        }
         let again = read_chain(runs, task)?;
-        if again.head == chain.head && again.ends_torn == chain.ends_torn {
+        if !goes && again.head == chain.head && again.ends_torn == chain.ends_torn {
             break;
         }
         chain = again;

@@ -78,3 +78,5 @@ pub const REPORT_FAILURES_MAX: usize = 10;
 pub const RUNS_NAMED_MAX: usize = 5;
 /// Looks at what was found wrong while a chain grows: what runs end meanwhile.
 pub const CHAIN_LOOKS_MAX: usize = 3;
+/// Pause before such a look at a run that the chain says is removed and that is there: it goes right after its link.
+pub const REMOVAL_PAUSE: Duration = Duration::from_millis(200);

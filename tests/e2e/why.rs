@@ -2,9 +2,11 @@
 //!
 //! A stage that is to be asked about while it runs waits for a pipe.
 
+use crate::deadline::DEADLINE;
 use crate::support::{Workspace, World, pipeline};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Something that stages wait for where it stands.
 struct Hold {
@@ -144,7 +146,14 @@ fn a_restart_and_another_command_are_told() {
     assert_eq!(short(&told["stages"][0]), proven, "{told}");
     assert_eq!(short(&told["stages"][1]), proven, "{told}");
     workspace.write("orchd.toml", stages(&format!("{} ; true", hold.command())));
-    let refused = workspace.ctl(&["why"]);
+    let by = Instant::now() + DEADLINE;
+    let refused = loop {
+        let told = workspace.ctl(&["why"]);
+        if !told.out.contains("is being read again") {
+            break told;
+        }
+        assert!(Instant::now() < by, "{told:?}");
+    };
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let other = world.watched("x", &pipeline(&[("check", "command = \"true\"")]));
     let all = world.ctl(&["why", "--json"]);
