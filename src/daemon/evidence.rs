@@ -42,7 +42,7 @@ pub use places::Places;
 pub use recover::{Known, Proof, Recovery};
 
 pub(crate) use files::{
-    LOCAL_POINTERS, MANIFEST, SIDECAR, pointer_path, read_manifest, read_sidecar, run_path,
+    LOCAL_POINTERS, MANIFEST, OWNER, SIDECAR, pointer_path, read_manifest, read_sidecar, run_path,
 };
 pub(crate) use linking::note_removed;
 pub(crate) use places::{Base, Grown};

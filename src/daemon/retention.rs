@@ -1,12 +1,12 @@
 //! Which runs are kept, and how the others go.
 //!
-//! Never removed: a run under way, the newest of a task, the newest that proves something of a pipeline, one that a
+//! Never removed: a run under way, also one of another process that has written its end and not yet told it, the newest of a task, the newest that proves something of a pipeline, one that a
 //! checklist cites, one of which an approval is in force, the child runs of what is kept, to which its manifest leads, and the runs that all these have taken
 //! stages over from; of those in turn only the child runs, or each would keep the one before for ever. A run is moved out of the way first and deleted then, so that a reader finds it whole or not at all;
 //! what a crash leaves of that is swept at the next start, its pointers included. The chain is told before the deletion.
 
 use crate::daemon::evidence::{
-    Desk, EvidenceError, Grown, LOCAL_POINTERS, note_removed, pointer_path, read_manifest,
+    Desk, EvidenceError, Grown, LOCAL_POINTERS, OWNER, note_removed, pointer_path, read_manifest,
     read_sidecar, run_path,
 };
 use crate::daemon::index::Row;
@@ -68,6 +68,8 @@ impl Desk {
                 (old || beyond) && free && !proving.contains(&record.run_id)
             });
         let mut over: BTreeSet<RunId> = over.by_ref().map(|(_, r)| r.run_id.clone()).collect();
+        // Another process has ended it, and is about to say so: its note goes last.
+        over.retain(|run| runs.stamp(&run_path(task, run).join(OWNER)).is_none());
         if over.is_empty() {
             return Ok(Vec::new());
         }

@@ -18,7 +18,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const SIDECAR: &str = "orchd.json";
 pub(super) const HEARTBEAT: &str = ".heartbeat";
 pub(super) const TOKEN: &str = ".resume-token";
-pub(super) const OWNER: &str = ".orchd-owner.json";
+pub(crate) const OWNER: &str = ".orchd-owner.json";
 pub(super) const SUMMARY: &str = "run-summary.json";
 pub(super) const METRICS: &str = "metrics.json";
 /// The log of all stages.

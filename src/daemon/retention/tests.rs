@@ -62,6 +62,20 @@ fn the_oldest_beyond_the_number_go_with_all_their_traces() {
 }
 
 #[test]
+fn what_another_process_has_not_told_yet_stays() {
+    let space = Space::new();
+    let (mut desk, runs) = five(&space);
+    let ended = Dir::open(&space.path(&format!(".runs/demo/cli/{}", runs[1].run))).unwrap();
+    ended.write(OsStr::new(OWNER), b"{}", 0o600).unwrap();
+    let keep = Retention { runs: 2, days: 30 };
+    desk.retain(&runs[0].task, keep, &[], at(9000)).unwrap();
+    assert_eq!(kept(&space), ids(&runs, &[1, 3, 4]));
+    ended.remove(OsStr::new(OWNER)).unwrap();
+    desk.retain(&runs[0].task, keep, &[], at(9000)).unwrap();
+    assert_eq!(kept(&space), ids(&runs, &[3, 4]));
+}
+
+#[test]
 fn what_is_active_newest_or_cited_stays() {
     let space = Space::new();
     let (mut desk, runs) = five(&space);
