@@ -25,7 +25,7 @@ def copied_sources():
         at = Path(directory)
         for name in ["Cargo.toml", "Cargo.lock", "clippy.toml"]:
             shutil.copy(ROOT / name, at / name)
-        for name in ["src", "tests", "benches"]:
+        for name in ["src", "templates", "tests", "benches"]:
             ignored = shutil.ignore_patterns("node_modules", "__pycache__")
             # With fresh times, or cargo takes what it built of the last mutant before for what stands here.
             shutil.copytree(ROOT / name, at / name, ignore=ignored, copy_function=shutil.copy)
